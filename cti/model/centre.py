@@ -1,0 +1,85 @@
+"""The centre: its numbers, queues, agents and tiers, as values. Read from `centre.yaml`, checked before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from cti.ids import AgentId, FlowName, QueueName
+
+
+class Strategy(StrEnum):
+    """How a queue ranks the agents who may take a call."""
+
+    LONGEST_IDLE = "longest_idle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """One queue. `titles` are names for people by language."""
+
+    name: QueueName
+    titles: Mapping[str, str]
+    strategy: Strategy = Strategy.LONGEST_IDLE
+    ring_timeout: timedelta = timedelta(seconds=15)
+    wrap_up: timedelta = timedelta(seconds=30)
+    service_level: timedelta = timedelta(seconds=20)
+    """A call answered within this wait counts as served in time."""
+    short_abandon: timedelta = timedelta(seconds=5)
+    """Hanging up within this wait is a short abandon, not an abandon."""
+    refusal_pause: timedelta = timedelta(seconds=10)
+    """After a refused or unanswered offer the same agent is not offered the same call again for this long."""
+    record: bool = False
+    dispositions: tuple[str, ...] = ("resolved", "follow_up", "wrong_number", "other")
+    skills: Mapping[str, int] = field(default_factory=dict)
+    """Skills (proficiency 1-5) every call of this queue requires."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """One agent. `skills` maps a skill (languages too) to proficiency 1-5."""
+
+    agent_id: AgentId
+    name: str
+    queues: tuple[QueueName, ...]
+    skills: Mapping[str, int] = field(default_factory=dict)
+    miss_limit: int = 3
+    """After so many offers missed in a row the agent is set not ready."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """A customer tier and what it is worth in waiting: seconds of head start."""
+
+    name: str
+    head_start: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A dialled number of the centre (DID, digits with an optional leading +)."""
+
+    did: str
+    flow: FlowName
+    title: str = ""
+    survival_queue: QueueName
+    """Where the dialplan queues these callers when no bridge is there."""
+    head_start: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Centre:
+    """The whole configuration of the floor. Immutable; a change makes a new one."""
+
+    name: str
+    region: str = "US"
+    """ISO 3166 region that national numbers are read in."""
+    time_zone: str = "UTC"
+    languages: tuple[str, ...] = ("en", "zh")
+    queues: Mapping[QueueName, Queue]
+    agents: Mapping[AgentId, Agent]
+    tiers: Mapping[str, Tier]
+    numbers: Mapping[str, Number]
+    not_ready_reasons: tuple[str, ...] = ("break", "lunch", "meeting", "training", "admin")

@@ -1,0 +1,305 @@
+"""Facts: what has happened, in the past tense. The journal stores them; every figure is a fold over them.
+
+Times are aware UTC datetimes. `at` is the moment the thing happened (Asterisk's own time stamp where Asterisk saw it),
+not the moment we wrote it down. A fact never changes; `inferred` is True where it was reconstructed afterwards
+(from Asterisk's own event log) because no bridge was there to see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from cti.ids import AgentId, CallId, CustomerId, FlowName, NodeName, OfferId, QueueName
+
+
+class Direction(StrEnum):
+    """Which way a call was set up."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    INTERNAL = "internal"
+
+
+class Outcome(StrEnum):
+    """How a call ended. Exactly one a call."""
+
+    ANSWERED = "answered"
+    ABANDONED = "abandoned"
+    SHORT_ABANDON = "short_abandon"
+    CALLBACK = "callback"
+    VOICEMAIL = "voicemail"
+    OVERFLOW = "overflow"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    SELF_SERVED = "self_served"
+
+
+class OfferEnd(StrEnum):
+    """What became of an offer. Exactly one an offer; each releases caller and agent together."""
+
+    ANSWERED = "answered"
+    REJECTED = "rejected"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    UNREACHABLE = "unreachable"
+    CALLER_GONE = "caller_gone"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+
+
+class AgentState(StrEnum):
+    """What an agent is doing, as the floor says it."""
+
+    OFFLINE = "offline"
+    NOT_READY = "not_ready"
+    READY = "ready"
+    RESERVED = "reserved"
+    RINGING = "ringing"
+    TALKING = "talking"
+    HELD = "held"
+    WRAP_UP = "wrap_up"
+
+
+class Device(StrEnum):
+    """Where an agent takes calls."""
+
+    SIP = "sip"
+    BROWSER = "browser"
+
+
+class HangupBy(StrEnum):
+    """Who ended the call."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+    SYSTEM = "system"
+
+
+class Match(StrEnum):
+    """What the look-up of the caller's number gave."""
+
+    FOUND = "found"
+    SEVERAL = "several"
+    UNKNOWN = "unknown"
+    WITHHELD = "withheld"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened at `at`."""
+
+    at: datetime
+    inferred: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFact(Fact):
+    """A fact about one call."""
+
+    call_id: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted(CallFact):
+    """A caller arrived. `caller_number` is E.164 where it could be normalised, None when withheld."""
+
+    node: NodeName
+    direction: Direction = Direction.INBOUND
+    caller_number: str | None = None
+    did: str = ""
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowEntered(CallFact):
+    """The call began (or resumed) a flow; it stays on that version."""
+
+    flow: FlowName
+    version: str
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowStepDone(CallFact):
+    """One step of the flow was completed. `result` is the exit's name; digits are never stored."""
+
+    flow: FlowName
+    step: str
+    verb: str
+    result: str
+    next_step: str | None = None
+    seconds: float = 0.0
+    choice: str = ""
+    """The human label of a menu choice ("Orders"), for the screen pop; empty for other steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowFinished(CallFact):
+    """The flow came to its own end (a hang-up step): the caller was served by the machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageChosen(CallFact):
+    """The caller's language, a BCP 47 tag of the centre ("en", "zh")."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerMatched(CallFact):
+    """The look-up of the caller's number came back, or its deadline passed (`unavailable`)."""
+
+    match: Match
+    customer_id: CustomerId | None = None
+    tier: str = ""
+    candidates: tuple[CustomerId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQueued(CallFact):
+    """The call was given a ticket. `head_start` is seconds of priority; a call keeps this place whatever offers fail."""
+
+    queue: QueueName
+    head_start: float = 0.0
+    skills: tuple[tuple[str, int], ...] = ()
+    """Required (skill, least proficiency 1-5) pairs, all needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDequeued(CallFact):
+    """The call left the queue for a reason other than an answer or a hang-up."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferMade(CallFact):
+    """A lease: this call and this agent are held for each other until `deadline`."""
+
+    offer_id: OfferId
+    agent_id: AgentId
+    queue: QueueName
+    device: Device
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferRang(CallFact):
+    """The agent's device began to ring for the offer."""
+
+    offer_id: OfferId
+    agent_id: AgentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferEnded(CallFact):
+    """The lease was released, for exactly one reason."""
+
+    offer_id: OfferId
+    agent_id: AgentId
+    end: OfferEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered(CallFact):
+    """Proof of talk: both legs were in one bridge. `offer_id` is None where survival routed the call."""
+
+    agent_id: AgentId
+    offer_id: OfferId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallHeld(CallFact):
+    """The agent put the caller on hold."""
+
+    agent_id: AgentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRetrieved(CallFact):
+    """The agent took the caller back from hold."""
+
+    agent_id: AgentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkEnded(CallFact):
+    """The legs parted: talk with this agent is over."""
+
+    agent_id: AgentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted(CallFact):
+    """A recording of the call is being written at `path` (relative to the recordings folder)."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurvivalEntered(CallFact):
+    """The dialplan carried the call on without a bridge: native queue, then voicemail."""
+
+    queue: QueueName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoicemailLeft(CallFact):
+    """The caller left a message at `path` (relative to the voicemail folder)."""
+
+    path: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(CallFact):
+    """The caller's leg is gone. The call is closed; nothing but its wrap-up may follow."""
+
+    hangup_by: HangupBy
+    cause: int = 16
+    outcome: Outcome | None = None
+    """Only set to overrule what the fold derives (rejected, failed)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrapUpEnded(CallFact):
+    """The agent finished the work after the call."""
+
+    agent_id: AgentId
+    disposition: str = ""
+    note: str = ""
+    by: str = "agent"
+    """"agent" or "timer"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentChanged(Fact):
+    """An agent's state as they (or the system) chose it; offers and talk are told by call facts."""
+
+    agent_id: AgentId
+    state: AgentState
+    reason: str = ""
+    device: Device = Device.SIP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeStarted(Fact):
+    """This process took up its work; what the journal says before it was another process's."""
+
+    node: NodeName
+    version: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+FACT_TYPES: dict[str, type[Fact]] = {
+    cls.__name__: cls
+    for cls in (
+        CallStarted, FlowEntered, FlowStepDone, FlowFinished, LanguageChosen, CustomerMatched, CallQueued, CallDequeued,
+        OfferMade, OfferRang, OfferEnded, CallAnswered, CallHeld, CallRetrieved, TalkEnded, RecordingStarted,
+        SurvivalEntered, VoicemailLeft, CallEnded, WrapUpEnded, AgentChanged, BridgeStarted,
+    )
+}  # fmt: skip
+"""Name on disk -> class. Names are for ever: a renamed fact keeps its old name here."""

@@ -1,0 +1,189 @@
+"""What the floor shows and what may be asked of it: the seam between the dispatcher and everything with a face.
+
+Rows are plain values, ready to be encoded as JSON (datetimes as ISO 8601 UTC with "Z"; enums by value). A row carries
+moments ("since"), never running seconds: the page ticks by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from cti.errors import CtiError
+from cti.ids import AgentId, CallId, OfferId, QueueName
+from cti.model.facts import AgentState, Device
+from cti.services.ports import CustomerCard
+
+CallState = Literal["menu", "waiting", "offered", "talking", "held", "survival", "ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRow:
+    """One queue, now and today (the centre's day)."""
+
+    queue: QueueName
+    title: Mapping[str, str]
+    waiting: int
+    longest_since: datetime | None
+    """When the longest-waiting caller was queued."""
+    agents_ready: int
+    agents_busy: int
+    agents_logged_in: int
+    answered_today: int
+    abandoned_today: int
+    in_time_today: int
+    service_level: float | None
+    """Share answered in time of (answered + abandoned), 0-1; None when there were none. Short abandons do not count."""
+    target_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRow:
+    """One agent. `reachable` tells each device that can be called now."""
+
+    agent_id: AgentId
+    name: str
+    state: AgentState
+    reason: str
+    since: datetime
+    device: Device
+    reachable: Mapping[Device, bool]
+    page_connected: bool
+    queues: tuple[QueueName, ...]
+    call_id: CallId | None
+    calls_today: int
+    talk_seconds_today: float
+    wrap_up_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRow:
+    """One live call."""
+
+    call_id: CallId
+    state: CallState
+    since: datetime
+    started_at: datetime
+    caller_number: str | None
+    did: str
+    language: str
+    customer_name: str
+    tier: str
+    queue: QueueName | None
+    queued_at: datetime | None
+    place: int | None
+    """Place in its queue, 1 is next; None unless waiting."""
+    head_start: float
+    skills: tuple[tuple[str, int], ...]
+    why_waiting: str
+    """Why it is not served yet: a short reason id such as "no_agent_free", "no_agent_logged_in", "behind_others"."""
+    choice: str
+    """What the caller chose in the menus, "Support > Orders"."""
+    agent_id: AgentId | None
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pop:
+    """The screen pop of one offer. Version 1. Sent at the moment of the offer; `looking_up` until the card is there."""
+
+    version: int = 1
+    offer_id: OfferId
+    call_id: CallId
+    agent_id: AgentId
+    queue: QueueName
+    queue_title: Mapping[str, str]
+    number: str | None
+    match: Literal["looking_up", "found", "several", "unknown", "withheld", "unavailable"]
+    customers: tuple[CustomerCard, ...]
+    tier: str
+    language: str
+    choice: str
+    queued_at: datetime
+    offered_at: datetime
+    deadline: datetime
+    dispositions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What changed at once. Rows replace rows; ids in `*_gone` disappear. `link` is None while unchanged."""
+
+    queues: Mapping[QueueName, QueueRow] = field(default_factory=dict)
+    agents: Mapping[AgentId, AgentRow] = field(default_factory=dict)
+    calls: Mapping[CallId, CallRow] = field(default_factory=dict)
+    calls_gone: tuple[CallId, ...] = ()
+    pops: Mapping[AgentId, Pop | None] = field(default_factory=dict)
+    """An agent's screen pop; None withdraws it (see `withdrawn`)."""
+    withdrawn: Mapping[AgentId, str] = field(default_factory=dict)
+    """Why a pop was withdrawn: an OfferEnd value, or "call_ended"."""
+    link: LinkView | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    """Whether we see the telephone system now. `unknown_since` is set while we do not."""
+
+    connected: bool
+    unknown_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorView:
+    """Everything at one moment."""
+
+    at: datetime
+    queues: Mapping[QueueName, QueueRow]
+    agents: Mapping[AgentId, AgentRow]
+    calls: Mapping[CallId, CallRow]
+    pops: Mapping[AgentId, Pop]
+    link: LinkView
+
+
+class Refused(CtiError):
+    """The floor refused a request; `error_id` says why, nothing changed."""
+
+    def __init__(self, error_id: str, message: str, *, remedy: str = "", **fields: object) -> None:
+        super().__init__(message, remedy=remedy, **fields)
+        self.error_id = error_id
+
+
+class Floor(Protocol):
+    """The dispatcher, as the web sees it. Requests raise `Refused`."""
+
+    def view(self) -> FloorView:
+        """Everything now."""
+        ...
+
+    def changes(self) -> AsyncIterator[Change]:
+        """Changes from now on, in order: take `view()` and this in the same loop turn and nothing is missed.
+
+        Each subscriber has a bounded queue of its own; one that falls too far behind gets the iterator ended.
+        """
+        ...
+
+    async def set_agent(
+        self, agent_id: AgentId, state: AgentState, *, reason: str = "", device: Device | None = None
+    ) -> None:
+        """Ready, not ready (with a reason) or offline. While talking it takes effect after the call."""
+        ...
+
+    async def reject(self, agent_id: AgentId, offer_id: OfferId) -> None:
+        """The agent does not take this offer; the caller keeps the place."""
+        ...
+
+    async def hang_up(self, agent_id: AgentId, call_id: CallId) -> None:
+        """End the agent's call."""
+        ...
+
+    async def finish_wrap_up(
+        self, agent_id: AgentId, call_id: CallId, *, disposition: str = "", note: str = ""
+    ) -> None:
+        """The work after the call is done; the agent is ready again (or what was asked for meanwhile)."""
+        ...
+
+    def page(self, agent_id: AgentId, *, connected: bool) -> None:
+        """An agent page's feed opened or closed (counted: several pages may be open)."""
+        ...

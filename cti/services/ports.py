@@ -1,0 +1,168 @@
+"""Ports: what the services need from the outside, as Protocols. Adapters satisfy them and never import each other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from cti.ids import CallId, CustomerId, FlowName, QueueName
+from cti.model.commands import Command
+from cti.model.facts import Fact, FlowStepDone, Match
+
+
+class Journal(Protocol):
+    """The durable log of facts."""
+
+    def append(self, facts: Sequence[Fact]) -> Awaitable[None]:
+        """Queue facts in order, at once; the awaitable ends when they are on the disk (fsync), or raises `JournalError`.
+
+        Order is the order of the calls to `append`, awaited or not.
+        """
+        ...
+
+
+class Telephony(Protocol):
+    """The telephone system, as far as the dispatcher commands it."""
+
+    async def perform(self, command: Command) -> None:
+        """Carry the command out.
+
+        Raises `cti.errors.RemoteError`; `outcome_unknown` tells a deadline from a refusal ("no such channel").
+        """
+        ...
+
+    def connected(self) -> bool:
+        """Whether the link is up and the last snapshot was delivered."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactSummary:
+    """One earlier contact, for the screen pop."""
+
+    at: str
+    """ISO 8601, UTC."""
+    queue: str
+    outcome: str
+    agent: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerCard:
+    """What the screen pop shows of one customer."""
+
+    customer_id: CustomerId
+    name: str
+    tier: str
+    language: str
+    phones: tuple[str, ...]
+    company: str
+    notes: str
+    contacts: tuple[ContactSummary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUp:
+    """The answer of the customer directory."""
+
+    match: Match
+    cards: tuple[CustomerCard, ...] = ()
+    """One card when found, up to ten when several, none otherwise."""
+
+
+class Directory(Protocol):
+    """The customer file, behind a cache and a deadline."""
+
+    async def look_up(self, number: str | None) -> LookUp:
+        """Who calls from this number (E.164, or None when withheld)? Never raises; never longer than its deadline."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """Prompts were played to their end, or until `digit` was pressed."""
+
+    digit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressed:
+    """The caller pressed a key: one of 0-9, *, #."""
+
+    digit: str
+
+
+class NoDigit:
+    """Nothing was pressed in time."""
+
+
+class LegGone:
+    """This AGI session is over: the caller hung up, or the channel was redirected. Ask the call's state which."""
+
+
+class CallerLeg(Protocol):
+    """The caller's channel while a flow runs on it. A hang-up is an outcome (`LegGone`), never an exception."""
+
+    async def play(self, sounds: Sequence[str], *, interrupt: str) -> Played | LegGone:
+        """Play sound files in order (paths without extension); a key of `interrupt` stops them and is returned."""
+        ...
+
+    async def digit(self, timeout: timedelta) -> Pressed | NoDigit | LegGone:
+        """Wait for one key."""
+        ...
+
+    async def set_variables(self, values: Sequence[tuple[str, str]]) -> bool:
+        """Set channel variables in order; False when the leg is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowCall:
+    """What a flow session is told about the call it serves, new or resumed."""
+
+    call_id: CallId
+    caller_number: str | None
+    did: str
+    language: str
+    flow: FlowName
+    resume_at: str | None
+    """Step to resume at after a bridge restart; None for a new call."""
+    finished: bool
+    """The call is already queued (or further): the session only sends the channel on to wait."""
+
+
+class CallDesk(Protocol):
+    """The dispatcher, as a flow session sees it. What is awaited here is in the journal when it returns."""
+
+    async def caller_arrived(self, call_id: CallId, *, channel: str, number: str | None, did: str) -> FlowCall:
+        """A channel reached the inbound AGI; idempotent, so a session after a crash resumes the same call."""
+        ...
+
+    async def choose_language(self, call_id: CallId, language: str) -> None:
+        """The caller chose a language."""
+        ...
+
+    async def step_done(self, fact: FlowStepDone) -> None:
+        """Trace one completed step."""
+        ...
+
+    async def look_up_customer(self, call_id: CallId) -> LookUp:
+        """Ask the directory for the caller's number and keep the answer with the call."""
+        ...
+
+    async def enqueue(
+        self, call_id: CallId, queue: QueueName, *, skills: Sequence[tuple[str, int]], head_start: timedelta
+    ) -> None:
+        """Give the call a ticket. The tier's and the number's head start are added by the desk. Idempotent."""
+        ...
+
+    async def flow_finished(self, call_id: CallId) -> None:
+        """The flow reached a hang-up step."""
+        ...
+
+    def may_wait(self, call_id: CallId) -> bool:
+        """Whether the call has a ticket or an offer: the periodic visit from the wait context asks this."""
+        ...
