@@ -1,0 +1,85 @@
+"""An agent on the floor as a fold over facts: what the agent chose, and what the calls make of it.
+
+The agent chooses ready, not ready or offline; offers and calls go on top, so a choice made while talking takes effect
+when the work after the call is done, and nothing has to be remembered elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cti.ids import AgentId, CallId, OfferId
+from cti.model import facts as f
+from cti.model.facts import AgentState, Device, OfferEnd
+
+CHOSEN_STATES = frozenset({AgentState.OFFLINE, AgentState.NOT_READY, AgentState.READY})
+MISSES = frozenset({OfferEnd.NO_ANSWER, OfferEnd.REJECTED, OfferEnd.UNREACHABLE, OfferEnd.BUSY, OfferEnd.EXPIRED})
+"""Ends of an offer that were the agent's side's doing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStatus:
+    """One agent now."""
+
+    agent_id: AgentId
+    chosen: AgentState = AgentState.OFFLINE
+    reason: str = ""
+    device: Device = Device.SIP
+    since: datetime
+    """Since when the present `state` holds."""
+    idle_since: datetime
+    """Since when the agent waits for a call: the key of longest idle."""
+    offer_id: OfferId | None = None
+    offer_call: CallId | None = None
+    ringing: bool = False
+    call_id: CallId | None = None
+    held: bool = False
+    wrap_call: CallId | None = None
+    missed: int = 0
+    """Offers missed in a row."""
+
+    @property
+    def state(self) -> AgentState:
+        """What the agent is doing: the call first, then the offer, then the work after, then the choice."""
+        if self.call_id is not None:
+            return AgentState.HELD if self.held else AgentState.TALKING
+        if self.offer_id is not None:
+            return AgentState.RINGING if self.ringing else AgentState.RESERVED
+        if self.wrap_call is not None:
+            return AgentState.WRAP_UP
+        return self.chosen
+
+
+def apply_agent(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
+    """The agent after `fact`; facts about others, and late facts about an older offer or call, change nothing."""
+    after = _changed(agent, fact)
+    return replace(after, since=fact.at) if after.state is not agent.state else after
+
+
+def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
+    match fact:
+        case f.AgentChanged() if fact.state in CHOSEN_STATES:
+            agent = replace(agent, chosen=fact.state, reason=fact.reason, device=fact.device, missed=0)
+            return replace(agent, idle_since=fact.at, since=fact.at) if agent.state in CHOSEN_STATES else agent
+        case f.OfferMade():
+            return replace(agent, offer_id=fact.offer_id, offer_call=fact.call_id, ringing=False)
+        case f.OfferRang() if fact.offer_id == agent.offer_id:
+            return replace(agent, ringing=True)
+        case f.OfferEnded() if fact.offer_id == agent.offer_id:
+            agent = replace(agent, offer_id=None, offer_call=None, ringing=False)
+            if fact.end in MISSES:
+                return replace(agent, missed=agent.missed + 1, idle_since=fact.at)
+            return agent
+        case f.CallAnswered():
+            return replace(agent, call_id=fact.call_id, held=False, missed=0, wrap_call=None)
+        case f.CallHeld() if fact.call_id == agent.call_id:
+            return replace(agent, held=True)
+        case f.CallRetrieved() if fact.call_id == agent.call_id:
+            return replace(agent, held=False)
+        case f.TalkEnded() if fact.call_id == agent.call_id:
+            return replace(agent, call_id=None, held=False, wrap_call=fact.call_id)
+        case f.WrapUpEnded() if fact.call_id == agent.wrap_call:
+            return replace(agent, wrap_call=None, idle_since=fact.at)
+        case _:
+            return agent

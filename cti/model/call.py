@@ -1,0 +1,171 @@
+"""A live call as a fold over its facts, and the table of the moves it may make.
+
+Theory of operation: every change of a call is a fact; `apply_call` is the only way a call changes, live and on replay,
+so what a restarted bridge reads from the journal equals what the old one knew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from cti.errors import IllegalTransition
+from cti.ids import AgentId, CallId, ChannelName, CustomerId, FlowName, NodeName, OfferId, QueueName
+from cti.model import facts as f
+
+
+class CallState(StrEnum):
+    """Where a live call is. Each live call is in exactly one."""
+
+    MENU = "menu"
+    WAITING = "waiting"
+    OFFERED = "offered"
+    TALKING = "talking"
+    HELD = "held"
+    AFTER = "after"
+    """The agent has left and the caller's leg is still there."""
+    SURVIVAL = "survival"
+    ENDED = "ended"
+
+
+S = CallState
+CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
+    (S.MENU, f.FlowEntered): S.MENU,
+    (S.MENU, f.FlowStepDone): S.MENU,
+    (S.MENU, f.FlowFinished): S.MENU,
+    (S.MENU, f.CallQueued): S.WAITING,
+    (S.WAITING, f.FlowStepDone): S.WAITING,
+    (S.WAITING, f.CallDequeued): S.MENU,
+    (S.WAITING, f.OfferMade): S.OFFERED,
+    (S.WAITING, f.CallAnswered): S.TALKING,
+    (S.OFFERED, f.FlowStepDone): S.OFFERED,
+    (S.OFFERED, f.OfferRang): S.OFFERED,
+    (S.OFFERED, f.OfferEnded): S.WAITING,
+    (S.OFFERED, f.CallAnswered): S.TALKING,
+    (S.TALKING, f.OfferEnded): S.TALKING,
+    (S.TALKING, f.CallHeld): S.HELD,
+    (S.TALKING, f.TalkEnded): S.AFTER,
+    (S.HELD, f.CallRetrieved): S.TALKING,
+    (S.HELD, f.TalkEnded): S.AFTER,
+    (S.SURVIVAL, f.FlowEntered): S.MENU,
+    (S.SURVIVAL, f.CallAnswered): S.TALKING,
+    (S.AFTER, f.OfferEnded): S.AFTER,
+}
+for _live in (S.MENU, S.WAITING, S.OFFERED, S.TALKING, S.HELD, S.AFTER, S.SURVIVAL):
+    CALL_TRANSITIONS[_live, f.CallEnded] = S.ENDED
+    for _same in (f.LanguageChosen, f.CustomerMatched, f.RecordingStarted, f.VoicemailLeft):
+        CALL_TRANSITIONS[_live, _same] = _live
+for _apart in (S.MENU, S.WAITING, S.SURVIVAL, S.AFTER):
+    CALL_TRANSITIONS[_apart, f.SurvivalEntered] = S.SURVIVAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One live call."""
+
+    call_id: CallId
+    node: NodeName
+    channel: ChannelName
+    direction: f.Direction
+    caller_number: str | None
+    did: str
+    started_at: datetime
+    state: CallState = CallState.MENU
+    since: datetime
+    language: str = ""
+    flow: FlowName | None = None
+    next_step: str | None = None
+    """Where the flow resumes after a bridge restart."""
+    choices: tuple[str, ...] = ()
+    flow_finished: bool = False
+    match: f.Match | None = None
+    customer_id: CustomerId | None = None
+    tier: str = ""
+    queue: QueueName | None = None
+    queued_at: datetime | None = None
+    head_start: float = 0.0
+    skills: tuple[tuple[str, int], ...] = ()
+    offer_id: OfferId | None = None
+    offered_agent: AgentId | None = None
+    device: f.Device | None = None
+    offered_at: datetime | None = None
+    offer_deadline: datetime | None = None
+    agent_id: AgentId | None = None
+    """The agent who talks, or talked last."""
+    answered_at: datetime | None = None
+    outcome: f.Outcome | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the caller is still there."""
+        return self.state is not CallState.ENDED
+
+
+def begin_call(fact: f.CallStarted) -> Call:
+    """The call that a `CallStarted` fact begins."""
+    return Call(
+        call_id=fact.call_id,
+        node=fact.node,
+        channel=ChannelName(fact.channel),
+        direction=fact.direction,
+        caller_number=fact.caller_number,
+        did=fact.did,
+        started_at=fact.at,
+        since=fact.at,
+    )
+
+
+def next_state(call: Call, fact: f.CallFact) -> CallState:
+    """The state the table gives; raises `IllegalTransition` naming state and fact."""
+    try:
+        return CALL_TRANSITIONS[call.state, type(fact)]
+    except KeyError:
+        raise IllegalTransition(
+            f"call {call.call_id} is {call.state.value}: {type(fact).__name__} is no move from there",
+            call_id=call.call_id,
+            state=call.state.value,
+            fact=type(fact).__name__,
+        ) from None
+
+
+def apply_call(call: Call, fact: f.CallFact) -> Call:
+    """The call after `fact`. Raises `IllegalTransition` and changes nothing where the table has no such move."""
+    state = next_state(call, fact)
+    if state is not call.state:
+        call = replace(call, state=state, since=fact.at)
+    match fact:
+        case f.FlowEntered():
+            return replace(call, flow=fact.flow, next_step=fact.step or call.next_step)
+        case f.FlowStepDone():
+            choices = (*call.choices, fact.choice) if fact.choice else call.choices
+            return replace(call, next_step=fact.next_step, choices=choices)
+        case f.FlowFinished():
+            return replace(call, flow_finished=True)
+        case f.LanguageChosen():
+            return replace(call, language=fact.language)
+        case f.CustomerMatched():
+            return replace(call, match=fact.match, customer_id=fact.customer_id, tier=fact.tier)
+        case f.CallQueued():
+            return replace(
+                call, queue=fact.queue, queued_at=fact.at, head_start=fact.head_start, skills=fact.skills, next_step=None
+            )
+        case f.OfferMade():
+            return replace(
+                call,
+                offer_id=fact.offer_id,
+                offered_agent=fact.agent_id,
+                device=fact.device,
+                offered_at=fact.at,
+                offer_deadline=fact.deadline,
+            )
+        case f.OfferEnded():
+            return replace(call, offer_id=None, offered_agent=None, offer_deadline=None)
+        case f.CallAnswered():
+            return replace(call, agent_id=fact.agent_id, answered_at=call.answered_at or fact.at)
+        case f.SurvivalEntered():
+            return replace(call, queue=call.queue or fact.queue)
+        case f.CallEnded():
+            return replace(call, outcome=fact.outcome)
+        case _:
+            return call

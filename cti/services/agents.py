@@ -1,0 +1,78 @@
+"""What agents ask of the floor: to be ready, to refuse an offer, to hang up, to be done with the work after a call."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cti.ids import AgentId, CallId, OfferId
+from cti.model import facts as f
+from cti.model.agent import CHOSEN_STATES
+from cti.model.commands import HangUp, ReturnToWait
+from cti.model.facts import AgentState, Device, OfferEnd
+from cti.services.floor import Refused
+from cti.services.switchboard import Switchboard
+
+
+def _known(board: Switchboard, agent_id: AgentId) -> None:
+    if agent_id not in board.agents:
+        raise Refused("unknown_agent", f"there is no agent {agent_id}", remedy="use an extension of centre.yaml")
+
+
+def set_agent(
+    board: Switchboard, agent_id: AgentId, state: AgentState, now: datetime, *, reason: str, device: Device | None
+) -> None:
+    """Ready, not ready or offline. During a call or an offer the choice waits until it is over."""
+    _known(board, agent_id)
+    if state not in CHOSEN_STATES:
+        raise Refused(
+            "state_not_choosable", f"{state.value} is not chosen by an agent", remedy="choose ready, not_ready or offline"
+        )
+    reasons = board.centre.not_ready_reasons
+    if state is AgentState.NOT_READY and reason and reason not in reasons:
+        raise Refused("unknown_reason", "that reason is not one of the centre's", remedy=f"use one of {', '.join(reasons)}")
+    agent = board.agents[agent_id]
+    chosen = device or agent.device
+    if chosen is not agent.device and (agent.offer_id is not None or agent.call_id is not None):
+        raise Refused(
+            "device_in_use", "the device cannot change during an offer or a call", remedy="change it when the call is over"
+        )
+    if (agent.chosen, agent.reason, agent.device) != (state, reason, chosen):
+        board.record(f.AgentChanged(at=now, agent_id=agent_id, state=state, reason=reason, device=chosen))
+    board.sync_agent(agent_id, now)
+
+
+def reject(board: Switchboard, agent_id: AgentId, offer_id: OfferId, now: datetime) -> None:
+    """Refuse the offer: the caller goes back to wait with the same place, the agent is not asked for this call again at once."""
+    _known(board, agent_id)
+    agent = board.agents[agent_id]
+    call = board.calls.get(agent.offer_call) if agent.offer_call is not None else None
+    if agent.offer_id != offer_id or call is None:
+        raise Refused("offer_over", "that offer is over", remedy="nothing to do: it was answered, withdrawn or has run out")
+    board.end_offer(call, OfferEnd.REJECTED, now, at=now, deliverable=False)
+    board.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
+
+
+def hang_up(board: Switchboard, agent_id: AgentId, call_id: CallId) -> None:
+    """End the agent's leg; the dialplan then ends the caller's."""
+    _known(board, agent_id)
+    if board.agents[agent_id].call_id != call_id:
+        raise Refused("not_your_call", "the agent is not in that call", remedy="reload: the call may be over")
+    for channel, (leg_call, leg_agent) in board.legs.items():
+        if (leg_call, leg_agent) == (call_id, agent_id):
+            board.out.commands.append(HangUp(channel=channel))
+            board.left_first.setdefault(call_id, f.HangupBy.AGENT)
+            return
+    board.out.commands.append(HangUp(channel=board.calls[call_id].channel))
+
+
+def finish_wrap_up(
+    board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime, *, disposition: str, note: str
+) -> None:
+    """The agent is done with the work after this call."""
+    _known(board, agent_id)
+    if board.agents[agent_id].wrap_call != call_id:
+        raise Refused("no_wrap_up", "the agent has no work to finish for that call", remedy="the time may have run out")
+    known = {name for queue in board.centre.queues.values() for name in queue.dispositions}
+    if disposition and disposition not in known:
+        raise Refused("unknown_disposition", "no queue has that disposition", remedy=f"use one of {', '.join(sorted(known))}")
+    board.finish_wrap_up(agent_id, now, disposition=disposition, note=note)

@@ -1,0 +1,257 @@
+"""What signals from the telephone system mean for calls: one function a signal, over the switchboard.
+
+Late and doubled signals are normal (two connections, redirects, reconnects): each function first asks whether the signal
+still fits what is known and otherwise changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from cti.acd.inputs import CallerReady
+from cti.ids import AgentId, CallId
+from cti.model import facts as f
+from cti.model import signals as s
+from cti.model.call import Call, CallState
+from cti.model.facts import HangupBy, OfferEnd
+from cti.services.switchboard import Switchboard
+
+BUSY, NO_ANSWER, REJECTED = 17, 19, 21
+"""Q.850 causes that tell apart why a device was not answered."""
+
+
+def offer_end(status: str, cause: int) -> OfferEnd:
+    """What Asterisk's DIALSTATUS and the leg's Q.850 cause say about an offer that was not answered."""
+    if cause == REJECTED:
+        return OfferEnd.REJECTED
+    if cause == BUSY or status == "BUSY":
+        return OfferEnd.BUSY
+    if status == "NOANSWER" or cause == NO_ANSWER:
+        return OfferEnd.NO_ANSWER
+    if status == "CANCEL":
+        return OfferEnd.SUPERSEDED
+    return OfferEnd.UNREACHABLE
+
+
+def start_call(board: Switchboard, signal: s.CallerEntered, now: datetime) -> Call | None:
+    """A caller came in. Gives the live call, new or known; None when the call is already over."""
+    known = board.calls.get(signal.call_id)
+    if known is not None or signal.call_id in board.closed:
+        return known
+    board.record(
+        f.CallStarted(
+            at=signal.at,
+            call_id=signal.call_id,
+            node=board.node,
+            caller_number=signal.caller_number,
+            did=signal.did,
+            channel=signal.channel,
+        )
+    )
+    board.out.look_ups.append((signal.call_id, signal.caller_number))
+    return board.calls[signal.call_id]
+
+
+def _caller_entered(board: Switchboard, signal: s.CallerEntered, now: datetime) -> None:
+    start_call(board, signal, now)
+
+
+def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> None:
+    call = board.calls.get(signal.call_id)
+    if call is not None and call.state is CallState.WAITING:
+        board.route(CallerReady(call_id=call.call_id), now)
+
+
+def _leg_dialled(board: Switchboard, signal: s.AgentLegDialled, now: datetime) -> None:
+    board.legs[signal.agent_channel] = (signal.call_id, signal.agent_id)
+
+
+def _leg_ringing(board: Switchboard, signal: s.AgentLegRinging, now: datetime) -> None:
+    call = board.calls.get(signal.call_id)
+    if call is None or call.offer_id is None or call.offered_agent is None or signal.offer_id != call.offer_id:
+        return
+    if call.state is CallState.OFFERED and not board.agents[call.offered_agent].ringing:
+        board.record(
+            f.OfferRang(at=signal.at, call_id=call.call_id, offer_id=call.offer_id, agent_id=call.offered_agent)
+        )
+
+
+def _offer_returned(board: Switchboard, signal: s.OfferReturned, now: datetime) -> None:
+    call = board.calls.get(signal.call_id)
+    if call is None or call.offer_id != signal.offer_id or call.state is not CallState.OFFERED:
+        return
+    board.end_offer(call, offer_end(signal.status, signal.cause), now, at=signal.at, deliverable=True)
+
+
+def _bridge_joined(board: Switchboard, signal: s.BridgeJoined, now: datetime) -> None:
+    members = board.bridges.setdefault(signal.bridge_id, {})
+    members[signal.channel] = signal.at
+    if signal.agent_id is not None and signal.call_id is not None:
+        board.legs[signal.channel] = (signal.call_id, signal.agent_id)
+    for channel in members:
+        leg = board.legs.get(channel)
+        if leg is None:
+            continue
+        call_id, agent_id = leg
+        call = board.calls.get(call_id)
+        if call is not None and call.channel in members:
+            answered(board, call, agent_id, now, at=signal.at)
+            return
+
+
+def answered(board: Switchboard, call: Call, agent_id: AgentId, now: datetime, *, at: datetime, inferred: bool = False) -> None:
+    """Proof of talk: caller and agent are in one bridge. Settles the offer, leaves the queue."""
+    if call.state not in (CallState.WAITING, CallState.OFFERED, CallState.SURVIVAL) or agent_id not in board.agents:
+        return
+    offer_id = call.offer_id if call.offered_agent == agent_id else None
+    if call.offer_id is not None and offer_id is None:
+        board.end_offer(call, OfferEnd.SUPERSEDED, now, at=at, deliverable=False)
+        call = board.calls[call.call_id]
+    board.record(
+        f.CallAnswered(at=at, call_id=call.call_id, agent_id=agent_id, offer_id=offer_id, inferred=inferred)
+    )
+    if offer_id is not None:
+        board.end_offer(replace(call, offered_agent=agent_id), OfferEnd.ANSWERED, now, at=at, deliverable=False)
+    board.leave_queue(call.call_id, now)
+    board.sync_agent(agent_id, now)
+
+
+def _bridge_parted(board: Switchboard, signal: s.BridgeParted, now: datetime) -> None:
+    members = board.bridges.get(signal.bridge_id, {})
+    members.pop(signal.channel, None)
+    if not members:
+        board.bridges.pop(signal.bridge_id, None)
+    call = _call_of(board, signal.channel, signal.call_id)
+    if call is None or call.state not in (CallState.TALKING, CallState.HELD):
+        return
+    leg = board.legs.get(signal.channel)
+    if signal.channel != call.channel and leg is None:
+        return
+    board.left_first.setdefault(call.call_id, HangupBy.CALLER if signal.channel == call.channel else HangupBy.AGENT)
+    end_talk(board, call, now, at=signal.at)
+
+
+def end_talk(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
+    """The legs have parted."""
+    if call.agent_id is None or call.state not in (CallState.TALKING, CallState.HELD):
+        return
+    board.record(f.TalkEnded(at=at, call_id=call.call_id, agent_id=call.agent_id))
+    board.sync_agent(call.agent_id, now)
+
+
+def _call_of(board: Switchboard, channel: str, call_id: CallId | None) -> Call | None:
+    return board.calls.get(call_id) if call_id is not None else None
+
+
+def _hold_changed(board: Switchboard, signal: s.HoldChanged, now: datetime) -> None:
+    call = _call_of(board, signal.channel, signal.call_id)
+    if call is None or call.agent_id is None or signal.channel == call.channel:
+        return
+    if signal.held and call.state is CallState.TALKING:
+        board.record(f.CallHeld(at=signal.at, call_id=call.call_id, agent_id=call.agent_id))
+    elif not signal.held and call.state is CallState.HELD:
+        board.record(f.CallRetrieved(at=signal.at, call_id=call.call_id, agent_id=call.agent_id))
+
+
+def _hangup_asked(board: Switchboard, signal: s.HangupAsked, now: datetime) -> None:
+    call = _call_of(board, signal.channel, signal.call_id)
+    if call is None:
+        return
+    if signal.channel == call.channel:
+        board.left_first.setdefault(call.call_id, HangupBy.CALLER)
+    elif signal.channel in board.legs and call.state in (CallState.TALKING, CallState.HELD):
+        board.left_first.setdefault(call.call_id, HangupBy.AGENT)
+
+
+def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> None:
+    leg = board.legs.pop(signal.channel, None)
+    for bridge_id, members in list(board.bridges.items()):
+        if members.pop(signal.channel, None) is not None and not members:
+            del board.bridges[bridge_id]
+    call = board.calls.get(signal.call_id) if signal.call_id is not None else None
+    if call is None:
+        return
+    if signal.is_caller or signal.channel == call.channel:
+        end_call(board, call, now, at=signal.at, cause=signal.cause)
+    elif leg is not None and leg[1] == call.agent_id:
+        end_talk(board, call, now, at=signal.at)
+
+
+def end_call(
+    board: Switchboard,
+    call: Call,
+    now: datetime,
+    *,
+    at: datetime,
+    cause: int = 16,
+    hangup_by: HangupBy | None = None,
+    outcome: f.Outcome | None = None,
+    inferred: bool = False,
+) -> None:
+    """The caller's leg is gone: free whoever was held for the call, close it."""
+    if call.offer_id is not None:
+        board.end_offer(call, OfferEnd.CALLER_GONE, now, at=at, deliverable=False)
+        call = board.calls[call.call_id]
+    end_talk(board, call, now, at=at)
+    call = board.calls[call.call_id]
+    board.leave_queue(call.call_id, now)
+    by = hangup_by or board.left_first.get(call.call_id, HangupBy.SYSTEM)
+    if call.state is CallState.AFTER and by is HangupBy.SYSTEM:
+        by = HangupBy.AGENT
+    board.record(
+        f.CallEnded(at=at, call_id=call.call_id, hangup_by=by, cause=cause, outcome=outcome, inferred=inferred)
+    )
+
+
+def _recording_began(board: Switchboard, signal: s.RecordingBegan, now: datetime) -> None:
+    if signal.call_id in board.calls:
+        board.record(f.RecordingStarted(at=signal.at, call_id=signal.call_id, path=signal.path))
+
+
+def _survival_began(board: Switchboard, signal: s.SurvivalBegan, now: datetime) -> None:
+    call = board.calls.get(signal.call_id)
+    if call is None:
+        return
+    if call.offer_id is not None:
+        board.end_offer(call, OfferEnd.SUPERSEDED, now, at=signal.at, deliverable=False)
+        call = board.calls[signal.call_id]
+    board.leave_queue(call.call_id, now)
+    if call.state in (CallState.MENU, CallState.WAITING, CallState.AFTER):
+        board.record(f.SurvivalEntered(at=signal.at, call_id=call.call_id, queue=signal.queue))
+
+
+def device_changed(board: Switchboard, signal: s.DeviceReachable, now: datetime) -> None:
+    """A device can or cannot be called."""
+    if signal.agent_id not in board.agents:
+        return
+    board.devices[signal.agent_id, signal.device] = signal
+    board.dirty_agents.add(signal.agent_id)
+    board.dirty_queues.update(board.centre.agents[signal.agent_id].queues)
+    board.sync_agent(signal.agent_id, now)
+
+
+HANDLERS: dict[type[s.Signal], Callable[[Switchboard, Any, datetime], None]] = {
+    s.CallerEntered: _caller_entered,
+    s.WaitEntered: _wait_entered,
+    s.AgentLegDialled: _leg_dialled,
+    s.AgentLegRinging: _leg_ringing,
+    s.OfferReturned: _offer_returned,
+    s.BridgeJoined: _bridge_joined,
+    s.BridgeParted: _bridge_parted,
+    s.HoldChanged: _hold_changed,
+    s.HangupAsked: _hangup_asked,
+    s.ChannelGone: _channel_gone,
+    s.RecordingBegan: _recording_began,
+    s.SurvivalBegan: _survival_began,
+    s.DeviceReachable: device_changed,
+}
+
+
+def handle_signal(board: Switchboard, signal: s.Signal, now: datetime) -> None:
+    """Move the floor by one signal; unknown kinds (the link's own) are the dispatcher's."""
+    handler = HANDLERS.get(type(signal))
+    if handler is not None:
+        handler(board, signal, now)

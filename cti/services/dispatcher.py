@@ -1,0 +1,356 @@
+"""The one owner: a single task that takes every input in order, moves the switchboard, and performs what it asks.
+
+Theory of operation. Inputs (signals, requests, look-up answers) go into one inbox. Each turn: handle one input at the
+clock's `now`; append the turn's facts to the journal *in order, at once*; hand each command to a task of its own that
+first waits until those facts are durable; publish changed rows. No lock, because nobody else touches the switchboard;
+no lost order, because `Journal.append` keeps the order of its calls. Requests get their answer when their facts are durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+import structlog
+
+from cti.clock import Clock
+from cti.errors import CtiError, RemoteError
+from cti.ids import AgentId, CallId, FlowName, NodeName, OfferId, QueueName
+from cti.model import facts as f
+from cti.model import signals as s
+from cti.model.call import CallState
+from cti.model.centre import Centre
+from cti.model.commands import Command, Deliver
+from cti.model.facts import AgentState, Device, FlowStepDone, Match, OfferEnd
+from cti.services import agents, call_control, desk, reconcile
+from cti.services.floor import Change, FloorView, LinkView, Refused
+from cti.services.ports import Directory, FlowCall, Journal, LookUp, Telephony
+from cti.services.rows import Rows
+from cti.services.switchboard import Out, Switchboard
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+PUBLISH_EVERY = 0.05
+"""Seconds within which changes are gathered into one message. Screen pops do not wait for it."""
+SUBSCRIBER_QUEUE = 1000
+"""Changes a subscriber may fall behind before it is let go."""
+
+
+class Ledger(Protocol):
+    """Asterisk's own event log, as far as reconciliation asks it."""
+
+    async def missed(self, board: Switchboard) -> Sequence[f.Fact]:
+        """Facts that happened unseen, in order of time, that the journal does not have."""
+        ...
+
+
+class NoLedger:
+    """Where there is no event log to read."""
+
+    async def missed(self, board: Switchboard) -> Sequence[f.Fact]:
+        """Nothing."""
+        return ()
+
+
+class Dispatcher:
+    """Owner of the floor. Satisfies `Floor` (for the web) and `CallDesk` (for flows)."""
+
+    def __init__(
+        self,
+        centre: Centre,
+        *,
+        node: NodeName,
+        journal: Journal,
+        telephony: Telephony,
+        directory: Directory,
+        clock: Clock,
+        ledger: Ledger | None = None,
+        flow_version: Callable[[FlowName], str] = lambda _flow: "",
+        observe: Callable[[Sequence[f.Fact], datetime], None] = lambda _facts, _now: None,
+    ) -> None:
+        self.board = Switchboard(centre, node=node, now=clock.now(), flow_version=flow_version)
+        self._journal = journal
+        self._telephony = telephony
+        self._directory = directory
+        self._clock = clock
+        self._ledger = ledger or NoLedger()
+        self._observe = observe
+        self._rows = Rows(self.board)
+        self._inbox: asyncio.Queue[Callable[[], Awaitable[None] | None]] = asyncio.Queue()
+        self._subscribers: set[asyncio.Queue[Change | None]] = set()
+        self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._publish_at: float | None = None
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def recover(self, facts: Sequence[f.Fact]) -> None:
+        """Before `run`: rebuild the floor from the journal."""
+        self.board.recover(facts, self._clock.now())
+        self._rows.change(self._clock.now())
+        for call in self.board.calls.values():
+            self._start_look_up(call.call_id, call.caller_number)
+
+    async def run(self) -> None:
+        """Own the floor until cancelled."""
+        try:
+            while True:
+                action = await self._next()
+                if action is not None:
+                    try:
+                        pending = action()
+                        if pending is not None:
+                            await pending
+                    except Exception:
+                        log.exception("dispatcher_input_failed")
+                else:
+                    self.board.tick(self._clock.now())
+                self._perform()
+                self._publish()
+        finally:
+            for task in [*self._tasks, *self._look_ups.values()]:
+                task.cancel()
+            for subscriber in self._subscribers:
+                with contextlib.suppress(asyncio.QueueFull):
+                    subscriber.put_nowait(None)
+
+    async def _next(self) -> Callable[[], Awaitable[None] | None] | None:
+        due = self.board.next_due(self._clock.now())
+        delay = 1.0 if due is None else min(1.0, max(0.0, (due - self._clock.now()).total_seconds()))
+        if self._publish_at is not None:
+            delay = min(delay, max(0.0, self._publish_at - self._clock.monotonic()))
+        try:
+            if not self._inbox.empty():
+                return self._inbox.get_nowait()
+            return await asyncio.wait_for(self._inbox.get(), delay)
+        except TimeoutError:
+            return None
+
+    def _perform(self) -> asyncio.Future[None] | None:
+        """Make the turn's facts durable, in order, then carry its commands out."""
+        out, self.board.out = self.board.out, Out()
+        for call_id, number in out.look_ups:
+            self._start_look_up(call_id, number)
+        durable: asyncio.Future[None] | None = None
+        if out.facts:
+            durable = asyncio.ensure_future(self._journal.append(out.facts))
+            durable.add_done_callback(_report_journal)
+            self._observe(out.facts, self._clock.now())
+        if out.commands:
+            self._spawn(self._command(durable, out.commands))
+        return durable
+
+    async def _command(self, durable: asyncio.Future[None] | None, commands: Sequence[Command]) -> None:
+        # A full disk must not stop calls: after the wait we go on, and the journal says loudly that it is behind.
+        if durable is not None:
+            with contextlib.suppress(CtiError, TimeoutError):
+                await asyncio.wait_for(asyncio.shield(durable), 2.0)
+        for command in commands:
+            try:
+                await self._telephony.perform(command)
+            except RemoteError as error:
+                log.warning("command_failed", command=type(command).__name__, error=error.message)
+                if isinstance(command, Deliver) and not error.outcome_unknown:
+                    self._put(lambda c=command: self._deliver_refused(c))
+
+    def _deliver_refused(self, command: Deliver) -> None:
+        call = self.board.calls.get(command.call_id)
+        if call is not None and call.offer_id == command.offer_id:
+            now = self._clock.now()
+            # The channel cannot be redirected: it is on its way out, and its end comes as a signal, or it will say
+            # itself when it waits again. Until then it is not offered to anybody.
+            self.board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)
+
+    # -- inputs --------------------------------------------------------------------------------------------------
+
+    def deliver(self, signal: s.Signal) -> None:
+        """Inbox for signals: never blocks, keeps order. Given to the telephony adapter."""
+        self._put(lambda: self._signal(signal))
+
+    def _put(self, action: Callable[[], Awaitable[None] | None]) -> None:
+        self._inbox.put_nowait(action)
+
+    def _signal(self, signal: s.Signal) -> Awaitable[None] | None:
+        now = self._clock.now()
+        if isinstance(signal, s.LinkLost):
+            self._rows.link(LinkView(connected=False, unknown_since=signal.at))
+        elif isinstance(signal, s.Snapshot):
+            return self._adopt(signal)
+        else:
+            call_control.handle_signal(self.board, signal, now)
+        return None
+
+    async def _adopt(self, snapshot: s.Snapshot) -> None:
+        try:
+            missed = await self._ledger.missed(self.board)
+            taken = reconcile.adopt_ledger(self.board, missed, self._clock.now())
+            if taken:
+                log.info("ledger_adopted", facts=taken)
+        except (OSError, ValueError) as error:
+            log.error("ledger_unreadable", error=str(error))
+        reconcile.adopt_snapshot(self.board, snapshot, self._clock.now())
+        self._rows.link(LinkView(connected=True, unknown_since=None))
+        log.info("snapshot_adopted", channels=len(snapshot.channels), calls=len(self.board.calls))
+
+    def _start_look_up(self, call_id: CallId, number: str | None) -> asyncio.Task[LookUp]:
+        task = self._look_ups.get(call_id)
+        if task is None:
+            task = asyncio.create_task(self._directory.look_up(number))
+            self._look_ups[call_id] = task
+            task.add_done_callback(lambda done: self._looked_up(call_id, done))
+        return task
+
+    def _looked_up(self, call_id: CallId, task: asyncio.Task[LookUp]) -> None:
+        if task.cancelled():
+            return
+        failed = task.exception() is not None
+        answer = LookUp(match=Match.UNAVAILABLE) if failed else task.result()
+        self._put(lambda: self.board.know_customer(call_id, answer, self._clock.now()))
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    async def _ask(self, action: Callable[[datetime], T]) -> T:
+        """Run `action` on the owner's task; the answer comes when what it recorded is durable."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def turn() -> None:
+            try:
+                result = action(self._clock.now())
+            except CtiError as error:
+                durable = self._perform()
+                if not answer.done():
+                    answer.set_exception(error)
+                return
+            durable = self._perform()
+            if durable is None:
+                if not answer.done():
+                    answer.set_result(result)
+                return
+
+            def done(_written: asyncio.Future[None]) -> None:
+                if not answer.done():
+                    answer.set_result(result)
+
+            durable.add_done_callback(done)
+
+        self._put(turn)
+        return await answer
+
+    async def set_agent(
+        self, agent_id: AgentId, state: AgentState, *, reason: str = "", device: Device | None = None
+    ) -> None:
+        """See `Floor.set_agent`."""
+        await self._ask(lambda now: agents.set_agent(self.board, agent_id, state, now, reason=reason, device=device))
+
+    async def reject(self, agent_id: AgentId, offer_id: OfferId) -> None:
+        """See `Floor.reject`."""
+        await self._ask(lambda now: agents.reject(self.board, agent_id, offer_id, now))
+
+    async def hang_up(self, agent_id: AgentId, call_id: CallId) -> None:
+        """See `Floor.hang_up`."""
+        await self._ask(lambda now: agents.hang_up(self.board, agent_id, call_id))
+
+    async def finish_wrap_up(
+        self, agent_id: AgentId, call_id: CallId, *, disposition: str = "", note: str = ""
+    ) -> None:
+        """See `Floor.finish_wrap_up`."""
+        await self._ask(
+            lambda now: agents.finish_wrap_up(self.board, agent_id, call_id, now, disposition=disposition, note=note)
+        )
+
+    def page(self, agent_id: AgentId, *, connected: bool) -> None:
+        """See `Floor.page`."""
+        self._put(lambda: self._rows.page(agent_id, connected=connected))
+
+    async def caller_arrived(self, call_id: CallId, *, channel: str, number: str | None, did: str) -> FlowCall:
+        """See `CallDesk.caller_arrived`."""
+        return await self._ask(
+            lambda now: desk.caller_arrived(self.board, call_id, now, channel=channel, number=number, did=did)
+        )
+
+    async def choose_language(self, call_id: CallId, language: str) -> None:
+        """See `CallDesk.choose_language`."""
+        await self._ask(lambda now: desk.choose_language(self.board, call_id, language, now))
+
+    async def step_done(self, fact: FlowStepDone) -> None:
+        """See `CallDesk.step_done`."""
+        await self._ask(lambda _now: desk.step_done(self.board, fact))
+
+    async def look_up_customer(self, call_id: CallId) -> LookUp:
+        """See `CallDesk.look_up_customer`."""
+        call = self.board.calls.get(call_id)
+        answer = await asyncio.shield(self._start_look_up(call_id, call.caller_number if call else None))
+        # One turn of the owner later the answer is part of the call.
+        await self._ask(lambda _now: None)
+        return answer
+
+    async def enqueue(
+        self, call_id: CallId, queue: QueueName, *, skills: Sequence[tuple[str, int]], head_start: timedelta
+    ) -> None:
+        """See `CallDesk.enqueue`. Waits for the directory's answer (it has a deadline), for the tier sets the place."""
+        if queue not in self.board.centre.queues:
+            raise Refused("unknown_queue", f"there is no queue {queue}", remedy="cti flow check finds such names")
+        await self.look_up_customer(call_id)
+        await self._ask(
+            lambda now: desk.enqueue(self.board, call_id, queue, now, skills=skills, head_start_of_flow=head_start)
+        )
+
+    async def flow_finished(self, call_id: CallId) -> None:
+        """See `CallDesk.flow_finished`."""
+        await self._ask(lambda now: desk.flow_finished(self.board, call_id, now))
+
+    def may_wait(self, call_id: CallId) -> bool:
+        """See `CallDesk.may_wait`."""
+        call = self.board.calls.get(call_id)
+        return call is not None and call.state in (CallState.WAITING, CallState.OFFERED)
+
+    # -- what is shown -------------------------------------------------------------------------------------------
+
+    def view(self) -> FloorView:
+        """See `Floor.view`."""
+        return self._rows.view(self._clock.now())
+
+    async def changes(self) -> AsyncIterator[Change]:
+        """See `Floor.changes`."""
+        queue: asyncio.Queue[Change | None] = asyncio.Queue(SUBSCRIBER_QUEUE)
+        self._subscribers.add(queue)
+        try:
+            while (change := await queue.get()) is not None:
+                yield change
+        finally:
+            self._subscribers.discard(queue)
+
+    def _publish(self) -> None:
+        now = self._clock.monotonic()
+        if self._publish_at is None:
+            self._publish_at = now + PUBLISH_EVERY
+        if now < self._publish_at and not self.board.dirty_pops:
+            return
+        self._publish_at = None
+        change = self._rows.change(self._clock.now())
+        for call_id in change.calls_gone if change is not None else ():
+            self._look_ups.pop(call_id, None)
+        if change is None:
+            return
+        for subscriber in list(self._subscribers):
+            try:
+                subscriber.put_nowait(change)
+            except asyncio.QueueFull:
+                # The slow one is let go: its iterator ends when it has read what it has, and it starts afresh.
+                self._subscribers.discard(subscriber)
+                subscriber.get_nowait()
+                subscriber.put_nowait(None)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _report_journal(durable: asyncio.Future[None]) -> None:
+    if not durable.cancelled() and (error := durable.exception()) is not None:
+        log.error("journal_append_failed", error=str(error))

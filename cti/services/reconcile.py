@@ -1,0 +1,131 @@
+"""After a gap: make what we remember agree with what the telephone system has.
+
+The ledger (Asterisk's own event log, read by an adapter) tells first what happened unseen, with its true times; the
+snapshot then says what is there now. What neither explains is closed or corrected here, stamped `inferred`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from cti.acd.inputs import CallerReady
+from cti.errors import IllegalTransition
+from cti.ids import CallId, ChannelName
+from cti.model import facts as f
+from cti.model import signals as s
+from cti.model.call import Call, CallState
+from cti.model.facts import HangupBy, OfferEnd
+from cti.services import call_control
+from cti.services.switchboard import Switchboard
+
+WAIT, DELIVER, SURVIVAL = "cti-wait", "cti-deliver", "cti-survival"
+
+
+def adopt_ledger(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> int:
+    """Take over facts that happened while nobody watched. Gives how many were news."""
+    taken = 0
+    for fact in facts:
+        if not isinstance(fact, f.CallFact) or fact.call_id in board.closed:
+            continue
+        call = board.calls.get(fact.call_id)
+        if isinstance(fact, f.CallAnswered) and call is not None:
+            call_control.answered(board, call, fact.agent_id, now, at=fact.at, inferred=True)
+        elif isinstance(fact, f.CallEnded) and call is not None:
+            call_control.end_call(
+                board, call, now, at=fact.at, cause=fact.cause, hangup_by=fact.hangup_by, outcome=fact.outcome, inferred=True
+            )
+        elif isinstance(fact, f.TalkEnded) and call is not None:
+            call_control.end_talk(board, call, now, at=fact.at)
+        else:
+            if isinstance(fact, f.SurvivalEntered) and call is not None:
+                _leave_offer(board, call, now, at=fact.at)
+            try:
+                board.record(fact)
+            except IllegalTransition:
+                board.illegal += 1
+                continue
+        taken += 1
+    return taken
+
+
+def _leave_offer(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
+    if call.offer_id is not None:
+        board.end_offer(call, OfferEnd.SUPERSEDED, now, at=at, deliverable=False)
+    board.leave_queue(call.call_id, now)
+
+
+def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> None:
+    """Correct the floor by what the telephone system has now."""
+    callers: dict[CallId, s.LiveChannel] = {}
+    agents_legs: list[s.LiveChannel] = []
+    for channel in snapshot.channels:
+        if channel.call_id is None:
+            continue
+        if channel.unique_id == channel.call_id:
+            callers[channel.call_id] = channel
+        elif channel.agent_id is not None:
+            agents_legs.append(channel)
+    board.legs = {leg.channel: (leg.call_id, leg.agent_id) for leg in agents_legs if leg.call_id and leg.agent_id}
+    board.bridges = _bridges(snapshot)
+    for call in list(board.calls.values()):
+        if call.call_id not in callers:
+            call_control.end_call(board, call, now, at=now, hangup_by=HangupBy.SYSTEM, inferred=True)
+    for channel in callers.values():
+        _place(board, channel, agents_legs, now)
+    for device in snapshot.devices:
+        call_control.device_changed(board, device, now)
+
+
+def _bridges(snapshot: s.Snapshot) -> dict[str, dict[ChannelName, datetime]]:
+    found: dict[str, dict[ChannelName, datetime]] = {}
+    for channel in snapshot.channels:
+        if channel.bridge_id:
+            found.setdefault(channel.bridge_id, {})[channel.channel] = snapshot.at
+    return found
+
+
+def _place(board: Switchboard, channel: s.LiveChannel, legs: list[s.LiveChannel], now: datetime) -> None:
+    """Put one caller where the telephone system has them."""
+    if channel.call_id is None or channel.call_id in board.closed:
+        return
+    call = board.calls.get(channel.call_id)
+    if call is None:
+        if not channel.did:
+            return
+        board.record(
+            f.CallStarted(
+                at=now,
+                call_id=channel.call_id,
+                node=board.node,
+                caller_number=channel.caller_number,
+                did=channel.did,
+                channel=channel.channel,
+                inferred=True,
+            )
+        )
+        board.out.look_ups.append((channel.call_id, channel.caller_number))
+        call = board.calls[channel.call_id]
+        if channel.queue is not None and channel.queue in board.centre.queues and channel.context.startswith(WAIT):
+            board.record(f.CallQueued(at=now, call_id=call.call_id, queue=channel.queue, inferred=True))
+            board.join_queue(board.calls[call.call_id], now, deliverable=False)
+        call = board.calls[channel.call_id]
+    partner = next(
+        (leg for leg in legs if channel.bridge_id and leg.bridge_id == channel.bridge_id and leg.agent_id is not None), None
+    )
+    if partner is not None and partner.agent_id is not None:
+        call_control.answered(board, call, partner.agent_id, now, at=now, inferred=True)
+        return
+    if call.state in (CallState.TALKING, CallState.HELD):
+        call_control.end_talk(board, call, now, at=now)
+        return
+    if channel.context.startswith(SURVIVAL) and call.state in (CallState.WAITING, CallState.OFFERED):
+        _leave_offer(board, call, now, at=now)
+        board.record(f.SurvivalEntered(at=now, call_id=call.call_id, queue=channel.queue, inferred=True))
+        return
+    if channel.context.startswith(DELIVER) and channel.offer_id == call.offer_id and call.offer_id is not None:
+        return
+    if call.offer_id is not None:
+        board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)
+    if call.state in (CallState.WAITING, CallState.OFFERED):
+        board.route(CallerReady(call_id=call.call_id), now)

@@ -1,0 +1,171 @@
+"""Rows for the pages, computed from the switchboard: what is dirty is computed again, what came out equal is not sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from cti.ids import AgentId, CallId, QueueName
+from cti.model.call import Call, CallState
+from cti.model.facts import AgentState, Device
+from cti.services.floor import AgentRow, CallRow, CallState as RowState, Change, FloorView, LinkView, QueueRow
+from cti.services.switchboard import Switchboard
+
+BUSY_STATES = frozenset(
+    {AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HELD, AgentState.WRAP_UP}
+)
+_ROW_STATES: Mapping[CallState, RowState] = {
+    CallState.MENU: "menu",
+    CallState.WAITING: "waiting",
+    CallState.OFFERED: "offered",
+    CallState.TALKING: "talking",
+    CallState.HELD: "held",
+    CallState.AFTER: "menu",
+    CallState.SURVIVAL: "survival",
+    CallState.ENDED: "ended",
+}
+
+
+class Rows:
+    """The last rows sent, and what has changed since."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
+        self._pages: dict[AgentId, int] = {}
+        self._queues: dict[QueueName, QueueRow] = {}
+        self._agents: dict[AgentId, AgentRow] = {}
+        self._calls: dict[CallId, CallRow] = {}
+        self._link = LinkView(connected=False, unknown_since=None)
+        self._link_sent = False
+
+    def page(self, agent_id: AgentId, *, connected: bool) -> None:
+        """An agent's page came or went."""
+        if agent_id in self._board.agents:
+            self._pages[agent_id] = max(0, self._pages.get(agent_id, 0) + (1 if connected else -1))
+            self._board.dirty_agents.add(agent_id)
+
+    def link(self, view: LinkView) -> None:
+        """The link to the telephone system changed."""
+        if view != self._link:
+            self._link, self._link_sent = view, False
+
+    def view(self, now: datetime) -> FloorView:
+        """Everything, as of the last `change`."""
+        return FloorView(
+            at=now,
+            queues=dict(self._queues),
+            agents=dict(self._agents),
+            calls=dict(self._calls),
+            pops=dict(self._board.pops),
+            link=self._link,
+        )
+
+    def change(self, now: datetime) -> Change | None:
+        """What differs from what was last given, None when nothing does."""
+        board = self._board
+        dirty_queues = board.dirty_queues
+        dirty_calls = board.dirty_calls | {
+            ticket.call_id for queue in dirty_queues for ticket in board.engine.waiting(queue)
+        }
+        dirty_agents = board.dirty_agents
+        places = {
+            ticket.call_id: place
+            for queue in dirty_queues
+            for place, ticket in enumerate(board.engine.waiting(queue), start=1)
+        }
+        queues = {name: self._queue_row(name) for name in dirty_queues if name in board.centre.queues}
+        agents = {agent_id: self._agent_row(agent_id) for agent_id in dirty_agents}
+        calls = {
+            call_id: self._call_row(board.calls[call_id], places.get(call_id), now)
+            for call_id in dirty_calls
+            if call_id in board.calls
+        }
+        gone = tuple(call_id for call_id in dirty_calls if call_id not in board.calls and call_id in self._calls)
+        pops = {agent_id: board.pops.get(agent_id) for agent_id in board.dirty_pops}
+        withdrawn = {agent_id: board.withdrawn.pop(agent_id, "") for agent_id, pop in pops.items() if pop is None}
+        board.dirty_queues, board.dirty_calls, board.dirty_agents, board.dirty_pops = set(), set(), set(), set()
+        queues = {key: row for key, row in queues.items() if self._queues.get(key) != row}
+        agents = {key: row for key, row in agents.items() if self._agents.get(key) != row}
+        calls = {key: row for key, row in calls.items() if self._calls.get(key) != row}
+        self._queues.update(queues)
+        self._agents.update(agents)
+        self._calls.update(calls)
+        for call_id in gone:
+            del self._calls[call_id]
+        link = None if self._link_sent else self._link
+        self._link_sent = True
+        if not (queues or agents or calls or gone or pops or link):
+            return None
+        return Change(
+            queues=queues, agents=agents, calls=calls, calls_gone=gone, pops=pops, withdrawn=withdrawn, link=link
+        )
+
+    def _queue_row(self, name: QueueName) -> QueueRow:
+        board = self._board
+        queue = board.centre.queues[name]
+        waiting = board.engine.waiting(name)
+        members = [board.agents[agent_id] for agent_id, agent in board.centre.agents.items() if name in agent.queues]
+        day = board.tally.queue(name)
+        return QueueRow(
+            queue=name,
+            title=queue.titles,
+            waiting=len(waiting),
+            longest_since=min((ticket.queued_at for ticket in waiting), default=None),
+            agents_ready=sum(1 for a in members if a.state is AgentState.READY and self._reachable(a.agent_id, a.device)),
+            agents_busy=sum(1 for a in members if a.state in BUSY_STATES),
+            agents_logged_in=sum(1 for a in members if a.state is not AgentState.OFFLINE),
+            answered_today=day.answered,
+            abandoned_today=day.abandoned,
+            in_time_today=day.in_time,
+            service_level=day.service_level,
+            target_seconds=queue.service_level.total_seconds(),
+        )
+
+    def _reachable(self, agent_id: AgentId, device: Device) -> bool:
+        known = self._board.devices.get((agent_id, device))
+        return known is not None and known.reachable
+
+    def _agent_row(self, agent_id: AgentId) -> AgentRow:
+        board = self._board
+        agent, config = board.agents[agent_id], board.centre.agents[agent_id]
+        day = board.tally.agent(agent_id)
+        return AgentRow(
+            agent_id=agent_id,
+            name=config.name,
+            state=agent.state,
+            reason=agent.reason if agent.state is agent.chosen else "",
+            since=agent.since,
+            device=agent.device,
+            reachable={device: self._reachable(agent_id, device) for device in Device},
+            page_connected=self._pages.get(agent_id, 0) > 0,
+            queues=config.queues,
+            call_id=agent.call_id or agent.offer_call or agent.wrap_call,
+            calls_today=day.calls,
+            talk_seconds_today=day.talk_seconds,
+            wrap_up_until=board.wrap_until.get(agent_id) if agent.state is AgentState.WRAP_UP else None,
+        )
+
+    def _call_row(self, call: Call, place: int | None, now: datetime) -> CallRow:
+        board = self._board
+        waiting = call.state is CallState.WAITING
+        known = board.cards.get(call.call_id)
+        return CallRow(
+            call_id=call.call_id,
+            state=_ROW_STATES[call.state],
+            since=call.since,
+            started_at=call.started_at,
+            caller_number=call.caller_number,
+            did=call.did,
+            language=call.language,
+            customer_name=known.cards[0].name if known is not None and len(known.cards) == 1 else "",
+            tier=call.tier,
+            queue=call.queue,
+            queued_at=call.queued_at,
+            place=place if waiting else None,
+            head_start=call.head_start,
+            skills=call.skills,
+            why_waiting=board.engine.why_waiting(call.call_id, now) if waiting else "",
+            choice=" > ".join(call.choices),
+            agent_id=call.offered_agent or call.agent_id,
+            answered_at=call.answered_at,
+        )

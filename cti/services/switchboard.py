@@ -1,0 +1,372 @@
+"""The floor's state and the one place where it changes: calls, agents and the engine's tickets, moved by facts.
+
+Theory of operation: the switchboard is synchronous and is told the time, so a day of traffic replays in a second. Whoever
+handles an input calls `record` (a fact happened) and `route` (the engine is told); what must be done about it in the world
+gathers in `out`: facts to make durable, then commands to the telephone system. The dispatcher performs `out` and owns
+the only instance; nothing else changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from cti.acd.engine import Engine
+from cti.acd.inputs import (
+    AcdInput,
+    AgentBusy,
+    AgentFree,
+    CallerJoined,
+    CallerLeft,
+    CallerNotReady,
+    CallerReady,
+    Expired,
+    LeaseRestored,
+    Offer,
+    OfferSettled,
+    Tick,
+)
+from cti.errors import IllegalTransition
+from cti.ids import AgentId, CallId, ChannelName, FlowName, NodeName, QueueName
+from cti.model import facts as f
+from cti.model.agent import AgentStatus, apply_agent
+from cti.model.call import Call, CallState, apply_call, begin_call
+from cti.model.centre import Centre
+from cti.model.commands import Command, Deliver, ReturnToWait
+from cti.model.facts import AgentState, Device, OfferEnd
+from cti.model.signals import DeviceReachable
+from cti.services.floor import Pop
+from cti.services.ports import LookUp
+from cti.services.tally import Tally
+
+
+@dataclass(slots=True)
+class Out:
+    """What one turn asks of the world, in order: facts made durable first, then commands and look-ups."""
+
+    facts: list[f.Fact] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    look_ups: list[tuple[CallId, str | None]] = field(default_factory=list)
+
+
+class Switchboard:
+    """Everything the floor knows now. See the module's theory of operation."""
+
+    def __init__(
+        self,
+        centre: Centre,
+        *,
+        node: NodeName,
+        now: datetime,
+        flow_version: Callable[[FlowName], str] = lambda _flow: "",
+    ) -> None:
+        self.centre = centre
+        self.node = node
+        self.flow_version = flow_version
+        self.engine = Engine(centre)
+        self.calls: dict[CallId, Call] = {}
+        self.agents: dict[AgentId, AgentStatus] = {
+            agent_id: AgentStatus(agent_id=agent_id, since=now, idle_since=now) for agent_id in centre.agents
+        }
+        self.devices: dict[tuple[AgentId, Device], DeviceReachable] = {}
+        self.bridges: dict[str, dict[ChannelName, datetime]] = {}
+        self.legs: dict[ChannelName, tuple[CallId, AgentId]] = {}
+        """Agents' channels that are, or are being, joined to a call."""
+        self.left_first: dict[CallId, f.HangupBy] = {}
+        self.cards: dict[CallId, LookUp] = {}
+        self.pops: dict[AgentId, Pop] = {}
+        self.withdrawn: dict[AgentId, str] = {}
+        self.wrap_until: dict[AgentId, datetime] = {}
+        self.tally = Tally(centre)
+        self.history: dict[CallId, list[f.Fact]] = {}
+        """Facts of the live calls, for the record that closes each."""
+        self.closed: set[CallId] = set()
+        self.dirty_calls: set[CallId] = set()
+        self.dirty_agents: set[AgentId] = set(self.agents)
+        self.dirty_queues: set[QueueName] = set(centre.queues)
+        self.dirty_pops: set[AgentId] = set()
+        self.illegal = 0
+        """Facts refused by a table while replaying; a metric, for it should stay 0."""
+        self.out = Out()
+        self._told_free: dict[AgentId, datetime | None] = {}
+
+    # -- facts ---------------------------------------------------------------------------------------------------
+
+    def record(self, *facts: f.Fact) -> None:
+        """These things happened: move the state, keep them for the journal. Raises `IllegalTransition`, changing nothing."""
+        for fact in facts:
+            self._apply(fact)
+            self.out.facts.append(fact)
+
+    def _apply(self, fact: f.Fact) -> None:
+        if isinstance(fact, f.CallStarted):
+            if fact.call_id not in self.calls and fact.call_id not in self.closed:
+                self.calls[fact.call_id] = begin_call(fact)
+                self.history[fact.call_id] = [fact]
+        elif isinstance(fact, f.CallFact):
+            self._apply_to_call(fact)
+        for agent_id in self._touched(fact):
+            before = self.agents[agent_id]
+            after = apply_agent(before, fact)
+            if after != before:
+                self.agents[agent_id] = after
+                self.dirty_agents.add(agent_id)
+                self.dirty_queues.update(self.centre.agents[agent_id].queues)
+        if isinstance(fact, f.TalkEnded) and fact.agent_id in self.agents:
+            self._begin_wrap_up(fact)
+        elif isinstance(fact, f.WrapUpEnded):
+            self.wrap_until.pop(fact.agent_id, None)
+
+    def _apply_to_call(self, fact: f.CallFact) -> None:
+        if isinstance(fact, f.WrapUpEnded):
+            return
+        call = self.calls.get(fact.call_id)
+        if call is None:
+            raise IllegalTransition(f"call {fact.call_id} is not live: {type(fact).__name__} came late", call_id=fact.call_id)
+        after = apply_call(call, fact)
+        self.history[fact.call_id].append(fact)
+        self.dirty_calls.add(fact.call_id)
+        if after.queue is not None:
+            self.dirty_queues.add(after.queue)
+        if after.live:
+            self.calls[fact.call_id] = after
+            return
+        del self.calls[fact.call_id]
+        self.closed.add(fact.call_id)
+        self.tally.close(self.history.pop(fact.call_id))
+        self.cards.pop(fact.call_id, None)
+        self.left_first.pop(fact.call_id, None)
+
+    def _touched(self, fact: f.Fact) -> Iterable[AgentId]:
+        agent_id = getattr(fact, "agent_id", None)
+        return (agent_id,) if agent_id in self.agents else ()
+
+    def _begin_wrap_up(self, fact: f.TalkEnded) -> None:
+        call = self.calls.get(fact.call_id)
+        queue = self.centre.queues.get(call.queue) if call is not None and call.queue is not None else None
+        self.wrap_until[fact.agent_id] = fact.at + (queue.wrap_up if queue is not None else timedelta())
+
+    # -- the engine ----------------------------------------------------------------------------------------------
+
+    def route(self, event: AcdInput, now: datetime) -> None:
+        """Tell the engine, and carry out what it decides."""
+        for decision in self.engine.handle(event, now):
+            if isinstance(decision, Offer):
+                self._offer(decision, now)
+            elif isinstance(decision, Expired):
+                self._expire(decision, now)
+
+    def _offer(self, offer: Offer, now: datetime) -> None:
+        agent = self.agents[offer.agent_id]
+        call = self.calls[offer.call_id]
+        self.record(
+            f.OfferMade(
+                at=now,
+                call_id=offer.call_id,
+                offer_id=offer.offer_id,
+                agent_id=offer.agent_id,
+                queue=offer.queue,
+                device=agent.device,
+                deadline=offer.deadline,
+            )
+        )
+        self._told_free[offer.agent_id] = None
+        self.pops[offer.agent_id] = self._pop(self.calls[offer.call_id], offer, now)
+        self.withdrawn.pop(offer.agent_id, None)
+        self.dirty_pops.add(offer.agent_id)
+        self.out.commands.append(
+            Deliver(
+                call_id=offer.call_id,
+                channel=call.channel,
+                offer_id=offer.offer_id,
+                agent_id=offer.agent_id,
+                device=agent.device,
+            )
+        )
+
+    def _expire(self, expired: Expired, now: datetime) -> None:
+        call = self.calls.get(expired.call_id)
+        if call is not None and call.offer_id == expired.offer_id:
+            self._release(call, OfferEnd.EXPIRED, now)
+            self.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
+            self.sync_agent(expired.agent_id, now)
+
+    def end_offer(self, call: Call, end: OfferEnd, now: datetime, *, at: datetime, deliverable: bool) -> None:
+        """Release the call's offer, both sides at once. `deliverable`: the caller can be offered again at once."""
+        offer_id, agent_id = call.offer_id, call.offered_agent
+        if offer_id is None or agent_id is None:
+            return
+        self._release(call, end, at)
+        if not deliverable and end is not OfferEnd.ANSWERED:
+            self.route(CallerNotReady(call_id=call.call_id), now)
+        # Busy first: the engine must not hand the agent the next call by the idle time of before the miss.
+        self.route(AgentBusy(agent_id=agent_id), now)
+        self._told_free[agent_id] = None
+        self.route(OfferSettled(offer_id=offer_id, end=end), now)
+        self.sync_agent(agent_id, now)
+
+    def _release(self, call: Call, end: OfferEnd, at: datetime) -> None:
+        offer_id, agent_id = call.offer_id, call.offered_agent
+        if offer_id is None or agent_id is None:
+            return
+        self.record(f.OfferEnded(at=at, call_id=call.call_id, offer_id=offer_id, agent_id=agent_id, end=end))
+        if end is not OfferEnd.ANSWERED:
+            self.withdraw_pop(agent_id, end.value)
+        agent = self.agents.get(agent_id)
+        limit = self.centre.agents[agent_id].miss_limit if agent_id in self.centre.agents else 0
+        if agent is not None and limit and agent.missed >= limit and agent.chosen is AgentState.READY:
+            self.record(
+                f.AgentChanged(
+                    at=at, agent_id=agent_id, state=AgentState.NOT_READY, reason="missed_calls", device=agent.device
+                )
+            )
+
+    def sync_agent(self, agent_id: AgentId, now: datetime) -> None:
+        """Tell the engine whether this agent may be offered a call, if that has changed."""
+        agent = self.agents[agent_id]
+        device = self.devices.get((agent_id, agent.device))
+        free = agent.state is AgentState.READY and device is not None and device.reachable and not device.in_use
+        key = agent.idle_since if free else None
+        if self._told_free.get(agent_id) == key:
+            return
+        self._told_free[agent_id] = key
+        if key is None:
+            self.route(AgentBusy(agent_id=agent_id), now)
+        else:
+            self.route(AgentFree(agent_id=agent_id, idle_since=key), now)
+
+    def join_queue(self, call: Call, now: datetime, *, deliverable: bool) -> None:
+        """Give the engine the ticket of a waiting call; the place follows from when it was queued, not from now."""
+        if call.queue is None or call.queued_at is None:
+            return
+        self.route(
+            CallerJoined(
+                call_id=call.call_id,
+                queue=call.queue,
+                queued_at=call.queued_at,
+                head_start=timedelta(seconds=call.head_start),
+                skills=call.skills,
+            ),
+            now,
+        )
+        self.route(CallerReady(call_id=call.call_id) if deliverable else CallerNotReady(call_id=call.call_id), now)
+
+    def leave_queue(self, call_id: CallId, now: datetime) -> None:
+        """Take the ticket back; harmless when there is none."""
+        self.route(CallerLeft(call_id=call_id), now)
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def next_due(self, now: datetime) -> datetime | None:
+        """When `tick` has something to do by the passing of time alone."""
+        due = [moment for moment in (self.engine.next_due(now), *self.wrap_until.values()) if moment is not None]
+        return min(due, default=None)
+
+    def tick(self, now: datetime) -> None:
+        """Do what is due: wrap-ups that ran out, leases, refusal pauses."""
+        for agent_id, until in list(self.wrap_until.items()):
+            if until <= now:
+                self.finish_wrap_up(agent_id, now, by="timer")
+        if self.tally.roll(now):
+            self.dirty_queues.update(self.centre.queues)
+            self.dirty_agents.update(self.agents)
+        self.route(Tick(), now)
+
+    def finish_wrap_up(
+        self, agent_id: AgentId, now: datetime, *, disposition: str = "", note: str = "", by: str = "agent"
+    ) -> None:
+        """The work after the call is done."""
+        self.wrap_until.pop(agent_id, None)
+        call_id = self.agents[agent_id].wrap_call
+        if call_id is None:
+            return
+        self.record(
+            f.WrapUpEnded(at=now, call_id=call_id, agent_id=agent_id, disposition=disposition, note=note, by=by)
+        )
+        self.withdraw_pop(agent_id, "call_ended")
+        self.sync_agent(agent_id, now)
+
+    # -- screen pops ---------------------------------------------------------------------------------------------
+
+    def _pop(self, call: Call, offer: Offer, now: datetime) -> Pop:
+        queue = self.centre.queues[offer.queue]
+        known = self.cards.get(call.call_id)
+        return Pop(
+            offer_id=offer.offer_id,
+            call_id=call.call_id,
+            agent_id=offer.agent_id,
+            queue=offer.queue,
+            queue_title=queue.titles,
+            number=call.caller_number,
+            match=known.match.value if known is not None else "looking_up",
+            customers=known.cards if known is not None else (),
+            tier=call.tier,
+            language=call.language,
+            choice=" > ".join(call.choices),
+            queued_at=call.queued_at or now,
+            offered_at=now,
+            deadline=offer.deadline,
+            dispositions=queue.dispositions,
+        )
+
+    def know_customer(self, call_id: CallId, answer: LookUp, now: datetime) -> None:
+        """The directory answered: keep the cards with the call, fill an open pop."""
+        call = self.calls.get(call_id)
+        if call is None:
+            return
+        self.cards[call_id] = answer
+        only = answer.cards[0] if answer.match is f.Match.FOUND and answer.cards else None
+        if call.match is None:
+            self.record(
+                f.CustomerMatched(
+                    at=now,
+                    call_id=call_id,
+                    match=answer.match,
+                    customer_id=only.customer_id if only else None,
+                    tier=only.tier if only else "",
+                    candidates=tuple(card.customer_id for card in answer.cards),
+                )
+            )
+        for agent_id, pop in self.pops.items():
+            if pop.call_id == call_id:
+                self.pops[agent_id] = replace(
+                    pop, match=answer.match.value, customers=answer.cards, tier=self.calls[call_id].tier
+                )
+                self.dirty_pops.add(agent_id)
+        self.dirty_calls.add(call_id)
+
+    def withdraw_pop(self, agent_id: AgentId, why: str) -> None:
+        """Take the pop off the agent's screen, saying why."""
+        if self.pops.pop(agent_id, None) is not None:
+            self.withdrawn[agent_id] = why
+            self.dirty_pops.add(agent_id)
+
+    # -- restart -------------------------------------------------------------------------------------------------
+
+    def recover(self, facts: Iterable[f.Fact], now: datetime) -> None:
+        """Rebuild the state from the journal. Nothing goes to `out`; a snapshot of the telephone system corrects it next."""
+        last = 0
+        for fact in facts:
+            if isinstance(fact, f.OfferMade):
+                last = max(last, fact.offer_id)
+            try:
+                self._apply(fact)
+            except IllegalTransition:
+                self.illegal += 1
+        if last:
+            self.engine.last_offer_id = last
+        waiting = [c for c in self.calls.values() if c.state in (CallState.WAITING, CallState.OFFERED)]
+        for call in sorted(waiting, key=lambda c: (c.queued_at or c.started_at, c.call_id)):
+            self.join_queue(call, now, deliverable=False)
+            if call.offer_id is not None and call.offered_agent is not None:
+                self.route(
+                    LeaseRestored(
+                        offer_id=call.offer_id,
+                        call_id=call.call_id,
+                        agent_id=call.offered_agent,
+                        deadline=call.offer_deadline or now,
+                    ),
+                    now,
+                )
+        self.tally.roll(now)

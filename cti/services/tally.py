@@ -1,0 +1,105 @@
+"""Today's figures per queue and agent, each from the closed calls' records: the same fold the reports use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from cti.ids import AgentId, CallId, QueueName
+from cti.model.centre import Centre
+from cti.model.facts import Fact, Outcome
+from cti.reports.call_record import CallRecord, fold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueDay:
+    """One queue's calls of today."""
+
+    answered: int
+    abandoned: int
+    in_time: int
+
+    @property
+    def service_level(self) -> float | None:
+        """Answered in time over answered + abandoned; short abandons left out; None without calls."""
+        offered = self.answered + self.abandoned
+        return self.in_time / offered if offered else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDay:
+    """One agent's calls of today."""
+
+    calls: int
+    talk_seconds: float
+
+
+class Tally:
+    """Closed calls of the centre's present day, by call id: adding a call twice changes nothing."""
+
+    def __init__(self, centre: Centre) -> None:
+        self._centre = centre
+        self._zone = ZoneInfo(centre.time_zone)
+        self._day: date | None = None
+        self._records: dict[CallId, CallRecord] = {}
+        self._queues: dict[str, list[int]] = {}
+        self._agents: dict[str, list[float]] = {}
+
+    def close(self, facts: Sequence[Fact]) -> None:
+        """A call has ended; these are its facts."""
+        self.add(fold(facts, short_abandon=self.short_abandon))
+
+    def short_abandon(self, queue: QueueName | None) -> float:
+        """Seconds within which hanging up in this queue is a short abandon."""
+        found = self._centre.queues.get(queue) if queue is not None else None
+        return found.short_abandon.total_seconds() if found is not None else 5.0
+
+    def add(self, record: CallRecord) -> None:
+        """Count a closed call (again: no change)."""
+        if record.ended_at is None or record.call_id in self._records:
+            return
+        self._records[record.call_id] = record
+        self._count(record)
+
+    def _count(self, record: CallRecord) -> None:
+        if record.queue is not None:
+            counts = self._queues.setdefault(record.queue, [0, 0, 0])
+            limit = self._centre.queues[record.queue].service_level if record.queue in self._centre.queues else None
+            if record.outcome is Outcome.ANSWERED:
+                counts[0] += 1
+                if limit is not None and (record.wait_seconds or 0.0) <= limit.total_seconds():
+                    counts[2] += 1
+            elif record.outcome is Outcome.ABANDONED:
+                counts[1] += 1
+        if record.agent is not None and record.outcome is Outcome.ANSWERED:
+            own = self._agents.setdefault(record.agent, [0.0, 0.0])
+            own[0] += 1
+            own[1] += record.talk_seconds or 0.0
+
+    def roll(self, now: datetime) -> bool:
+        """Forget the calls of earlier days; True when a new day began."""
+        today = now.astimezone(self._zone).date()
+        if today == self._day:
+            return False
+        self._day = today
+        kept = [
+            record
+            for record in self._records.values()
+            if record.ended_at is not None and record.ended_at.astimezone(self._zone).date() == today
+        ]
+        self._records, self._queues, self._agents = {}, {}, {}
+        for record in kept:
+            self.add(record)
+        return True
+
+    def queue(self, queue: QueueName) -> QueueDay:
+        """One queue today."""
+        answered, abandoned, in_time = self._queues.get(queue, (0, 0, 0))
+        return QueueDay(answered=answered, abandoned=abandoned, in_time=in_time)
+
+    def agent(self, agent_id: AgentId) -> AgentDay:
+        """One agent today."""
+        calls, talk = self._agents.get(agent_id, (0.0, 0.0))
+        return AgentDay(calls=int(calls), talk_seconds=round(talk, 3))
