@@ -25,16 +25,22 @@ def set_agent(
     _known(board, agent_id)
     if state not in CHOSEN_STATES:
         raise Refused(
-            "state_not_choosable", f"{state.value} is not chosen by an agent", remedy="choose ready, not_ready or offline"
+            "state_not_choosable",
+            f"{state.value} is not chosen by an agent",
+            remedy="choose ready, not_ready or offline",
         )
     reasons = board.centre.not_ready_reasons
     if state is AgentState.NOT_READY and reason and reason not in reasons:
-        raise Refused("unknown_reason", "that reason is not one of the centre's", remedy=f"use one of {', '.join(reasons)}")
+        raise Refused(
+            "unknown_reason", "that reason is not one of the centre's", remedy=f"use one of {', '.join(reasons)}"
+        )
     agent = board.agents[agent_id]
     chosen = device or agent.device
     if chosen is not agent.device and (agent.offer_id is not None or agent.call_id is not None):
         raise Refused(
-            "device_in_use", "the device cannot change during an offer or a call", remedy="change it when the call is over"
+            "device_in_use",
+            "the device cannot change during an offer or a call",
+            remedy="change it when the call is over",
         )
     if (agent.chosen, agent.reason, agent.device) != (state, reason, chosen):
         board.record(f.AgentChanged(at=now, agent_id=agent_id, state=state, reason=reason, device=chosen))
@@ -47,7 +53,9 @@ def reject(board: Switchboard, agent_id: AgentId, offer_id: OfferId, now: dateti
     agent = board.agents[agent_id]
     call = board.calls.get(agent.offer_call) if agent.offer_call is not None else None
     if agent.offer_id != offer_id or call is None:
-        raise Refused("offer_over", "that offer is over", remedy="nothing to do: it was answered, withdrawn or has run out")
+        raise Refused(
+            "offer_over", "that offer is over", remedy="nothing to do: it was answered, withdrawn or has run out"
+        )
     board.end_offer(call, OfferEnd.REJECTED, now, at=now, deliverable=False)
     board.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
 
@@ -74,5 +82,7 @@ def finish_wrap_up(
         raise Refused("no_wrap_up", "the agent has no work to finish for that call", remedy="the time may have run out")
     known = {name for queue in board.centre.queues.values() for name in queue.dispositions}
     if disposition and disposition not in known:
-        raise Refused("unknown_disposition", "no queue has that disposition", remedy=f"use one of {', '.join(sorted(known))}")
+        raise Refused(
+            "unknown_disposition", "no queue has that disposition", remedy=f"use one of {', '.join(sorted(known))}"
+        )
     board.finish_wrap_up(agent_id, now, disposition=disposition, note=note)

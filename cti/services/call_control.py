@@ -102,7 +102,9 @@ def _bridge_joined(board: Switchboard, signal: s.BridgeJoined, now: datetime) ->
             return
 
 
-def answered(board: Switchboard, call: Call, agent_id: AgentId, now: datetime, *, at: datetime, inferred: bool = False) -> None:
+def answered(
+    board: Switchboard, call: Call, agent_id: AgentId, now: datetime, *, at: datetime, inferred: bool = False
+) -> None:
     """Proof of talk: caller and agent are in one bridge. Settles the offer, leaves the queue."""
     if call.state not in (CallState.WAITING, CallState.OFFERED, CallState.SURVIVAL) or agent_id not in board.agents:
         return
@@ -110,9 +112,7 @@ def answered(board: Switchboard, call: Call, agent_id: AgentId, now: datetime, *
     if call.offer_id is not None and offer_id is None:
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=at, deliverable=False)
         call = board.calls[call.call_id]
-    board.record(
-        f.CallAnswered(at=at, call_id=call.call_id, agent_id=agent_id, offer_id=offer_id, inferred=inferred)
-    )
+    board.record(f.CallAnswered(at=at, call_id=call.call_id, agent_id=agent_id, offer_id=offer_id, inferred=inferred))
     if offer_id is not None:
         board.end_offer(replace(call, offered_agent=agent_id), OfferEnd.ANSWERED, now, at=at, deliverable=False)
     board.leave_queue(call.call_id, now)

@@ -126,7 +126,8 @@ class Dispatcher:
         try:
             if not self._inbox.empty():
                 return self._inbox.get_nowait()
-            return await asyncio.wait_for(self._inbox.get(), delay)
+            async with asyncio.timeout(delay):
+                return await self._inbox.get()
         except TimeoutError:
             return None
 
@@ -314,10 +315,13 @@ class Dispatcher:
         """See `Floor.view`."""
         return self._rows.view(self._clock.now())
 
-    async def changes(self) -> AsyncIterator[Change]:
-        """See `Floor.changes`."""
+    def changes(self) -> AsyncIterator[Change]:
+        """See `Floor.changes`. Subscribed from this call on, not from the first step of the iterator."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue(SUBSCRIBER_QUEUE)
         self._subscribers.add(queue)
+        return self._follow(queue)
+
+    async def _follow(self, queue: asyncio.Queue[Change | None]) -> AsyncIterator[Change]:
         try:
             while (change := await queue.get()) is not None:
                 yield change
@@ -325,6 +329,8 @@ class Dispatcher:
             self._subscribers.discard(queue)
 
     def _publish(self) -> None:
+        if not self._rows.pending():
+            return
         now = self._clock.monotonic()
         if self._publish_at is None:
             self._publish_at = now + PUBLISH_EVERY

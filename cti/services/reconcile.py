@@ -33,7 +33,14 @@ def adopt_ledger(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> 
             call_control.answered(board, call, fact.agent_id, now, at=fact.at, inferred=True)
         elif isinstance(fact, f.CallEnded) and call is not None:
             call_control.end_call(
-                board, call, now, at=fact.at, cause=fact.cause, hangup_by=fact.hangup_by, outcome=fact.outcome, inferred=True
+                board,
+                call,
+                now,
+                at=fact.at,
+                cause=fact.cause,
+                hangup_by=fact.hangup_by,
+                outcome=fact.outcome,
+                inferred=True,
             )
         elif isinstance(fact, f.TalkEnded) and call is not None:
             call_control.end_talk(board, call, now, at=fact.at)
@@ -111,7 +118,8 @@ def _place(board: Switchboard, channel: s.LiveChannel, legs: list[s.LiveChannel]
             board.join_queue(board.calls[call.call_id], now, deliverable=False)
         call = board.calls[channel.call_id]
     partner = next(
-        (leg for leg in legs if channel.bridge_id and leg.bridge_id == channel.bridge_id and leg.agent_id is not None), None
+        (leg for leg in legs if channel.bridge_id and leg.bridge_id == channel.bridge_id and leg.agent_id is not None),
+        None,
     )
     if partner is not None and partner.agent_id is not None:
         call_control.answered(board, call, partner.agent_id, now, at=now, inferred=True)

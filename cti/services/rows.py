@@ -49,6 +49,13 @@ class Rows:
         if view != self._link:
             self._link, self._link_sent = view, False
 
+    def pending(self) -> bool:
+        """Whether `change` may have something to give."""
+        board = self._board
+        return bool(
+            board.dirty_calls or board.dirty_agents or board.dirty_queues or board.dirty_pops or not self._link_sent
+        )
+
     def view(self, now: datetime) -> FloorView:
         """Everything, as of the last `change`."""
         return FloorView(
@@ -111,7 +118,9 @@ class Rows:
             title=queue.titles,
             waiting=len(waiting),
             longest_since=min((ticket.queued_at for ticket in waiting), default=None),
-            agents_ready=sum(1 for a in members if a.state is AgentState.READY and self._reachable(a.agent_id, a.device)),
+            agents_ready=sum(
+                1 for a in members if a.state is AgentState.READY and self._reachable(a.agent_id, a.device)
+            ),
             agents_busy=sum(1 for a in members if a.state in BUSY_STATES),
             agents_logged_in=sum(1 for a in members if a.state is not AgentState.OFFLINE),
             answered_today=day.answered,

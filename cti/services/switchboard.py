@@ -123,7 +123,9 @@ class Switchboard:
             return
         call = self.calls.get(fact.call_id)
         if call is None:
-            raise IllegalTransition(f"call {fact.call_id} is not live: {type(fact).__name__} came late", call_id=fact.call_id)
+            raise IllegalTransition(
+                f"call {fact.call_id} is not live: {type(fact).__name__} came late", call_id=fact.call_id
+            )
         after = apply_call(call, fact)
         self.history[fact.call_id].append(fact)
         self.dirty_calls.add(fact.call_id)

@@ -1,0 +1,191 @@
+"""centre.yaml: read and checked into a `Centre`, or refused with file, line, key and remedy."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from cti.errors import ConfigError
+from cti.ids import AgentId, FlowName, QueueName
+from cti.model.centre import Agent, Centre, Number, Queue, Strategy, Tier
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Extension = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,5}$")]
+Did = Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{2,15}$")]
+Level = Annotated[int, Field(ge=1, le=5)]
+Seconds = Annotated[float, Field(ge=0, le=86400)]
+DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r'^[^\x00-\x1f"<>;\\\x7f]+$')]
+"""A person's or centre's name. Signs that mean something in Asterisk's configuration files are refused."""
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class _Queue(_Form):
+    titles: dict[str, DisplayName]
+    strategy: Strategy = Strategy.LONGEST_IDLE
+    ring_timeout: Annotated[float, Field(ge=3, le=120)] = 15
+    wrap_up: Seconds = 30
+    service_level: Seconds = 20
+    short_abandon: Seconds = 5
+    refusal_pause: Seconds = 10
+    record: bool = False
+    dispositions: list[Name] = ["resolved", "follow_up", "wrong_number", "other"]
+    skills: dict[Name, Level] = {}
+
+
+class _Agent(_Form):
+    name: DisplayName
+    queues: list[Name]
+    skills: dict[Name, Level] = {}
+    miss_limit: Annotated[int, Field(ge=0, le=100)] = 3
+
+
+class _Tier(_Form):
+    head_start: Seconds = 0
+
+
+class _Number(_Form):
+    flow: Name
+    survival_queue: Name
+    title: str = ""
+    head_start: Seconds = 0
+
+
+class _Centre(_Form):
+    name: DisplayName
+    region: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "US"
+    time_zone: str = "UTC"
+    languages: list[Name] = ["en", "zh"]
+    queues: dict[Name, _Queue] = Field(min_length=1)
+    agents: dict[Extension, _Agent] = {}
+    tiers: dict[Name, _Tier] = {}
+    numbers: dict[Did, _Number] = Field(min_length=1)
+    not_ready_reasons: list[Name] = ["break", "lunch", "meeting", "training", "admin"]
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except Exception as error:
+            raise ValueError(f"{value} is no time zone of the IANA data base, such as Asia/Shanghai") from error
+        return value
+
+
+def parse_centre(text: str, *, source: str) -> Centre:
+    """Check `text` (YAML) and give the centre. Raises `ConfigError` with `source`, line and remedy for every problem."""
+    try:
+        tree = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark is not None else source
+        raise ConfigError(f"{line}: not valid YAML: {error.problem}", remedy="mend that line") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{source}: empty or not a mapping", remedy="start from the demo centre's file") from None
+    try:
+        form = _Centre.model_validate(_plain(tree))
+    except ValidationError as error:
+        lines = [
+            f"{_place(source, tree, p['loc'])}: {'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors()
+        ]
+        raise ConfigError("\n".join(lines), remedy="correct these keys; docs/centre.md describes each") from None
+    problems = [
+        f"{_place(source, tree, where)}: {'.'.join(where)}: there is no queue {queue}"
+        for where, queue in [
+            *((("agents", ext, "queues"), q) for ext, agent in form.agents.items() for q in agent.queues),
+            *((("numbers", did, "survival_queue"), number.survival_queue) for did, number in form.numbers.items()),
+        ]
+        if queue not in form.queues
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems), remedy=f"the queues are {', '.join(form.queues)}")
+    return _centre(form)
+
+
+def load_centre(path: Path) -> Centre:
+    """Read a centre file. Raises `ConfigError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", remedy="set `centre` to a file that can be read") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text", remedy="save the file as UTF-8") from None
+    return parse_centre(text, source=str(path))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _place(source: str, tree: Any, path: tuple[int | str, ...]) -> str:
+    """`file:line` of the deepest key of `path` that the file has."""
+    line = 1
+    for key in path:
+        marks = getattr(getattr(tree, "lc", None), "data", None)
+        if not marks:
+            break
+        actual = key if key in marks else next((k for k in marks if str(k) == str(key)), None)
+        if actual is None:
+            break
+        line = marks[actual][0] + 1
+        tree = tree[actual]
+    return f"{source}:{line}"
+
+
+def _centre(form: _Centre) -> Centre:
+    return Centre(
+        name=form.name,
+        region=form.region,
+        time_zone=form.time_zone,
+        languages=tuple(form.languages),
+        not_ready_reasons=tuple(form.not_ready_reasons),
+        queues={
+            QueueName(name): Queue(
+                name=QueueName(name),
+                titles=dict(q.titles),
+                strategy=q.strategy,
+                ring_timeout=timedelta(seconds=q.ring_timeout),
+                wrap_up=timedelta(seconds=q.wrap_up),
+                service_level=timedelta(seconds=q.service_level),
+                short_abandon=timedelta(seconds=q.short_abandon),
+                refusal_pause=timedelta(seconds=q.refusal_pause),
+                record=q.record,
+                dispositions=tuple(q.dispositions),
+                skills=dict(q.skills),
+            )
+            for name, q in form.queues.items()
+        },
+        agents={
+            AgentId(ext): Agent(
+                agent_id=AgentId(ext),
+                name=a.name,
+                queues=tuple(QueueName(q) for q in a.queues),
+                skills=dict(a.skills),
+                miss_limit=a.miss_limit,
+            )
+            for ext, a in form.agents.items()
+        },
+        tiers={name: Tier(name=name, head_start=timedelta(seconds=t.head_start)) for name, t in form.tiers.items()},
+        numbers={
+            did: Number(
+                did=did,
+                flow=FlowName(n.flow),
+                title=n.title,
+                survival_queue=QueueName(n.survival_queue),
+                head_start=timedelta(seconds=n.head_start),
+            )
+            for did, n in form.numbers.items()
+        },
+    )

@@ -1,0 +1,94 @@
+"""Secrets: generated once, kept in one file that only its owner can read, never logged."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cti.errors import ConfigError
+from cti.model.centre import Centre
+
+WORDS = 12
+"""Length of a generated log-in password: letters and digits without look-alikes, 31^12 (59 bits)."""
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """All secrets of one centre. Nothing here is ever printed by its representation."""
+
+    ami: str = field(repr=False)
+    session_key: str = field(repr=False)
+    sip: dict[str, str] = field(repr=False)
+    """Endpoint name -> password: `1001`, `1001-web`, `webcall`."""
+    logins: dict[str, str] = field(repr=False)
+    """Log-in name -> password, as generated at first run. A changed password is only known as a hash elsewhere."""
+
+
+def secrets_path(data: Path) -> Path:
+    """Where the secrets of a centre lie."""
+    return data / "secrets" / "secrets.json"
+
+
+def endpoints(centre: Centre) -> Iterable[str]:
+    """Names of the SIP accounts of a centre, without the trunk."""
+    for extension in centre.agents:
+        yield extension
+        yield f"{extension}-web"
+    yield "webcall"
+
+
+def load_or_make(data: Path, centre: Centre) -> Secrets:
+    """Read the secrets, generating those that are missing (first run, new agents).
+
+    Raises `ConfigError` when the file is damaged or others can read it.
+    """
+    path = secrets_path(data)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tree: dict[str, object] = {}
+    if path.exists():
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise ConfigError(f"{path}: others can read it (mode {mode:04o})", remedy=f"chmod 600 {path}")
+        try:
+            tree = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise ConfigError(
+                f"{path}: not valid JSON", remedy="restore it from a backup, or move it away to generate new secrets"
+            ) from None
+    sip = _strings(tree.get("sip"))
+    logins = _strings(tree.get("logins"))
+    made = Secrets(
+        ami=str(tree.get("ami") or secrets.token_urlsafe(24)),
+        session_key=str(tree.get("session_key") or secrets.token_urlsafe(32)),
+        sip={name: sip.get(name) or secrets.token_urlsafe(18) for name in endpoints(centre)},
+        logins={name: logins.get(name) or _password() for name in (*centre.agents, "supervisor", "admin")},
+    )
+    fresh = {"ami": made.ami, "session_key": made.session_key, "sip": made.sip, "logins": made.logins}
+    if fresh != tree:
+        write_private(path, json.dumps(fresh, indent=2, ensure_ascii=False) + "\n")
+    return made
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file only its owner can read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _password() -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(WORDS))
+
+
+def _strings(value: object) -> dict[str, str]:
+    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
