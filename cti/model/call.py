@@ -148,7 +148,12 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
             return replace(call, match=fact.match, customer_id=fact.customer_id, tier=fact.tier)
         case f.CallQueued():
             return replace(
-                call, queue=fact.queue, queued_at=fact.at, head_start=fact.head_start, skills=fact.skills, next_step=None
+                call,
+                queue=fact.queue,
+                queued_at=fact.at,
+                head_start=fact.head_start,
+                skills=fact.skills,
+                next_step=None,
             )
         case f.OfferMade():
             return replace(
