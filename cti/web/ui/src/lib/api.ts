@@ -1,0 +1,82 @@
+// The HTTP API, typed. The session is a cookie that scripts cannot read; nothing secret is kept here.
+import type { AgentDesk, CallId, CentreInfo, Device, OfferId, PhoneAccount, User, WebCall } from "./rows";
+
+/** The server said no, or did not answer: `id` is stable ("unreachable" when there was no answer at all). */
+export class ApiError extends Error {
+  constructor(
+    readonly id: string,
+    message: string,
+    readonly remedy: string,
+    readonly status: number,
+  ) {
+    super(message);
+    this.name = "ApiError";
+  }
+}
+
+/** How long one request may take before it counts as unanswered, in milliseconds. */
+const DEADLINE_MS = 10_000;
+
+async function request<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(`/api/v1${path}`, {
+      method,
+      credentials: "same-origin",
+      cache: "no-store",
+      signal: AbortSignal.timeout(DEADLINE_MS),
+      ...(method === "POST"
+        ? { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) }
+        : {}),
+    });
+  } catch {
+    throw new ApiError("unreachable", "", "", 0);
+  }
+  const text = await response.text();
+  let data: unknown = null;
+  try {
+    data = text ? JSON.parse(text) : null;
+  } catch {
+    throw new ApiError(response.ok ? "not_json" : `http_${response.status}`, "", "", response.status);
+  }
+  if (response.ok) return data as T;
+  const error = (data as { error?: { id?: string; message?: string; remedy?: string } } | null)?.error;
+  throw new ApiError(
+    error?.id ?? `http_${response.status}`,
+    error?.message ?? "",
+    error?.remedy ?? "",
+    response.status,
+  );
+}
+
+const id = encodeURIComponent;
+
+export const api = {
+  logIn: (username: string, password: string) =>
+    request<{ user: User }>("POST", "/login", { username, password }).then((answer) => answer.user),
+  logOut: () => request<unknown>("POST", "/logout"),
+  me: async (): Promise<User> => {
+    const answer = await request<User | { user: User }>("GET", "/me");
+    return "user" in answer ? answer.user : answer;
+  },
+  desk: () => request<AgentDesk>("GET", "/agent"),
+  phone: () => request<PhoneAccount>("GET", "/agent/phone"),
+  setState: (state: "ready" | "not_ready" | "offline", more: { reason?: string; device?: Device } = {}) =>
+    request<unknown>("POST", "/agent/state", { state, ...more }),
+  reject: (offer: OfferId) => request<unknown>("POST", `/agent/offers/${offer}/reject`),
+  hangUp: (call: CallId) => request<unknown>("POST", `/agent/calls/${id(call)}/hangup`),
+  wrapUp: (call: CallId, disposition: string, note: string) =>
+    request<unknown>("POST", `/agent/calls/${id(call)}/wrapup`, { disposition, note }),
+  centre: () => request<CentreInfo>("GET", "/centre"),
+  webCall: () => request<WebCall>("POST", "/webcall"),
+};
+
+/** Leave for the log-in page; it comes back here afterwards. */
+export function goToLogIn(): void {
+  location.assign("/");
+}
+
+/** Where a person of this role works. */
+export function homeOf(user: User): string {
+  return user.role === "agent" ? "/agent" : "/supervisor";
+}

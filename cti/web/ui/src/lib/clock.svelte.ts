@@ -1,0 +1,41 @@
+// One clock for the whole page: rows carry moments, the page ticks locally, once a second and all together.
+import type { Moment } from "./rows";
+
+class Clock {
+  /** Server time now, in milliseconds since 1970; changes once a second. */
+  now = $state(Date.now());
+  #offset = 0;
+
+  constructor() {
+    const tick = (): void => {
+      this.#refresh();
+      setTimeout(tick, 1000 - (Date.now() % 1000));
+    };
+    tick();
+    document.addEventListener("visibilitychange", () => this.#refresh());
+  }
+
+  /** Learn the server's time from a message of just now, so that a wrong desk clock does not show wrong waits. */
+  learn(serverNow: Moment): void {
+    const offset = Date.parse(serverNow) - Date.now();
+    // Below this it is only the way through the network.
+    this.#offset = Math.abs(offset) < 1500 ? 0 : offset;
+    this.#refresh();
+  }
+
+  #refresh(): void {
+    this.now = Date.now() + this.#offset;
+  }
+
+  /** Whole seconds since `moment`, at least 0. */
+  since(moment: Moment): number {
+    return Math.max(0, Math.floor((this.now - Date.parse(moment)) / 1000));
+  }
+
+  /** Whole seconds until `moment`, at least 0. */
+  until(moment: Moment): number {
+    return Math.max(0, Math.ceil((Date.parse(moment) - this.now) / 1000));
+  }
+}
+
+export const clock = new Clock();

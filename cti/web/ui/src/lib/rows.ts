@@ -1,0 +1,177 @@
+// The rows of the API (version 1), as the server encodes them. Moments are ISO 8601 UTC; pages tick by themselves.
+
+export type Moment = string;
+export type AgentId = string;
+export type CallId = string;
+export type QueueName = string;
+export type OfferId = number;
+export type Device = "sip" | "browser";
+export type Role = "agent" | "supervisor" | "admin";
+export type AgentState =
+  | "offline"
+  | "not_ready"
+  | "ready"
+  | "reserved"
+  | "ringing"
+  | "talking"
+  | "held"
+  | "wrap_up";
+export type CallState = "menu" | "waiting" | "offered" | "talking" | "held" | "survival" | "ended";
+export type Match = "looking_up" | "found" | "several" | "unknown" | "withheld" | "unavailable";
+/** Names for people, by language. */
+export type Titles = Readonly<Record<string, string>>;
+
+export interface QueueRow {
+  readonly queue: QueueName;
+  readonly title: Titles;
+  readonly waiting: number;
+  readonly longest_since: Moment | null;
+  readonly agents_ready: number;
+  readonly agents_busy: number;
+  readonly agents_logged_in: number;
+  readonly answered_today: number;
+  readonly abandoned_today: number;
+  readonly in_time_today: number;
+  readonly service_level: number | null;
+  readonly target_seconds: number;
+}
+
+export interface AgentRow {
+  readonly agent_id: AgentId;
+  readonly name: string;
+  readonly state: AgentState;
+  readonly reason: string;
+  readonly since: Moment;
+  readonly device: Device;
+  readonly reachable: Readonly<Partial<Record<Device, boolean>>>;
+  readonly page_connected: boolean;
+  readonly queues: readonly QueueName[];
+  readonly call_id: CallId | null;
+  readonly calls_today: number;
+  readonly talk_seconds_today: number;
+  readonly wrap_up_until: Moment | null;
+}
+
+export interface CallRow {
+  readonly call_id: CallId;
+  readonly state: CallState;
+  readonly since: Moment;
+  readonly started_at: Moment;
+  readonly caller_number: string | null;
+  readonly did: string;
+  readonly language: string;
+  readonly customer_name: string;
+  readonly tier: string;
+  readonly queue: QueueName | null;
+  readonly queued_at: Moment | null;
+  readonly place: number | null;
+  readonly head_start: number;
+  readonly skills: readonly (readonly [string, number])[];
+  readonly why_waiting: string;
+  readonly choice: string;
+  readonly agent_id: AgentId | null;
+  readonly answered_at: Moment | null;
+}
+
+export interface Contact {
+  readonly at: Moment;
+  readonly queue: string;
+  readonly outcome: string;
+  readonly agent: string;
+  readonly note: string;
+}
+
+export interface CustomerCard {
+  readonly customer_id: number;
+  readonly name: string;
+  readonly tier: string;
+  readonly language: string;
+  readonly phones: readonly string[];
+  readonly company: string;
+  readonly notes: string;
+  readonly contacts: readonly Contact[];
+}
+
+export interface Pop {
+  readonly version: number;
+  readonly offer_id: OfferId;
+  readonly call_id: CallId;
+  readonly agent_id: AgentId;
+  readonly queue: QueueName;
+  readonly queue_title: Titles;
+  readonly number: string | null;
+  readonly match: Match;
+  readonly customers: readonly CustomerCard[];
+  readonly tier: string;
+  readonly language: string;
+  readonly choice: string;
+  readonly queued_at: Moment;
+  readonly offered_at: Moment;
+  readonly deadline: Moment;
+  readonly dispositions: readonly string[];
+}
+
+/** Whether the server sees the telephone system. */
+export interface LinkView {
+  readonly connected: boolean;
+  readonly unknown_since: Moment | null;
+}
+
+export interface FloorView {
+  readonly at: Moment;
+  readonly queues: Readonly<Record<QueueName, QueueRow>>;
+  readonly agents: Readonly<Record<AgentId, AgentRow>>;
+  readonly calls: Readonly<Record<CallId, CallRow>>;
+  readonly pops: Readonly<Record<AgentId, Pop>>;
+  readonly link: LinkView;
+}
+
+/** What changed at once; members without a change may be missing. */
+export interface Change {
+  readonly queues?: Readonly<Record<QueueName, QueueRow>>;
+  readonly agents?: Readonly<Record<AgentId, AgentRow>>;
+  readonly calls?: Readonly<Record<CallId, CallRow>>;
+  readonly calls_gone?: readonly CallId[];
+  readonly pops?: Readonly<Record<AgentId, Pop | null>>;
+  readonly withdrawn?: Readonly<Record<AgentId, string>>;
+  readonly link?: LinkView | null;
+}
+
+export interface User {
+  readonly username: string;
+  readonly role: Role;
+  readonly agent_id: AgentId | null;
+  readonly name: string;
+  readonly language: string;
+}
+
+/** A SIP account for this browser. */
+export interface PhoneAccount {
+  readonly ws_url: string;
+  readonly uri: string;
+  readonly username: string;
+  readonly password: string;
+  readonly display_name?: string;
+}
+
+export interface AgentDesk {
+  readonly agent: AgentRow;
+  readonly call: CallRow | null;
+  readonly pop: Pop | null;
+  readonly reasons: readonly string[];
+}
+
+export interface DialledNumber {
+  readonly did: string;
+  readonly title: string;
+}
+
+export interface CentreInfo {
+  readonly name: string;
+  readonly languages: readonly string[];
+  readonly numbers: readonly DialledNumber[];
+}
+
+export interface WebCall extends PhoneAccount {
+  readonly dial: readonly DialledNumber[];
+}
