@@ -1,0 +1,156 @@
+"""What the engine answers: decisions, the records that explain them, and the values it can be asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from cti.ids import AgentId, CallId, OfferId, QueueName
+from cti.model.facts import OfferEnd
+
+
+class Why(StrEnum):
+    """Why a waiting call is not served yet."""
+
+    NO_AGENT_LOGGED_IN = "no_agent_logged_in"
+    """Nobody of the call's queue is logged in."""
+    NOBODY_HAS_SKILL = "nobody_has_skill"
+    """Agents of the queue are logged in, but none has what the call requires."""
+    NO_AGENT_FREE = "no_agent_free"
+    """Everyone who may serve it is busy; it is next for one of them."""
+    BEHIND_OTHERS = "behind_others"
+    """Everyone who may serve it is busy, and somebody is before it for each kind of agent it could have."""
+    REFUSED_RECENTLY = "refused_recently"
+    """Everyone free who may serve it refused or missed it a moment ago."""
+    NOT_DELIVERABLE = "not_deliverable"
+    """An agent is free, but the caller's channel cannot be moved at this moment."""
+
+
+class Exclusion(StrEnum):
+    """Why an agent of the call's queue was no candidate. Otherwise the reason is the agent's state's own value."""
+
+    LACKS_SKILL = "lacks_skill"
+    REFUSED_RECENTLY = "refused_recently"
+    RESERVED = "reserved"
+    """Bound by another offer."""
+
+
+class IgnoredBecause(StrEnum):
+    """Why an input changed nothing."""
+
+    OFFER_OVER = "offer_over"
+    """The offer had ended before: this settlement is late, or a repetition."""
+    NO_TICKET = "no_ticket"
+    """The call has no ticket (any more)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """A call's claim to be served. It is kept unchanged through failed offers."""
+
+    call_id: CallId
+    queue: QueueName
+    queued_at: datetime
+    head_start: timedelta
+    skills: tuple[tuple[str, int], ...]
+    """What the call itself requires; the queue's own requirements come on top."""
+
+    def score(self, now: datetime) -> float:
+        """Seconds waited plus seconds of head start: who has more is served first."""
+        return (now - self.queued_at + self.head_start).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A call and an agent held for each other until `deadline`."""
+
+    offer_id: OfferId
+    call_id: CallId
+    agent_id: AgentId
+    queue: QueueName
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An agent who could have had the call; `score` is seconds of idleness (longest idle: most is first)."""
+
+    agent_id: AgentId
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluded:
+    """An agent of the call's queue who could not have the call. `reason`: an `Exclusion` or an `AgentState` value."""
+
+    agent_id: AgentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """Why this call went to this agent, as things stood at `at`, before the offer.
+
+    The lists are cut at `records.LIMIT` entries so that a decision costs the same on a big floor as on a small one;
+    `more_candidates` and `more_excluded` count what was cut. `Engine.explain` gives the uncut state of a waiting call.
+    """
+
+    at: datetime
+    call_id: CallId
+    queue: QueueName
+    score: float
+    """The call's seconds waited plus head start."""
+    candidates: tuple[Candidate, ...]
+    """Eligible and free, best first."""
+    more_candidates: int
+    excluded: tuple[Excluded, ...]
+    """The rest of the queue's agents: first those who refused this call, then by agent id."""
+    more_excluded: int
+    passed_over: tuple[CallId, ...]
+    """Deliverable calls before this one that nobody eligible was free for, in serving order: the first of each class
+    (same queue, same requirements). Those behind it in its class wait for the same reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Offer the call to the agent: both are bound until the offer is settled or `deadline` passes."""
+
+    offer_id: OfferId
+    call_id: CallId
+    agent_id: AgentId
+    queue: QueueName
+    deadline: datetime
+    record: DecisionRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """The offer's deadline passed and nobody settled it: released by the engine, the call keeps its place."""
+
+    offer_id: OfferId
+    call_id: CallId
+    agent_id: AgentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """The offer ended by an input that was not its settlement: the caller left (`caller_gone`)."""
+
+    offer_id: OfferId
+    call_id: CallId
+    agent_id: AgentId
+    end: OfferEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """The input came too late and changed nothing."""
+
+    reason: IgnoredBecause
+    at: datetime
+    offer_id: OfferId | None = None
+    call_id: CallId | None = None
+
+
+Decision = Offer | Expired | Released | Ignored

@@ -1,0 +1,211 @@
+"""The floor in classes: callers who want the same, agents who can do the same.
+
+Two callers of one class are served by exactly the same agents, so only the first of a class needs looking at; likewise
+agents. A decision therefore looks at classes, not at people. These are the engine's own books: mutable, never handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from cti.acd.decisions import Lease, Ticket
+from cti.acd.heap import LazyHeap
+from cti.acd.order import Order
+from cti.acd.ranking import AgentKey, CallerKey, Requirement, agent_key, caller_key, meets, requirement
+from cti.ids import AgentId, CallId, QueueName
+from cti.model.centre import Agent, Centre, Queue
+from cti.model.facts import AgentState
+
+
+class CallerGroup:
+    """Callers of one queue with one requirement. `heap` has those who may be offered now."""
+
+    __slots__ = ("heap", "members", "needed", "queue", "servers")
+
+    def __init__(self, queue: QueueName, needed: Requirement) -> None:
+        self.queue = queue
+        self.needed = needed
+        self.heap: LazyHeap[CallerKey] = LazyHeap()
+        self.members = 0
+        """Tickets of the class, offered ones too; an empty class is dropped."""
+        self.servers: dict[AgentGroup, None] = {}
+
+
+class AgentGroup:
+    """Agents with the same queues and skills. `idle` has those who are free and under no offer."""
+
+    __slots__ = ("callers", "idle", "logged_in", "queues", "size", "skills")
+
+    def __init__(self, queues: frozenset[QueueName], skills: Mapping[str, int]) -> None:
+        self.queues = queues
+        self.skills = skills
+        self.idle: LazyHeap[AgentKey] = LazyHeap()
+        self.size = 0
+        self.logged_in = 0
+        self.callers: dict[CallerGroup, None] = {}
+
+    def serves(self, group: CallerGroup) -> bool:
+        """Whether these agents may serve those callers."""
+        return group.queue in self.queues and meets(self.skills, group.needed)
+
+
+class Waiter:
+    """One ticket's place in the books."""
+
+    __slots__ = ("deliverable", "group", "key", "lease", "refused", "ticket")
+
+    def __init__(self, ticket: Ticket, group: CallerGroup, *, deliverable: bool) -> None:
+        self.ticket = ticket
+        self.key = caller_key(ticket.queued_at, ticket.head_start, ticket.call_id)
+        self.group = group
+        self.deliverable = deliverable
+        self.lease: Lease | None = None
+        self.refused: dict[AgentId, datetime] = {}
+        """Agents who may not have this call again yet, and until when."""
+
+
+class Seat:
+    """One agent in the books. `idle_since` is set when the agent is free, whatever offer is under way."""
+
+    __slots__ = ("agent_id", "group", "idle_since", "lease", "refused", "state")
+
+    def __init__(self, agent_id: AgentId, group: AgentGroup | None) -> None:
+        self.agent_id = agent_id
+        self.group = group
+        """None when the agent was taken out of the centre but still has an offer."""
+        self.state = AgentState.OFFLINE
+        self.idle_since: datetime | None = None
+        self.lease: Lease | None = None
+        self.refused: set[CallId] = set()
+        """Calls this agent may not have again yet; the mirror of `Waiter.refused`."""
+
+    @property
+    def available(self) -> bool:
+        """Free, in the centre and under no offer."""
+        return self.idle_since is not None and self.lease is None and self.group is not None
+
+    @property
+    def key(self) -> AgentKey:
+        """Sort key; only of a free agent."""
+        if self.idle_since is None:
+            raise AssertionError(f"agent {self.agent_id} is not free and has no key")
+        return agent_key(self.idle_since, self.agent_id)
+
+
+class Groups:
+    """All classes, and who serves whom."""
+
+    __slots__ = ("_agents", "_callers", "_queues", "order", "staff", "teams")
+
+    def __init__(self) -> None:
+        self._queues: dict[QueueName, Queue] = {}
+        self._callers: dict[tuple[QueueName, Requirement], CallerGroup] = {}
+        self._agents: dict[tuple[frozenset[QueueName], Requirement], AgentGroup] = {}
+        self.order: dict[QueueName, Order[CallerKey]] = {}
+        """Waiting callers of each queue in serving order, deliverable or not, without those under an offer."""
+        self.teams: dict[QueueName, list[AgentGroup]] = {}
+        """Classes of agents by queue, whatever their skills."""
+        self.staff: dict[QueueName, tuple[AgentId, ...]] = {}
+        """Agents by queue, sorted."""
+
+    def rebuild(self, centre: Centre, seats: dict[AgentId, Seat], waiters: Mapping[CallId, Waiter]) -> None:
+        """Sort everyone anew by `centre`; places, offers and states stay. New agents get a seat, offline."""
+        tickets = {waiter.ticket.queue for waiter in waiters.values()}
+        # A queue taken out of the centre lives on until its last caller has gone: nobody is dropped.
+        kept = {name: queue for name, queue in self._queues.items() if name in tickets}
+        self._queues = kept | dict(centre.queues)
+        self._callers, self._agents = {}, {}
+        self.teams = {name: [] for name in self._queues}
+        self.staff = dict.fromkeys(self._queues, ())
+        self.order = {name: Order() for name in self._queues}
+        for agent_id in [agent_id for agent_id in seats if agent_id not in centre.agents]:
+            seat = seats[agent_id]
+            seat.group = None
+            seat.idle_since = None
+            if seat.lease is None:
+                forget(seat, seats, waiters)
+        for agent in centre.agents.values():
+            self._seat(agent, seats)
+        for queue in self._queues:
+            self.staff[queue] = tuple(sorted(a.agent_id for a in centre.agents.values() if queue in a.queues))
+        for waiter in waiters.values():
+            waiter.group = self.group_for(waiter.ticket.queue, waiter.ticket.skills)
+            self.put(waiter)
+
+    def _seat(self, agent: Agent, seats: dict[AgentId, Seat]) -> None:
+        skills: Requirement = tuple(sorted(agent.skills.items()))
+        key = (frozenset(agent.queues), skills)
+        group = self._agents.get(key)
+        if group is None:
+            group = self._agents[key] = AgentGroup(key[0], dict(skills))
+            for queue in key[0] & self.teams.keys():
+                self.teams[queue].append(group)
+        seat = seats.get(agent.agent_id)
+        if seat is None:
+            seat = seats[agent.agent_id] = Seat(agent.agent_id, group)
+        seat.group = group
+        group.size += 1
+        group.logged_in += seat.state is not AgentState.OFFLINE
+        if seat.available:
+            group.idle.add(seat.key)
+
+    def queue(self, name: QueueName) -> Queue:
+        """The queue's settings; those it had last when it was taken out of the centre."""
+        return self._queues[name]
+
+    def caller_groups(self) -> Iterable[CallerGroup]:
+        """Every class of callers that has a ticket."""
+        return self._callers.values()
+
+    def group_for(self, queue: QueueName, skills: Requirement) -> CallerGroup:
+        """The class of callers of `queue` who require `skills` besides what the queue requires."""
+        needed = requirement(self._queues[queue].skills, skills)
+        group = self._callers.get((queue, needed))
+        if group is None:
+            group = self._callers[queue, needed] = CallerGroup(queue, needed)
+            for agents in self.teams[queue]:
+                if agents.serves(group):
+                    group.servers[agents] = None
+                    agents.callers[group] = None
+        return group
+
+    def put(self, waiter: Waiter) -> None:
+        """Enter a ticket: into its class, and into its queue's order unless it is under an offer."""
+        waiter.group.members += 1
+        if waiter.lease is None:
+            self.show(waiter)
+
+    def drop(self, waiter: Waiter) -> None:
+        """Take a hidden ticket out for good."""
+        group = waiter.group
+        group.members -= 1
+        if not group.members:
+            del self._callers[group.queue, group.needed]
+            for agents in group.servers:
+                del agents.callers[group]
+
+    def show(self, waiter: Waiter) -> None:
+        """The ticket waits (again)."""
+        self.order[waiter.ticket.queue].add(waiter.key)
+        if waiter.deliverable:
+            waiter.group.heap.add(waiter.key)
+
+    def hide(self, waiter: Waiter) -> None:
+        """The ticket does not wait any more, or is under an offer now."""
+        self.order[waiter.ticket.queue].remove(waiter.key)
+        waiter.group.heap.discard(waiter.key)
+
+    def heads(self) -> Iterator[CallerKey]:
+        """The first deliverable caller of each class."""
+        for group in self._callers.values():
+            head = group.heap.first()
+            if head is not None:
+                yield head
+
+
+def forget(seat: Seat, seats: dict[AgentId, Seat], waiters: Mapping[CallId, Waiter]) -> None:
+    """Clear the seat of an agent who left the centre, and what it refused."""
+    for call_id in seat.refused:
+        waiters[call_id].refused.pop(seat.agent_id)
+    del seats[seat.agent_id]

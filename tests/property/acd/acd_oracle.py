@@ -1,0 +1,201 @@
+"""A matcher so plain that it can be checked by reading: lists, scans and the rules as sentences.
+
+It is given the engine's own inputs and answers with the same decisions, as plain tuples. Nothing of the engine's
+machinery (classes, heaps, fresh sets) is used here; only its vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cti.acd.inputs import (
+    AcdInput,
+    AgentBusy,
+    AgentFree,
+    CallerJoined,
+    CallerLeft,
+    CallerNotReady,
+    CallerReady,
+    CentreChanged,
+    LeaseRestored,
+    OfferSettled,
+)
+from cti.model.centre import Centre, Queue
+from cti.model.facts import AgentState, OfferEnd
+
+REFUSED = {OfferEnd.REJECTED, OfferEnd.BUSY, OfferEnd.NO_ANSWER, OfferEnd.UNREACHABLE, OfferEnd.EXPIRED}
+
+
+@dataclass
+class Call:
+    joined: CallerJoined
+    queue: Queue
+    deliverable: bool
+    offer: int | None = None
+
+    @property
+    def key(self):
+        return (self.joined.queued_at - self.joined.head_start, self.joined.queued_at, self.joined.call_id)
+
+
+@dataclass
+class Person:
+    idle_since: datetime | None = None
+    state: AgentState = AgentState.OFFLINE
+    offer: int | None = None
+
+
+@dataclass
+class Oracle:
+    centre: Centre
+    calls: dict = field(default_factory=dict)
+    people: dict = field(default_factory=dict)
+    offers: dict = field(default_factory=dict)
+    pauses: dict = field(default_factory=dict)
+    last: int = 999_999_999
+
+    def __post_init__(self):
+        self.people = {agent_id: Person() for agent_id in self.centre.agents}
+
+    def handle(self, event: AcdInput, now: datetime) -> list[tuple]:
+        out: list[tuple] = []
+        self.take(event, now, out)
+        for offer_id, (call_id, agent_id, deadline) in sorted(self.offers.items(), key=lambda o: (o[1][2], o[0])):
+            if deadline <= now:
+                self.release(offer_id, OfferEnd.EXPIRED, now)
+                out.append(("expired", offer_id, call_id, agent_id))
+        self.pauses = {pair: until for pair, until in self.pauses.items() if until > now}
+        while pair := self.next_pair():
+            call_id, agent_id = pair
+            offer_id = self.last = max(self.last + 1, int(now.timestamp()))
+            deadline = now + self.queue_of(call_id).ring_timeout + timedelta(seconds=5)
+            self.bind(offer_id, call_id, agent_id, deadline)
+            out.append(("offer", offer_id, call_id, agent_id, deadline))
+        return out
+
+    def take(self, event, now, out):
+        match event:
+            case CallerJoined():
+                queue = self.centre.queues[event.queue]
+                self.calls[event.call_id] = Call(event, queue, event.deliverable)
+            case CallerReady() | CallerNotReady():
+                if event.call_id in self.calls:
+                    self.calls[event.call_id].deliverable = isinstance(event, CallerReady)
+                else:
+                    out.append(("ignored",))
+            case CallerLeft():
+                call = self.calls.get(event.call_id)
+                if call is None:
+                    out.append(("ignored",))
+                elif call.offer is None:
+                    self.forget_call(event.call_id)
+                else:
+                    offer_id = call.offer
+                    agent_id = self.offers[offer_id][1]
+                    self.release(offer_id, OfferEnd.CALLER_GONE, now)
+                    out.append(("released", offer_id, event.call_id, agent_id, OfferEnd.CALLER_GONE))
+            case AgentFree():
+                person = self.people[event.agent_id]
+                person.idle_since, person.state = event.idle_since, AgentState.READY
+            case AgentBusy():
+                person = self.people.get(event.agent_id)
+                if person is not None:
+                    person.idle_since, person.state = None, event.state
+            case OfferSettled():
+                if event.offer_id in self.offers:
+                    self.release(event.offer_id, event.end, now)
+                else:
+                    out.append(("ignored",))
+            case LeaseRestored():
+                self.bind(event.offer_id, event.call_id, event.agent_id, event.deadline)
+                self.last = max(self.last, event.offer_id)
+            case CentreChanged():
+                self.change_centre(event.centre)
+
+    def change_centre(self, centre):
+        self.centre = centre
+        for call in self.calls.values():
+            call.queue = centre.queues.get(call.joined.queue, call.queue)
+        for agent_id in [a for a in self.people if a not in centre.agents]:
+            self.people[agent_id].idle_since = None
+            if self.people[agent_id].offer is None:
+                self.forget_person(agent_id)
+        for agent_id in centre.agents:
+            self.people.setdefault(agent_id, Person())
+
+    def bind(self, offer_id, call_id, agent_id, deadline):
+        self.offers[offer_id] = (call_id, agent_id, deadline)
+        self.calls[call_id].offer = self.people[agent_id].offer = offer_id
+
+    def release(self, offer_id, end, now):
+        call_id, agent_id, _ = self.offers.pop(offer_id)
+        call, person = self.calls[call_id], self.people[agent_id]
+        call.offer = person.offer = None
+        if end in REFUSED:
+            self.pauses[call_id, agent_id] = now + call.queue.refusal_pause
+        if end is OfferEnd.ANSWERED:
+            person.idle_since, person.state = None, AgentState.TALKING
+        if end in (OfferEnd.ANSWERED, OfferEnd.CALLER_GONE):
+            self.forget_call(call_id)
+        if agent_id not in self.centre.agents:
+            self.forget_person(agent_id)
+
+    def forget_call(self, call_id):
+        del self.calls[call_id]
+        self.pauses = {pair: until for pair, until in self.pauses.items() if pair[0] != call_id}
+
+    def forget_person(self, agent_id):
+        del self.people[agent_id]
+        self.pauses = {pair: until for pair, until in self.pauses.items() if pair[1] != agent_id}
+
+    def queue_of(self, call_id):
+        return self.calls[call_id].queue
+
+    def qualifies(self, agent_id, call_id):
+        call, agent = self.calls[call_id], self.centre.agents.get(agent_id)
+        if agent is None or call.joined.queue not in agent.queues:
+            return False
+        needed = [*self.queue_of(call_id).skills.items(), *call.joined.skills]
+        return all(agent.skills.get(skill, 0) >= level for skill, level in needed)
+
+    def is_available(self, agent_id):
+        person = self.people[agent_id]
+        return person.idle_since is not None and person.offer is None
+
+    def may_have(self, agent_id, call_id):
+        return (
+            self.is_available(agent_id)
+            and self.qualifies(agent_id, call_id)
+            and (call_id, agent_id) not in self.pauses
+        )
+
+    def in_order(self):
+        return sorted((c for c, call in self.calls.items() if call.offer is None), key=lambda c: self.calls[c].key)
+
+    def next_pair(self):
+        """The first caller in serving order somebody may have now, and the longest idle of those."""
+        for call_id in self.in_order():
+            if self.calls[call_id].deliverable:
+                fitting = [a for a in self.people if self.may_have(a, call_id)]
+                if fitting:
+                    return call_id, min(fitting, key=lambda a: (self.people[a].idle_since, a))
+        return None
+
+    def why(self, call_id):
+        call = self.calls.get(call_id)
+        if call is None or call.offer is not None:
+            return ""
+        here = [a for a, p in self.people.items() if a in self.centre.agents and p.state is not AgentState.OFFLINE]
+        if not any(call.joined.queue in self.centre.agents[a].queues for a in here):
+            return "no_agent_logged_in"
+        able = [a for a in here if self.qualifies(a, call_id)]
+        if not able:
+            return "nobody_has_skill"
+        free = [a for a in able if self.is_available(a)]
+        if free:
+            return "not_deliverable" if any((call_id, a) not in self.pauses for a in free) else "refused_recently"
+        before = [c for c in self.in_order() if self.calls[c].deliverable and self.calls[c].key < call.key]
+        if all(any(self.qualifies(a, c) for c in before) for a in able):
+            return "behind_others"
+        return "no_agent_free"

@@ -1,0 +1,326 @@
+"""Random histories of a small floor: the engine decides what the plain oracle decides, and the promises hold.
+
+`CTI_HYPOTHESIS=nightly` runs a million steps and more; without it a few seconds' worth, the same every time.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from acd_oracle import Oracle
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from cti.acd.decisions import Expired, Ignored, Offer, Released
+from cti.acd.engine import Engine
+from cti.acd.inputs import (
+    AgentBusy,
+    AgentFree,
+    CallerJoined,
+    CallerLeft,
+    CallerNotReady,
+    CallerReady,
+    CentreChanged,
+    LeaseRestored,
+    OfferSettled,
+    Tick,
+)
+from cti.errors import IllegalTransition
+from cti.model.centre import Agent, Centre, Queue
+from cti.model.facts import AgentState, OfferEnd
+
+NIGHTLY = os.environ.get("CTI_HYPOTHESIS") == "nightly"
+PROFILE = settings(
+    max_examples=10_000 if NIGHTLY else 120,
+    stateful_step_count=150 if NIGHTLY else 50,
+    deadline=None,
+    derandomize=not NIGHTLY,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+pytestmark = pytest.mark.timeout(0 if NIGHTLY else 60)
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+AGENTS = {
+    "1001": (("support",), {"en": 5}),
+    "1002": (("support",), {"en": 5}),
+    "1003": (("support", "sales"), {"en": 3, "zh": 4}),
+    "1004": (("sales",), {}),
+    "1005": (("support", "sales", "vip"), {"en": 5, "zh": 5}),
+}
+
+
+def a_centre(agents=AGENTS, *, vip=True, support_skills=None, pause=10):
+    queues = [
+        Queue(name="support", titles={}, refusal_pause=timedelta(seconds=pause), skills=support_skills or {}),
+        Queue(name="sales", titles={}, refusal_pause=timedelta(), ring_timeout=timedelta(seconds=5)),
+    ]
+    if vip:
+        queues.append(Queue(name="vip", titles={}, refusal_pause=timedelta(seconds=3), skills={"en": 4}))
+    return Centre(
+        name="test",
+        queues={queue.name: queue for queue in queues},
+        agents={a: Agent(agent_id=a, name=a, queues=q, skills=s) for a, (q, s) in agents.items()},
+        tiers={},
+        numbers={},
+    )
+
+
+CENTRES = [
+    a_centre(),
+    a_centre({a: v for a, v in AGENTS.items() if a not in ("1001", "1005")}),
+    a_centre(AGENTS | {"1004": (("support", "vip"), {"en": 5})}, support_skills={"en": 4}, pause=25),
+    a_centre(vip=False),
+]
+SKILLS = [(), (), (("en", 3),), (("en", 4),), (("zh", 4),), (("en", 2), ("zh", 5))]
+seconds = st.integers(0, 40).map(lambda n: timedelta(seconds=n / 2))
+short = st.sampled_from([0, 0, 0, 0.5, 1, 3, 8]).map(lambda n: timedelta(seconds=n))
+
+
+def plain(decision):
+    match decision:
+        case Offer():
+            return ("offer", decision.offer_id, decision.call_id, decision.agent_id, decision.deadline)
+        case Expired():
+            return ("expired", decision.offer_id, decision.call_id, decision.agent_id)
+        case Released():
+            return ("released", decision.offer_id, decision.call_id, decision.agent_id, decision.end)
+        case Ignored():
+            return ("ignored",)
+
+
+def state_of(engine):
+    """Everything that can be asked of an engine, to see that nothing changed."""
+    return (
+        engine.tickets(),
+        engine.leases(),
+        engine.last_offer_id,
+        {queue: engine.waiting(queue) for queue in ("support", "sales", "vip")},
+        {agent: (engine.is_free(agent), engine.lease_of_agent(agent)) for agent in AGENTS},
+    )
+
+
+class Floor(RuleBasedStateMachine):
+    @initialize()
+    def open(self):
+        self.now = START
+        self.engine = Engine(CENTRES[0])
+        self.oracle = Oracle(CENTRES[0])
+        self.inputs = []
+        self.outputs = []
+        self.ever = []
+        self.offers = []
+
+    def do(self, event, wait=timedelta()):
+        self.now += wait
+        decisions = self.engine.handle(event, self.now)
+        self.inputs.append((event, self.now))
+        self.outputs.append(decisions)
+        assert [plain(decision) for decision in decisions] == self.oracle.handle(event, self.now)
+        self.check_records(decisions)
+        self.offers += [d.offer_id for d in decisions if isinstance(d, Offer)]
+        return decisions
+
+    def check_records(self, decisions):
+        for decision in decisions:
+            if isinstance(decision, Offer):
+                record = decision.record
+                assert record.candidates[0].agent_id == decision.agent_id
+                scores = [candidate.score for candidate in record.candidates]
+                assert scores == sorted(scores, reverse=True)
+                named = [c.agent_id for c in record.candidates] + [e.agent_id for e in record.excluded]
+                staff = {a for a, v in self.oracle.centre.agents.items() if decision.queue in v.queues}
+                assert len(named) == len(set(named))
+                assert set(named) == staff
+                assert record.more_candidates == record.more_excluded == 0
+
+    def refuses(self, event):
+        before = state_of(self.engine)
+        with pytest.raises(IllegalTransition):
+            self.engine.handle(event, self.now)
+        assert state_of(self.engine) == before
+
+    def some_call(self, data):
+        return data.draw(st.sampled_from(self.ever[-12:]), "call")
+
+    # --- what happens on a floor
+
+    @rule(
+        queue=st.sampled_from(["support", "support", "sales", "vip"]),
+        ago=seconds,
+        head_start=st.sampled_from([0, 0, 0, 60, 300, -30]),
+        skills=st.sampled_from(SKILLS),
+        deliverable=st.booleans(),
+        wait=short,
+    )
+    def join(self, queue, ago, head_start, skills, deliverable, wait):
+        call_id = f"a1-{len(self.ever):04}"
+        event = CallerJoined(
+            call_id=call_id,
+            queue=queue,
+            queued_at=self.now - ago,
+            head_start=timedelta(seconds=head_start),
+            skills=skills,
+            deliverable=deliverable,
+        )
+        if queue not in self.oracle.centre.queues:
+            self.refuses(event)
+            return
+        self.ever.append(call_id)
+        self.do(event, wait)
+        self.refuses(event)
+
+    @precondition(lambda self: self.ever)
+    @rule(data=st.data(), wait=short)
+    def ready(self, data, wait):
+        self.do(CallerReady(call_id=self.some_call(data)), wait)
+
+    @precondition(lambda self: self.ever)
+    @rule(data=st.data(), wait=short)
+    def not_ready(self, data, wait):
+        self.do(CallerNotReady(call_id=self.some_call(data)), wait)
+
+    @precondition(lambda self: self.ever)
+    @rule(data=st.data(), wait=short)
+    def leave(self, data, wait):
+        call_id = self.some_call(data)
+        self.do(CallerLeft(call_id=call_id), wait)
+        assert self.engine.ticket(call_id) is None
+        assert self.engine.lease_of_call(call_id) is None
+
+    @rule(agent_id=st.sampled_from(sorted(AGENTS)), ago=seconds, wait=short)
+    def free(self, agent_id, ago, wait):
+        event = AgentFree(agent_id=agent_id, idle_since=self.now - ago)
+        if agent_id in self.oracle.centre.agents:
+            self.do(event, wait)
+        else:
+            self.refuses(event)
+
+    @rule(agents=st.lists(st.sampled_from(sorted(AGENTS)), min_size=1, max_size=5, unique=True))
+    def several_free(self, agents):
+        for agent_id in agents:
+            self.free(agent_id, timedelta(), timedelta())
+
+    @rule(
+        agent_id=st.sampled_from(sorted(AGENTS)),
+        state=st.sampled_from([AgentState.OFFLINE, AgentState.NOT_READY, AgentState.WRAP_UP]),
+        wait=short,
+    )
+    def busy(self, agent_id, state, wait):
+        self.do(AgentBusy(agent_id=agent_id, state=state), wait)
+
+    @precondition(lambda self: self.oracle.offers)
+    @rule(data=st.data(), end=st.sampled_from(OfferEnd), wait=short)
+    def settle(self, data, end, wait):
+        offer_id = data.draw(st.sampled_from(sorted(self.oracle.offers)), "offer")
+        call_id, agent_id, _ = self.oracle.offers[offer_id]
+        self.do(OfferSettled(offer_id=offer_id, end=end), wait)
+        for lease in (self.engine.lease_of_call(call_id), self.engine.lease_of_agent(agent_id)):
+            assert lease is None or lease.offer_id != offer_id, "an exit frees both sides"
+
+    @precondition(lambda self: self.offers)
+    @rule(data=st.data(), end=st.sampled_from(OfferEnd))
+    def settle_late(self, data, end):
+        over = [offer_id for offer_id in self.offers[-20:] if offer_id not in self.oracle.offers]
+        if over:
+            before = state_of(self.engine)
+            (ignored,) = self.do(OfferSettled(offer_id=data.draw(st.sampled_from(over)), end=end))
+            assert isinstance(ignored, Ignored)
+            assert state_of(self.engine) == before
+
+    @rule(end=st.sampled_from(OfferEnd))
+    def settle_what_never_was(self, end):
+        self.refuses(OfferSettled(offer_id=self.engine.last_offer_id + 1, end=end))
+
+    @rule(wait=seconds)
+    def time_passes(self, wait):
+        due = self.engine.next_due(self.now)
+        decisions = self.do(Tick(), wait)
+        if due is None or self.now < due:
+            assert decisions == ()
+
+    @rule()
+    def time_passes_until_something_is_due(self):
+        due = self.engine.next_due(self.now)
+        if due is not None:
+            self.do(Tick(), due - self.now)
+            after = self.engine.next_due(self.now)
+            assert after is None or after > self.now
+
+    @rule(centre=st.sampled_from(CENTRES))
+    def change_centre(self, centre):
+        before = {queue: self.engine.waiting(queue) for queue in ("support", "sales", "vip")}
+        leases = self.engine.leases()
+        decisions = self.do(CentreChanged(centre=centre))
+        served = {decision.call_id for decision in decisions}
+        for queue, tickets in before.items():
+            assert [t for t in tickets if t.call_id not in served] == list(self.engine.waiting(queue))
+        assert self.engine.leases()[: len(leases)] == leases
+
+    @rule(
+        data=st.data(),
+        agent_id=st.sampled_from(sorted(AGENTS)),
+        rest=st.integers(1, 20).map(lambda n: timedelta(seconds=n)),
+    )
+    def restore_lease(self, data, agent_id, rest):
+        call_id = data.draw(st.sampled_from([*self.ever[-6:], "a1-none"]), "call")
+        call, person = self.oracle.calls.get(call_id), self.oracle.people.get(agent_id)
+        event = LeaseRestored(
+            offer_id=self.engine.last_offer_id + 5, call_id=call_id, agent_id=agent_id, deadline=self.now + rest
+        )
+        if call is None or person is None or call.offer is not None or person.offer is not None:
+            self.refuses(event)
+        else:
+            self.do(event)
+
+    # --- what is always true
+
+    @invariant()
+    def nobody_is_bound_twice(self):
+        leases = self.engine.leases()
+        assert len({lease.call_id for lease in leases}) == len(leases)
+        assert len({lease.agent_id for lease in leases}) == len(leases)
+        for lease in leases:
+            assert self.engine.lease_of_call(lease.call_id) is lease
+            assert self.engine.lease_of_agent(lease.agent_id) is lease
+            assert not self.engine.is_free(lease.agent_id)
+            assert lease.deadline > self.now
+
+    @invariant()
+    def every_caller_is_in_exactly_one_place(self):
+        waiting = [t.call_id for queue in ("support", "sales", "vip") for t in self.engine.waiting(queue)]
+        offered = [lease.call_id for lease in self.engine.leases()]
+        assert sorted(waiting + offered) == sorted(t.call_id for t in self.engine.tickets())
+        assert sorted(waiting + offered) == sorted(self.oracle.calls)
+
+    @invariant()
+    def nobody_waits_beside_an_agent_who_may_serve(self):
+        assert self.oracle.next_pair() is None
+        for agent_id in AGENTS:
+            expected = agent_id in self.oracle.people and self.oracle.is_available(agent_id)
+            assert self.engine.is_free(agent_id) == expected
+
+    @invariant()
+    def places_follow_the_serving_order(self):
+        order = self.oracle.in_order()
+        for queue in ("support", "sales", "vip"):
+            expected = [c for c in order if self.oracle.calls[c].joined.queue == queue]
+            assert [ticket.call_id for ticket in self.engine.waiting(queue)] == expected
+            assert [self.engine.place(call_id) for call_id in expected] == list(range(1, len(expected) + 1))
+
+    @invariant()
+    def reasons_are_true(self):
+        for call_id in self.ever[-12:]:
+            assert self.engine.why_waiting(call_id, self.now) == self.oracle.why(call_id)
+
+    def teardown(self):
+        if hasattr(self, "inputs"):
+            again = Engine(CENTRES[0])
+            assert [again.handle(event, at) for event, at in self.inputs] == self.outputs
+
+
+TestFloor = Floor.TestCase
+TestFloor.settings = PROFILE
