@@ -1,0 +1,182 @@
+"""Runs a person's existing synchronous AGI script, written for pyst2, on a session of our server.
+
+The script is a function that takes an `asterisk.agi.AGI`. It runs in a worker thread; each of its commands travels
+through the session in the event loop, so the codec's checks and deadlines hold for it too. pyst2 0.5.1 cannot do this by
+itself: its `asterisk.fastagi` does not import on Python 3, `AGI()` installs a signal handler (main thread only) and wants
+text streams of a process, and `_quote` escapes nothing. `SessionAgi` mends exactly those and leaves the rest, the
+exceptions above all, as scripts know them.
+
+A thread cannot be stopped from outside. A script past its deadline loses its session at once, and its next command
+raises `AGISIGHUPHangup`; one that computes for ever keeps its worker, of which there are few. The loop is never held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import traceback
+from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+
+import structlog
+from asterisk.agi import AGI, AGIAppError, AGIException, AGIHangup, AGISIGHUPHangup
+
+from cti.asterisk.agi.session import AgiSession
+from cti.asterisk.agi.wire import AgiRequest, Reply, encode_line, quote
+from cti.errors import CtiError
+from cti.services.ports import LegGone
+
+Script = Callable[[AGI], object]
+"""A synchronous script. What it returns is dropped; it speaks to the caller through its AGI."""
+
+_CALL_LENGTH = timedelta(hours=4)
+"""Deadline of one command of a script that has none: a script's own EXEC may last as long as a call."""
+
+
+class ScriptEnd(StrEnum):
+    """How a script ended."""
+
+    FINISHED = "finished"
+    GONE = "gone"
+    """The leg had gone, and the script ended with pyst2's hang-up exception."""
+    FAILED = "failed"
+    OVERDUE = "overdue"
+    """The deadline passed; the session is closed."""
+
+
+class ScriptRunner:
+    """A few worker threads for scripts. `close` when the server is closed."""
+
+    def __init__(self, *, workers: int = 8) -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=workers, thread_name_prefix="agi-script")
+        self._log = structlog.get_logger("cti.agi.scripts")
+
+    async def run(self, script: Script, session: AgiSession, *, deadline: timedelta) -> ScriptEnd:
+        """Run `script` on `session` to its end, or to its deadline. Never raises for what a script does.
+
+        The wait for a free worker counts against the deadline. After `OVERDUE` the session is closed.
+        """
+        loop = asyncio.get_running_loop()
+        request = session.request
+
+        def work() -> ScriptEnd:
+            try:
+                script(SessionAgi(session, loop))
+            except AGIHangup:
+                return ScriptEnd.GONE
+            except AGIAppError as error:
+                # pyst2 raises this for any result=-1, which is how a hang-up in a command shows.
+                return ScriptEnd.GONE if session.gone else self._failed(request, error)
+            except BaseException as error:
+                # SystemExit too: scripts end with sys.exit(), and that must end neither this thread nor the loop.
+                if isinstance(error, SystemExit) and error.code in (None, 0):
+                    return ScriptEnd.FINISHED
+                return self._failed(request, error)
+            return ScriptEnd.FINISHED
+
+        running = loop.run_in_executor(self._pool, work)
+        try:
+            done, _ = await asyncio.wait({running}, timeout=deadline.total_seconds())
+        except asyncio.CancelledError:
+            session.abort()
+            raise
+        if not done:
+            running.cancel()  # helps only if it has not begun
+            session.abort()
+            self._log.error("agi script overdue", call_id=request.call_id, script=request.script)
+            return ScriptEnd.OVERDUE
+        return ScriptEnd.FAILED if running.cancelled() else running.result()
+
+    def _failed(self, request: AgiRequest, error: BaseException) -> ScriptEnd:
+        frames = traceback.extract_tb(error.__traceback__)
+        self._log.error(
+            "agi script failed",
+            call_id=request.call_id,
+            script=request.script,
+            error=type(error).__name__,
+            where=[f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames[-6:]],
+        )
+        return ScriptEnd.FAILED
+
+    def close(self) -> None:
+        """Take no more scripts. Running ones end with their sessions."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class SessionAgi(AGI):  # type: ignore[misc]  # pyst2 has no types
+    """pyst2's AGI whose streams are one of our sessions. Made and used in a worker thread."""
+
+    def __init__(self, session: AgiSession, loop: asyncio.AbstractEventLoop) -> None:
+        # AGI.__init__ is not called: it would install a signal handler and read a process's standard input.
+        streams = _SessionStreams(session, loop)
+        self.stdin = streams
+        self.stdout = streams
+        self.stderr = _Silence()
+        self._session = session
+        self._got_sighup = False
+        request = session.request
+        self.env = dict(request.headers)
+        self.env |= {f"agi_arg_{number}": value for number, value in enumerate(request.args, 1)}
+
+    def _quote(self, string: object) -> str:
+        """A quoted argument, with quotes and backslashes escaped (pyst2's own escapes nothing)."""
+        return quote(str(string))
+
+    def test_hangup(self) -> None:
+        """Raise `AGISIGHUPHangup` when the leg has gone: a FastAGI session gets no signal."""
+        if self._session.gone:
+            raise AGISIGHUPHangup("the caller's channel has left this session")
+
+
+class _SessionStreams:
+    """stdin and stdout of a script: a written line is a command, the lines read next are its reply."""
+
+    def __init__(self, session: AgiSession, loop: asyncio.AbstractEventLoop) -> None:
+        self._session = session
+        self._loop = loop
+        self._written = ""
+        self._lines: deque[str] = deque()
+
+    def write(self, text: str) -> int:
+        self._written += text
+        return len(text)
+
+    def flush(self) -> None:
+        line, self._written = self._written.removesuffix("\n"), ""
+        if not line:
+            return
+        encode_line(line)  # refuse in the script's own thread, with its own stack
+        exchange = self._session.command_line(line, deadline=_CALL_LENGTH)
+        try:
+            reply = self._wait(asyncio.run_coroutine_threadsafe(exchange, self._loop))
+        except (CtiError, concurrent.futures.CancelledError, RuntimeError) as error:
+            exchange.close()
+            raise AGISIGHUPHangup("the session is closed") from error
+        if isinstance(reply, LegGone):
+            raise AGISIGHUPHangup("the caller's channel has left this session")
+        self._lines.extend(reply.lines)
+
+    def _wait(self, reply: concurrent.futures.Future[Reply | LegGone]) -> Reply | LegGone:
+        while True:
+            try:
+                return reply.result(timeout=1.0)
+            except TimeoutError:
+                if self._loop.is_closed():  # nobody will ever answer this thread
+                    raise RuntimeError("the event loop is closed") from None
+
+    def readline(self) -> str:
+        if not self._lines:
+            raise AGIException("no reply is due")
+        return self._lines.popleft() + "\n"
+
+
+class _Silence:
+    """stderr of a script: pyst2 writes every command and digit to it, and those do not belong in a log."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        return None

@@ -1,0 +1,255 @@
+"""The FastAGI server: routes sessions to handlers by the script of the agi:// address, and keeps them apart.
+
+Whatever happens to a session ends that session alone, and its end is always the socket's: Asterisk then goes on at the
+next priority, where the dialplan asks its own variable what to do. Nothing here hangs a caller up.
+
+A connection is refused (closed at once) beyond `max_sessions`, closed when its environment is not complete in
+`environment_seconds` (counted from the connect, so trickled bytes do not prolong it), and closed on the first fault
+against the protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Protocol, Self
+
+import structlog
+
+from cti.asterisk.agi.session import AgiSession, AgiTimeout
+from cti.asterisk.agi.wire import AgiProtocolError, AgiRequest
+from cti.errors import ConfigError
+
+Handler = Callable[[AgiRequest, AgiSession], Awaitable[None]]
+"""Serves one session. When it returns or raises, the session is closed. `request.call_id` says whose it is."""
+
+ENDS = ("finished", "gone", "failed", "timeout", "protocol", "cancelled")
+"""How a served session may end: the handler returned; it returned after the leg had gone; it raised; Asterisk fell
+silent; Asterisk left the protocol; the server closed."""
+
+REFUSALS = ("full", "environment_late", "environment_cut", "protocol", "no_script")
+"""Why a connection never became a session. `environment_cut`: closed before its blank line."""
+
+_DIGITS = re.compile(r"\d")
+
+
+class AgiMeter(Protocol):
+    """Metrics hooks, called in the loop; they must not block or raise."""
+
+    def session_opened(self, script: str) -> None:
+        """A handler begins."""
+        ...
+
+    def session_ended(self, script: str, end: str, seconds: float) -> None:
+        """A handler is over; `end` is one of `ENDS`."""
+        ...
+
+    def connection_refused(self, reason: str) -> None:
+        """A connection was closed without a handler; `reason` is one of `REFUSALS`."""
+        ...
+
+    def command_done(self, verb: str, seconds: float) -> None:
+        """One AGI command got its reply."""
+        ...
+
+
+class NullMeter:
+    """Counts nothing."""
+
+    def session_opened(self, script: str) -> None:
+        """A handler begins."""
+
+    def session_ended(self, script: str, end: str, seconds: float) -> None:
+        """A handler is over."""
+
+    def connection_refused(self, reason: str) -> None:
+        """A connection was closed without a handler."""
+
+    def command_done(self, verb: str, seconds: float) -> None:
+        """One AGI command got its reply."""
+
+
+class AgiServer:
+    """Listens for Asterisk. `handlers` maps a script name ("call") to its handler.
+
+    Use `start` and `close`, or `async with`. All sessions belong to the server: when `close` returns, none is left.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        handlers: Mapping[str, Handler],
+        *,
+        max_sessions: int = 2000,
+        environment_seconds: float = 3.0,
+        meter: AgiMeter | None = None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._handlers = dict(handlers)
+        self._max_sessions = max_sessions
+        self._environment_seconds = environment_seconds
+        self._meter: AgiMeter = meter or NullMeter()
+        self._log = structlog.get_logger("cti.agi")
+        self._server: asyncio.Server | None = None
+        self._closing = False
+        self._open: dict[AgiSession, asyncio.TimerHandle] = {}
+        self._tasks: dict[AgiSession, asyncio.Task[None]] = {}
+
+    async def start(self) -> None:
+        """Begin to listen. Raises `ConfigError` when the address is taken or not ours."""
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self._connected, self._host, self._port, backlog=512
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen for FastAGI on {self._host}:{self._port}: {error.strerror or error}",
+                remedy="set ports.agi (or ports.offset) to a free port, or stop the program that has it",
+            ) from None
+
+    async def close(self, grace: timedelta = timedelta(seconds=2)) -> None:
+        """Stop listening, let running handlers finish within `grace`, then end the rest. Idempotent."""
+        self._closing = True
+        if self._server is not None:
+            self._server.close()
+        for session in [session for session in self._open if session not in self._tasks]:
+            session.abort()
+        tasks = list(self._tasks.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=max(0.0, grace.total_seconds()))
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        for session in list(self._open):
+            session.abort()
+            await session.closed()
+        if self._server is not None:
+            await self._server.wait_closed()
+            self._server = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    @property
+    def port(self) -> int:
+        """The port listened on: the real one when 0 was asked for."""
+        if self._server is None:
+            return self._port
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        """Open connections, sessions and those still sending their environment."""
+        return len(self._open)
+
+    @property
+    def sessions(self) -> int:
+        """Running handlers."""
+        return len(self._tasks)
+
+    # -- one connection ---------------------------------------------------------------------------------------------
+
+    def _connected(self) -> asyncio.Protocol:
+        if self._closing or len(self._open) >= self._max_sessions:
+            return _Refuse(lambda: self._refused("full"))
+        session = AgiSession(on_request=self._begin, on_over=self._over, meter=self._meter)
+        loop = asyncio.get_running_loop()
+        self._open[session] = loop.call_later(self._environment_seconds, self._late, session)
+        return session
+
+    def _refused(self, reason: str, **fields: object) -> None:
+        self._meter.connection_refused(reason)
+        if reason == "full":
+            self._log.warning("agi connection refused", reason=reason, sessions=len(self._open))
+        else:
+            self._log.warning("agi connection closed before its session", reason=reason, **fields)
+
+    def _late(self, session: AgiSession) -> None:
+        if not session.requested:
+            self._refused("environment_late")
+            self._open[session].cancel()
+            session.abort()
+
+    def _over(self, session: AgiSession) -> None:
+        timer = self._open.pop(session)
+        if session.requested or timer.cancelled():
+            return  # served, or refused and counted already
+        timer.cancel()
+        if session.fault is not None:
+            self._refused("protocol", fault=session.fault.reason)
+        elif not self._closing:
+            self._refused("environment_cut")
+
+    def _begin(self, session: AgiSession) -> None:
+        self._open[session].cancel()
+        request = session.request
+        if request.repeated:
+            # A caller's text carried line ends into the environment: the first of each header counted.
+            self._log.warning("agi headers repeated", call_id=request.call_id, headers=request.repeated)
+        handler = self._handlers.get(request.script)
+        if handler is None or self._closing:
+            self._refused("full" if self._closing else "no_script", call_id=request.call_id)
+            session.close()
+            return
+        task = asyncio.get_running_loop().create_task(
+            self._serve(session, request, handler), name=f"agi {request.script} {request.call_id}"
+        )
+        self._tasks[session] = task
+
+    async def _serve(self, session: AgiSession, request: AgiRequest, handler: Handler) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._meter.session_opened(request.script)
+        end = "cancelled"
+        try:
+            await handler(request, session)
+            end = "gone" if session.gone else "finished"
+        except AgiTimeout as error:
+            end = "timeout"
+            self._report(request, end, error)
+        except AgiProtocolError as error:
+            end = "protocol"
+            self._report(request, end, error)
+        except Exception as error:
+            # The isolation of sessions: whatever a handler does wrong ends its own session and nothing else.
+            end = "failed"
+            self._report(request, end, error)
+        finally:
+            del self._tasks[session]
+            session.close()
+            self._meter.session_ended(request.script, end, loop.time() - began)
+
+    def _report(self, request: AgiRequest, end: str, error: Exception) -> None:
+        """Log a fault with the call's id. The message's digits are masked: it may quote a number or pressed keys."""
+        frames = traceback.extract_tb(error.__traceback__)
+        self._log.error(
+            "agi session failed",
+            call_id=request.call_id,
+            script=request.script,
+            end=end,
+            error=type(error).__name__,
+            message=_DIGITS.sub("#", str(error))[:500],
+            where=[f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames[-6:]],
+        )
+
+
+class _Refuse(asyncio.Protocol):
+    """A connection that is closed as soon as it is there."""
+
+    def __init__(self, refused: Callable[[], None]) -> None:
+        self._refused = refused
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._refused()
+        transport.abort()

@@ -1,0 +1,329 @@
+"""The FastAGI language without I/O: bytes in, events out; words in, one command line out.
+
+Theory of operation. Asterisk connects to us, sends an *environment* (`name: value` lines, then a blank line) and then
+answers our commands, one reply a command, in order. Nothing in the protocol ties a reply to its command but the order,
+so a reply nobody asked for, or a line that is no reply, means that every later answer would be taken for another
+command's. There is no way back from that: the session is over (`AgiProtocolError`).
+
+Two things break the plain picture: `HANGUP` comes on a line of its own at any time and is no reply, and a 520 reply
+carries a usage text over several lines. Both observed on Asterisk 22.10.1.
+
+`AgiConnection` keeps the state of one session:
+
+    ENVIRONMENT --blank line--> IDLE --command_sent--> AWAITING --reply--> IDLE
+                                                        AWAITING --"520-"--> USAGE --"520 "--> IDLE
+    any state --fault--> BROKEN (every further feed raises)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from cti.errors import CtiError, RemoteError
+from cti.ids import CallId, ChannelName
+
+ENVIRONMENT_BYTES = 32 * 1024
+"""Most an environment may take. Asterisk's own is about 700 bytes and its arguments are short."""
+ENVIRONMENT_LINES = 200
+"""24 headers and at most 127 arguments (MAX_ARGS in res_agi.c) leave room."""
+REPLY_BYTES = 64 * 1024
+"""Longest reply line, and longest usage text."""
+COMMAND_BYTES = 8 * 1024 - 1
+"""Longest command with its newline: Asterisk cuts at its buffer and runs the rest as a *second command*."""
+
+_HEADERS = frozenset({
+    "agi_network", "agi_network_script", "agi_request", "agi_channel", "agi_language", "agi_type", "agi_uniqueid",
+    "agi_version", "agi_callerid", "agi_calleridname", "agi_callingpres", "agi_callingani2", "agi_callington",
+    "agi_callingtns", "agi_dnid", "agi_rdnis", "agi_context", "agi_extension", "agi_priority", "agi_enhanced",
+    "agi_accountcode", "agi_threadid",
+})  # fmt: skip
+_LAST_HEADER = "agi_threadid"
+"""Asterisk sends it last; only the arguments of AGI() follow."""
+
+_ARGUMENT = re.compile(r"agi_arg_([1-9][0-9]{0,2})\Z")
+_NO_CHANNEL = ChannelName("")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_CALL_ID = re.compile(r"[A-Za-z0-9-]{0,64}[0-9]{1,12}\.[0-9]{1,12}\Z")
+_LINE = re.compile(r"(100|200|510|511|520)(?:([ -])(.*))?\Z", re.DOTALL)
+_RESULT = re.compile(r"result=([0-9A-Da-d*#-]*)(?: (.*))?\Z", re.DOTALL)
+_TEXT = re.compile(r"\((.*)\)\Z", re.DOTALL)
+_TEXT_ENDPOS = re.compile(r"(?:\((.*)\) )?endpos=(-?[0-9]{1,18})\Z", re.DOTALL)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}\Z")
+
+
+class AgiProtocolError(RemoteError):
+    """The other side left the protocol (a shift, garbage, too much of anything). Fatal for this session alone.
+
+    `fields` has `reason`, a constant word for logs and metrics; what was received is not kept: it may be a number.
+    """
+
+    error_id = "agi_protocol"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(
+            message, outcome_unknown=True, remedy="the dialplan carries the call on; no action needed", reason=reason
+        )
+        self.reason = reason
+
+
+class AgiCommandError(CtiError, ValueError):
+    """A command that must not be sent (CR, LF, NUL, too long, not allowed). Nothing was sent; a fault on our side."""
+
+    error_id = "agi_command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgiRequest:
+    """Who calls and what for: the environment of one session.
+
+    `script` is the path of the agi:// address; `args` what the dialplan passed behind it. `headers` has the known
+    headers only, control characters and undecodable bytes replaced by U+FFFD. `repeated` names headers that came more
+    than once: a sign of forgery by a caller's text; the first one counted.
+    """
+
+    script: str
+    args: tuple[str, ...] = ()
+    channel: ChannelName = _NO_CHANNEL
+    unique_id: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeated: tuple[str, ...] = ()
+
+    @property
+    def call_id(self) -> CallId | None:
+        """The call this session belongs to: the first argument, or else the channel's unique id. None if neither is one."""
+        for text in (*self.args[:1], self.unique_id):
+            if _CALL_ID.match(text):
+                return CallId(text)
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One answer. `result` and `text` are "" where there are none; `endpos` is in samples of 8 kHz.
+
+    `code` is 200 (done), 510 (no such command), 511 (the channel is dead), 520 (`usage` tells the right form).
+    `lines` is the reply as received.
+    """
+
+    code: int
+    result: str = ""
+    text: str = ""
+    endpos: int | None = None
+    usage: str = ""
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HangupNotice:
+    """`HANGUP` arrived: this session is over. It does not say that the caller left (a Redirect looks the same)."""
+
+
+AgiEvent = AgiRequest | Reply | HangupNotice
+
+
+class ConnectionState(Enum):
+    """Where one session is."""
+
+    ENVIRONMENT = auto()
+    IDLE = auto()
+    AWAITING = auto()
+    USAGE = auto()
+    BROKEN = auto()
+
+
+class AgiConnection:
+    """The reader of one session. Not re-entrant, no I/O.
+
+    `feed` raises `AgiProtocolError` at the first fault; the events found before it in the same bytes are lost with the
+    session, and nothing more may be fed.
+    """
+
+    def __init__(self) -> None:
+        self.state = ConnectionState.ENVIRONMENT
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._taken = 0
+        self._count = 0
+        self._headers: dict[str, str] = {}
+        self._arguments: dict[int, str] = {}
+        self._repeated: list[str] = []
+        self._usage: list[str] = []
+        self._usage_bytes = 0
+
+    def command_sent(self) -> None:
+        """Tell the reader that a command went out, so one reply is due. Raises `AgiCommandError` if one is due already."""
+        if self.state is not ConnectionState.IDLE:
+            raise AgiCommandError(f"a command may not be sent now (the session is {self.state.name.lower()})")
+        self.state = ConnectionState.AWAITING
+
+    def feed(self, data: bytes) -> list[AgiEvent]:
+        """Take received bytes, cut anywhere; return what they complete. Raises `AgiProtocolError`."""
+        if self.state is ConnectionState.BROKEN:
+            raise AgiProtocolError("broken", "bytes fed to a session that is over")
+        events: list[AgiEvent] = []
+        self._buffer += data
+        start = 0
+        try:
+            while (end := self._buffer.find(b"\n", max(start, self._scanned))) >= 0:
+                line = bytes(self._buffer[start:end])
+                start = end + 1
+                event = self._line(line)
+                if event is not None:
+                    events.append(event)
+            rest = len(self._buffer) - start
+            if self.state is ConnectionState.ENVIRONMENT:
+                if self._taken + rest > ENVIRONMENT_BYTES:
+                    raise AgiProtocolError("environment_size", "the AGI environment is too large")
+            elif rest > REPLY_BYTES:
+                raise AgiProtocolError("reply_size", "an AGI reply line is too long")
+        except AgiProtocolError:
+            self.state = ConnectionState.BROKEN
+            self._buffer.clear()
+            raise
+        del self._buffer[:start]
+        self._scanned = len(self._buffer)
+        return events
+
+    def _line(self, line: bytes) -> AgiEvent | None:
+        if self.state is ConnectionState.ENVIRONMENT:
+            return self._environment_line(line)
+        if len(line) > REPLY_BYTES:
+            raise AgiProtocolError("reply_size", "an AGI reply line is too long")
+        text = line.decode("utf-8", "replace")
+        if text == "HANGUP":
+            return HangupNotice()
+        if self.state is ConnectionState.USAGE:
+            return self._usage_line(text, len(line))
+        if self.state is not ConnectionState.AWAITING:
+            raise AgiProtocolError("unasked", "an AGI reply that nobody asked for")
+        return self._reply_line(text)
+
+    def _environment_line(self, line: bytes) -> AgiRequest | None:
+        self._taken += len(line) + 1
+        self._count += 1
+        if self._taken > ENVIRONMENT_BYTES:
+            raise AgiProtocolError("environment_size", "the AGI environment is too large")
+        if self._count > ENVIRONMENT_LINES:
+            raise AgiProtocolError("environment_lines", "the AGI environment has too many lines")
+        if not line:
+            self.state = ConnectionState.IDLE
+            return self._request()
+        name, colon, value = line.decode("utf-8", "replace").partition(":")
+        if not colon:
+            return None
+        value = _CONTROL.sub("\ufffd", value[1:] if value.startswith(" ") else value)
+        if argument := _ARGUMENT.match(name):
+            number = int(argument[1])
+            if number in self._arguments:
+                self._repeated.append(name)
+            else:
+                self._arguments[number] = value
+        elif name in _HEADERS:
+            if name in self._headers:
+                self._repeated.append(name)
+            else:
+                self._headers[name] = value
+            if name == _LAST_HEADER:
+                # Asterisk sends this one last, so an argument seen before it was written by a caller's text, and
+                # "the first wins" would hand that caller our arguments. The real ones follow.
+                self._repeated += [f"agi_arg_{number}" for number in self._arguments]
+                self._arguments.clear()
+        return None
+
+    def _request(self) -> AgiRequest:
+        arguments: list[str] = []
+        while (value := self._arguments.get(len(arguments) + 1)) is not None:
+            arguments.append(value)
+        headers = self._headers
+        return AgiRequest(
+            script=headers.get("agi_network_script", ""),
+            args=tuple(arguments),
+            channel=ChannelName(headers.get("agi_channel", "")),
+            unique_id=headers.get("agi_uniqueid", ""),
+            headers=dict(headers),
+            repeated=tuple(dict.fromkeys(self._repeated)),
+        )
+
+    def _reply_line(self, text: str) -> Reply | None:
+        match = _LINE.match(text)
+        if match is None:
+            raise AgiProtocolError("garbage", "a line that is no AGI reply")
+        code, mark, rest = int(match[1]), match[2], match[3] or ""
+        if code == 100:
+            return None  # "100 Trying": an interim answer, the real one follows
+        if code == 520 and mark == "-":
+            self._usage = [text]
+            self._usage_bytes = len(text)
+            self.state = ConnectionState.USAGE
+            return None
+        if mark == "-":
+            raise AgiProtocolError("garbage", "an AGI reply of several lines with a code that has none")
+        self.state = ConnectionState.IDLE
+        if code != 200:
+            return Reply(code=code, text=rest, usage=rest if code == 520 else "", lines=(text,))
+        found = _RESULT.match(rest)
+        if found is None:
+            raise AgiProtocolError("garbage", "an AGI reply without a result")
+        tail = found[2]
+        if tail is None:
+            return Reply(code=code, result=found[1], lines=(text,))
+        # "(text)" first: a variable's value may itself end like "... endpos=1".
+        if value := _TEXT.match(tail):
+            return Reply(code=code, result=found[1], text=value[1], lines=(text,))
+        if value := _TEXT_ENDPOS.match(tail):
+            return Reply(code=code, result=found[1], text=value[1] or "", endpos=int(value[2]), lines=(text,))
+        raise AgiProtocolError("garbage", "an AGI reply with an unfinished value")
+
+    def _usage_line(self, text: str, size: int) -> Reply | None:
+        self._usage_bytes += size + 1
+        if self._usage_bytes > REPLY_BYTES:
+            raise AgiProtocolError("reply_size", "an AGI usage text is too long")
+        self._usage.append(text)
+        if not text.startswith("520 "):
+            return None
+        self.state = ConnectionState.IDLE
+        lines, self._usage = tuple(self._usage), []
+        return Reply(code=520, text=lines[0][4:], usage="\n".join(lines[1:-1]).strip(), lines=lines)
+
+
+def encode_command(verb: str, arguments: Sequence[str | int] = ()) -> bytes:
+    """One command line. `verb` goes as it is ("SET VARIABLE"), every argument quoted, numbers bare.
+
+    Raises `AgiCommandError` for CR, LF or NUL anywhere (a newline inside quotes starts a second command), text that
+    is not valid Unicode, and more than `COMMAND_BYTES`.
+    """
+    words = [verb, *(str(word) if isinstance(word, int) else quote(word) for word in arguments)]
+    return encode_line(" ".join(words))
+
+
+def encode_line(line: str) -> bytes:
+    """A command line that is already quoted, checked and closed with a newline. Raises `AgiCommandError`."""
+    if "\n" in line or "\r" in line or "\0" in line:
+        raise AgiCommandError("a command with CR, LF or NUL is refused: it would run a second command")
+    try:
+        data = line.encode("utf-8") + b"\n"
+    except UnicodeEncodeError:
+        raise AgiCommandError("a command must be valid Unicode") from None
+    if len(data) > COMMAND_BYTES:
+        raise AgiCommandError(f"a command of {len(data)} bytes is refused: Asterisk takes {COMMAND_BYTES}")
+    if not line.strip():
+        raise AgiCommandError("an empty command is refused: Asterisk would answer with an error")
+    return data
+
+
+def quote(text: str) -> str:
+    """An argument as `parse_args` of res_agi.c reads it back: in double quotes, backslash and quote escaped."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def plain_variable(name: str) -> str:
+    """`name` itself if it is a plain channel variable (letters, digits, underscore); raises `AgiCommandError` if not.
+
+    GET VARIABLE evaluates functions (`CURL(...)`, `SHELL(...)`), so anything but a plain name is refused.
+    """
+    if not _VARIABLE.match(name):
+        raise AgiCommandError(f"not a plain variable name: {name[:40]!r}", remedy="use letters, digits and underscore")
+    return name
