@@ -1,0 +1,1 @@
+"""What an agent does: state, offers, wrap-up, the phone account."""

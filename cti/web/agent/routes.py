@@ -1,0 +1,190 @@
+"""An agent's desk: state, offers, the call, wrap-up, the phone account."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+from cti.ids import AgentId, CallId, OfferId
+from cti.services.floor import AgentRow
+from cti.web.agent.schemas import (
+    STATES,
+    AgentAnswer,
+    CallParams,
+    Desk,
+    OfferParams,
+    PhoneAccount,
+    SipAccount,
+    StateBody,
+    WrapUpBody,
+)
+from cti.web.auth.guard import agent_of
+from cti.web.deps import DEPS
+from cti.web.errors import ApiError
+from cti.web.operations import Operation
+from cti.web.wire import read_body, read_path, reply
+
+
+def _row(request: web.Request, agent_id: AgentId) -> AgentRow:
+    row = request.app[DEPS].floor.view().agents.get(agent_id)
+    if row is None:
+        raise ApiError(
+            404, "unknown_agent", f"agent {agent_id} is not on the floor", remedy="add the agent to centre.yaml"
+        )
+    return row
+
+
+def _answer(request: web.Request, agent_id: AgentId) -> web.Response:
+    return reply({"agent": _row(request, agent_id)})
+
+
+async def desk(request: web.Request) -> web.Response:
+    """Everything on the agent's desk."""
+    deps, agent_id = request.app[DEPS], agent_of(request)
+    row = _row(request, agent_id)
+    view = deps.floor.view()
+    call = next((call for call in view.calls.values() if call.agent_id == agent_id), None)
+    return reply(
+        {
+            "agent": row,
+            "call": call,
+            "pop": view.pops.get(agent_id),
+            "reasons": deps.centre.not_ready_reasons,
+            "dispositions": {
+                name: deps.centre.queues[name].dispositions for name in row.queues if name in deps.centre.queues
+            },
+        }
+    )
+
+
+async def set_state(request: web.Request) -> web.Response:
+    """Ready, not ready or offline."""
+    deps, agent_id = request.app[DEPS], agent_of(request)
+    body = await read_body(request, StateBody)
+    if body.state == "not_ready":
+        if body.reason not in deps.centre.not_ready_reasons:
+            raise ApiError(
+                400,
+                "unknown_reason",
+                "not ready needs one of the centre's reasons",
+                remedy=f"send reason: {', '.join(deps.centre.not_ready_reasons)}",
+                details=({"field": "reason", "message": "not a reason of this centre"},),
+            )
+    elif body.reason:
+        raise ApiError(400, "invalid_input", f"{body.state} has no reason", remedy="leave reason out")
+    await deps.floor.set_agent(agent_id, STATES[body.state], reason=body.reason, device=body.device)
+    return _answer(request, agent_id)
+
+
+async def reject(request: web.Request) -> web.Response:
+    """Not take an offer; the caller keeps the place."""
+    agent_id = agent_of(request)
+    offer = read_path(request, OfferParams)
+    await request.app[DEPS].floor.reject(agent_id, OfferId(offer.offer_id))
+    return _answer(request, agent_id)
+
+
+async def hang_up(request: web.Request) -> web.Response:
+    """End the agent's call."""
+    agent_id = agent_of(request)
+    call = read_path(request, CallParams)
+    await request.app[DEPS].floor.hang_up(agent_id, CallId(call.call_id))
+    return _answer(request, agent_id)
+
+
+async def finish_wrap_up(request: web.Request) -> web.Response:
+    """The work after the call is done."""
+    agent_id = agent_of(request)
+    call = read_path(request, CallParams)
+    body = await read_body(request, WrapUpBody)
+    await request.app[DEPS].floor.finish_wrap_up(
+        agent_id, CallId(call.call_id), disposition=body.disposition, note=body.note
+    )
+    return _answer(request, agent_id)
+
+
+async def phone(request: web.Request) -> web.Response:
+    """The agent's own phone accounts."""
+    deps, agent_id = request.app[DEPS], agent_of(request)
+    browser = f"{agent_id}-web"
+    passwords = deps.phone.passwords
+    if browser not in passwords or agent_id not in passwords:
+        raise ApiError(
+            409,
+            "no_phone_account",
+            f"agent {agent_id} has no phone account yet",
+            remedy="restart with `cti up`, which makes missing accounts",
+        )
+    return reply(
+        PhoneAccount(
+            ws_url=deps.phone.ws_url,
+            uri=f"sip:{browser}@{deps.phone.domain}",
+            username=browser,
+            password=passwords[browser],
+            display_name=deps.centre.agents[agent_id].name,
+            sip=SipAccount(registrar=deps.phone.registrar, username=agent_id, password=passwords[agent_id]),
+        )
+    )
+
+
+_REFUSED = {409: "the floor refused; the error's id says why, nothing changed"}
+
+OPERATIONS = (
+    Operation(
+        name="agent",
+        method=hdrs.METH_GET,
+        path="/api/v1/agent",
+        handler=desk,
+        summary="The agent's desk: own row, own call, screen pop",
+        answer=Desk,
+    ),
+    Operation(
+        name="agent_state",
+        method=hdrs.METH_POST,
+        path="/api/v1/agent/state",
+        handler=set_state,
+        summary="Become ready, not ready (with a reason) or offline",
+        body=StateBody,
+        answer=AgentAnswer,
+        errors=_REFUSED,
+    ),
+    Operation(
+        name="agent_phone",
+        method=hdrs.METH_GET,
+        path="/api/v1/agent/phone",
+        handler=phone,
+        summary="The agent's own phone accounts",
+        answer=PhoneAccount,
+        errors={409: "no_phone_account"},
+    ),
+    Operation(
+        name="offer_reject",
+        method=hdrs.METH_POST,
+        path="/api/v1/agent/offers/{offer_id}/reject",
+        handler=reject,
+        summary="Not take an offer; the caller keeps the place",
+        params=OfferParams,
+        answer=AgentAnswer,
+        errors=_REFUSED,
+    ),
+    Operation(
+        name="call_hang_up",
+        method=hdrs.METH_POST,
+        path="/api/v1/agent/calls/{call_id}/hangup",
+        handler=hang_up,
+        summary="End the agent's call",
+        params=CallParams,
+        answer=AgentAnswer,
+        errors=_REFUSED,
+    ),
+    Operation(
+        name="call_wrap_up",
+        method=hdrs.METH_POST,
+        path="/api/v1/agent/calls/{call_id}/wrapup",
+        handler=finish_wrap_up,
+        summary="Finish the work after a call, with its disposition",
+        params=CallParams,
+        body=WrapUpBody,
+        answer=AgentAnswer,
+        errors=_REFUSED,
+    ),
+)

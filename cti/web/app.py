@@ -1,0 +1,97 @@
+"""The web application: every feature's operations, the pages, the headers, the feed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+import cti.web.agent.routes
+import cti.web.auth.routes
+import cti.web.calls.routes
+import cti.web.health.routes
+import cti.web.public.routes
+import cti.web.supervisor.routes
+from cti.web import feed
+from cti.web.auth.attempts import Attempts
+from cti.web.auth.routes import LIMITS, LoginLimits
+from cti.web.auth.sessions import Sessions
+from cti.web.deps import DEPS, SESSIONS, WebDeps
+from cti.web.errors import errors_middleware
+from cti.web.openapi import openapi
+from cti.web.operations import Operation, add_operations
+from cti.web.pages.routes import add_pages
+from cti.web.public.routes import WEBCALL_WINDOW, WEBCALLS, WEBCALLS_PER_ADDRESS
+from cti.web.security import security_headers
+from cti.web.wire import BODY_LIMIT, encode
+
+STOP_SECONDS = 3.0
+"""How long open requests have to end when the server stops."""
+
+_DOCUMENT = web.AppKey("openapi", bytes)
+
+
+async def _openapi(request: web.Request) -> web.Response:
+    return web.Response(
+        body=request.app[_DOCUMENT], content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"}
+    )
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    *cti.web.auth.routes.OPERATIONS,
+    *cti.web.agent.routes.OPERATIONS,
+    *cti.web.supervisor.routes.OPERATIONS,
+    *feed.OPERATIONS,
+    *cti.web.calls.routes.OPERATIONS,
+    *cti.web.public.routes.OPERATIONS,
+    *cti.web.health.routes.OPERATIONS,
+    Operation(
+        name="openapi",
+        method=hdrs.METH_GET,
+        path="/api/v1/openapi.json",
+        handler=_openapi,
+        summary="This document",
+    ),
+)
+"""The whole API."""
+
+
+@web.middleware
+async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count answers by operation and status; the address asked for is never a label."""
+    response = await handler(request)
+    resource = request.match_info.route.name or "page"
+    request.app[DEPS].metrics.requests.labels(operation=resource, status=str(response.status)).inc()
+    return response
+
+
+def build_app(deps: WebDeps) -> web.Application:
+    """The web application over a floor. Starting it starts the feed; stopping it closes every feed first."""
+    app = web.Application(middlewares=(_count, errors_middleware), client_max_size=BODY_LIMIT)
+    app[DEPS] = deps
+    app[SESSIONS] = Sessions(deps.accounts, key=deps.session_key, revoked_file=deps.revoked_file, clock=deps.clock)
+    app[LIMITS] = LoginLimits()
+    app[WEBCALLS] = Attempts(WEBCALLS_PER_ADDRESS, WEBCALL_WINDOW)
+    app[feed.HUB] = feed.FeedHub(deps.floor, deps.metrics, deps.clock)
+    app[_DOCUMENT] = encode(openapi(OPERATIONS))
+    add_operations(app, OPERATIONS)
+    add_pages(app)
+    app.on_response_prepare.append(security_headers(phone_ws=deps.phone.ws_url, origins=deps.origins))
+    app.cleanup_ctx.append(feed.run_hub)
+    app.on_shutdown.append(feed.close_feeds)
+    return app
+
+
+@asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    """Serve the application; gives the port really used (for port 0). Raises OSError when the port is taken."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=512)
+        await site.start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()

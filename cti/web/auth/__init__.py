@@ -1,0 +1,1 @@
+"""Who may do what: accounts, sessions, the origin check, the permission table."""

@@ -1,0 +1,171 @@
+"""Accounts: who can log in, with which role, kept in one file that only its owner may read.
+
+Passwords are kept as argon2id hashes. Checking one takes tens of milliseconds of CPU on purpose, so it runs in a
+thread, few at a time: a flood of log-ins must not hold up the floor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from cti.errors import ConfigError
+from cti.ids import AgentId
+from cti.model.centre import Agent
+from cti.web.auth.permissions import Role
+
+_AT_ONCE = 2
+"""Password checks that may run at the same time."""
+_MAY_WAIT = 64
+"""Log-ins that may wait for a check; more are turned away."""
+
+
+class TooBusy(Exception):
+    """More log-ins are waiting than may wait."""
+
+
+class Account(BaseModel):
+    """One line of the accounts file. `epoch` rises when the password changes, which ends the sessions made before."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    username: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    role: Role
+    agent_id: Annotated[str, Field(pattern=r"^[0-9]{2,6}$")] | None = None
+    name: str = ""
+    language: str = ""
+    epoch: int = 0
+    hash: str
+
+
+_FILE = TypeAdapter(list[Account])
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step, readable by its owner only; it is on the disk when this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+
+
+@dataclass(slots=True)
+class _Gate:
+    checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    waiting: int = 0
+
+
+class Accounts:
+    """The accounts of one centre, by user name."""
+
+    def __init__(self, accounts: Mapping[str, Account], *, hasher: PasswordHasher | None = None) -> None:
+        self._accounts = dict(accounts)
+        self._hasher = hasher or PasswordHasher()
+        self._nobody = self._hasher.hash("nobody has this password")
+        self._gate = _Gate()
+
+    @classmethod
+    def load(cls, path: Path, *, hasher: PasswordHasher | None = None) -> Accounts:
+        """Read the accounts file. Raises `ConfigError` when it is missing, broken, or open to other users."""
+        try:
+            raw = path.read_bytes()
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such file", remedy="start with `cti up`, which makes it") from None
+        if mode & 0o077:
+            raise ConfigError(f"{path}: other users may read it", remedy=f"chmod 600 {path}")
+        try:
+            accounts = _FILE.validate_json(raw)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            key = ".".join(str(part) for part in problem["loc"])
+            raise ConfigError(
+                f"{path}: {key}: {problem['msg']}", remedy="correct it, or delete the file to have it made anew"
+            ) from None
+        names = [account.username for account in accounts]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"{path}: a user name is there twice", remedy="delete one of the two accounts")
+        return cls({account.username: account for account in accounts}, hasher=hasher)
+
+    @staticmethod
+    def write_first(
+        path: Path,
+        passwords: Mapping[str, str],
+        agents: Mapping[AgentId, Agent],
+        *,
+        hasher: PasswordHasher | None = None,
+    ) -> tuple[str, ...]:
+        """Make accounts for the log-ins of `passwords` that the file does not have yet; returns their names.
+
+        An agent's extension makes an agent's account; "admin" an administrator; any other name a supervisor.
+        Accounts that are there stay as they are, so a changed password is never set back.
+        """
+        have: list[Account] = _FILE.validate_json(path.read_bytes()) if path.exists() else []
+        known = {account.username for account in have}
+        hasher = hasher or PasswordHasher()
+        made: list[Account] = []
+        for username, password in passwords.items():
+            if username in known:
+                continue
+            agent = agents.get(AgentId(username))
+            if agent is not None:
+                role = Role.AGENT
+            elif username == "admin":
+                role = Role.ADMIN
+            elif username.isdigit():
+                continue  # an extension that is no agent of this centre any more
+            else:
+                role = Role.SUPERVISOR
+            made.append(
+                Account(
+                    username=username,
+                    role=role,
+                    agent_id=username if agent is not None else None,
+                    hash=hasher.hash(password),
+                )
+            )
+        if made or not path.exists():
+            lines = [account.model_dump(mode="json") for account in (*have, *made)]
+            write_private(path, json.dumps(lines, indent=1).encode())
+        return tuple(account.username for account in made)
+
+    def get(self, username: str) -> Account | None:
+        """The account of that name, if there is one."""
+        return self._accounts.get(username)
+
+    async def verify(self, username: str, password: str) -> Account | None:
+        """The account, when the password is right. Takes the same work whether or not the user exists.
+
+        Raises `TooBusy` when too many checks are waiting already.
+        """
+        gate = self._gate
+        if gate.waiting >= _MAY_WAIT:
+            raise TooBusy
+        account = self._accounts.get(username)
+        gate.waiting += 1
+        try:
+            async with gate.checks:
+                right = await asyncio.to_thread(self._check, account.hash if account else self._nobody, password)
+        finally:
+            gate.waiting -= 1
+        return account if right else None
+
+    def _check(self, hashed: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(hashed, password)
+        except (VerificationError, InvalidHashError):
+            return False

@@ -1,0 +1,54 @@
+"""The exact origins that this product's own pages have, and the check against them.
+
+A browser sends its cookie along whatever page made the request; `Origin` says which page that was. So a request that
+changes something, or opens the feed, is taken on the strength of a cookie only from one of our own origins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiohttp import hdrs, web
+
+from cti.settings import Settings
+from cti.web.errors import ApiError
+
+_SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+_EVERY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound to
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host.lower()
+
+
+def _origin(scheme: str, host: str, port: int) -> str:
+    default = {"http": 80, "https": 443}[scheme]
+    # Browsers leave the scheme's own port out of Origin.
+    return f"{scheme}://{_in_url(host)}" if port == default else f"{scheme}://{_in_url(host)}:{port}"
+
+
+def allowed_origins(settings: Settings, *, extra: Iterable[str] = ()) -> frozenset[str]:
+    """Origins of our pages: every address this server is known by, http and https, with its port."""
+    port = settings.ports.of("web")
+    hosts = {settings.network.bind, settings.network.public_address, "localhost", "127.0.0.1"} - _EVERY_ADDRESS
+    return frozenset(_origin(scheme, host, port) for scheme in ("http", "https") for host in hosts) | frozenset(extra)
+
+
+def check_origin(request: web.Request, allowed: frozenset[str], *, by_cookie: bool, upgrade: bool = False) -> None:
+    """Refuse a request that changes something, or upgrades, from a page that is not ours.
+
+    A request without `Origin` comes from a program; it is taken unless a cookie is all it has. Raises `ApiError`.
+    """
+    if request.method in _SAFE and not upgrade:
+        return
+    given = request.headers.getall(hdrs.ORIGIN, [])
+    if not given and not by_cookie:
+        return
+    if len(given) == 1 and given[0] in allowed:
+        return
+    raise ApiError(
+        403,
+        "wrong_origin",
+        "this request did not come from a page of this server",
+        remedy="open the page by the address the server prints at start, or set network.public_address to the one used",
+    )

@@ -1,0 +1,45 @@
+"""The one table of who may do what. An operation that is not here cannot be routed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What an account is for."""
+
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"
+    ADMIN = "admin"
+
+
+PUBLIC: frozenset[Role] | None = None
+"""Anyone, without logging in."""
+
+_ANY = frozenset(Role)
+_AGENT = frozenset({Role.AGENT})
+_FLOOR = frozenset({Role.SUPERVISOR, Role.ADMIN})
+
+PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
+    "login": PUBLIC,
+    "logout": _ANY,
+    "me": _ANY,
+    "agent": _AGENT,
+    "agent_state": _AGENT,
+    "agent_phone": _AGENT,
+    "offer_reject": _AGENT,
+    "call_hang_up": _AGENT,
+    "call_wrap_up": _AGENT,
+    "state": _ANY,  # an agent gets the own row and the queues only
+    "feed": _ANY,  # the same
+    "calls": _FLOOR,
+    "call": _FLOOR,
+    "centre": PUBLIC,
+    "webcall": PUBLIC,
+    "openapi": PUBLIC,
+    "healthz": PUBLIC,
+    "readyz": PUBLIC,
+    "metrics": PUBLIC,
+}
+"""Operation -> the roles that may ask for it."""

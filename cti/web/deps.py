@@ -1,0 +1,84 @@
+"""What the web needs from the rest of the house, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+
+from cti.clock import Clock, SystemClock
+from cti.metrics.registry import Metrics
+from cti.model.centre import Centre
+from cti.services.floor import Floor
+from cti.settings import Settings
+from cti.web.auth.accounts import Accounts
+from cti.web.auth.sessions import Sessions
+from cti.web.calls.queries import CallQueries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyPart:
+    """One part of what must work. `needed`: without it no call can be served."""
+
+    name: str
+    ok: bool
+    needed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneServer:
+    """Where phones register. `passwords` is by endpoint name ("1001", "1001-web", "webcall")."""
+
+    ws_url: str
+    domain: str
+    """Host part of SIP addresses."""
+    registrar: str
+    """host:port for SIP softphones (UDP)."""
+    passwords: Mapping[str, str]
+
+
+def phone_server(settings: Settings, passwords: Mapping[str, str]) -> PhoneServer:
+    """The phone server as the settings place it."""
+    host = settings.network.public_address
+    in_url = f"[{host}]" if ":" in host else host
+    return PhoneServer(
+        ws_url=f"ws://{in_url}:{settings.ports.of('ws')}/ws",
+        domain=in_url,
+        registrar=f"{in_url}:{settings.ports.of('sip')}",
+        passwords=passwords,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebDeps:
+    """Everything `build_app` is given."""
+
+    floor: Floor
+    centre: Centre
+    accounts: Accounts
+    session_key: str
+    revoked_file: Path
+    """Where logged-out sessions are remembered over a restart."""
+    phone: PhoneServer
+    calls: CallQueries
+    readiness: Callable[[], Sequence[ReadyPart]]
+    """The parts outside the web; it adds its own."""
+    metrics: Metrics
+    static: Path
+    """Folder of the built pages."""
+    origins: frozenset[str]
+    """Exact origins of our own pages, see `cti.web.auth.origins.allowed_origins`."""
+    clock: Clock = field(default_factory=SystemClock)
+    secure_cookies: bool = False
+    """True when browsers reach us by https."""
+    feed_queue: int = 256
+    """Messages that may wait for one feed client before it is dropped."""
+    feed_queue_bytes: int = 4 * 1024 * 1024
+    """The same in bytes."""
+
+
+DEPS = web.AppKey("deps", WebDeps)
+SESSIONS = web.AppKey("sessions", Sessions)

@@ -1,0 +1,389 @@
+"""The live feed: a snapshot, then every change, over a WebSocket.
+
+One task reads the floor's changes and encodes each once per audience (supervisors together; an agent's own part once
+for all of that agent's pages; the queues once for all other agents). Every client has a bounded queue and a task that
+empties it, so a client that reads slowly fills only its own queue; when that is full the client is dropped with 4008
+and comes back for a fresh snapshot. Messages of one client are numbered from 1 without a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from cti.clock import Clock
+from cti.ids import AgentId, OfferId
+from cti.metrics.registry import Metrics
+from cti.services.floor import Change, Floor, FloorView
+from cti.web.auth.guard import agent_of, session_of
+from cti.web.auth.permissions import Role
+from cti.web.auth.sessions import Session
+from cti.web.deps import DEPS, WebDeps
+from cti.web.errors import ApiError
+from cti.web.operations import Operation
+from cti.web.views import Mirror, shared
+from cti.web.wire import encode
+
+log = structlog.get_logger(__name__)
+
+SLOW = 4008
+"""Close code: the client did not read fast enough."""
+LOGGED_OUT = 4401
+"""Close code: the session has ended."""
+TOO_TALKATIVE = 4029
+"""Close code: the client sends more than a page has to say."""
+HEARTBEAT = 15.0
+"""Seconds between the server's pings; no pong within half of it ends the connection."""
+CLOSE_SECONDS = 2.0
+"""How long a dropped client has to take its close frame before the connection is cut."""
+MESSAGES_PER_SECOND = 20.0
+MESSAGES_AT_ONCE = 60.0
+MOST_CLIENTS = 2000
+MOST_PER_SESSION = 20
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Ping(_Message):
+    """Asks for a pong, for the page's clock and its sign of life."""
+
+    type: Literal["ping"]
+
+
+class PopSeen(_Message):
+    """The page has drawn the screen pop of this offer."""
+
+    type: Literal["pop_seen"]
+    offer_id: int
+
+
+_FROM_CLIENT: TypeAdapter[Ping | PopSeen] = TypeAdapter(Annotated[Ping | PopSeen, Field(discriminator="type")])
+
+
+class Client:
+    """One open feed. `audience` is the agent whose part it gets, None for everything."""
+
+    def __init__(
+        self, ws: web.WebSocketResponse, *, session: Session, audience: AgentId | None, most: int, most_bytes: int
+    ) -> None:
+        self.ws = ws
+        self.session = session
+        self.audience = audience
+        self.transport: asyncio.Transport | None = None
+        self._most = most
+        self._most_bytes = most_bytes
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
+        self._wake = asyncio.Event()
+        self._seq = 0
+        self.writer: asyncio.Task[None] | None = None
+
+    def number(self, kind: bytes, field: bytes, content: bytes) -> bool:
+        """Queue a numbered message; False when the queue is full."""
+        self._seq += 1
+        return self.say(b'{"type":"%b","seq":%d,"%b":%b}' % (kind, self._seq, field, content))
+
+    def say(self, message: bytes) -> bool:
+        """Queue a message; False when the queue is full."""
+        full = len(self._waiting) >= self._most or self._bytes + len(message) > self._most_bytes
+        if full and self._waiting:  # a message alone is always taken, however large: a snapshot may be
+            return False
+        self._waiting.append(message)
+        self._bytes += len(message)
+        self._wake.set()
+        return True
+
+    async def write(self) -> None:
+        """Send what is queued, for as long as the connection lasts."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting:
+                    message = self._waiting.popleft()
+                    self._bytes -= len(message)
+                    await self.ws.send_frame(message, WSMsgType.TEXT)
+        except ConnectionError:
+            return  # the reading side sees the same end
+
+
+class FeedHub:
+    """All open feeds, and the one reader of the floor's changes."""
+
+    def __init__(self, floor: Floor, metrics: Metrics, clock: Clock) -> None:
+        self._floor = floor
+        self._metrics = metrics
+        self._clock = clock
+        self._mirror: Mirror | None = None
+        self._everything: set[Client] = set()
+        self._by_agent: dict[AgentId, set[Client]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._pops_seen: dict[AgentId, OfferId] = {}
+        self.alive = False
+        """Whether changes are being read."""
+
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """Every open feed."""
+        return (*self._everything, *(client for pages in self._by_agent.values() for client in pages))
+
+    async def run(self) -> None:
+        """Read the floor's changes for ever. When we fell behind and the floor let us go, start from a new view."""
+        while True:
+            changes = self._floor.changes()
+            self._mirror = Mirror.of(self._floor.view())
+            self.alive = True
+            for client in self.clients:
+                self._send_snapshot(client)
+            try:
+                async for change in changes:
+                    self._publish(change)
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.exception("reading the floor's changes failed")
+            finally:
+                self.alive = False
+            self._metrics.feed_resyncs.inc()
+            await asyncio.sleep(0.05)
+
+    def _view(self) -> Mirror:
+        return self._mirror if self._mirror is not None else Mirror.of(self._floor.view())
+
+    def snapshot(self, audience: AgentId | None) -> FloorView:
+        """What a feed of that audience begins with."""
+        mirror, now = self._view(), self._clock.now()
+        return mirror.view(now) if audience is None else mirror.view_of(audience, now)
+
+    def _send_snapshot(self, client: Client) -> None:
+        if not client.number(b"snapshot", b"view", encode(self.snapshot(client.audience))):
+            self.drop(client, SLOW, b"too slow")
+
+    def join(self, client: Client) -> None:
+        """Add a feed: it gets its snapshot, then every change after it."""
+        if client.audience is None:
+            self._everything.add(client)
+        else:
+            self._by_agent.setdefault(client.audience, set()).add(client)
+        self._metrics.feed_clients.inc()
+        self._send_snapshot(client)
+
+    def leave(self, client: Client) -> bool:
+        """Take a feed out; False when it was out already."""
+        pages = self._everything if client.audience is None else self._by_agent.get(client.audience, set())
+        if client not in pages:
+            return False
+        pages.discard(client)
+        if client.audience is not None and not pages:
+            del self._by_agent[client.audience]
+        self._metrics.feed_clients.dec()
+        return True
+
+    def drop(self, client: Client, code: int, why: bytes) -> None:
+        """Close a feed from our side, without waiting for it."""
+        if not self.leave(client):
+            return
+        self._metrics.feed_drops.labels(code=str(code)).inc()
+        if client.writer is not None:
+            client.writer.cancel()
+        task = asyncio.create_task(self._close(client, code, why), name="feed-close")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close(self, client: Client, code: int, why: bytes) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await client.ws.close(code=code, message=why, drain=False)
+        except (TimeoutError, ConnectionError):
+            pass
+        finally:
+            if client.transport is not None and not client.transport.is_closing():
+                client.transport.abort()
+
+    def end_session(self, nonce: str) -> None:
+        """Close the feeds of a session that was logged out."""
+        for client in self.clients:
+            if client.session.nonce == nonce:
+                self.drop(client, LOGGED_OUT, b"logged out")
+
+    def _publish(self, change: Change) -> None:
+        mirror = self._mirror
+        if mirror is None:  # only before the first view
+            return
+        personal = mirror.apply(change)
+        self._metrics.feed_changes.inc()
+        slow: list[Client] = []
+        if self._everything:
+            content = encode(change)
+            slow += [client for client in self._everything if not client.number(b"delta", b"change", content)]
+        if self._by_agent:
+            for agent_id in personal.keys() & self._by_agent.keys():
+                content = encode(personal[agent_id])
+                pages = self._by_agent[agent_id]
+                slow += [client for client in pages if not client.number(b"delta", b"change", content)]
+            common = shared(change)
+            if common is not None:
+                content = encode(common)
+                for agent_id, pages in self._by_agent.items():
+                    if agent_id not in personal:
+                        slow += [client for client in pages if not client.number(b"delta", b"change", content)]
+        for client in slow:
+            self.drop(client, SLOW, b"too slow")
+
+    def pop_seen(self, agent_id: AgentId, offer_id: OfferId) -> None:
+        """An agent's page has drawn the screen pop: measure how long after the offer, once an offer."""
+        mirror = self._mirror
+        pop = mirror.pops.get(agent_id) if mirror is not None else None
+        if pop is None or pop.offer_id != offer_id or self._pops_seen.get(agent_id) == offer_id:
+            return
+        self._pops_seen[agent_id] = offer_id
+        seconds = (self._clock.now() - pop.offered_at) / timedelta(seconds=1)
+        self._metrics.pop_latency.observe(max(0.0, seconds))
+
+    async def close(self) -> None:
+        """Close every feed because the server stops; the pages come back by themselves."""
+        for client in self.clients:
+            self.drop(client, WSCloseCode.GOING_AWAY, b"server stops")
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_SECONDS + 1)
+
+
+HUB = web.AppKey("feed_hub", FeedHub)
+
+
+async def run_hub(app: web.Application) -> AsyncIterator[None]:
+    """The hub's task lives as long as the application."""
+    task = asyncio.create_task(app[HUB].run(), name="feed")
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def close_feeds(app: web.Application) -> None:
+    """At the server's stop, before it waits for open requests."""
+    await app[HUB].close()
+
+
+class _Budget:
+    """How much a client may still say: refills with time."""
+
+    def __init__(self, now: float) -> None:
+        self._left = MESSAGES_AT_ONCE
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        self._left = min(MESSAGES_AT_ONCE, self._left + (now - self._at) * MESSAGES_PER_SECOND)
+        self._at = now
+        self._left -= 1
+        return self._left >= 0
+
+
+async def _listen(client: Client, hub: FeedHub, deps: WebDeps) -> None:
+    budget = _Budget(deps.clock.monotonic())
+    async for message in client.ws:
+        if not budget.take(deps.clock.monotonic()):
+            hub.drop(client, TOO_TALKATIVE, b"too many messages")
+            return
+        if message.type is not WSMsgType.TEXT:
+            hub.drop(client, WSCloseCode.UNSUPPORTED_DATA, b"text only")
+            return
+        try:
+            said = _FROM_CLIENT.validate_json(message.data)
+        except ValidationError:
+            answer: dict[str, Any] = {
+                "type": "error",
+                "error": {
+                    "id": "invalid_message",
+                    "message": "this message means nothing here",
+                    "remedy": 'send {"type":"ping"} or {"type":"pop_seen","offer_id":...}',
+                },
+            }
+            taken = client.say(encode(answer))
+        else:
+            taken = True
+            if isinstance(said, Ping):
+                taken = client.say(encode({"type": "pong", "at": deps.clock.now()}))
+            elif client.audience is not None:
+                hub.pop_seen(client.audience, OfferId(said.offer_id))
+        if not taken:
+            hub.drop(client, SLOW, b"too slow")
+            return
+
+
+async def feed(request: web.Request) -> web.StreamResponse:
+    """Open a feed."""
+    deps, hub, session = request.app[DEPS], request.app[HUB], session_of(request)
+    audience = agent_of(request) if session.account.role is Role.AGENT else None
+    clients = hub.clients
+    mine = sum(client.session.nonce == session.nonce for client in clients)
+    if len(clients) >= MOST_CLIENTS or mine >= MOST_PER_SESSION:
+        raise ApiError(503, "too_many_feeds", "too many feeds are open", remedy="close pages that are not needed")
+    ws = web.WebSocketResponse(
+        heartbeat=HEARTBEAT, compress=False, max_msg_size=4096, timeout=CLOSE_SECONDS, writer_limit=32 * 1024
+    )
+    if not ws.can_prepare(request):
+        raise ApiError(
+            426,
+            "upgrade_required",
+            "this address is a WebSocket",
+            remedy="open it as a WebSocket",
+            headers={hdrs.UPGRADE: "websocket"},
+        )
+    await ws.prepare(request)
+    client = Client(ws, session=session, audience=audience, most=deps.feed_queue, most_bytes=deps.feed_queue_bytes)
+    client.transport = request.transport
+    client.writer = asyncio.create_task(client.write(), name="feed-write")
+    left = (session.expires - deps.clock.now()) / timedelta(seconds=1)
+    ends = asyncio.get_running_loop().call_later(max(0.0, left), hub.drop, client, LOGGED_OUT, b"log-in ended")
+    if audience is not None:
+        deps.floor.page(audience, connected=True)
+    try:
+        hub.join(client)
+        await _listen(client, hub, deps)
+    finally:
+        ends.cancel()
+        hub.leave(client)
+        if audience is not None:
+            deps.floor.page(audience, connected=False)
+        client.writer.cancel()
+        await asyncio.gather(client.writer, return_exceptions=True)
+    return ws
+
+
+class FeedSnapshot(BaseModel):
+    """The first message, and again whenever the server started over: everything this audience may see."""
+
+    type: Literal["snapshot"]
+    seq: int
+    view: FloorView
+
+
+class FeedDelta(BaseModel):
+    """What changed at once."""
+
+    type: Literal["delta"]
+    seq: int
+    change: Change
+
+
+OPERATIONS = (
+    Operation(
+        name="feed",
+        method=hdrs.METH_GET,
+        path="/api/v1/feed",
+        handler=feed,
+        summary="WebSocket: a snapshot, then every change. Close codes: 4008 too slow, 4401 logged out, 4029 too many messages",
+        answer=FeedSnapshot | FeedDelta,
+        upgrade=True,
+        errors={426: "upgrade_required", 503: "too_many_feeds"},
+    ),
+)

@@ -1,0 +1,1 @@
+"""Whether the process lives, whether it can serve calls, and its figures."""

@@ -1,0 +1,64 @@
+"""An operation: one method at one address, with the schemas of what goes in and out. The routes and the OpenAPI
+document are made from the same values, so neither can tell a different story."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel, ConfigDict
+
+from cti.web.auth.guard import guarded
+
+
+class Body(BaseModel):
+    """Base of request bodies: unknown fields are refused, types are not bent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=4096)
+
+
+class Params(BaseModel):
+    """Base of query and path parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=256)
+
+
+class Answer(BaseModel):
+    """Base of answers that are not rows of the floor."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Done(Answer):
+    """It is done; there is nothing to tell."""
+
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One entry of the API. `name` is the key in the permission table. `answer` is any type pydantic can describe."""
+
+    name: str
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answer: Any = None
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    params: type[BaseModel] | None = None
+    upgrade: bool = False
+    """True for a WebSocket."""
+    errors: Mapping[int, str] = field(default_factory=dict)
+    """Statuses this operation refuses with, beyond those that every one has, and when."""
+
+
+def add_operations(app: web.Application, operations: Sequence[Operation]) -> None:
+    """Route the operations, each behind its guard."""
+    for operation in operations:
+        handler = guarded(operation.name, operation.handler, upgrade=operation.upgrade)
+        app.router.add_route(operation.method, operation.path, handler, name=operation.name)

@@ -1,0 +1,1 @@
+"""The built pages and their assets."""

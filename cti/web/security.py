@@ -1,0 +1,53 @@
+"""Headers that tell a browser what our pages may do: nothing but what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+
+def content_security_policy(*, phone_ws: str, origins: frozenset[str]) -> str:
+    """The policy: own scripts, styles, pictures and sounds; connections to the API, the own feed and the phone server.
+
+    The feed is named for every own origin because not every browser reads 'self' as covering WebSockets.
+    """
+    feeds = sorted(
+        f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/api/v1/feed" for parts in map(urlsplit, origins)
+    )
+    connect = " ".join(("'self'", phone_ws, *feeds))
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "media-src 'self' blob:",
+            f"connect-src {connect}",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        )
+    )
+
+
+def security_headers(
+    *, phone_ws: str, origins: frozenset[str]
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """A response-prepare signal that puts the headers on every answer."""
+    fixed = {
+        "Content-Security-Policy": content_security_policy(phone_ws=phone_ws, origins=origins),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        hdrs.SERVER: "cti",
+    }
+
+    async def add(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(fixed)
+
+    return add

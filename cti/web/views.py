@@ -1,0 +1,120 @@
+"""Who sees what of the floor. Pure: supervisors see everything; an agent sees the queues, the own row, the own call
+and the own screen pop, and nothing of anybody else's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cti.ids import AgentId, CallId, QueueName
+from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, Pop, QueueRow
+
+
+def agent_view(view: FloorView, agent_id: AgentId) -> FloorView:
+    """The part of a view that is this agent's."""
+    return FloorView(
+        at=view.at,
+        queues=view.queues,
+        agents={key: row for key, row in view.agents.items() if key == agent_id},
+        calls={key: row for key, row in view.calls.items() if row.agent_id == agent_id},
+        pops={key: pop for key, pop in view.pops.items() if key == agent_id},
+        link=view.link,
+    )
+
+
+@dataclass(slots=True)
+class Mirror:
+    """The floor as the changes so far have left it: a new feed starts from here, exactly between two changes."""
+
+    queues: dict[QueueName, QueueRow]
+    agents: dict[AgentId, AgentRow]
+    calls: dict[CallId, CallRow]
+    pops: dict[AgentId, Pop]
+    link: LinkView
+    own_calls: dict[AgentId, set[CallId]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, view: FloorView) -> Mirror:
+        """A mirror that starts at a view."""
+        mirror = cls(
+            queues=dict(view.queues),
+            agents=dict(view.agents),
+            calls=dict(view.calls),
+            pops=dict(view.pops),
+            link=view.link,
+        )
+        for call in view.calls.values():
+            if call.agent_id is not None:
+                mirror.own_calls.setdefault(call.agent_id, set()).add(call.call_id)
+        return mirror
+
+    def view(self, at: datetime) -> FloorView:
+        """Everything now."""
+        return FloorView(
+            at=at, queues=self.queues, agents=self.agents, calls=self.calls, pops=self.pops, link=self.link
+        )
+
+    def view_of(self, agent_id: AgentId, at: datetime) -> FloorView:
+        """The agent's part of everything now."""
+        own = {call_id: self.calls[call_id] for call_id in self.own_calls.get(agent_id, ())}
+        return FloorView(
+            at=at,
+            queues=self.queues,
+            agents={agent_id: self.agents[agent_id]} if agent_id in self.agents else {},
+            calls=own,
+            pops={agent_id: self.pops[agent_id]} if agent_id in self.pops else {},
+            link=self.link,
+        )
+
+    def apply(self, change: Change) -> dict[AgentId, Change]:
+        """Take a change in. Returns, for each agent whom it concerns personally, what that agent is to be told.
+
+        Agents who are not in the answer are told the queues and the link at most (`shared`).
+        """
+        calls: dict[AgentId, dict[CallId, CallRow]] = {}
+        gone: dict[AgentId, list[CallId]] = {}
+        for call_id, row in change.calls.items():
+            before = self.calls.get(call_id)
+            if before is not None and before.agent_id is not None and before.agent_id != row.agent_id:
+                # The call went to someone else: for the former agent it is gone.
+                self.own_calls.get(before.agent_id, set()).discard(call_id)
+                gone.setdefault(before.agent_id, []).append(call_id)
+            if row.agent_id is not None:
+                self.own_calls.setdefault(row.agent_id, set()).add(call_id)
+                calls.setdefault(row.agent_id, {})[call_id] = row
+            self.calls[call_id] = row
+        for call_id in change.calls_gone:
+            before = self.calls.pop(call_id, None)
+            if before is not None and before.agent_id is not None:
+                self.own_calls.get(before.agent_id, set()).discard(call_id)
+                calls.get(before.agent_id, {}).pop(call_id, None)
+                gone.setdefault(before.agent_id, []).append(call_id)
+        self.queues.update(change.queues)
+        self.agents.update(change.agents)
+        for agent_id, pop in change.pops.items():
+            if pop is None:
+                self.pops.pop(agent_id, None)
+            else:
+                self.pops[agent_id] = pop
+        if change.link is not None:
+            self.link = change.link
+        concerned = {*change.agents, *calls, *gone, *change.pops, *change.withdrawn}
+        return {
+            agent_id: Change(
+                queues=change.queues,
+                agents={agent_id: change.agents[agent_id]} if agent_id in change.agents else {},
+                calls=calls.get(agent_id, {}),
+                calls_gone=tuple(gone.get(agent_id, ())),
+                pops={agent_id: change.pops[agent_id]} if agent_id in change.pops else {},
+                withdrawn={agent_id: change.withdrawn[agent_id]} if agent_id in change.withdrawn else {},
+                link=change.link,
+            )
+            for agent_id in concerned
+        }
+
+
+def shared(change: Change) -> Change | None:
+    """What every agent is told of a change; None when that is nothing."""
+    if not change.queues and change.link is None:
+        return None
+    return Change(queues=change.queues, link=change.link)
