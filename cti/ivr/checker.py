@@ -1,0 +1,190 @@
+"""Holding a flow against the centre, the prompts and itself, before a caller meets it.
+
+What passes never reaches a missing step, never leaves a silent caller in a loop, and never says a prompt that has no
+sound in the caller's language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cti.ivr.flow import DigitsOf, Flow, Prompt, Step
+from cti.ivr.parser import parse_flow
+from cti.ivr.problems import Position, Problem, Severity, meant
+from cti.ivr.prompt_book import PromptBook
+from cti.ivr.verbs.choose_language import ChooseLanguage
+from cti.ivr.verbs.collect import Collect
+from cti.ivr.verbs.look_up_customer import LookUp
+from cti.ivr.verbs.queue import Queue
+from cti.model.centre import Centre
+
+
+def check_text(text: str, file: str, centre: Centre, prompts: PromptBook) -> list[Problem]:
+    """Parse and check: everything wrong with the text of one flow. Never raises."""
+    flow = parse_flow(text, file)
+    return flow if isinstance(flow, list) else check_flow(flow, centre, prompts)
+
+
+def check_flow(flow: Flow, centre: Centre, prompts: PromptBook) -> list[Problem]:
+    """Everything wrong with a flow, in the order of the text."""
+    check = _Check(flow, centre, prompts)
+    check.targets()
+    check.reach()
+    check.silent_loops()
+    check.names()
+    for step in flow.steps.values():
+        check.prompts_of(step)
+    return sorted(check.problems, key=lambda problem: problem.at)
+
+
+def live(problems: Iterable[Problem]) -> bool:
+    """Whether a flow with these problems may take calls."""
+    return all(problem.severity is Severity.WARNING for problem in problems)
+
+
+class _Check:
+    def __init__(self, flow: Flow, centre: Centre, prompts: PromptBook) -> None:
+        self.flow = flow
+        self.centre = centre
+        self.prompts = prompts
+        self.problems: list[Problem] = []
+
+    def note(self, at: Position, code: str, message: str, remedy: str, severity: Severity = Severity.ERROR) -> None:
+        self.problems.append(
+            Problem(file=self.flow.file, at=at, code=code, message=message, remedy=remedy, severity=severity)
+        )
+
+    def targets(self) -> None:
+        """Every target exists; the failure step ends the flow."""
+        steps = self.flow.steps
+        wanted = [("start", self.flow.start), ("failure", self.flow.failure)]
+        for step in steps.values():
+            wanted += [(f'step "{step.name}", exit "{exit_.name}"', exit_.target) for exit_ in step.exits()]
+        for who, target in wanted:
+            if target.step not in steps:
+                remedy = meant(target.step, steps, "add the step or name another")
+                self.note(target.at, "unknown_step", f'{who}: there is no step "{target.step}"', remedy)
+        failure = steps.get(self.flow.failure.step)
+        if failure is not None and not failure.ends_flow:
+            message = f'the failure step "{failure.name}" leads on instead of ending the flow'
+            self.note(self.flow.failure.at, "failure_step", message, "name a `queue` or `hang_up` step")
+
+    def reach(self) -> None:
+        """Every step can be reached."""
+        seen: set[str] = set()
+        ahead = [self.flow.start.step, self.flow.failure.step]
+        while ahead:
+            step = self.flow.steps.get(ahead.pop())
+            if step is not None and step.name not in seen:
+                seen.add(step.name)
+                ahead += [exit_.target.step for exit_ in step.exits()]
+        for step in self.flow.steps.values():
+            if step.name not in seen:
+                message = f'no way leads to the step "{step.name}"'
+                self.note(step.at, "unreachable_step", message, "lead an exit there or delete the step")
+
+    def silent_loops(self) -> None:
+        """No circle can be walked by a caller who presses nothing: such a call would never end."""
+        after = {
+            step.name: list(dict.fromkeys(exit_.target.step for exit_ in step.exits() if exit_.silent))
+            for step in self.flow.steps.values()
+        }
+        for circle in _circles(after):
+            first = min((self.flow.steps[name] for name in circle), key=lambda step: step.at)
+            way = " -> ".join(sorted(circle, key=lambda name: self.flow.steps[name].at))
+            message = f"a caller who presses nothing goes round for ever: {way}"
+            remedy = "lead one of these steps to a `queue` or `hang_up` step when nothing is pressed"
+            self.note(first.at, "endless_loop", message, remedy)
+
+    def names(self) -> None:
+        """Queues, tiers, languages and answers exist."""
+        centre, flow = self.centre, self.flow
+        for language, at in zip(flow.languages, flow.languages_at, strict=False):
+            if language not in centre.languages:
+                known = ", ".join(centre.languages)
+                self.note(at, "unknown_language", f'the centre does not speak "{language}"', f"it speaks {known}")
+        answers = {step.answer for step in flow.steps.values() if isinstance(step, Collect)}
+        for step in flow.steps.values():
+            if isinstance(step, Queue) and step.queue not in centre.queues:
+                remedy = meant(step.queue, centre.queues, "add the queue to the centre or name another")
+                self.note(step.queue_at, "unknown_queue", f'there is no queue "{step.queue}"', remedy)
+            if isinstance(step, LookUp):
+                for tier in step.tiers:
+                    if tier.tier not in centre.tiers:
+                        remedy = meant(tier.tier, centre.tiers, "add the tier to the centre or delete the line")
+                        message = f'the centre has no tier "{tier.tier}"'
+                        self.note(tier.at, "unknown_tier", message, remedy, Severity.WARNING)
+            if isinstance(step, ChooseLanguage):
+                offered = [(choice.language, choice.at) for choice in step.choices]
+                for language, at in [*offered, (step.default, step.default_at)]:
+                    if language not in flow.languages:
+                        remedy = f"this flow speaks {', '.join(flow.languages)}; add it to `languages`"
+                        self.note(at, "unknown_language", f'"{language}" is not a language of this flow', remedy)
+            for part in step.spoken():
+                if isinstance(part, DigitsOf) and part.answer not in answers:
+                    remedy = meant(part.answer, answers, "collect it before it is read back")
+                    self.note(part.at, "unknown_answer", f'no step collects "{part.answer}"', remedy)
+
+    def prompts_of(self, step: Step) -> None:
+        """Everything a step says has a text in every language it may be said in."""
+        for part in step.spoken():
+            if isinstance(part, DigitsOf):
+                for digit in "0123456789":
+                    self._prompt(f"digit_{digit}", self.flow.languages, part.at)
+            elif isinstance(part, Prompt):
+                self._prompt(part.name, (part.language,) if part.language else self.flow.languages, part.at)
+
+    def _prompt(self, name: str, languages: tuple[str, ...], at: Position) -> None:
+        texts = self.prompts.prompts.get(name)
+        if texts is None:
+            remedy = meant(name, self.prompts.prompts, f"add it to {self.prompts.file}")
+            self.note(at, "unknown_prompt", f'there is no prompt "{name}"', remedy)
+            return
+        for language in languages:
+            if language not in texts:
+                message = f'prompt "{name}" has no text in "{language}"'
+                self.note(at, "prompt_language", message, f"add `{language}:` to {name} in {self.prompts.file}")
+
+
+def _circles(after: dict[str, list[str]]) -> list[set[str]]:
+    """The strongly connected parts of a graph that hold a circle (Tarjan's algorithm, without recursion)."""
+    number: dict[str, int] = {}
+    low: dict[str, int] = {}
+    path: list[str] = []
+    on_path: set[str] = set()
+    circles: list[set[str]] = []
+    for root in after:
+        if root in number:
+            continue
+        work = [(root, iter(after[root]))]
+        number[root] = low[root] = len(number)
+        path.append(root)
+        on_path.add(root)
+        while work:
+            name, ahead = work[-1]
+            for following in ahead:
+                if following not in after:
+                    continue
+                if following not in number:
+                    number[following] = low[following] = len(number)
+                    path.append(following)
+                    on_path.add(following)
+                    work.append((following, iter(after[following])))
+                    break
+                if following in on_path:
+                    low[name] = min(low[name], number[following])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[name])
+                if low[name] == number[name]:
+                    part: set[str] = set()
+                    while True:
+                        member = path.pop()
+                        on_path.discard(member)
+                        part.add(member)
+                        if member == name:
+                            break
+                    if len(part) > 1 or name in after[name]:
+                        circles.append(part)
+    return circles

@@ -1,0 +1,119 @@
+"""Effects: what a flow asks for. Results: what came of it. One effect, one result, in turn.
+
+Keys a caller pressed are never shown by `repr`, so no log line or traceback can carry them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from cti.ids import QueueName
+from cti.model.facts import Match
+
+ALL_KEYS = "0123456789*#"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """One sound file, `<prompts>/<language>/<name>`."""
+
+    language: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """Play `sounds` in order; a key of `interrupt` stops them. Result: `Heard`."""
+
+    sounds: tuple[Sound, ...] = field(repr=False)
+    """Not in `repr`: digits read back to the caller are among them."""
+    interrupt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitDigit:
+    """Wait for one key, at most `timeout` (always positive). Result: `Key` or `Silence`."""
+
+    timeout: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUpCustomer:
+    """Ask who calls. Result: `LookedUp`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChooseLanguage:
+    """The caller's language is now this. Result: `Done`."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueue:
+    """Give the caller a place in the queue. Result: `Done`."""
+
+    queue: QueueName
+    skills: Sequence[tuple[str, int]]
+    head_start: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitAgent:
+    """The end: the caller is queued and goes on to wait. No result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUp:
+    """The end: the machine has served the caller. No result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveFlow:
+    """The end: the session is over, because the caller left or the channel was taken elsewhere. No result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """The sounds ended, or `digit` stopped them."""
+
+    digit: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key, pressed `after` the wait began."""
+
+    digit: str = field(repr=False)
+    after: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """No key in time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """Who calls. `tier` and `language` are empty unless exactly one customer was found."""
+
+    match: Match
+    tier: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """It was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """The session is over. May answer any effect."""
+
+
+Ending = AwaitAgent | HangUp | LeaveFlow
+Effect = Play | AwaitDigit | LookUpCustomer | ChooseLanguage | Enqueue | Ending
+Result = Heard | Key | Silence | LookedUp | Done | Gone

@@ -1,0 +1,29 @@
+"""The verbs of the flow language, one file each. A step is of the verb whose name is among its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cti.ivr.flow import Step
+from cti.ivr.problems import Position
+from cti.ivr.reading import Fields
+from cti.ivr.verbs import choose_language, collect, hang_up, look_up_customer, menu, queue, say
+
+ReadStep = Callable[[str, Position, Fields], Step]
+
+VERBS: dict[str, ReadStep] = {
+    "choose_language": choose_language.read,
+    "collect": collect.read,
+    "hang_up": hang_up.read,
+    "look_up_customer": look_up_customer.read,
+    "menu": menu.read,
+    "queue": queue.read,
+    "say": say.read,
+}
+"""Verb -> how a step of it is read."""
+
+
+def verb_of(keys: list[str]) -> str | None:
+    """The verb of a step with these keys. `say` is also a field of other verbs, so it comes last."""
+    verbs = [key for key in keys if key in VERBS]
+    return next((verb for verb in verbs if verb != "say"), verbs[0] if verbs else None)
