@@ -108,4 +108,5 @@ def enqueue(
             skills=tuple(sorted(wanted.items())),
         )
     )
-    board.join_queue(board.calls[call_id], now, deliverable=True)
+    # Not deliverable yet: the flow's session still has variables to set. The wait context says when the caller is there.
+    board.join_queue(board.calls[call_id], now, deliverable=False)

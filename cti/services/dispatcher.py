@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
@@ -22,7 +23,7 @@ from cti.ids import AgentId, CallId, FlowName, NodeName, OfferId, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
-from cti.model.centre import Centre
+from cti.model.centre import Centre, Queue
 from cti.model.commands import Command, Deliver
 from cti.model.facts import AgentState, Device, FlowStepDone, Match, OfferEnd
 from cti.services import agents, call_control, desk, reconcile
@@ -156,7 +157,7 @@ class Dispatcher:
             except RemoteError as error:
                 log.warning("command_failed", command=type(command).__name__, error=error.message)
                 if isinstance(command, Deliver) and not error.outcome_unknown:
-                    self._put(lambda c=command: self._deliver_refused(c))
+                    self._put(partial(self._deliver_refused, command))
 
     def _deliver_refused(self, command: Deliver) -> None:
         call = self.board.calls.get(command.call_id)
@@ -308,6 +309,11 @@ class Dispatcher:
         """See `CallDesk.may_wait`."""
         call = self.board.calls.get(call_id)
         return call is not None and call.state in (CallState.WAITING, CallState.OFFERED)
+
+    def queue_of(self, call_id: CallId) -> Queue | None:
+        """The queue a live call has a ticket of, None without one."""
+        call = self.board.calls.get(call_id)
+        return self.board.centre.queues.get(call.queue) if call is not None and call.queue is not None else None
 
     # -- what is shown -------------------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.call import Call, CallState
 from cti.model.facts import AgentState, Device
-from cti.services.floor import AgentRow, CallRow, CallState as RowState, Change, FloorView, LinkView, QueueRow
+from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, QueueRow
+from cti.services.floor import CallState as RowState
 from cti.services.switchboard import Switchboard
 
 BUSY_STATES = frozenset(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from cti.acd.decisions import Expired, Offer
 from cti.acd.engine import Engine
 from cti.acd.inputs import (
     AcdInput,
@@ -20,15 +21,12 @@ from cti.acd.inputs import (
     CallerJoined,
     CallerLeft,
     CallerNotReady,
-    CallerReady,
-    Expired,
     LeaseRestored,
-    Offer,
     OfferSettled,
     Tick,
 )
 from cti.errors import IllegalTransition
-from cti.ids import AgentId, CallId, ChannelName, FlowName, NodeName, QueueName
+from cti.ids import AgentId, CallId, ChannelName, FlowName, NodeName, OfferId, QueueName
 from cti.model import facts as f
 from cti.model.agent import AgentStatus, apply_agent
 from cti.model.call import Call, CallState, apply_call, begin_call
@@ -89,7 +87,7 @@ class Switchboard:
         self.illegal = 0
         """Facts refused by a table while replaying; a metric, for it should stay 0."""
         self.out = Out()
-        self._told_free: dict[AgentId, datetime | None] = {}
+        self._told: dict[AgentId, datetime | AgentState] = {}
 
     # -- facts ---------------------------------------------------------------------------------------------------
 
@@ -173,7 +171,6 @@ class Switchboard:
                 deadline=offer.deadline,
             )
         )
-        self._told_free[offer.agent_id] = None
         self.pops[offer.agent_id] = self._pop(self.calls[offer.call_id], offer, now)
         self.withdrawn.pop(offer.agent_id, None)
         self.dirty_pops.add(offer.agent_id)
@@ -204,7 +201,7 @@ class Switchboard:
             self.route(CallerNotReady(call_id=call.call_id), now)
         # Busy first: the engine must not hand the agent the next call by the idle time of before the miss.
         self.route(AgentBusy(agent_id=agent_id), now)
-        self._told_free[agent_id] = None
+        self._told.pop(agent_id, None)
         self.route(OfferSettled(offer_id=offer_id, end=end), now)
         self.sync_agent(agent_id, now)
 
@@ -229,14 +226,14 @@ class Switchboard:
         agent = self.agents[agent_id]
         device = self.devices.get((agent_id, agent.device))
         free = agent.state is AgentState.READY and device is not None and device.reachable and not device.in_use
-        key = agent.idle_since if free else None
-        if self._told_free.get(agent_id) == key:
+        told = agent.idle_since if free else agent.state
+        if self._told.get(agent_id) == told:
             return
-        self._told_free[agent_id] = key
-        if key is None:
-            self.route(AgentBusy(agent_id=agent_id), now)
+        self._told[agent_id] = told
+        if isinstance(told, datetime):
+            self.route(AgentFree(agent_id=agent_id, idle_since=told), now)
         else:
-            self.route(AgentFree(agent_id=agent_id, idle_since=key), now)
+            self.route(AgentBusy(agent_id=agent_id, state=told), now)
 
     def join_queue(self, call: Call, now: datetime, *, deliverable: bool) -> None:
         """Give the engine the ticket of a waiting call; the place follows from when it was queued, not from now."""
@@ -249,10 +246,10 @@ class Switchboard:
                 queued_at=call.queued_at,
                 head_start=timedelta(seconds=call.head_start),
                 skills=call.skills,
+                deliverable=deliverable,
             ),
             now,
         )
-        self.route(CallerReady(call_id=call.call_id) if deliverable else CallerNotReady(call_id=call.call_id), now)
 
     def leave_queue(self, call_id: CallId, now: datetime) -> None:
         """Take the ticket back; harmless when there is none."""
@@ -357,7 +354,7 @@ class Switchboard:
             except IllegalTransition:
                 self.illegal += 1
         if last:
-            self.engine.last_offer_id = last
+            self.engine.last_offer_id = OfferId(last)
         waiting = [c for c in self.calls.values() if c.state in (CallState.WAITING, CallState.OFFERED)]
         for call in sorted(waiting, key=lambda c: (c.queued_at or c.started_at, c.call_id)):
             self.join_queue(call, now, deliverable=False)

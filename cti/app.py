@@ -1,0 +1,170 @@
+"""The composition root: builds the bridge from its rooms, runs it, stops it in order.
+
+Order of starting: journal (what was), floor rebuilt from it, web and AGI doors, then the link to Asterisk, whose first
+snapshot corrects the floor. Order of stopping: no new work, then the link, then the journal's last fsync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import structlog
+
+from cti.asterisk.agi.server import AgiServer
+from cti.asterisk.ami.adapter import AmiTelephony
+from cti.asterisk.cel import LedgerFile
+from cti.centre_file import load_centre
+from cti.clock import SystemClock
+from cti.crm.directory import CustomerDirectory
+from cti.entry import Doors
+from cti.errors import CtiError
+from cti.ids import NodeName
+from cti.journal.writer import JournalWriter
+from cti.ledger import CelLedger
+from cti.metrics.registry import Metrics
+from cti.model import facts as f
+from cti.observe import Observer
+from cti.places import Places
+from cti.secrets_file import load_or_make
+from cti.services.dispatcher import Dispatcher
+from cti.services.flow_runner import FlowLibrary, FlowRunner
+from cti.settings import Settings
+from cti.store.drain import Drain
+from cti.store.pool import Pool
+from cti.store.queries import StoredCalls
+from cti.web.app import build_app, serving
+from cti.web.auth.accounts import Accounts
+from cti.web.auth.origins import allowed_origins
+from cti.web.deps import ReadyPart, WebDeps, phone_server
+
+log = structlog.get_logger(__name__)
+
+
+def configure_logging(level: str) -> None:
+    """JSON lines on standard error: a constant message and fields; who is masked by whoever logs."""
+    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(message)s")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Run the bridge until SIGTERM or SIGINT. Raises `CtiError` when it cannot start."""
+    configure_logging(settings.log_level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    places = Places(settings)
+    places.make()
+    centre = load_centre(places.centre)
+    secrets = load_or_make(settings.data, centre)
+    Accounts.write_first(places.accounts, secrets.logins, centre.agents)
+    clock = SystemClock()
+    metrics = Metrics()
+    flows = FlowLibrary.load(places.flows, centre)
+    journal = JournalWriter(places.journal)
+    pool = Pool(settings.database.url)
+    directory = CustomerDirectory(pool)
+    observer = Observer(metrics, centre)
+    telephony = AmiTelephony(
+        host=settings.asterisk.ami_host,
+        port=settings.ports.of("ami"),
+        username=settings.asterisk.ami_user,
+        secret=secrets.ami,
+        agents=tuple(centre.agents),
+        deliver=lambda signal_: dispatcher.deliver(signal_),
+    )
+    dispatcher = Dispatcher(
+        centre,
+        node=NodeName(settings.node),
+        journal=journal,
+        telephony=telephony,
+        directory=directory,
+        clock=clock,
+        ledger=CelLedger(LedgerFile(places.cel), places.run / "cel.position"),
+        flow_version=flows.version,
+        observe=observer.facts,
+    )
+    began = clock.monotonic()
+    facts = journal.recover()
+    dispatcher.recover(facts)
+    log.info("journal_recovered", facts=len(facts), calls=len(dispatcher.board.calls), seconds=round(clock.monotonic() - began, 3))
+    await journal.append([f.BridgeStarted(at=clock.now(), node=NodeName(settings.node), version=version("cti-server"))])
+    drain = Drain(journal, pool, short_abandon=dispatcher.board.tally.short_abandon)
+    doors = Doors(dispatcher, FlowRunner(dispatcher, flows, places.prompts, clock=clock))
+    agi = AgiServer(settings.asterisk.agi_host, settings.ports.of("agi"), doors.handlers(), meter=observer.agi)
+
+    def readiness() -> Sequence[ReadyPart]:
+        state = journal.state()
+        return (
+            ReadyPart(name="asterisk", ok=telephony.connected(), needed=True, detail="" if telephony.connected() else "no link"),
+            ReadyPart(name="journal", ok=state.healthy, needed=False, detail=state.trouble),
+            ReadyPart(name="database", ok=drain.connected(), needed=False, detail=drain.trouble()),
+        )
+
+    web = build_app(
+        WebDeps(
+            floor=dispatcher,
+            centre=centre,
+            accounts=Accounts.load(places.accounts),
+            session_key=secrets.session_key,
+            revoked_file=places.revoked,
+            phone=phone_server(settings, secrets.sip),
+            calls=StoredCalls(pool),
+            readiness=readiness,
+            metrics=metrics,
+            static=places.static,
+            origins=allowed_origins(settings),
+        )
+    )
+    owned: list[asyncio.Task[None]] = []
+    failed = asyncio.get_running_loop().create_future()
+
+    def own(name: str, work: asyncio.Task[None]) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and not failed.done():
+                error = task.exception() or CtiError(f"{name} ended by itself")
+                log.error("part_ended", part=name, error=repr(error))
+                failed.set_exception(error)
+
+        owned.append(work)
+        work.add_done_callback(ended)
+
+    own("dispatcher", asyncio.create_task(dispatcher.run()))
+    try:
+        await agi.start()
+        async with serving(web, settings.network.bind, settings.ports.of("web")):
+            own("telephony", asyncio.create_task(telephony.run()))
+            own("drain", asyncio.create_task(drain.run()))
+            own("observer", asyncio.create_task(observer.run(dispatcher, drain)))
+            log.info("bridge_started", web=settings.ports.of("web"), agi=settings.ports.of("agi"))
+            await asyncio.wait({asyncio.create_task(stop.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
+            log.info("bridge_stopping")
+    finally:
+        await agi.close()
+        for task in reversed(owned):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+        await journal.close()
+        await pool.close()
+    if failed.done():
+        failed.result()
+
+

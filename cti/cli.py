@@ -1,0 +1,261 @@
+"""The `cti` command. Each command imports what it needs when it runs, so that `cti --help` is instant."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cti.errors import CtiError
+from cti.settings import Settings, load_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Contact-centre server for Asterisk: IVR, ACD, screen pop, live pages, every call in Postgres.",
+)
+asterisk_app = typer.Typer(no_args_is_help=True, help="Asterisk: unpack it, render its configuration, start it.")
+flow_app = typer.Typer(no_args_is_help=True, help="IVR flows.")
+prompts_app = typer.Typer(no_args_is_help=True, help="Prompts: the sounds callers hear.")
+app.add_typer(asterisk_app, name="asterisk")
+app.add_typer(flow_app, name="flow")
+app.add_typer(prompts_app, name="prompts")
+
+Data = Annotated[Path | None, typer.Option("--data", help="Data folder (default .data): one centre each.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", envvar="CTI_CONFIG", help="Settings file (TOML); docs/settings.md lists the keys.")
+]
+out = Console()
+err = Console(stderr=True)
+
+
+def _settings(data: Path | None, config: Path | None) -> Settings:
+    return load_settings(config, overrides={"data": str(data)} if data is not None else None)
+
+
+@app.command()
+def up(
+    data: Data = None,
+    config: Config = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Add simulated callers and agents over real SIP.")] = False,
+) -> None:
+    """Start a whole centre on this machine: Asterisk, database, bridge, pages. Ctrl-C stops everything."""
+    from cti.up import up as run_up
+
+    settings = _settings(data, config)
+    raise typer.Exit(asyncio.run(run_up(settings, config=config, demo=demo, console=out)))
+
+
+@app.command()
+def serve(data: Data = None, config: Config = None) -> None:
+    """Run the bridge alone, against an Asterisk and a Postgres that are there."""
+    from cti.app import serve as run_serve
+
+    settings = _settings(data, config)
+    _run_fast(run_serve(settings))
+
+
+@app.command()
+def status(
+    data: Data = None,
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts. Holds the generated passwords.")] = False,
+) -> None:
+    """Show addresses, numbers and accounts of a centre, and whether it is ready. Exit code 1 when it is not."""
+    from cti.centre_file import load_centre
+    from cti.panel import panel
+    from cti.places import Places
+    from cti.secrets_file import load_or_make, secrets_path
+    from cti.status import describe, ready
+
+    settings = _settings(data, config)
+    if not secrets_path(settings.data).exists():
+        raise CtiError(f"there is no centre in {settings.data} yet", remedy="start one: make up, or cti up --data DIR")
+    centre = load_centre(Places(settings).centre)
+    told = describe(settings, centre, load_or_make(settings.data, centre))
+    is_ready, parts = asyncio.run(ready(settings))
+    told["ready"], told["parts"] = is_ready, parts
+    if as_json:
+        sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    else:
+        out.print(panel(told, demo=False))
+        out.print("[green]ready[/]" if is_ready else f"[red]not ready[/]: {json.dumps(parts)}", highlight=False)
+    raise typer.Exit(0 if is_ready else 1)
+
+
+@app.command()
+def doctor(data: Data = None, config: Config = None) -> None:
+    """Check an installation and say what to mend. Exit code 1 when something must be mended."""
+    from cti.doctor import examine
+
+    findings = asyncio.run(examine(_settings(data, config)))
+    for finding in findings:
+        mark = {"ok": "[green]ok   [/]", "note": "[yellow]note [/]", "bad": "[red]MEND [/]"}[finding.grade]
+        out.print(f"{mark} {finding.subject}: {finding.finding}", highlight=False)
+        if finding.remedy and finding.grade != "ok":
+            out.print(f"        {finding.remedy}", style="dim", highlight=False)
+    raise typer.Exit(1 if any(f.grade == "bad" for f in findings) else 0)
+
+
+@app.command()
+def migrate(data: Data = None, config: Config = None) -> None:
+    """Bring the database's schema up to date (setting database.url)."""
+    from cti.store.migrations import migrate as run_migrate
+
+    settings = _settings(data, config)
+    changed = run_migrate(_database_url(settings))
+    out.print(f"{changed} migration(s) applied" if changed else "the schema is up to date")
+
+
+@app.command()
+def rebuild(data: Data = None, config: Config = None) -> None:
+    """Fold every call's record anew from the stored facts."""
+    from cti.store.drain import rebuild as run_rebuild
+
+    settings = _settings(data, config)
+    out.print(f"{asyncio.run(run_rebuild(_database_url(settings)))} call(s) folded anew")
+
+
+@app.command(hidden=True)
+def demo(data: Data = None, config: Config = None) -> None:
+    """Simulated callers and agents against a running centre (`cti up --demo` starts this)."""
+    from cti.demo.traffic import run as run_traffic
+
+    asyncio.run(run_traffic(_settings(data, config)))
+
+
+@asterisk_app.command("install")
+def asterisk_install(data: Data = None, config: Config = None) -> None:
+    """Find a suitable Asterisk, or unpack one without root."""
+    from cti.asterisk.install import ensure_asterisk
+
+    binary = ensure_asterisk(_settings(data, config), _progress)
+    out.print(f"Asterisk {binary.version}: {' '.join(binary.argv)}", highlight=False)
+    for warning in binary.warnings:
+        out.print(f"[yellow]{warning}[/]")
+
+
+@asterisk_app.command("render")
+def asterisk_render(
+    data: Data = None,
+    config: Config = None,
+    to: Annotated[Path | None, typer.Option("--out", help="Folder to write into (default <data>/asterisk).")] = None,
+) -> None:
+    """Write Asterisk's configuration for this centre."""
+    from cti.asterisk.install import ensure_asterisk
+    from cti.asterisk.render import render
+    from cti.centre_file import load_centre
+    from cti.places import Places
+    from cti.secrets_file import load_or_make
+
+    settings = _settings(data, config)
+    places = Places(settings)
+    centre = load_centre(places.centre)
+    rendered = render(
+        settings,
+        centre,
+        load_or_make(settings.data, centre),
+        ensure_asterisk(settings, _progress),
+        places.prompts,
+        to or places.asterisk,
+    )
+    out.print(f"written to {rendered.etc}", highlight=False)
+
+
+@asterisk_app.command("start")
+def asterisk_start(data: Data = None, config: Config = None) -> None:
+    """Run Asterisk alone with the rendered configuration, in the foreground."""
+    from cti.asterisk.install import ensure_asterisk
+    from cti.asterisk.render import render
+    from cti.centre_file import load_centre
+    from cti.places import Places
+    from cti.secrets_file import load_or_make
+
+    settings = _settings(data, config)
+    places = Places(settings)
+    centre = load_centre(places.centre)
+    binary = ensure_asterisk(settings, _progress)
+    rendered = render(
+        settings, centre, load_or_make(settings.data, centre), binary, places.prompts, places.asterisk
+    )
+    command = [*binary.argv, "-f", "-C", str(rendered.asterisk_conf)]
+    os.execv(command[0], command)  # noqa: S606 - our own argv, no shell
+
+
+@flow_app.command("check")
+def flow_check(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of flows; default: the centre's.")] = None,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Check flows before they go live: file:line:column, what is wrong, what to do."""
+    from cti.centre_file import load_centre
+    from cti.ivr.checker import live
+    from cti.places import DEMO_CENTRE, Places
+    from cti.services.flow_runner import FlowLibrary
+
+    places = Places(_settings(data, config))
+    centre = load_centre(places.centre if places.centre.exists() else DEMO_CENTRE)
+    library, problems = FlowLibrary.check(folder or places.flows, centre)
+    for problem in problems:
+        out.print(str(problem), highlight=False, markup=False)
+    flows = len(list(library)) if library is not None else 0
+    out.print(f"{flows} flow(s) can go live, {len(problems)} problem(s)", highlight=False)
+    raise typer.Exit(0 if library is not None and live(problems) else 1)
+
+
+@prompts_app.command("build")
+def prompts_build(data: Data = None, config: Config = None) -> None:
+    """Synthesise the prompts that have no recording."""
+    from cti.places import Places
+    from cti.prompts import build_prompts
+
+    places = Places(_settings(data, config))
+    places.make()
+    build_prompts(places.prompt_manifest, places.prompts, _progress)
+
+
+def _progress(step: str, done: int, total: int) -> None:
+    err.print(f"{step} {done}/{total}" if total else step, style="dim", highlight=False)
+
+
+def _database_url(settings: Settings) -> str:
+    from cti.errors import ConfigError
+    from cti.places import Places
+
+    url = settings.database.url or Places(settings).read_state().get("dsn", "")
+    if not url:
+        raise ConfigError(
+            "no database address: database.url is empty and no centre runs in this data folder",
+            remedy="set database.url (or CTI_DATABASE__URL), or start the centre with cti up",
+        )
+    return str(url)
+
+
+def _run_fast(coroutine: Any) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(coroutine)
+    else:
+        uvloop.run(coroutine)
+
+
+def main() -> None:
+    """Entry point: errors of ours are told in words, with the next step, not as a traceback."""
+    try:
+        app()
+    except CtiError as error:
+        err.print(f"[red]{type(error).__name__}[/]: {error.message}", highlight=False)
+        if error.remedy:
+            err.print(f"what to do: {error.remedy}", highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,84 @@
+"""The doors through which Asterisk's dialplan visits the bridge: a new (or resumed) call, a look-in while waiting, a key.
+
+CTI_NEXT is always the last variable set: the dialplan believes it and nothing else. Whatever fails here leaves it unset,
+and the dialplan carries the caller on without us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+import structlog
+
+from cti.asterisk.agi.session import AgiLeg, AgiSession
+from cti.asterisk.agi.wire import AgiRequest
+from cti.crm.numbers import normalise
+from cti.ids import CallId, QueueName
+from cti.services.desk import CallOver
+from cti.services.dispatcher import Dispatcher
+from cti.services.flow_runner import FlowRunner
+
+Handler: TypeAlias = Callable[[AgiRequest, AgiSession], Awaitable[None]]
+log = structlog.get_logger(__name__)
+
+
+class Doors:
+    """AGI handlers over the dispatcher and the flows."""
+
+    def __init__(self, desk: Dispatcher, runner: FlowRunner) -> None:
+        self._desk = desk
+        self._runner = runner
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """By AGI script name."""
+        return {"call": self.call, "wait": self.wait, "option": self.wait}
+
+    async def call(self, request: AgiRequest, session: AgiSession) -> None:
+        """A caller in the inbound context: run the flow, new or where it was."""
+        call_id, number, did = self._who(request)
+        try:
+            flow_call = await self._desk.caller_arrived(call_id, channel=request.channel, number=number, did=did)
+        except CallOver:
+            log.info("session_of_a_closed_call", call_id=call_id)
+            return
+        leg = AgiLeg(session)
+        following = await self._runner.run(flow_call, leg)
+        if following == "wait":
+            await self._send_to_wait(call_id, leg)
+        elif following == "hangup":
+            await leg.set_variables([("CTI_NEXT", "hangup")])
+
+    async def wait(self, request: AgiRequest, session: AgiSession) -> None:
+        """A waiting caller looks in. One we do not know (a lost journal) is given a place now, never turned away."""
+        call_id, number, did = self._who(request)
+        if not self._desk.may_wait(call_id):
+            try:
+                await self._desk.caller_arrived(call_id, channel=request.channel, number=number, did=did)
+                board = self._desk.board
+                known = board.centre.numbers.get(did)
+                queue = known.survival_queue if known is not None else next(iter(board.centre.queues))
+                await self._desk.enqueue(call_id, QueueName(queue), skills=())
+            except CallOver:
+                return
+        await self._send_to_wait(call_id, AgiLeg(session))
+
+    async def _send_to_wait(self, call_id: CallId, leg: AgiLeg) -> None:
+        queue = self._desk.queue_of(call_id)
+        call = self._desk.board.calls.get(call_id)
+        values: list[tuple[str, str]] = []
+        if queue is not None:
+            values += [
+                ("CTI_QUEUE", queue.name),
+                ("CTI_RING", str(round(queue.ring_timeout.total_seconds()))),
+                ("CTI_RECORD", "1" if queue.record else ""),
+            ]
+        if call is not None and call.language:
+            values.append(("CHANNEL(language)", call.language))
+        await leg.set_variables([*values, ("CTI_NEXT", "wait")])
+
+    def _who(self, request: AgiRequest) -> tuple[CallId, str | None, str]:
+        call_id = request.call_id or CallId(request.unique_id)
+        raw = request.args[1] if len(request.args) > 1 else ""
+        did = request.args[2] if len(request.args) > 2 else ""
+        return call_id, normalise(raw, self._desk.board.centre.region) if raw else None, did

@@ -1,0 +1,254 @@
+"""`cti up`: a whole centre on one machine, in the foreground. Starts what is needed, watches it, stops exactly that.
+
+Theory of operation: this process is the parent of Asterisk, of the embedded database and of the bridge (`cti serve`). A child
+that dies is started again; the bridge may be killed at any moment and no call notices. Preparing runs in parallel where
+nothing depends on it, so a second start takes seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from cti.asterisk.install import AsteriskBinary, ensure_asterisk
+from cti.asterisk.process import AsteriskProcess
+from cti.asterisk.render import render
+from cti.centre_file import load_centre
+from cti.children import Child, hold_lock, port_is_free, stop_leftovers
+from cti.errors import ConfigError, CtiError
+from cti.model.centre import Centre
+from cti.panel import panel
+from cti.places import DEMO_CENTRE, Places
+from cti.prompts import build_prompts
+from cti.secrets_file import Secrets, load_or_make
+from cti.settings import Settings
+from cti.status import describe
+from cti.store.embedded import EmbeddedPostgres
+
+READY_WITHIN = 60.0
+"""Seconds the whole may take to answer calls, after everything is prepared."""
+
+
+class Up:
+    """One run of the whole centre."""
+
+    def __init__(self, settings: Settings, *, config: Path | None, demo: bool, console: Console) -> None:
+        self.settings = settings
+        self.places = Places(settings)
+        self._config = config
+        self._demo = demo
+        self._console = console
+        self._began = time.monotonic()
+        self._database: EmbeddedPostgres | None = None
+        self._asterisk: AsteriskProcess | None = None
+        self._bridge: Child | None = None
+        self._traffic: Child | None = None
+        self._dsn = settings.database.url
+        self._stop = asyncio.Event()
+
+    def say(self, text: str) -> None:
+        """One line of progress, with the seconds since the start."""
+        self._console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/]  {text}", highlight=False)
+
+    async def run(self) -> int:
+        """Start, show the panel, watch until stopped. Gives the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            starting = asyncio.create_task(self._start())
+            stopping = asyncio.create_task(self._stop.wait())
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await starting
+                return 130
+            starting.result()
+            await stopping
+            return 0
+        finally:
+            await self._shut_down()
+
+    # -- starting ------------------------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        centre, secrets = self._prepare()
+        self.say(f"centre [b]{centre.name}[/]: {len(centre.agents)} agents, {len(centre.queues)} queues")
+        stop_leftovers(self.places.state_file, self.settings.data, self.say)
+        self._check_ports()
+        asterisk, _, _ = await asyncio.gather(
+            self._prepare_asterisk(centre, secrets), self._start_database(centre), self._build_prompts()
+        )
+        self._asterisk = asterisk
+        await asyncio.gather(self._start_asterisk(), self._start_bridge())
+        await self._wait_ready()
+        if self._demo:
+            await self._start_traffic()
+        self._write_state()
+        self._console.print(panel(describe(self.settings, centre, secrets), demo=self._demo))
+        self.say("ready")
+
+    def _prepare(self) -> tuple[Centre, Secrets]:
+        places = self.places
+        places.make()
+        self._lock = hold_lock(places.run / "up.lock")
+        if self.settings.centre is None and not places.centre.exists():
+            places.centre.write_text(DEMO_CENTRE.read_text(encoding="utf-8"), encoding="utf-8")
+        centre = load_centre(places.centre)
+        secrets = load_or_make(self.settings.data, centre)
+        return centre, secrets
+
+    def _check_ports(self) -> None:
+        ports = self.settings.ports
+        wanted = [("web", "tcp"), ("ws", "tcp"), ("ami", "tcp"), ("agi", "tcp"), ("sip", "udp")]
+        for name, kind in wanted:
+            port = ports.of(name)
+            if not port_is_free(self.settings.network.bind, port, kind):
+                raise ConfigError(
+                    f"port {port}/{kind} is taken (setting ports.{name})",
+                    remedy=f"stop what uses it, or set ports.{name} or ports.offset, for example CTI_PORTS__OFFSET=1000",
+                )
+
+    async def _prepare_asterisk(self, centre: Centre, secrets: Secrets) -> AsteriskProcess:
+        last = [""]
+
+        def progress(step: str, done: int, total: int) -> None:
+            share = f" {done}/{total}" if total else ""
+            if step != last[0] or done == total:
+                last[0] = step
+                self.say(f"Asterisk: {step}{share}")
+
+        binary: AsteriskBinary = await asyncio.to_thread(ensure_asterisk, self.settings, progress)
+        for warning in binary.warnings:
+            self.say(f"[yellow]{warning}[/]")
+        rendered = render(self.settings, centre, secrets, binary, self.places.prompts, self.places.asterisk)
+        self.say(f"Asterisk {binary.version} configured")
+        return AsteriskProcess(self.settings, binary, rendered, on_exit=self._asterisk_gone)
+
+    async def _start_database(self, centre: Centre) -> None:
+        from cti.crm.demo import load_demo  # noqa: PLC0415 - the database's libraries are slow to import
+        from cti.store.migrations import migrate  # noqa: PLC0415
+
+        if not self._dsn:
+            self._database = EmbeddedPostgres(self.places.postgres)
+            self._dsn = await asyncio.to_thread(self._database.start)
+            self.say("PostgreSQL started")
+        changed = await asyncio.to_thread(migrate, self._dsn)
+        if changed:
+            self.say(f"database: {changed} migration(s) applied")
+        if self.settings.centre is None:
+            loaded = await load_demo(self._dsn, region=centre.region)
+            if loaded:
+                self.say(f"demo customers loaded: {loaded}")
+
+    async def _build_prompts(self) -> None:
+        shown = [0.0]
+
+        def progress(step: str, done: int, total: int) -> None:
+            if time.monotonic() - shown[0] > 2 or done == total:
+                shown[0] = time.monotonic()
+                self.say(f"prompts: {step} {done}/{total}")
+
+        await asyncio.to_thread(build_prompts, self.places.prompt_manifest, self.places.prompts, progress)
+
+    async def _start_asterisk(self) -> None:
+        if self._asterisk is None:
+            raise CtiError("Asterisk was not prepared")
+        await self._asterisk.start()
+        self.say("Asterisk is up")
+
+    async def _start_bridge(self) -> None:
+        self._bridge = Child("bridge", self._command("serve"), log=self.places.log / "bridge.log", env=self._environment())
+        await self._bridge.start()
+        self._bridge.keep(on_restart=self._bridge_restarted)
+
+    async def _start_traffic(self) -> None:
+        self._traffic = Child(
+            "demo", self._command("demo"), log=self.places.log / "demo.log", env=self._environment()
+        )
+        await self._traffic.start()
+        self._traffic.keep(on_restart=lambda _child: self._write_state())
+        self.say("simulated callers and agents are on the line")
+
+    def _command(self, verb: str) -> list[str]:
+        command = [sys.executable, "-m", "cti", verb, "--data", str(self.settings.data)]
+        return [*command, "--config", str(self._config)] if self._config is not None else command
+
+    def _environment(self) -> dict[str, str]:
+        # A database address holds a password: environment, not command line, where every user of the machine can read it.
+        return {**os.environ, "CTI_DATABASE__URL": self._dsn, "PYTHONUNBUFFERED": "1"}
+
+    async def _wait_ready(self) -> None:
+        from cti.status import ready  # noqa: PLC0415
+
+        deadline = time.monotonic() + READY_WITHIN
+        parts: dict[str, object] = {}
+        while time.monotonic() < deadline:
+            ok, parts = await ready(self.settings)
+            if ok:
+                return
+            await asyncio.sleep(0.1)
+        raise CtiError(
+            f"not ready after {READY_WITHIN:.0f} s: {json.dumps(parts)}",
+            remedy=f"look into {self.places.log}, or run: cti doctor --data {self.settings.data}",
+        )
+
+    # -- watching ------------------------------------------------------------------------------------------------
+
+    def _bridge_restarted(self, child: Child) -> None:
+        self.say(f"[yellow]the bridge ended and was started again (pid {child.pid})[/]; calls were not touched")
+        self._write_state()
+
+    def _asterisk_gone(self, code: int) -> None:
+        if self._stop.is_set() or self._asterisk is None:
+            return
+        self.say(f"[yellow]Asterisk ended (code {code}) and is started again[/]")
+        self._restarting = asyncio.ensure_future(self._restart_asterisk())
+
+    async def _restart_asterisk(self) -> None:
+        try:
+            await self._start_asterisk()
+        except CtiError as error:
+            self.say(f"[red]Asterisk does not come back: {error}[/]")
+        self._write_state()
+
+    def _write_state(self) -> None:
+        pids = {
+            "up": os.getpid(),
+            "bridge": self._bridge.pid if self._bridge else None,
+            "asterisk": self._asterisk.pid if self._asterisk else None,
+            "postgres": self._database.pid if self._database else None,
+            "demo": self._traffic.pid if self._traffic else None,
+        }
+        self.places.write_state({"pids": pids, "data": str(self.settings.data), "dsn": self._dsn})
+
+    # -- stopping ------------------------------------------------------------------------------------------------
+
+    async def _shut_down(self) -> None:
+        self._stop.set()
+        self.say("stopping")
+        for child in (self._traffic, self._bridge):
+            if child is not None:
+                await child.stop()
+        if self._asterisk is not None:
+            await self._asterisk.stop()
+        if self._database is not None:
+            await asyncio.to_thread(self._database.stop)
+        with contextlib.suppress(FileNotFoundError):
+            self.places.state_file.unlink()
+        self.say("stopped")
+
+
+async def up(settings: Settings, *, config: Path | None, demo: bool, console: Console) -> int:
+    """Run the whole centre until Ctrl-C."""
+    return await Up(settings, config=config, demo=demo, console=console).run()
