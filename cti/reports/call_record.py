@@ -1,0 +1,342 @@
+"""One call as one row: the definitions of every column of `report.calls`, as a fold over the call's facts.
+
+The fold is a function of the *set* of facts: their order of arrival does not matter, and a fact told twice counts once.
+An inferred fact (reconstructed afterwards) that tells within `SAME_EVENT` of an observed fact of the same kind and agent
+is the same event seen twice: the observed one counts. Facts are then read in the order of their `at`.
+
+Definitions
+-----------
+started_at     the call's arrival (`CallStarted`; the earliest fact when that one is missing)
+queued_at      when the call first got a ticket, or entered the native queue in survival. A call keeps its first
+               `queued_at` whatever offers fail or queues follow. NULL: never queued.
+answered_at    the first proof of talk (`CallAnswered`): both legs in one bridge. NULL: nobody talked to the caller.
+ended_at       the caller's leg is gone (`CallEnded`). NULL: the call is still there.
+the offer      `offered_at` and `ring_seconds` belong to the offer that was answered; when none was, to the last one made.
+               A call answered without an offer (survival) has neither.
+queue          the queue of the offer that was answered; else the last queue the call waited in. NULL: never queued.
+agent          who first talked to the caller. NULL: nobody.
+wait_seconds   from queued_at to answered_at. Never answered: to the moment the call left its last queue by another way
+               (`CallDequeued`: voicemail, callback, overflow), else to the end. NULL: never queued.
+ring_seconds   from the device's first ring to the answer, or to the end of the offer. NULL: no device rang.
+talk_seconds   time with at least one agent in talk, without hold. NULL: never answered.
+hold_seconds   time within talk in which an agent held the caller. NULL: never answered.
+wrap_seconds   from an agent's last talk to the end of that agent's wrap-up, summed over agents. NULL: no wrap-up ended.
+outcome        exactly one, of the first rule that holds; NULL while the call is there:
+               1. what `CallEnded.outcome` overrules (rejected, failed)
+               2. answered       somebody talked to the caller
+               3. voicemail      a message was left
+               4. callback, overflow   the call left the queue for that reason (`CallDequeued.reason`)
+               5. self_served    the flow came to its own end, and the call was never queued
+               6. failed         we, not the caller, ended it without any of these
+               7. short_abandon  queued, and gone within the queue's limit (inclusive)
+               8. abandoned      queued and gone later; or hung up in the menu before the flow ended (no queue)
+language, tier, customer_id   what was last known; a look-up that found the customer beats one that did not.
+
+No duration is ever negative: where clocks disagree it is 0. Whole talk = talk_seconds + hold_seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from cti.ids import AgentId, CallId, CustomerId, NodeName, OfferId, QueueName
+from cti.model.facts import (
+    FACT_TYPES,
+    CallAnswered,
+    CallDequeued,
+    CallEnded,
+    CallFact,
+    CallHeld,
+    CallQueued,
+    CallRetrieved,
+    CallStarted,
+    CustomerMatched,
+    Direction,
+    Fact,
+    FlowFinished,
+    HangupBy,
+    LanguageChosen,
+    Match,
+    OfferEnd,
+    OfferEnded,
+    OfferMade,
+    OfferRang,
+    Outcome,
+    RecordingStarted,
+    SurvivalEntered,
+    TalkEnded,
+    VoicemailLeft,
+    WrapUpEnded,
+)
+
+SAME_EVENT = timedelta(seconds=2)
+"""An inferred and an observed fact of one kind this close together tell the same event."""
+
+DEFAULT_SHORT_ABANDON = timedelta(seconds=5)
+"""Limit for a queue that is not configured (any more)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One call. The fields up to `recording` are the columns of `report.calls`, in their order."""
+
+    call_id: CallId
+    node: NodeName
+    direction: Direction
+    started_at: datetime
+    queued_at: datetime | None
+    offered_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    caller_number: str | None
+    did: str
+    language: str | None
+    customer_id: CustomerId | None
+    tier: str | None
+    queue: QueueName | None
+    agent: AgentId | None
+    outcome: Outcome | None
+    wait_seconds: float | None
+    ring_seconds: float | None
+    talk_seconds: float | None
+    hold_seconds: float | None
+    wrap_seconds: float | None
+    hangup_by: HangupBy | None
+    recording: str | None
+    disposition: str | None
+    """What the agent chose in the wrap-up; not in the view, kept for the customer's history."""
+    note: str | None
+    """What the agent wrote in the wrap-up; as above."""
+
+
+_F = TypeVar("_F", bound=CallFact)
+_RANK = {cls: rank for rank, cls in enumerate(FACT_TYPES.values())}
+_Span = tuple[datetime, datetime]
+
+
+def fold(facts: Iterable[Fact], *, short_abandon: Mapping[QueueName, timedelta] | None = None) -> CallRecord:
+    """The record of one call from its facts, in any order, with any repetitions.
+
+    `short_abandon` gives each queue's limit. Raises `ValueError` when there is no fact about a call, or about two calls.
+    """
+    told = _in_order(facts)
+    if len({fact.call_id for fact in told}) != 1:
+        raise ValueError(f"the facts of one call are needed, not of {len({fact.call_id for fact in told})}")
+    call_id = told[0].call_id
+
+    starts = sorted(_of(told, CallStarted), key=lambda fact: fact.inferred)
+    ends = sorted(_of(told, CallEnded), key=lambda fact: fact.inferred)
+    end = ends[0] if ends else None
+    ended_at = end.at if end else None
+    queueings = [fact for fact in told if isinstance(fact, CallQueued | SurvivalEntered) and fact.queue is not None]
+    queued_at = queueings[0].at if queueings else None
+    answers = _of(told, CallAnswered)
+    answer = answers[0] if answers else None
+    answered_at = answer.at if answer else None
+
+    offer = _offer(told, answer)
+    queue = offer.queue if offer and answer else queueings[-1].queue if queueings else None
+    talks, holds = _spans(told, ended_at)
+    whole_talk, hold = _length(talks), _length(_within(holds, talks))
+    wait = _wait(told, queued_at, answered_at, ended_at)
+    customer = _customer(told)
+    languages = _of(told, LanguageChosen)
+    recordings = _of(told, RecordingStarted)
+    wraps = sorted(_of(told, WrapUpEnded), key=lambda fact: fact.inferred)
+    limit = (short_abandon or {}).get(queue, DEFAULT_SHORT_ABANDON) if queue else DEFAULT_SHORT_ABANDON
+    return CallRecord(
+        call_id=call_id,
+        node=starts[0].node if starts else NodeName(call_id.rpartition("-")[0]),
+        direction=starts[0].direction if starts else Direction.INBOUND,
+        started_at=starts[0].at if starts else told[0].at,
+        queued_at=queued_at,
+        offered_at=offer.at if offer else None,
+        answered_at=answered_at,
+        ended_at=ended_at,
+        caller_number=next((fact.caller_number for fact in starts if fact.caller_number), None),
+        did=next((fact.did for fact in starts if fact.did), ""),
+        language=languages[-1].language or None if languages else None,
+        customer_id=customer.customer_id if customer else None,
+        tier=(customer.tier or None) if customer else None,
+        queue=queue,
+        agent=answer.agent_id if answer else None,
+        outcome=_outcome(told, end, answered=answer is not None, queued=queued_at is not None, wait=wait, limit=limit),
+        wait_seconds=_seconds(wait),
+        ring_seconds=_seconds(_ring(told, offer, answer, ended_at)),
+        talk_seconds=_seconds(whole_talk - hold) if answer else None,
+        hold_seconds=_seconds(hold) if answer else None,
+        wrap_seconds=_seconds(_wrap(told, wraps, ended_at)),
+        hangup_by=end.hangup_by if end else None,
+        recording=recordings[0].path if recordings else None,
+        disposition=next((fact.disposition for fact in wraps if fact.disposition), None),
+        note=next((fact.note for fact in wraps if fact.note), None),
+    )
+
+
+def _in_order(facts: Iterable[Fact]) -> list[CallFact]:
+    """Each fact once, inferred doubles dropped, by time; at one instant by their order in a call's life, then by text."""
+    told = {fact for fact in facts if isinstance(fact, CallFact)}
+    observed: dict[tuple[type[CallFact], AgentId | None], list[datetime]] = {}
+    for fact in told:
+        if not fact.inferred:
+            observed.setdefault(_kind(fact), []).append(fact.at)
+    kept = [
+        fact
+        for fact in told
+        if not (fact.inferred and any(abs(at - fact.at) <= SAME_EVENT for at in observed.get(_kind(fact), ())))
+    ]
+    return sorted(kept, key=lambda fact: (fact.at, _RANK[type(fact)], repr(fact)))
+
+
+def _kind(fact: CallFact) -> tuple[type[CallFact], AgentId | None]:
+    return type(fact), getattr(fact, "agent_id", None)
+
+
+def _of(told: Sequence[CallFact], kind: type[_F]) -> list[_F]:
+    return [fact for fact in told if isinstance(fact, kind)]
+
+
+def _seconds(length: timedelta | None) -> float | None:
+    return None if length is None else max(0.0, length.total_seconds())
+
+
+def _offer(told: Sequence[CallFact], answer: CallAnswered | None) -> OfferMade | None:
+    """The offer that was answered; without an answer the last one made."""
+    offers = _of(told, OfferMade)
+    if answer is None:
+        return offers[-1] if offers else None
+    offer_id: OfferId | None = answer.offer_id
+    if offer_id is None:
+        taken = [
+            end for end in _of(told, OfferEnded) if end.end is OfferEnd.ANSWERED and end.agent_id == answer.agent_id
+        ]
+        offer_id = taken[0].offer_id if taken else None
+    return next((offer for offer in offers if offer.offer_id == offer_id), None)
+
+
+def _ring(
+    told: Sequence[CallFact], offer: OfferMade | None, answer: CallAnswered | None, ended_at: datetime | None
+) -> timedelta | None:
+    if offer is None:
+        return None
+    rings = [fact.at for fact in _of(told, OfferRang) if fact.offer_id == offer.offer_id]
+    if not rings:
+        return None
+    ends = [fact.at for fact in _of(told, OfferEnded) if fact.offer_id == offer.offer_id]
+    until = answer.at if answer else ends[0] if ends else ended_at
+    return None if until is None else max(until - rings[0], timedelta())
+
+
+def _wait(
+    told: Sequence[CallFact], queued_at: datetime | None, answered_at: datetime | None, ended_at: datetime | None
+) -> timedelta | None:
+    if queued_at is None:
+        return None
+    until = answered_at
+    if until is None:
+        last_queued = max(fact.at for fact in told if isinstance(fact, CallQueued | SurvivalEntered))
+        leavings = [fact.at for fact in _of(told, CallDequeued) if fact.at > last_queued]
+        until = leavings[0] if leavings else ended_at
+    return None if until is None else max(until - queued_at, timedelta())
+
+
+def _spans(told: Sequence[CallFact], ended_at: datetime | None) -> tuple[list[_Span], list[_Span]]:
+    """When agents talked (hold included), and when the caller was held: closed spans of every agent.
+
+    What is still open ends with the call; in a call that is still there it does not count yet.
+    """
+    talks: list[_Span] = []
+    holds: list[_Span] = []
+    talking: dict[AgentId, datetime] = {}
+    holding: dict[AgentId, datetime] = {}
+    for fact in told:
+        if ended_at is not None and fact.at > ended_at:
+            break
+        if isinstance(fact, CallAnswered):
+            talking.setdefault(fact.agent_id, fact.at)
+        elif isinstance(fact, CallHeld) and fact.agent_id in talking:
+            holding.setdefault(fact.agent_id, fact.at)
+        elif isinstance(fact, CallRetrieved) and fact.agent_id in holding:
+            holds.append((holding.pop(fact.agent_id), fact.at))
+        elif isinstance(fact, TalkEnded) and fact.agent_id in talking:
+            talks.append((talking.pop(fact.agent_id), fact.at))
+            if fact.agent_id in holding:
+                holds.append((holding.pop(fact.agent_id), fact.at))
+    if ended_at is not None:
+        talks += [(since, ended_at) for since in talking.values()]
+        holds += [(since, ended_at) for since in holding.values()]
+    return talks, holds
+
+
+def _merged(spans: Iterable[_Span]) -> list[_Span]:
+    merged: list[_Span] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _within(spans: Iterable[_Span], limits: Iterable[_Span]) -> list[_Span]:
+    """The parts of `spans` that lie in `limits`."""
+    outer = _merged(limits)
+    return [(max(a, c), min(b, d)) for a, b in _merged(spans) for c, d in outer if max(a, c) < min(b, d)]
+
+
+def _length(spans: Iterable[_Span]) -> timedelta:
+    """Time covered by at least one of the spans."""
+    return sum((end - start for start, end in _merged(spans)), timedelta())
+
+
+def _wrap(told: Sequence[CallFact], wraps: Sequence[WrapUpEnded], ended_at: datetime | None) -> timedelta | None:
+    total: timedelta | None = None
+    seen: set[AgentId] = set()
+    for wrap in wraps:
+        if wrap.agent_id in seen:  # a second end of the same wrap-up changes nothing
+            continue
+        seen.add(wrap.agent_id)
+        talks = [fact.at for fact in _of(told, TalkEnded) if fact.agent_id == wrap.agent_id]
+        answered = any(fact.agent_id == wrap.agent_id for fact in _of(told, CallAnswered))
+        since = talks[-1] if talks else ended_at if answered else None
+        if since is not None:
+            total = (total or timedelta()) + max(wrap.at - since, timedelta())
+    return total
+
+
+def _customer(told: Sequence[CallFact]) -> CustomerMatched | None:
+    matches = sorted(_of(told, CustomerMatched), key=lambda fact: fact.match is Match.FOUND)
+    return matches[-1] if matches else None
+
+
+def _outcome(
+    told: Sequence[CallFact],
+    end: CallEnded | None,
+    *,
+    answered: bool,
+    queued: bool,
+    wait: timedelta | None,
+    limit: timedelta,
+) -> Outcome | None:
+    """The first rule of the module's text that holds."""
+    if end is None:
+        return None
+    if end.outcome is not None:
+        return end.outcome
+    if answered:
+        return Outcome.ANSWERED
+    if _of(told, VoicemailLeft):
+        return Outcome.VOICEMAIL
+    reasons = [fact.reason for fact in _of(told, CallDequeued)]
+    if reasons and reasons[-1] in (Outcome.CALLBACK, Outcome.OVERFLOW):
+        return Outcome(reasons[-1])
+    if not queued and _of(told, FlowFinished):
+        return Outcome.SELF_SERVED
+    if end.hangup_by is HangupBy.SYSTEM:
+        return Outcome.FAILED
+    if queued and wait is not None and wait <= limit:
+        return Outcome.SHORT_ABANDON
+    return Outcome.ABANDONED
