@@ -1,0 +1,157 @@
+"""The telephone system as the services see it: signals out of AMI events, AMI actions out of commands.
+
+How the picture stays right across reconnects. A session starts at the tail of Asterisk's event stream: nothing is
+replayed. After every log-in the adapter asks for the lists of channels and devices and delivers them as one `Snapshot`;
+events that arrive meanwhile wait in the session's queue and are delivered after it, in order. Why that is right:
+
+- Nothing is lost. Events flow from the log-in on, the lists are asked for after it. A change before the list was
+  read is in the list; a change after it is in the queue; there is no moment between.
+- Applying one twice does no harm. Asterisk writes an answer at once but events only between actions, so the queue may
+  hold events *older* than the list ("left the bridge" of a channel the list no longer has). For every object (channel,
+  bridge membership, device) all events since the log-in are delivered in their order, so the last one delivered is the
+  newest truth, whatever the list already knew; and each signal names a fact, not a step ("is in bridge B", "is gone",
+  "can be called"), so the services may take it again over a picture that has it: they ignore what does not fit.
+
+Dropping the "old" events instead would need to know which are in the list; AMI's time stamps are those of the message
+bus, not of the change, so that cannot be told, and guessing loses events.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NoReturn
+
+import structlog
+
+from cti.asterisk.ami.client import AmiLink, AmiSession
+from cti.asterisk.ami.errors import AmiActionInvalid, AmiLinkLost
+from cti.asterisk.ami.snapshot import DEVICES, STATUS, snapshot_of, was_restarted
+from cti.asterisk.ami.translate import Accounts, Translator
+from cti.clock import Clock
+from cti.errors import CtiError, RemoteError
+from cti.model.commands import Command, Deliver, ReturnToWait
+from cti.model.facts import Device
+from cti.model.signals import LinkLost, Signal
+
+log = structlog.get_logger(__name__)
+
+DEVICE_DIGIT = {Device.SIP: "1", Device.BROWSER: "2"}
+LIST_DEADLINE = timedelta(seconds=15)
+"""For one list of the snapshot: 10,000 channels take Asterisk under a second."""
+
+_AGENT = re.compile(r"[0-9]{2,6}")
+
+
+def action_of(command: Command) -> dict[str, str]:
+    """The AMI action that performs a command. Raises `AmiActionInvalid` when the command cannot be said in AMI."""
+    if isinstance(command, Deliver):
+        if not 0 <= command.offer_id < 10**10 or _AGENT.fullmatch(command.agent_id) is None:
+            raise AmiActionInvalid(
+                f"offer {command.offer_id} to agent {command.agent_id!r} does not make an extension of the deliver context"
+            )
+        return {
+            "Action": "Redirect",
+            "Channel": command.channel,
+            "Context": "cti-deliver",
+            "Exten": f"{command.offer_id:010d}{DEVICE_DIGIT[command.device]}{command.agent_id}",
+            "Priority": "1",
+        }
+    if isinstance(command, ReturnToWait):
+        return {
+            "Action": "Redirect",
+            "Channel": command.channel,
+            "Context": "cti-wait",
+            "Exten": "s",
+            "Priority": "1",
+        }
+    return {"Action": "Hangup", "Channel": command.channel, "Cause": str(command.cause)}
+
+
+class AmiTelephony:
+    """Satisfies `cti.services.ports.Telephony` with one Asterisk.
+
+    `deliver` is called with every signal, in order, from the one task that runs `run`; it must return at once.
+    """
+
+    def __init__(
+        self,
+        link: AmiLink,
+        *,
+        accounts: Accounts,
+        deliver: Callable[[Signal], None],
+        clock: Clock,
+    ) -> None:
+        self.link = link
+        self.translator = Translator(accounts)
+        self._deliver = deliver
+        self._clock = clock
+        self._session: AmiSession | None = None
+        self._in_step = False
+        self._last_uptime: tuple[timedelta, float] | None = None
+
+    def connected(self) -> bool:
+        """Whether the link is up and the last snapshot was delivered."""
+        return self._in_step and self._session is not None and not self._session.lost
+
+    @property
+    def problem(self) -> RemoteError | None:
+        """Why there is no link; None while there is one."""
+        return self.link.problem
+
+    def use_accounts(self, accounts: Accounts) -> None:
+        """From now on these endpoints are agents' devices (the centre's configuration changed)."""
+        self.translator.accounts = accounts
+
+    async def perform(self, command: Command) -> None:
+        """Carry the command out: returns when Asterisk has said yes.
+
+        Raises `RemoteError`: `AmiRefused` (no such channel), `AmiLinkLost` or `AmiRequestTimeout`; `outcome_unknown` says
+        whether it may have been done all the same. Nothing is ever sent a second time.
+        """
+        session = self._session
+        if session is None:
+            raise AmiLinkLost(f"{type(command).__name__} was not sent: there is no link to Asterisk")
+        try:
+            await session.ask(action_of(command))
+        except RemoteError:
+            raise
+        except CtiError as error:
+            raise RemoteError(f"{type(command).__name__} was not sent: {error.message}") from error
+
+    async def run(self) -> NoReturn:
+        """Keep the link and deliver signals, for ever. The owner's task; cancel it to stop."""
+        await self.link.run(self._serve)
+
+    async def _serve(self, session: AmiSession) -> None:
+        """One session, from its snapshot to its loss."""
+        self._session = session
+        began = self._clock.monotonic()
+        try:
+            await self._take_snapshot(session, began)
+            while events := await session.next_events():
+                for event in events:
+                    if event.event == "Shutdown":
+                        log.warning("asterisk is shutting down", restart=event.get("Restart"))
+                    signal = self.translator.signal(event, self._clock.now())
+                    if signal is not None:
+                        self._deliver(signal)
+        finally:
+            self._session = None
+            if self._in_step:
+                self._in_step = False
+                self._deliver(LinkLost(at=self._clock.now()))
+
+    async def _take_snapshot(self, session: AmiSession, began: float) -> None:
+        channels = await session.ask_list(STATUS, deadline=LIST_DEADLINE)
+        devices = await session.ask_list(DEVICES, deadline=LIST_DEADLINE)
+        now = self._clock.now()
+        restarted = was_restarted(self._last_uptime, session.uptime, began)
+        self._last_uptime = (session.uptime, began)
+        snapshot = snapshot_of(channels, devices, accounts=self.translator.accounts, at=now, restarted=restarted)
+        self._deliver(snapshot)
+        self._in_step = True
+        log.info(
+            "snapshot delivered", channels=len(snapshot.channels), devices=len(snapshot.devices), restarted=restarted
+        )

@@ -1,0 +1,299 @@
+"""AMI's words into the house's: one event, one signal or none. Pure: a message and the table of accounts, nothing remembered.
+
+What each event looks like on a real 22.10.1 is in tests/recordings/ami. Worth knowing:
+
+- The events of a channel carry our variables (`channelvars=CTI_CALL,CTI_OFFER,CTI_QUEUE` in manager.conf) as
+  `ChanVariable: CTI_CALL=...` headers, `DestChanVariable` for the second channel of a dial event.
+- An agent's leg inherits CTI_CALL, but its first event (Newchannel) comes before it does.
+- The caller's channel keeps the CTI_OFFER of an offer that came back, and a survival queue's legs inherit it. So the
+  offer of a dial is read from the caller's extension in the deliver context, never from the variable.
+- `SoftHangupRequest` is not used: Asterisk also sends it for the caller when the *dialplan* hangs up or a manager action
+  does, so it does not tell who wanted it. The far end's own BYE is always a `HangupRequest`.
+- `ContactStatus` is not used either: it speaks of one contact of possibly several, does not say whether the device is in
+  a call, and is always accompanied by a `DeviceStateChange`, which says both (recorded: registering and unregistering).
+- `DialEnd` says NOANSWER for a rejected call (603) while the dialplan's DIALSTATUS says CHANUNAVAIL; only the cause is
+  right (21). The Hangup of the *caller* may bear the cause of the last agent's leg.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from cti.asterisk.ami.wire import AmiMessage
+from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
+from cti.model import signals as s
+from cti.model.facts import Device
+
+Accounts = Mapping[str, tuple[AgentId, Device]]
+"""PJSIP endpoint -> the agent and device it is."""
+
+UNREACHABLE_STATES = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
+IN_USE_STATES = frozenset({"INUSE", "RINGING", "ONHOLD", "BUSY", "RINGINUSE"})
+DELIVER_CONTEXT = "cti-deliver"
+
+EVENTS_USED = (
+    "UserEvent", "DialBegin", "DialState", "DialEnd", "BridgeEnter", "BridgeLeave", "Hold", "Unhold", "HangupRequest",
+    "Hangup", "MixMonitorStart", "DeviceStateChange",
+)  # fmt: skip
+"""All that is translated; FullyBooted and Shutdown are the link's. Everything else may be filtered out by Asterisk."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMESTAMP = re.compile(r"(\d{1,11})\.(\d{6})", re.ASCII)
+_CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
+_QUEUE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NUMBER = re.compile(r"\+?[0-9]{1,32}")
+_OFFER = re.compile(r"[0-9]{10}")
+_TARGET = re.compile(r"([0-9]{10})[12][0-9]{2,6}")
+_RECORDING = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
+
+
+def accounts_of(agents: Iterable[AgentId]) -> dict[str, tuple[AgentId, Device]]:
+    """The endpoints the configuration makes for each agent: `<ext>` is the SIP phone, `<ext>-web` the browser."""
+    accounts: dict[str, tuple[AgentId, Device]] = {}
+    for agent_id in agents:
+        accounts[agent_id] = (agent_id, Device.SIP)
+        accounts[f"{agent_id}-web"] = (agent_id, Device.BROWSER)
+    return accounts
+
+
+def account_of_channel(channel: str, accounts: Accounts) -> tuple[AgentId, Device] | None:
+    """The agent and device of a channel name such as `PJSIP/1001-web-0000002a`; None for anybody else's."""
+    technology, _, rest = channel.partition("/")
+    return accounts.get(rest.rpartition("-")[0]) if technology == "PJSIP" else None
+
+
+def time_of(message: AmiMessage) -> datetime | None:
+    """Asterisk's own stamp (`timestampevents=yes`, Unix seconds with six decimals); None when missing or odd."""
+    match = _TIMESTAMP.fullmatch(message.get("Timestamp"))
+    if match is None:
+        return None
+    try:
+        return _EPOCH + timedelta(seconds=int(match[1]), microseconds=int(match[2]))
+    except OverflowError:
+        return None
+
+
+def call_id_of(text: str | None) -> CallId | None:
+    """A call's id as the variable holds it; None for an empty or impossible one."""
+    return CallId(text) if text is not None and _CALL_ID.fullmatch(text) else None
+
+
+def offer_id_of(context: str, exten: str) -> OfferId | None:
+    """The offer a caller's channel is in: the first ten digits of the extension dialled in the deliver context."""
+    target = _TARGET.fullmatch(exten) if context.startswith(DELIVER_CONTEXT) else None
+    return None if target is None else OfferId(int(target[1]))
+
+
+def offer_id_in(text: str | None) -> OfferId | None:
+    """An offer's ten digits as a variable or a header holds them; None for anything else."""
+    return OfferId(int(text)) if text is not None and _OFFER.fullmatch(text) else None
+
+
+def queue_of(text: str | None) -> QueueName | None:
+    """A queue's name; None for an empty or impossible one."""
+    return QueueName(text) if text is not None and _QUEUE.fullmatch(text) else None
+
+
+def number_of(text: str | None) -> str | None:
+    """A caller's number as the dialplan cleaned it (digits, perhaps a leading +); None when withheld."""
+    return text if text is not None and _NUMBER.fullmatch(text) else None
+
+
+def whole(text: str) -> int:
+    """A non-negative number, 0 for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
+class Odd(Exception):
+    """An event that should have become a signal and lacks what it needs; counted, never raised to the outside."""
+
+
+def translate(message: AmiMessage, accounts: Accounts, received_at: datetime) -> s.Signal | None:
+    """The signal an event means, None when it means nothing to us.
+
+    `received_at` stands in for a missing time stamp. Raises `Odd` and nothing else.
+    """
+    maker = _MAKERS.get(message.event)
+    if maker is None:
+        return None
+    return maker(message, accounts, time_of(message) or received_at)
+
+
+class Translator:
+    """`translate`, which never raises and counts what it saw."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self.accounts = accounts
+        self.translated = 0
+        self.unused = 0
+        """Events that mean nothing to us; many of them means that manager.conf lets too much through."""
+        self.odd = 0
+        """Events that should have meant something and could not be read."""
+
+    def signal(self, message: AmiMessage, received_at: datetime) -> s.Signal | None:
+        """The signal this event means, if any."""
+        try:
+            signal = translate(message, self.accounts, received_at)
+        except Odd:
+            self.odd += 1
+            return None
+        if signal is None:
+            self.unused += 1
+        else:
+            self.translated += 1
+        return signal
+
+
+def device_signal(message: AmiMessage, accounts: Accounts, at: datetime) -> s.DeviceReachable | None:
+    """A `DeviceStateChange`, spontaneous or an item of DeviceStateList."""
+    technology, _, endpoint = message.get("Device").partition("/")
+    account = accounts.get(endpoint) if technology == "PJSIP" else None
+    if account is None:
+        return None
+    state = message.get("State")
+    return s.DeviceReachable(
+        at=at,
+        agent_id=account[0],
+        device=account[1],
+        reachable=state not in UNREACHABLE_STATES and state != "",
+        in_use=state in IN_USE_STATES,
+    )
+
+
+def _call(message: AmiMessage) -> CallId | None:
+    return call_id_of(message.variable("CTI_CALL"))
+
+
+def _channel(message: AmiMessage, header: str = "Channel") -> ChannelName:
+    channel = message.get(header)
+    if not channel:
+        raise Odd(header)
+    return ChannelName(channel)
+
+
+def _agent(channel: str, accounts: Accounts) -> AgentId | None:
+    account = account_of_channel(channel, accounts)
+    return None if account is None else account[0]
+
+
+def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
+    name = message.get("UserEvent")
+    if name not in ("CtiInbound", "CtiWait", "CtiReturned", "CtiSurvival"):
+        return None
+    call_id = call_id_of(message.get("Call"))
+    if call_id is None:
+        raise Odd("Call")
+    channel = _channel(message)
+    if name == "CtiInbound":
+        return s.CallerEntered(
+            at=at,
+            call_id=call_id,
+            channel=channel,
+            caller_number=number_of(message.get("Number")),
+            did=number_of(message.get("Did")) or "",
+        )
+    if name == "CtiWait":
+        return s.WaitEntered(at=at, call_id=call_id, channel=channel)
+    if name == "CtiSurvival":
+        return s.SurvivalBegan(at=at, call_id=call_id, channel=channel, queue=queue_of(message.get("Queue")))
+    offer_id = offer_id_in(message.get("Offer"))
+    if offer_id is None:
+        raise Odd("Offer")
+    return s.OfferReturned(
+        at=at,
+        call_id=call_id,
+        offer_id=offer_id,
+        channel=channel,
+        status=message.get("DialStatus"),
+        cause=whole(message.get("Cause")),
+    )
+
+
+def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
+    agent_channel = _channel(message, "DestChannel")
+    agent_id = _agent(agent_channel, accounts)
+    call_id = _call(message) or call_id_of(message.variable("CTI_CALL", "DestChanVariable"))
+    if agent_id is None or call_id is None:
+        return None
+    offer_id = offer_id_of(message.get("Context"), message.get("Exten"))
+    event, status = message.event, message.get("DialStatus")
+    if event == "DialBegin":
+        return s.AgentLegDialled(
+            at=at,
+            call_id=call_id,
+            offer_id=offer_id,
+            channel=_channel(message),
+            agent_channel=agent_channel,
+            agent_id=agent_id,
+        )
+    if event == "DialEnd":
+        return s.AgentLegEnded(at=at, call_id=call_id, offer_id=offer_id, agent_channel=agent_channel, status=status)
+    if status == "RINGING":
+        return s.AgentLegRinging(at=at, call_id=call_id, offer_id=offer_id, agent_channel=agent_channel)
+    return None
+
+
+def _bridge(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
+    kind = s.BridgeJoined if message.event == "BridgeEnter" else s.BridgeParted
+    bridge_id = message.get("BridgeUniqueid")
+    if not bridge_id:
+        raise Odd("BridgeUniqueid")
+    channel = _channel(message)
+    return kind(at=at, bridge_id=bridge_id, channel=channel, call_id=_call(message), agent_id=_agent(channel, accounts))
+
+
+def _hold(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
+    channel = _channel(message)
+    return s.HoldChanged(
+        at=at,
+        channel=channel,
+        call_id=_call(message),
+        agent_id=_agent(channel, accounts),
+        held=message.event == "Hold",
+    )
+
+
+def _hangup_request(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
+    channel = _channel(message)
+    return s.HangupAsked(at=at, channel=channel, call_id=_call(message), agent_id=_agent(channel, accounts))
+
+
+def _hangup(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
+    channel, call_id = _channel(message), _call(message)
+    return s.ChannelGone(
+        at=at,
+        channel=channel,
+        call_id=call_id,
+        agent_id=_agent(channel, accounts),
+        is_caller=call_id is not None and message.get("Uniqueid") == call_id,
+        cause=whole(message.get("Cause")),
+    )
+
+
+def _recording(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
+    call_id = _call(message)
+    if call_id is None:
+        return None
+    # The event itself does not name the file: it is <call id>.wav, unless the channel's variable says otherwise.
+    path = message.variable("CTI_RECORDING")
+    if path is None or not _RECORDING.fullmatch(path):
+        path = f"{call_id}.wav"
+    return s.RecordingBegan(at=at, call_id=call_id, path=path)
+
+
+_MAKERS: dict[str, Callable[[AmiMessage, Accounts, datetime], s.Signal | None]] = {
+    "UserEvent": _user_event,
+    "DialBegin": _dial,
+    "DialState": _dial,
+    "DialEnd": _dial,
+    "BridgeEnter": _bridge,
+    "BridgeLeave": _bridge,
+    "Hold": _hold,
+    "Unhold": _hold,
+    "HangupRequest": _hangup_request,
+    "Hangup": _hangup,
+    "MixMonitorStart": _recording,
+    "DeviceStateChange": device_signal,
+}
