@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -39,8 +39,10 @@ class AgentDay:
 class Tally:
     """Closed calls of the centre's present day, by call id: adding a call twice changes nothing."""
 
-    def __init__(self, centre: Centre) -> None:
+    def __init__(self, centre: Centre, *, closed: Callable[[Outcome | None], None] = lambda _outcome: None) -> None:
         self._centre = centre
+        self.closed = closed
+        """Told of each call that ends now (not of those read back)."""
         self._zone = ZoneInfo(centre.time_zone)
         self._day: date | None = None
         self._records: dict[CallId, CallRecord] = {}
@@ -49,7 +51,9 @@ class Tally:
 
     def close(self, facts: Sequence[Fact]) -> None:
         """A call has ended; these are its facts."""
-        self.add(fold(facts, short_abandon=self.short_abandon))
+        record = fold(facts, short_abandon=self.short_abandon)
+        self.add(record)
+        self.closed(record.outcome)
 
     def short_abandon(self, queue: QueueName | None) -> float:
         """Seconds within which hanging up in this queue is a short abandon."""
