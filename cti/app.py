@@ -104,7 +104,12 @@ async def serve(settings: Settings) -> None:
     began = clock.monotonic()
     facts = journal.recover()
     dispatcher.recover(facts)
-    log.info("journal_recovered", facts=len(facts), calls=len(dispatcher.board.calls), seconds=round(clock.monotonic() - began, 3))
+    log.info(
+        "journal_recovered",
+        facts=len(facts),
+        calls=len(dispatcher.board.calls),
+        seconds=round(clock.monotonic() - began, 3),
+    )
     await journal.append([f.BridgeStarted(at=clock.now(), node=NodeName(settings.node), version=version("cti-server"))])
     drain = Drain(journal, pool, short_abandon=dispatcher.board.tally.short_abandon)
     doors = Doors(dispatcher, FlowRunner(dispatcher, flows, places.prompts, clock=clock))
@@ -113,7 +118,12 @@ async def serve(settings: Settings) -> None:
     def readiness() -> Sequence[ReadyPart]:
         state = journal.state()
         return (
-            ReadyPart(name="asterisk", ok=telephony.connected(), needed=True, detail="" if telephony.connected() else "no link"),
+            ReadyPart(
+                name="asterisk",
+                ok=telephony.connected(),
+                needed=True,
+                detail="" if telephony.connected() else "no link",
+            ),
             ReadyPart(name="journal", ok=state.healthy, needed=False, detail=state.trouble),
             ReadyPart(name="database", ok=drain.connected(), needed=False, detail=drain.trouble()),
         )
@@ -166,5 +176,3 @@ async def serve(settings: Settings) -> None:
         await pool.close()
     if failed.done():
         failed.result()
-
-

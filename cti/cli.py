@@ -30,7 +30,8 @@ app.add_typer(prompts_app, name="prompts")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder (default .data): one centre each.")]
 Config = Annotated[
-    Path | None, typer.Option("--config", envvar="CTI_CONFIG", help="Settings file (TOML); docs/settings.md lists the keys.")
+    Path | None,
+    typer.Option("--config", envvar="CTI_CONFIG", help="Settings file (TOML); docs/settings.md lists the keys."),
 ]
 out = Console()
 err = Console(stderr=True)
@@ -182,9 +183,7 @@ def asterisk_start(data: Data = None, config: Config = None) -> None:
     places = Places(settings)
     centre = load_centre(places.centre)
     binary = ensure_asterisk(settings, _progress)
-    rendered = render(
-        settings, centre, load_or_make(settings.data, centre), binary, places.prompts, places.asterisk
-    )
+    rendered = render(settings, centre, load_or_make(settings.data, centre), binary, places.prompts, places.asterisk)
     command = [*binary.argv, "-f", "-C", str(rendered.asterisk_conf)]
     os.execv(command[0], command)  # noqa: S606 - our own argv, no shell
 

@@ -6,11 +6,4 @@ again, so a lost position file costs one longer reading.
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Sequence
-from pathlib import Path
 
-from cti.asterisk.cel import LedgerFile, infer_facts, known_calls
-from cti.model import facts as f
-from cti.services.switchboard import Switchboard

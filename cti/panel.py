@@ -26,7 +26,9 @@ def panel(status: dict[str, Any], *, demo: bool) -> RenderableType:
         numbers.add_row(number["did"], number["title"], f"flow {number['flow']}")
     phones = _table()
     phones.add_row("SIP server", status["sip"]["server"], "an agent's phone: user = extension, password in that file")
-    phones.add_row("Trunk", ", ".join(status["trunk"]["match"]), f"calls from there to {status['trunk']['server']} are callers")
+    phones.add_row(
+        "Trunk", ", ".join(status["trunk"]["match"]), f"calls from there to {status['trunk']['server']} are callers"
+    )
     tries = [
         "1. Open the agent page, log in, become Ready (allow the microphone).",
         "2. Open the call page in a second window, call, press 1, then 1.",

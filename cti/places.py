@@ -42,7 +42,16 @@ class Places:
 
     def make(self) -> None:
         """Make the folders; only their owner may look in."""
-        for folder in (self.data, self.run, self.log, self.journal, self.prompts, self.recordings, self.voicemail, self.secrets):
+        for folder in (
+            self.data,
+            self.run,
+            self.log,
+            self.journal,
+            self.prompts,
+            self.recordings,
+            self.voicemail,
+            self.secrets,
+        ):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def write_state(self, state: dict[str, Any]) -> None:

@@ -37,7 +37,8 @@ def describe(settings: Settings, centre: Centre, secrets: Secrets) -> dict[str, 
             "metrics": f"{web}/metrics",
         },
         "numbers": [
-            {"did": n.did, "title": n.title, "flow": n.flow, "sip_uri": f"sip:{n.did}@{sip}"} for n in centre.numbers.values()
+            {"did": n.did, "title": n.title, "flow": n.flow, "sip_uri": f"sip:{n.did}@{sip}"}
+            for n in centre.numbers.values()
         ],
         "sip": {"server": sip, "transport": "udp", "ws_url": f"ws://{url_host}:{settings.ports.of('ws')}/ws"},
         "trunk": {

@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -136,8 +135,8 @@ class Up:
         return AsteriskProcess(self.settings, binary, rendered, on_exit=self._asterisk_gone)
 
     async def _start_database(self, centre: Centre) -> None:
-        from cti.crm.demo import load_demo  # noqa: PLC0415 - the database's libraries are slow to import
-        from cti.store.migrations import migrate  # noqa: PLC0415
+        from cti.crm.demo import load_demo
+        from cti.store.migrations import migrate
 
         if not self._dsn:
             self._database = EmbeddedPostgres(self.places.postgres)
@@ -168,14 +167,14 @@ class Up:
         self.say("Asterisk is up")
 
     async def _start_bridge(self) -> None:
-        self._bridge = Child("bridge", self._command("serve"), log=self.places.log / "bridge.log", env=self._environment())
+        self._bridge = Child(
+            "bridge", self._command("serve"), log=self.places.log / "bridge.log", env=self._environment()
+        )
         await self._bridge.start()
         self._bridge.keep(on_restart=self._bridge_restarted)
 
     async def _start_traffic(self) -> None:
-        self._traffic = Child(
-            "demo", self._command("demo"), log=self.places.log / "demo.log", env=self._environment()
-        )
+        self._traffic = Child("demo", self._command("demo"), log=self.places.log / "demo.log", env=self._environment())
         await self._traffic.start()
         self._traffic.keep(on_restart=lambda _child: self._write_state())
         self.say("simulated callers and agents are on the line")
@@ -189,7 +188,7 @@ class Up:
         return {**os.environ, "CTI_DATABASE__URL": self._dsn, "PYTHONUNBUFFERED": "1"}
 
     async def _wait_ready(self) -> None:
-        from cti.status import ready  # noqa: PLC0415
+        from cti.status import ready
 
         deadline = time.monotonic() + READY_WITHIN
         parts: dict[str, object] = {}

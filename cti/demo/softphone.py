@@ -29,7 +29,7 @@ class PhoneError(CtiError):
 
 def _library() -> Any:
     try:
-        import pjsua2  # noqa: PLC0415 - optional part of the installation
+        import pjsua2
     except ImportError:
         raise PhoneError("the softphone library is not installed", remedy="pip install 'cti-server[local]'") from None
     return pjsua2
@@ -138,7 +138,9 @@ class PhoneRoom:
     ) -> Softphone:
         """A phone of its own at `address`; `server` is host:port. With `register` it is reachable when this returns."""
         phone = Softphone(self, user=user, server=server)
-        await self.do(lambda: phone._open(password=password, address=address, port=port, register=register, display=display))
+        await self.do(
+            lambda: phone._open(password=password, address=address, port=port, register=register, display=display)
+        )
         self.phones.append(phone)
         if register:
             async with asyncio.timeout(10):

@@ -72,7 +72,9 @@ class DemoAgent:
         await asyncio.sleep(self._rng.uniform(2, 12))
         await self._wrap_up(http)
 
-    async def _request(self, http: aiohttp.ClientSession, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    async def _request(
+        self, http: aiohttp.ClientSession, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> Any:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         async with http.request(method, f"{self._api}{path}", json=body, headers=headers) as response:
             return await response.json()

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.centre import Centre
-from cti.model.facts import Fact, Outcome
+from cti.model.facts import CallFact, Fact, Outcome
 from cti.reports.call_record import CallRecord, fold
 
 
@@ -43,6 +43,8 @@ class Tally:
         self._centre = centre
         self.closed = closed
         """Told of each call that ends now (not of those read back)."""
+        self.short_abandon = {name: queue.short_abandon for name, queue in centre.queues.items()}
+        """The wait, by queue, within which hanging up is a short abandon."""
         self._zone = ZoneInfo(centre.time_zone)
         self._day: date | None = None
         self._records: dict[CallId, CallRecord] = {}
@@ -51,14 +53,9 @@ class Tally:
 
     def close(self, facts: Sequence[Fact]) -> None:
         """A call has ended; these are its facts."""
-        record = fold(facts, short_abandon=self.short_abandon)
+        record = fold([fact for fact in facts if isinstance(fact, CallFact)], short_abandon=self.short_abandon)
         self.add(record)
         self.closed(record.outcome)
-
-    def short_abandon(self, queue: QueueName | None) -> float:
-        """Seconds within which hanging up in this queue is a short abandon."""
-        found = self._centre.queues.get(queue) if queue is not None else None
-        return found.short_abandon.total_seconds() if found is not None else 5.0
 
     def add(self, record: CallRecord) -> None:
         """Count a closed call (again: no change)."""
