@@ -38,12 +38,11 @@ export const en = {
 
   errors: {
     unreachable: "The server does not answer. Check the network, then try again.",
-    bad_credentials: "This name and password do not match.",
-    login_failed: "This name and password do not match.",
-    unauthorized: "Your session has ended. Log in again.",
+    wrong_login: "This name and password do not match.",
     not_logged_in: "Your session has ended. Log in again.",
     forbidden: "Your role does not allow this.",
-    rate_limited: "Too many attempts. Wait a little, then try again.",
+    too_busy: "The server is busy. Wait a little, then try again.",
+    no_phone_account: "Your extension has no phone account yet. Ask your administrator.",
     too_many_attempts: "Too many attempts. Wait a little, then try again.",
     offer_over: "This call is no longer offered to you.",
     device_in_use: "The device can be changed when the call is over.",

@@ -39,12 +39,11 @@ export const zh: Dictionary = {
 
   errors: {
     unreachable: "服务器没有应答。请检查网络后重试。",
-    bad_credentials: "用户名或密码不正确。",
-    login_failed: "用户名或密码不正确。",
-    unauthorized: "会话已结束，请重新登录。",
+    wrong_login: "用户名或密码不正确。",
     not_logged_in: "会话已结束，请重新登录。",
     forbidden: "您的角色不允许此操作。",
-    rate_limited: "尝试次数过多，请稍后再试。",
+    too_busy: "服务器繁忙，请稍后再试。",
+    no_phone_account: "您的分机还没有电话账号，请联系管理员。",
     too_many_attempts: "尝试次数过多，请稍后再试。",
     offer_over: "这通来电已不再分配给您。",
     device_in_use: "通话结束后才能更换设备。",

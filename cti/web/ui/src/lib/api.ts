@@ -55,10 +55,7 @@ export const api = {
   logIn: (username: string, password: string) =>
     request<{ user: User }>("POST", "/login", { username, password }).then((answer) => answer.user),
   logOut: () => request<unknown>("POST", "/logout"),
-  me: async (): Promise<User> => {
-    const answer = await request<User | { user: User }>("GET", "/me");
-    return "user" in answer ? answer.user : answer;
-  },
+  me: () => request<{ user: User }>("GET", "/me").then((answer) => answer.user),
   desk: () => request<AgentDesk>("GET", "/agent"),
   phone: () => request<PhoneAccount>("GET", "/agent/phone"),
   setState: (state: "ready" | "not_ready" | "offline", more: { reason?: string; device?: Device } = {}) =>

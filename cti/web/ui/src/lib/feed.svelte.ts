@@ -3,9 +3,16 @@
 import { SvelteMap } from "svelte/reactivity";
 import { ApiError, api, goToLogIn } from "./api";
 import { clock } from "./clock.svelte";
-import type { AgentId, AgentRow, CallId, CallRow, Change, FloorView, LinkView, Pop, QueueName, QueueRow } from "./rows";
+import type { AgentId, AgentRow, CallId, CallRow, Change, FloorView, LinkView, OfferId, Pop, QueueName, QueueRow } from "./rows";
+
+/** The session behind the feed has ended. */
+const LOGGED_OUT = 4401;
+const PING_EVERY_MS = 10_000;
+/** Without any message for this long after a ping the link counts as dead. */
+const PONG_DEADLINE_MS = 5000;
 
 type Message =
+  | { readonly type: "pong"; readonly at: string }
   | { readonly type: "snapshot"; readonly seq: number; readonly view: FloorView }
   | { readonly type: "delta"; readonly seq: number; readonly change: Change };
 
@@ -44,6 +51,7 @@ export class Feed {
   #pause = FIRST_PAUSE_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
+  #pong: ReturnType<typeof setTimeout> | undefined;
 
   /** Connect, and stay connected until `close`. */
   open(): void {
@@ -54,6 +62,7 @@ export class Feed {
       last = Date.now();
       if (gap > SLEPT_MS) this.again();
     }, 5000);
+    setInterval(() => this.#ping(), PING_EVERY_MS);
     addEventListener("offline", () => this.#lost());
     addEventListener("online", () => this.again());
     addEventListener("pagehide", () => this.close());
@@ -73,6 +82,25 @@ export class Feed {
     this.#connect();
   }
 
+  /** Tell the server that this offer's screen pop is drawn. */
+  popSeen(offer: OfferId): void {
+    this.#say({ type: "pop_seen", offer_id: offer });
+  }
+
+  #ping(): void {
+    const socket = this.#socket;
+    if (!socket || this.state !== "live" || this.#pong !== undefined) return;
+    this.#say({ type: "ping" });
+    this.#pong = setTimeout(() => {
+      this.#pong = undefined;
+      if (socket === this.#socket) this.#lost();
+    }, PONG_DEADLINE_MS);
+  }
+
+  #say(message: object): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
   close(): void {
     this.#closed = true;
     this.#drop();
@@ -80,6 +108,8 @@ export class Feed {
 
   #drop(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#pong);
+    this.#pong = undefined;
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();
@@ -94,11 +124,15 @@ export class Feed {
     socket.onmessage = (event) => {
       if (socket !== this.#socket) return;
       clearTimeout(deadline);
+      clearTimeout(this.#pong);
+      this.#pong = undefined;
       this.#receive(JSON.parse(String(event.data)) as Message);
     };
-    socket.onclose = () => {
+    socket.onclose = (event) => {
       clearTimeout(deadline);
-      if (socket === this.#socket) this.#lost();
+      if (socket !== this.#socket) return;
+      if (event.code === LOGGED_OUT) goToLogIn();
+      else this.#lost();
     };
   }
 
@@ -146,6 +180,7 @@ export class Feed {
       this.loaded = true;
       return;
     }
+    if (message.type === "pong") clock.learn(message.at);
     if (message.type !== "delta") return;
     if (message.seq !== this.#seq + 1) {
       this.again();

@@ -159,6 +159,8 @@ export interface AgentDesk {
   readonly call: CallRow | null;
   readonly pop: Pop | null;
   readonly reasons: readonly string[];
+  /** By queue; for a call whose pop this page never saw. */
+  readonly dispositions: Readonly<Record<QueueName, readonly string[]>>;
 }
 
 export interface DialledNumber {

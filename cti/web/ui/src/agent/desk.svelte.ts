@@ -1,0 +1,327 @@
+// The agent's desk: what the server says (feed) and what this browser's phone does (phone), brought together.
+// The two arrive by different ways and in any order; everything the page shows is derived from both.
+import { lang } from "../i18n/lang.svelte";
+import { ApiError, api, goToLogIn, homeOf } from "../lib/api";
+import { clock } from "../lib/clock.svelte";
+import { Feed } from "../lib/feed.svelte";
+import { phoneNumber } from "../lib/format";
+import { microphone } from "../lib/microphone.svelte";
+import { Phone } from "../lib/phone.svelte";
+import { wakeSound } from "../lib/ring";
+import type { AgentRow, CallId, CallRow, CustomerCard, Device, OfferId, Pop, User } from "../lib/rows";
+import { draftOf, forgetDraft, keepDraft, type Draft } from "./drafts";
+
+/** What the call panel is about now. */
+export type Step = "offline" | "not_ready" | "ready" | "incoming" | "talking" | "wrap_up";
+
+/**
+ * What the ringing call is to this page: `pop` the offer on the screen; `internal` a call without an offer;
+ * `unseen` an offer that cannot be checked because the server is out of reach; `unmatched` an offer that is not ours.
+ */
+export type Ring = "pop" | "internal" | "unseen" | "unmatched";
+
+/** Seconds before the end of wrap-up at which what was written is sent by itself, so that the timer loses nothing. */
+const SEND_BEFORE_SECONDS = 2;
+
+const USUAL_DISPOSITIONS: readonly string[] = ["resolved", "follow_up", "wrong_number", "other"];
+
+export class Desk {
+  readonly feed = new Feed();
+  readonly phone = new Phone();
+
+  user = $state.raw<User | null>(null);
+  reasons = $state.raw<readonly string[]>([]);
+  centre = $state("");
+  /** What last went wrong, for a person; null when nothing did. */
+  problem = $state.raw<unknown>(null);
+  /** A short message about the call that just went away. */
+  notice = $state("");
+  busy = $state(false);
+  keypadOpen = $state(false);
+  /** The customer chosen among several, by offer. */
+  chosen = $state.raw<{ readonly offer: OfferId; readonly customer: number } | null>(null);
+  draft = $state<Draft>({ disposition: "", note: "" });
+
+  /** The offer whose Answer was pressed, perhaps before the phone rang. */
+  #answerWanted = $state<OfferId | null>(null);
+  #dispositions = $state.raw<Readonly<Record<string, readonly string[]>>>({});
+  #draftCall: CallId | null = null;
+  #phoneRetry: ReturnType<typeof setTimeout> | undefined;
+  #startingPhone = false;
+
+  readonly id = $derived(this.user?.agent_id ?? "");
+  readonly row: AgentRow | undefined = $derived(this.feed.agents.get(this.id));
+  readonly pop: Pop | undefined = $derived(this.feed.pops.get(this.id));
+  readonly callId: CallId | null = $derived(this.pop?.call_id ?? this.row?.call_id ?? null);
+  readonly call: CallRow | undefined = $derived(this.callId === null ? undefined : this.feed.calls.get(this.callId));
+  readonly device: Device = $derived(this.row?.device ?? "sip");
+  readonly here = $derived(this.device === "browser");
+
+  readonly ring: Ring | null = $derived.by(() => {
+    const ringing = this.phone.ringing;
+    if (this.phone.talk !== "ringing" && this.phone.talk !== "connecting") return null;
+    if (!ringing) return null;
+    if (ringing.offer === null) return "internal";
+    if (this.pop && ringing.offer === this.pop.offer_id) return "pop";
+    return this.feed.state === "lost" ? "unseen" : "unmatched";
+  });
+
+  readonly step: Step = $derived.by(() => {
+    if (this.phone.talk === "talking") return "talking";
+    const state = this.row?.state ?? "offline";
+    if (state === "talking" || state === "held") {
+      // Without the server its last word is old; the phone in this browser knows better.
+      if (!(this.here && this.feed.state === "lost")) return "talking";
+    } else if (state === "wrap_up") {
+      return "wrap_up";
+    } else if (state === "reserved" || state === "ringing") {
+      if (this.pop || this.ring) return "incoming";
+    }
+    if (this.ring) return "incoming";
+    if (state === "ready" || state === "reserved" || state === "ringing") return "ready";
+    return state === "offline" ? "offline" : "not_ready";
+  });
+
+  readonly connecting = $derived(
+    this.phone.talk === "connecting" || (this.pop !== undefined && this.#answerWanted === this.pop.offer_id),
+  );
+  readonly canAnswer = $derived(
+    this.step === "incoming" &&
+      this.here &&
+      !this.connecting &&
+      (this.ring === null ? this.pop !== undefined : this.ring !== "unmatched"),
+  );
+
+  readonly customer: CustomerCard | undefined = $derived.by(() => {
+    const pop = this.pop;
+    if (!pop) return undefined;
+    if (pop.customers.length === 1) return pop.customers[0];
+    if (this.chosen?.offer !== pop.offer_id) return undefined;
+    return pop.customers.find((card) => card.customer_id === this.chosen?.customer);
+  });
+
+  /** The caller's number for people; null when withheld. */
+  readonly number: string | null = $derived.by(() => {
+    const number = this.pop ? this.pop.number : this.call ? this.call.caller_number : (this.phone.ringing?.from ?? null);
+    return number ? phoneNumber(number) : null;
+  });
+  /** The one name for the other side. */
+  readonly who: string = $derived(
+    this.customer?.name || this.call?.customer_name || this.number || lang.w.common.withheld,
+  );
+
+  readonly dispositions: readonly string[] = $derived(
+    this.pop?.dispositions ?? this.#dispositions[this.call?.queue ?? ""] ?? USUAL_DISPOSITIONS,
+  );
+
+  /** When talk began, as milliseconds on the page's clock. */
+  readonly talkingSince: number | null = $derived.by(() => {
+    if (this.call?.answered_at) return Date.parse(this.call.answered_at);
+    if (this.phone.talkingSince !== null) return this.phone.talkingSince;
+    return this.row && (this.row.state === "talking" || this.row.state === "held") ? Date.parse(this.row.since) : null;
+  });
+  /** Seconds talked with the call that is being wrapped up; null when unknown. */
+  talked = $state<number | null>(null);
+
+  /** Whether leaving the page would hurt somebody. */
+  readonly occupied = $derived(this.step === "talking" || this.phone.talk === "talking" || this.connecting);
+
+  /** Log in is done: learn who we are and start. */
+  async open(): Promise<void> {
+    try {
+      const user = await api.me();
+      if (!user.agent_id) {
+        location.replace(homeOf(user));
+        return;
+      }
+      lang.suggest(user.language);
+      this.user = user;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) {
+        goToLogIn();
+        return;
+      }
+      this.problem = error;
+      setTimeout(() => void this.open(), 3000);
+      return;
+    }
+    this.problem = null;
+    this.feed.open();
+    void microphone.look();
+    await this.#learn();
+  }
+
+  async #learn(): Promise<void> {
+    try {
+      const [desk, centre] = await Promise.all([api.desk(), api.centre()]);
+      this.reasons = desk.reasons;
+      this.#dispositions = desk.dispositions;
+      this.centre = centre.name;
+    } catch {
+      setTimeout(() => void this.#learn(), 3000);
+    }
+  }
+
+  /** Keep the phone signed on while calls are taken here; off otherwise. Called whenever the device changes. */
+  async followDevice(): Promise<void> {
+    clearTimeout(this.#phoneRetry);
+    if (!this.row) return;
+    if (!this.here) {
+      if (this.phone.line !== "off") this.phone.stop();
+      return;
+    }
+    if (this.phone.line !== "off" || this.#startingPhone) return;
+    this.#startingPhone = true;
+    try {
+      const account = await api.phone();
+      if (this.here) this.phone.start(account, true);
+    } catch (error) {
+      if (!(error instanceof ApiError && error.id === "unreachable")) this.problem = error;
+      this.#phoneRetry = setTimeout(() => void this.followDevice(), 3000);
+    } finally {
+      this.#startingPhone = false;
+    }
+  }
+
+  /** Ask the server for something; what fails is shown. True when it was done. */
+  async #ask(act: () => Promise<unknown>): Promise<boolean> {
+    this.problem = null;
+    this.busy = true;
+    try {
+      await act();
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) goToLogIn();
+      this.problem = error;
+      return false;
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** Ready to take calls, on this device. Names what is missing for it. */
+  async becomeReady(device: Device = this.device): Promise<void> {
+    wakeSound();
+    if ("Notification" in window && Notification.permission === "default") void Notification.requestPermission();
+    if (device === "browser" && !(await microphone.check())) return;
+    await this.#ask(() => api.setState("ready", { device }));
+  }
+
+  becomeNotReady(reason: string = this.reasons[0] ?? "break"): Promise<boolean> {
+    return this.#ask(() => api.setState("not_ready", { reason }));
+  }
+
+  goOffline(): Promise<boolean> {
+    return this.#ask(() => api.setState("offline"));
+  }
+
+  /** Take calls on another device; the state stays. */
+  async changeDevice(device: Device): Promise<void> {
+    const row = this.row;
+    if (!row || row.device === device) return;
+    if (row.state === "ready") await this.becomeReady(device);
+    else if (row.state === "offline") await this.#ask(() => api.setState("offline", { device }));
+    else {
+      const reason = this.reasons.includes(row.reason) ? row.reason : (this.reasons[0] ?? "break");
+      await this.#ask(() => api.setState("not_ready", { reason, device }));
+    }
+  }
+
+  /** Answer what rings; pressed before the phone rings, it answers as soon as it does. */
+  answer(): void {
+    if (!this.canAnswer) return;
+    wakeSound();
+    this.problem = null;
+    if (this.pop && this.ring !== "internal" && this.ring !== "unseen") this.#answerWanted = this.pop.offer_id;
+    if (this.ring !== null) void this.#pickUp();
+  }
+
+  async #pickUp(): Promise<void> {
+    // Without a microphone nothing is answered: the call rings on and the page says which part fails.
+    if (!(await this.phone.answer()) && this.phone.talk === "ringing") this.#answerWanted = null;
+  }
+
+  /** Keep intention and phone together; called whenever either changes. */
+  followRing(): void {
+    const pop = this.pop;
+    if (this.#answerWanted !== null && (!pop || pop.offer_id !== this.#answerWanted)) this.#answerWanted = null;
+    if (this.phone.talk === "talking") this.#answerWanted = null;
+    if (this.#answerWanted !== null && this.phone.talk === "ringing" && this.ring === "pop") void this.#pickUp();
+  }
+
+  async reject(): Promise<void> {
+    if (this.step !== "incoming" || this.connecting) return;
+    const pop = this.pop;
+    if (pop && this.ring !== "internal") {
+      // The server takes the call back from the phone; if it cannot be asked, the phone itself refuses.
+      if (!(await this.#ask(() => api.reject(pop.offer_id)))) this.phone.hangUp();
+    } else {
+      this.phone.hangUp();
+    }
+  }
+
+  async hangUp(): Promise<void> {
+    if (this.phone.talk === "talking" || this.phone.talk === "connecting") {
+      this.phone.hangUp();
+      return;
+    }
+    const call = this.callId;
+    if (this.step === "talking" && call !== null) await this.#ask(() => api.hangUp(call));
+  }
+
+  hold(): void {
+    if (this.phone.talk === "talking") this.phone.toggleHold();
+  }
+
+  mute(): void {
+    if (this.phone.talk === "talking") this.phone.toggleMute();
+  }
+
+  chooseCustomer(customer: number | null): void {
+    this.chosen = customer === null || !this.pop ? null : { offer: this.pop.offer_id, customer };
+  }
+
+  chooseDisposition(disposition: string): void {
+    this.draft.disposition = this.draft.disposition === disposition ? "" : disposition;
+    this.saveDraft();
+  }
+
+  /** Load what was written for this call; called whenever the call changes. */
+  followCall(): void {
+    if (this.callId === this.#draftCall) return;
+    this.#draftCall = this.callId;
+    this.keypadOpen = false;
+    this.talked = null;
+    this.draft = this.callId === null ? { disposition: "", note: "" } : draftOf(this.callId);
+  }
+
+  saveDraft(): void {
+    if (this.callId !== null) keepDraft(this.callId, { ...this.draft });
+  }
+
+  async done(): Promise<void> {
+    const call = this.callId;
+    if (this.step !== "wrap_up" || call === null || this.busy) return;
+    if (await this.#ask(() => api.wrapUp(call, this.draft.disposition, this.draft.note.trim()))) forgetDraft(call);
+  }
+
+  /** Called once a second: the server's timer must not lose what was written. */
+  tick(): void {
+    const until = this.row?.wrap_up_until;
+    if (this.step !== "wrap_up" || !until || this.busy) return;
+    const written = this.draft.disposition !== "" || this.draft.note.trim() !== "";
+    if (written && clock.until(until) <= SEND_BEFORE_SECONDS && clock.until(until) > 0) void this.done();
+  }
+
+  async logOut(): Promise<void> {
+    if (this.occupied) return;
+    if (this.row && this.row.state !== "offline") await this.#ask(() => api.setState("offline"));
+    this.phone.stop();
+    this.feed.close();
+    try {
+      await api.logOut();
+    } finally {
+      goToLogIn();
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// One key, one act. Keys are ignored while something is being written and when a modifier is held.
+import type { Desk } from "./desk.svelte";
+
+function writing(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || target.matches("input:not([type=radio]):not([type=checkbox]), textarea, select"))
+  );
+}
+
+function onControl(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest("button, a, summary, [role=menuitem]") !== null;
+}
+
+export function handleKey(event: KeyboardEvent, desk: Desk): void {
+  if (event.ctrlKey && event.key === "Enter" && desk.step === "wrap_up") {
+    event.preventDefault();
+    void desk.done();
+    return;
+  }
+  if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.isComposing || writing(event.target)) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (act(key, event, desk)) event.preventDefault();
+}
+
+function act(key: string, event: KeyboardEvent, desk: Desk): boolean {
+  switch (desk.step) {
+    case "incoming":
+      // Enter on a focused button is that button's own.
+      if (key === "a" || (key === "Enter" && !onControl(event.target))) desk.answer();
+      else if (key === "r") void desk.reject();
+      else return false;
+      return true;
+    case "talking":
+      if (desk.keypadOpen && /^[0-9*#]$/.test(key)) desk.phone.press(key);
+      else if (key === "h") desk.hold();
+      else if (key === "m") desk.mute();
+      else if (key === "e") void desk.hangUp();
+      else if (key === "k" && desk.phone.talk === "talking") desk.keypadOpen = !desk.keypadOpen;
+      else if (key === "Escape" && desk.keypadOpen) desk.keypadOpen = false;
+      else return pick(key, desk);
+      return true;
+    case "wrap_up":
+      if (key === "d" || (key === "Enter" && !onControl(event.target))) void desk.done();
+      else return pick(key, desk);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function pick(key: string, desk: Desk): boolean {
+  const disposition = /^[1-9]$/.test(key) ? desk.dispositions[Number(key) - 1] : undefined;
+  if (disposition === undefined) return false;
+  desk.chooseDisposition(disposition);
+  return true;
+}
