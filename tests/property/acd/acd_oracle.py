@@ -165,9 +165,7 @@ class Oracle:
 
     def may_have(self, agent_id, call_id):
         return (
-            self.is_available(agent_id)
-            and self.qualifies(agent_id, call_id)
-            and (call_id, agent_id) not in self.pauses
+            self.is_available(agent_id) and self.qualifies(agent_id, call_id) and (call_id, agent_id) not in self.pauses
         )
 
     def in_order(self):

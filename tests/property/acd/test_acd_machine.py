@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from acd_oracle import Oracle
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -39,6 +39,7 @@ PROFILE = settings(
     deadline=None,
     derandomize=not NIGHTLY,
     database=None,
+    phases=(Phase.generate,) if os.environ.get("CTI_HYPOTHESIS") == "no-shrink" else tuple(Phase),
     suppress_health_check=list(HealthCheck),
 )
 pytestmark = pytest.mark.timeout(0 if NIGHTLY else 60)
@@ -77,6 +78,9 @@ CENTRES = [
 ]
 SKILLS = [(), (), (("en", 3),), (("en", 4),), (("zh", 4),), (("en", 2), ("zh", 5))]
 seconds = st.integers(0, 40).map(lambda n: timedelta(seconds=n / 2))
+a_queue = st.sampled_from(["support", "support", "sales", "vip"])
+a_head_start = st.sampled_from([0, 0, 0, 60, 300, -30])
+some_skills = st.sampled_from(SKILLS)
 short = st.sampled_from([0, 0, 0, 0.5, 1, 3, 8]).map(lambda n: timedelta(seconds=n))
 
 
@@ -149,10 +153,10 @@ class Floor(RuleBasedStateMachine):
     # --- what happens on a floor
 
     @rule(
-        queue=st.sampled_from(["support", "support", "sales", "vip"]),
+        queue=a_queue,
         ago=seconds,
-        head_start=st.sampled_from([0, 0, 0, 60, 300, -30]),
-        skills=st.sampled_from(SKILLS),
+        head_start=a_head_start,
+        skills=some_skills,
         deliverable=st.booleans(),
         wait=short,
     )
@@ -173,15 +177,15 @@ class Floor(RuleBasedStateMachine):
         self.do(event, wait)
         self.refuses(event)
 
-    @precondition(lambda self: self.ever)
-    @rule(data=st.data(), wait=short)
-    def ready(self, data, wait):
-        self.do(CallerReady(call_id=self.some_call(data)), wait)
+    @rule(calls=st.lists(st.tuples(a_queue, seconds, a_head_start, some_skills), min_size=2, max_size=8))
+    def rush(self, calls):
+        for queue, ago, head_start, skills in calls:
+            self.join(queue, ago, head_start, skills, True, timedelta())
 
     @precondition(lambda self: self.ever)
-    @rule(data=st.data(), wait=short)
-    def not_ready(self, data, wait):
-        self.do(CallerNotReady(call_id=self.some_call(data)), wait)
+    @rule(data=st.data(), is_ready=st.booleans(), wait=short)
+    def ready_or_not(self, data, is_ready, wait):
+        self.do((CallerReady if is_ready else CallerNotReady)(call_id=self.some_call(data)), wait)
 
     @precondition(lambda self: self.ever)
     @rule(data=st.data(), wait=short)
@@ -231,9 +235,12 @@ class Floor(RuleBasedStateMachine):
             assert isinstance(ignored, Ignored)
             assert state_of(self.engine) == before
 
-    @rule(end=st.sampled_from(OfferEnd))
-    def settle_what_never_was(self, end):
-        self.refuses(OfferSettled(offer_id=self.engine.last_offer_id + 1, end=end))
+    @precondition(lambda self: len(self.oracle.offers) > 1)
+    @rule(ends=st.lists(st.sampled_from(OfferEnd), min_size=2, max_size=5))
+    def settle_several(self, ends):
+        for offer_id, end in zip(sorted(self.oracle.offers), ends, strict=False):
+            self.do(OfferSettled(offer_id=offer_id, end=end))
+        self.refuses(OfferSettled(offer_id=self.engine.last_offer_id + 1, end=ends[0]))
 
     @rule(wait=seconds)
     def time_passes(self, wait):
