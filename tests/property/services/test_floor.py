@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cti.ids import AgentId, CallId, NodeName, QueueName
 from cti.model import facts as f
@@ -33,11 +35,23 @@ class Floor(RuleBasedStateMachine):
         self.rig = FloorRig()
         self.legs: dict[CallId, str] = {}
 
+    @initialize()
+    def the_floor_opens(self) -> None:
+        for agent in AGENTS:
+            self.rig.ready(agent)
+
     def pick(self, index: int, *states: CallState) -> CallId | None:
         found = sorted(c.call_id for c in self.rig.board.calls.values() if c.state in states)
         return found[index % len(found)] if found else None
 
-    @rule(tier=st.sampled_from(["", "vip"]), queue=st.sampled_from(["support", "sales"]), reaches=st.booleans())
+    def has(self, *states: CallState) -> bool:
+        return any(call.state in states for call in self.rig.board.calls.values())
+
+    @rule(
+        tier=st.sampled_from(["", "vip"]),
+        queue=st.sampled_from(["support", "sales"]),
+        reaches=st.sampled_from([True, True, False]),
+    )
     def caller_queues(self, tier: str, queue: str, reaches: bool) -> None:
         if len(self.rig.board.calls) > 8:
             return
@@ -50,6 +64,7 @@ class Floor(RuleBasedStateMachine):
             )
             self.rig.drain()
 
+    @precondition(lambda self: self.has(CallState.WAITING))
     @rule(index=picks)
     def wait_is_entered(self, index: int) -> None:
         call_id = self.pick(index, CallState.WAITING, CallState.OFFERED)
@@ -72,6 +87,7 @@ class Floor(RuleBasedStateMachine):
             )
         )
 
+    @precondition(lambda self: self.has(CallState.OFFERED))
     @rule(index=picks)
     def rings(self, index: int) -> None:
         call_id = self.pick(index, CallState.OFFERED)
@@ -80,6 +96,7 @@ class Floor(RuleBasedStateMachine):
             assert agent is not None
             self.rig.ring(call_id, agent)
 
+    @precondition(lambda self: self.has(CallState.OFFERED))
     @rule(index=picks)
     def is_answered(self, index: int) -> None:
         call_id = self.pick(index, CallState.OFFERED)
@@ -90,12 +107,14 @@ class Floor(RuleBasedStateMachine):
             self.rig.answer(call_id, agent, bridge=f"b-{call_id}")
             assert self.rig.live(call_id).state is CallState.TALKING
 
+    @precondition(lambda self: self.has(CallState.OFFERED))
     @rule(index=picks, cause=st.sampled_from([0, 16, 17, 19, 20, 21]))
     def is_not_answered(self, index: int, cause: int) -> None:
         call_id = self.pick(index, CallState.OFFERED)
         if call_id is not None:
             self.rig.not_answered(call_id, status="NOANSWER", cause=cause)
 
+    @precondition(lambda self: self.has(CallState.OFFERED))
     @rule(agent=agent_ids)
     def agent_rejects(self, agent: str) -> None:
         offer = self.rig.board.agents[AgentId(agent)].offer_id
@@ -103,6 +122,7 @@ class Floor(RuleBasedStateMachine):
             agents.reject(self.rig.board, AgentId(agent), offer, self.rig.now)
             self.rig.drain()
 
+    @precondition(lambda self: self.has(CallState.TALKING))
     @rule(index=picks, by_agent=st.booleans())
     def talk_ends(self, index: int, by_agent: bool) -> None:
         call_id = self.pick(index, CallState.TALKING, CallState.HELD)
@@ -115,12 +135,14 @@ class Floor(RuleBasedStateMachine):
                         self.rig.part(call_id, channel, agent, bridge=f"b-{call_id}")
             self.rig.hang_up_caller(call_id)
 
+    @precondition(lambda self: self.has(*CallState))
     @rule(index=picks)
     def caller_hangs_up(self, index: int) -> None:
         call_id = self.pick(index, *[x for x in CallState if x is not CallState.ENDED])
         if call_id is not None:
             self.rig.hang_up_caller(call_id)
 
+    @precondition(lambda self: self.has(CallState.WAITING))
     @rule(index=picks)
     def survival_takes_over(self, index: int) -> None:
         call_id = self.pick(index, CallState.MENU, CallState.WAITING, CallState.OFFERED)
@@ -197,9 +219,55 @@ class Floor(RuleBasedStateMachine):
 
 
 Floor.TestCase.settings = settings(
-    max_examples=3000 if NIGHTLY else 40,
+    max_examples=5000 if NIGHTLY else 40,
     stateful_step_count=300 if NIGHTLY else 60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestFloor = Floor.TestCase
+
+
+@pytest.mark.timeout(3600 if NIGHTLY else 60)
+@pytest.mark.parametrize("seed", range(1, 101 if NIGHTLY else 5))
+def test_a_long_random_day(seed: int) -> None:
+    """Hypothesis explores short odd histories; this walks a long busy one, so that every state is reached many times."""
+    rng = random.Random(seed)
+    floor = Floor()
+    floor.the_floor_opens()
+    for _ in range(10_000 if NIGHTLY else 800):
+        act = rng.randrange(100)
+        index = rng.randrange(31)
+        agent = rng.choice(AGENTS)
+        if act < 20:
+            floor.caller_queues(rng.choice(["", "vip"]), rng.choice(["support", "sales"]), rng.random() < 0.8)
+        elif act < 30:
+            floor.wait_is_entered(index)
+        elif act < 34:
+            floor.agent_chooses(agent, rng.choice([AgentState.READY, AgentState.READY, AgentState.NOT_READY]))
+        elif act < 40:
+            floor.device_changes(agent, rng.random() < 0.8, rng.random() < 0.2)
+        elif act < 46:
+            floor.rings(index)
+        elif act < 58:
+            floor.is_answered(index)
+        elif act < 62:
+            floor.is_not_answered(index, rng.choice([0, 16, 17, 19, 20, 21]))
+        elif act < 64:
+            floor.agent_rejects(agent)
+        elif act < 74:
+            floor.talk_ends(index, rng.random() < 0.5)
+        elif act < 78:
+            floor.caller_hangs_up(index)
+        elif act < 79:
+            floor.survival_takes_over(index)
+        elif act < 85:
+            floor.wrap_up_is_finished(agent)
+        else:
+            floor.time_passes(rng.choice([0.0, 0.5, 3.0, 11.0, 25.0]))
+        floor.everyone_is_in_exactly_one_place()
+        floor.each_agent_has_at_most_one_call_or_offer()
+    floor.each_offer_ended_at_most_once()
+    floor.a_closed_call_is_whole()
+    floor.replaying_the_journal_gives_the_same_floor()
+    reached = {type(fact) for fact in floor.rig.facts}
+    assert {f.CallAnswered, f.TalkEnded, f.WrapUpEnded, f.OfferEnded, f.CallEnded} <= reached
