@@ -43,6 +43,8 @@ HEARTBEAT = 15.0
 """Seconds between the server's pings; no pong within half of it ends the connection."""
 CLOSE_SECONDS = 2.0
 """How long a dropped client has to take its close frame before the connection is cut."""
+RESYNC_SECONDS = 0.05
+RETRY_SECONDS = 1.0
 MESSAGES_PER_SECOND = 20.0
 MESSAGES_AT_ONCE = 60.0
 MOST_CLIENTS = 2000
@@ -78,7 +80,9 @@ class Client:
         self.ws = ws
         self.session = session
         self.audience = audience
-        self.transport: asyncio.Transport | None = None
+        self.transport: asyncio.BaseTransport | None = None
+        self.closing: asyncio.Task[None] | None = None
+        """Set once the server closes this feed: the task that does it."""
         self._most = most
         self._most_bytes = most_bytes
         self._waiting: deque[bytes] = deque()
@@ -139,6 +143,7 @@ class FeedHub:
     async def run(self) -> None:
         """Read the floor's changes for ever. When we fell behind and the floor let us go, start from a new view."""
         while True:
+            pause = RESYNC_SECONDS
             changes = self._floor.changes()
             self._mirror = Mirror.of(self._floor.view())
             self.alive = True
@@ -147,14 +152,16 @@ class FeedHub:
             try:
                 async for change in changes:
                     self._publish(change)
+                    await asyncio.sleep(0)  # a burst must not fill the queues of clients that do read
             except asyncio.CancelledError:
                 raise
             except Exception:
                 log.exception("reading the floor's changes failed")
+                pause = RETRY_SECONDS
             finally:
                 self.alive = False
             self._metrics.feed_resyncs.inc()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause)
 
     def _view(self) -> Mirror:
         return self._mirror if self._mirror is not None else Mirror.of(self._floor.view())
@@ -195,19 +202,21 @@ class FeedHub:
         self._metrics.feed_drops.labels(code=str(code)).inc()
         if client.writer is not None:
             client.writer.cancel()
-        task = asyncio.create_task(self._close(client, code, why), name="feed-close")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        client.closing = asyncio.create_task(self._close(client, code, why), name="feed-close")
+        self._closing.add(client.closing)
+        client.closing.add_done_callback(self._closing.discard)
 
     async def _close(self, client: Client, code: int, why: bytes) -> None:
+        transport = client.transport
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await client.ws.close(code=code, message=why, drain=False)
+                # The close frame stands behind all that the client has not read yet; asyncio tells no event for that.
+                while isinstance(transport, asyncio.Transport) and transport.get_write_buffer_size():  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
         except (TimeoutError, ConnectionError):
-            pass
-        finally:
-            if client.transport is not None and not client.transport.is_closing():
-                client.transport.abort()
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
 
     def end_session(self, nonce: str) -> None:
         """Close the feeds of a session that was logged out."""
@@ -356,6 +365,8 @@ async def feed(request: web.Request) -> web.StreamResponse:
             deps.floor.page(audience, connected=False)
         client.writer.cancel()
         await asyncio.gather(client.writer, return_exceptions=True)
+        if client.closing is not None:  # returning now would cut the connection before the close frame is out
+            await asyncio.wait({client.closing})
     return ws
 
 

@@ -33,7 +33,7 @@ def _other(value: object) -> object:
 
 
 def encode(value: object) -> bytes:
-    """JSON of plain values, dataclasses and pydantic models; times in UTC with "Z", enums by value."""
+    """JSON of plain values, dataclasses and pydantic models; times (UTC everywhere inside) with "Z", enums by value."""
     return orjson.dumps(value, default=_other, option=_OPTIONS)
 
 

@@ -72,6 +72,24 @@ def demo_centre() -> Centre:
     )
 
 
+class StandingClock:
+    """A clock that moves only when a test moves it."""
+
+    def __init__(self, at: datetime | None = None) -> None:
+        self.at = at or datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+        self.seconds = 1000.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def move(self, by: timedelta) -> None:
+        self.at += by
+        self.seconds += by.total_seconds()
+
+
 class _Subscriber:
     def __init__(self, most: int) -> None:
         self.queue: asyncio.Queue[Change | None] = asyncio.Queue(most + 1)

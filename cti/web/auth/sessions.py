@@ -7,6 +7,7 @@ every request, so a changed role takes effect at once.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import secrets
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Sessions:
 
     def __init__(self, accounts: Accounts, *, key: str, revoked_file: Path, clock: Clock) -> None:
         self._accounts = accounts
-        self._signer = URLSafeSerializer(key, salt="cti-session-1")
+        self._signer = URLSafeSerializer(key, salt="cti-session-1", signer_kwargs={"digest_method": hashlib.sha256})
         self._file = revoked_file
         self._clock = clock
         self._write = asyncio.Lock()

@@ -49,7 +49,7 @@ def _inside(folder: Path, path: str) -> Path | None:
 async def page(request: web.Request) -> web.StreamResponse:
     """One of the pages."""
     folder = request.app[DEPS].static
-    name = PAGES[request.path.rstrip("/") or "/"]
+    name = PAGES[request.path]
     file = _inside(folder, name)
     if file is not None:
         return web.FileResponse(file, headers={hdrs.CACHE_CONTROL: "no-store"})

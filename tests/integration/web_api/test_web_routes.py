@@ -1,0 +1,373 @@
+"""Every route: who may use it, what it answers, what it does with bad input."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from cti.errors import RemoteError
+from cti.ids import AgentId, CallId
+from cti.metrics.registry import Metrics
+from cti.model.facts import AgentState, Device
+from cti.services.floor import Change, Refused
+from cti.web.app import OPERATIONS
+from cti.web.auth.permissions import PERMISSIONS
+from cti.web.operations import Operation
+
+BY_NAME = {operation.name: operation for operation in OPERATIONS}
+A1, A2 = AgentId("1001"), AgentId("1002")
+
+# Who may do what, written down a second time on purpose: a change of the table has to be made twice.
+EVERYONE = {None, "1001", "supervisor", "admin"}
+LOGGED_IN = {"1001", "supervisor", "admin"}
+FLOOR = {"supervisor", "admin"}
+AGENTS = {"1001"}
+EXPECTED: dict[str, set[str | None]] = {
+    "login": EVERYONE,
+    "logout": LOGGED_IN,
+    "me": LOGGED_IN,
+    "agent": AGENTS,
+    "agent_state": AGENTS,
+    "agent_phone": AGENTS,
+    "offer_reject": AGENTS,
+    "call_hang_up": AGENTS,
+    "call_wrap_up": AGENTS,
+    "state": LOGGED_IN,
+    "feed": LOGGED_IN,
+    "calls": FLOOR,
+    "call": FLOOR,
+    "centre": EVERYONE,
+    "webcall": EVERYONE,
+    "openapi": EVERYONE,
+    "healthz": EVERYONE,
+    "readyz": EVERYONE,
+    "metrics": EVERYONE,
+}
+GOOD_BODY: dict[str, Any] = {
+    "login": {"username": "1001", "password": "demo"},
+    "agent_state": {"state": "ready"},
+    "call_wrap_up": {"disposition": "resolved", "note": "all well"},
+}
+
+
+def concrete(operation: Operation) -> str:
+    return operation.path.replace("{offer_id}", "1000001").replace("{call_id}", "a1-1.1")
+
+
+def test_every_operation_has_a_permission_and_an_expectation():
+    assert set(BY_NAME) == set(PERMISSIONS) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+async def test_each_role_gets_in_or_not(site, operation):
+    site.calls.rows.append({"call_id": "a1-1.1", "started_at": site.clock.now(), "node": "a1"})
+    for user in (None, "1001", "supervisor", "admin"):
+        more = {"json": GOOD_BODY[operation.name]} if operation.name in GOOD_BODY else {}
+        if operation.upgrade:
+            more["headers"] = {}
+        answer, said = await site.ask(operation.method, concrete(operation), user, **more)
+        if user in EXPECTED[operation.name]:
+            assert answer.status == (426 if operation.upgrade else 200), said
+            if answer.status == 200 and operation.answer is not None and operation.answer is not str:
+                TypeAdapter(operation.answer).validate_json(json.dumps(said))
+        else:
+            assert answer.status == (401 if user is None else 403)
+            assert said["error"]["id"] == ("not_logged_in" if user is None else "forbidden")
+            assert said["error"]["message"]
+            assert said["error"]["remedy"]
+
+
+@pytest.mark.parametrize("operation", [op for op in OPERATIONS if op.body], ids=lambda operation: operation.name)
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "error_id"),
+    [
+        (b"", "application/json", 400, "bad_json"),
+        (b"{", "application/json", 400, "bad_json"),
+        (b"\xff\xfe", "application/json", 400, "bad_json"),
+        (b"[" * 30000, "application/json", 400, "bad_json"),
+        (b"[]", "application/json", 400, "invalid_input"),
+        (b"null", "application/json", 400, "invalid_input"),
+        (b'"state"', "application/json", 400, "invalid_input"),
+        (b'{"surprise":1}', "application/json", 400, "invalid_input"),
+        (b"{}", "text/plain", 415, "unsupported_media_type"),
+        (b"a=b", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
+        (b'{"note":"' + b"x" * 65536 + b'"}', "application/json", 413, "too_large"),
+    ],
+)
+async def test_bad_bodies_are_refused_cleanly(site, operation, body, kind, status, error_id):
+    answer, said = await site.ask(
+        operation.method, concrete(operation), "1001", data=body, headers={"Content-Type": kind}
+    )
+    assert (answer.status, said["error"]["id"]) == (status, error_id)
+    assert "Traceback" not in json.dumps(said)
+    assert site.floor.asked == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"state": "talking"},
+        {"state": 1},
+        {"state": None},
+        {"state": "ready", "device": "fax"},
+        {"state": "ready", "reason": "lunch"},
+        {"state": "not_ready"},
+        {"state": "not_ready", "reason": "golf"},
+        {"state": "not_ready", "reason": ["lunch"]},
+        {"state": "ready", "reason": "x" * 5000},
+    ],
+)
+async def test_a_state_that_does_not_exist_is_refused(site, body):
+    answer, said = await site.ask("POST", "/api/v1/agent/state", "1001", json=body)
+    assert answer.status == 400
+    assert said["error"]["id"] in ("invalid_input", "unknown_reason")
+    assert site.floor.asked == []
+
+
+async def test_an_invalid_field_is_named(site):
+    _, said = await site.ask("POST", "/api/v1/agent/state", "1001", json={"state": "ready", "device": "fax"})
+    assert said["error"]["details"][0]["field"] == "device"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/agent/offers/x/reject",
+        "/api/v1/agent/offers/-1/reject",
+        "/api/v1/agent/offers/99999999999/reject",
+        "/api/v1/agent/offers/1e3/reject",
+        "/api/v1/agent/offers/1%00/reject",
+        "/api/v1/agent/calls/a%20b/hangup",
+        "/api/v1/agent/calls/" + "a" * 65 + "/hangup",
+        "/api/v1/agent/calls/a'b/hangup",
+    ],
+)
+async def test_ids_that_cannot_be_are_refused(site, path):
+    answer, said = await site.ask("POST", path, "1001")
+    assert (answer.status, said["error"]["id"]) == (400, "invalid_input")
+    assert site.floor.asked == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=501",
+        "limit=many",
+        "before=yesterday",
+        "before=2026-03-02T09:30:00",
+        "outcome=lost",
+        "queue=DROP%20TABLE",
+        "surprise=1",
+        "limit=1&limit=2",
+    ],
+)
+async def test_call_queries_that_cannot_be_are_refused(site, query):
+    answer, said = await site.ask("GET", f"/api/v1/calls?{query}", "supervisor")
+    assert (answer.status, said["error"]["id"]) == (400, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "error_id"),
+    [
+        ("GET", "/api/v1/nothing", 404, "not_found"),
+        ("GET", "/api/", 404, "not_found"),
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/%00", 404, "not_found"),
+        ("DELETE", "/api/v1/me", 405, "method_not_allowed"),
+        ("GET", "/api/v1/login", 405, "method_not_allowed"),
+        ("TRACE", "/", 405, "method_not_allowed"),
+    ],
+)
+async def test_unknown_addresses_and_methods(site, method, path, status, error_id):
+    answer, said = await site.ask(method, path)
+    assert (answer.status, said["error"]["id"]) == (status, error_id)
+    assert answer.headers.get("Allow") if status == 405 else True
+
+
+async def test_the_desk_shows_own_call_and_pop(site):
+    call = site.floor.make_call("a1-1.1", state="offered", agent_id=A1)
+    other = site.floor.make_call("a1-1.2", state="talking", agent_id=A2)
+    pop = site.floor.make_pop(A1, call, 1000001)
+    site.floor.apply(Change(calls={call.call_id: call, other.call_id: other}, pops={A1: pop}))
+    _, said = await site.ask("GET", "/api/v1/agent", "1001")
+    assert said["agent"]["agent_id"] == "1001"
+    assert said["call"]["call_id"] == "a1-1.1"
+    assert said["pop"]["offer_id"] == 1000001
+    assert said["pop"]["offered_at"] == "2026-03-02T09:30:00Z"
+    assert "lunch" in said["reasons"]
+    assert said["dispositions"]["support"][0] == "resolved"
+
+
+async def test_asking_for_a_state_reaches_the_floor(site):
+    answer, said = await site.ask(
+        "POST", "/api/v1/agent/state", "1001", json={"state": "not_ready", "reason": "lunch", "device": "sip"}
+    )
+    assert answer.status == 200
+    assert said["agent"]["state"] == "not_ready"
+    assert site.floor.asked == [("set_agent", A1, AgentState.NOT_READY, "lunch", Device.SIP)]
+
+
+async def test_offers_calls_and_wrap_up_reach_the_floor(site):
+    await site.ask("POST", "/api/v1/agent/offers/0000000007/reject", "1001")
+    await site.ask("POST", "/api/v1/agent/calls/a1-1.1/hangup", "1001")
+    await site.ask("POST", "/api/v1/agent/calls/a1-1.1/wrapup", "1001", json={"disposition": "resolved", "note": "ok"})
+    assert site.floor.asked == [
+        ("reject", A1, 7),
+        ("hang_up", A1, CallId("a1-1.1")),
+        ("finish_wrap_up", A1, CallId("a1-1.1"), "resolved", "ok"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "error_id"),
+    [
+        (Refused("offer_gone", "this offer is over", remedy="wait for the next"), 409, "offer_gone"),
+        (Refused("unknown_call", "no such call"), 404, "unknown_call"),
+        (RemoteError("Asterisk does not answer"), 503, "remote_failed"),
+        (RemoteError("no answer in time", outcome_unknown=True), 502, "remote_failed"),
+        (ZeroDivisionError("secret detail"), 500, "internal"),
+    ],
+)
+async def test_what_the_floor_raises_becomes_a_clean_answer(site, error, status, error_id):
+    site.floor.refuse["hang_up"] = error
+    answer, said = await site.ask("POST", "/api/v1/agent/calls/a1-1.1/hangup", "1001")
+    assert (answer.status, said["error"]["id"]) == (status, error_id)
+    assert "secret" not in json.dumps(said)
+
+
+async def test_the_phone_account_is_the_agents_own(site):
+    _, said = await site.ask("GET", "/api/v1/agent/phone", "1002")
+    assert said == {
+        "ws_url": "ws://127.0.0.1:8088/ws",
+        "uri": "sip:1002-web@127.0.0.1",
+        "username": "1002-web",
+        "password": "sip-1002-web",
+        "display_name": "陈晓雨",
+        "sip": {"registrar": "127.0.0.1:5060", "username": "1002", "password": "sip-1002"},
+    }
+
+
+async def test_an_agent_sees_only_what_is_own(site):
+    mine = site.floor.make_call("a1-1.1", state="talking", agent_id=A1)
+    other = site.floor.make_call("a1-1.2", state="talking", agent_id=A2)
+    waiting = site.floor.make_call("a1-1.3")
+    site.floor.apply(
+        Change(
+            calls={row.call_id: row for row in (mine, other, waiting)},
+            pops={A1: site.floor.make_pop(A1, mine, 1), A2: site.floor.make_pop(A2, other, 2)},
+        )
+    )
+    _, own = await site.ask("GET", "/api/v1/state", "1001")
+    _, whole = await site.ask("GET", "/api/v1/state", "supervisor")
+    assert (set(own["agents"]), set(own["calls"]), set(own["pops"])) == ({"1001"}, {"a1-1.1"}, {"1001"})
+    assert set(own["queues"]) == set(whole["queues"]) == {"support", "sales", "vip"}
+    assert (len(whole["agents"]), len(whole["calls"]), len(whole["pops"])) == (8, 3, 2)
+
+
+async def test_calls_page_backwards(site):
+    start = site.clock.now()
+    for i in range(5):
+        site.calls.rows.append(
+            {
+                "call_id": f"a1-1.{i}",
+                "node": "a1",
+                "started_at": start + timedelta(minutes=i),
+                "queue": "support",
+                "outcome": "answered" if i % 2 else "abandoned",
+                "talk_seconds": 12.5,
+                "surprise": "a column added later",
+            }
+        )
+    _, first = await site.ask("GET", "/api/v1/calls?limit=2", "supervisor")
+    assert [call["call_id"] for call in first["calls"]] == ["a1-1.4", "a1-1.3"]
+    assert first["calls"][0]["talk_seconds"] == 12.5
+    assert "surprise" not in first["calls"][0]
+    _, second = await site.ask("GET", f"/api/v1/calls?limit=2&before={first['next_before']}", "supervisor")
+    assert [call["call_id"] for call in second["calls"]] == ["a1-1.2", "a1-1.1"]
+    _, third = await site.ask("GET", f"/api/v1/calls?limit=2&before={second['next_before']}", "supervisor")
+    assert ([call["call_id"] for call in third["calls"]], third["next_before"]) == (["a1-1.0"], None)
+    _, some = await site.ask("GET", "/api/v1/calls?outcome=answered&queue=support", "supervisor")
+    assert [call["call_id"] for call in some["calls"]] == ["a1-1.3", "a1-1.1"]
+
+
+async def test_one_call_comes_with_its_facts(site):
+    site.calls.rows.append({"call_id": "a1-1.1", "started_at": site.clock.now()})
+    _, said = await site.ask("GET", "/api/v1/calls/a1-1.1", "supervisor")
+    assert said["call"]["call_id"] == "a1-1.1"
+    assert said["facts"][0]["type"] == "CallStarted"
+    answer, said = await site.ask("GET", "/api/v1/calls/a1-9.9", "supervisor")
+    assert (answer.status, said["error"]["id"]) == (404, "unknown_call")
+
+
+async def test_calls_without_a_database_are_a_clean_503(site):
+    site.calls.error = RemoteError("the database is away", remedy="calls go on; ask again later")
+    answer, said = await site.ask("GET", "/api/v1/calls", "supervisor")
+    assert (answer.status, said["error"]["remedy"]) == (503, "calls go on; ask again later")
+
+
+async def test_anyone_may_know_the_centre(site):
+    _, said = await site.ask("GET", "/api/v1/centre")
+    assert said == {
+        "name": "Harbour Services",
+        "languages": ["en", "zh"],
+        "numbers": [{"did": "5000", "title": "Main line"}, {"did": "5001", "title": "VIP line"}],
+    }
+
+
+async def test_web_calls_are_limited_by_address(site):
+    for _ in range(20):
+        answer, said = await site.ask("POST", "/api/v1/webcall")
+        assert answer.status == 200
+    assert said["uri"] == "sip:webcall@127.0.0.1"
+    assert [number["did"] for number in said["dial"]] == ["5000", "5001"]
+    answer, said = await site.ask("POST", "/api/v1/webcall")
+    assert (answer.status, said["error"]["id"], answer.headers["Retry-After"]) == (429, "too_many_attempts", "60")
+    site.clock.move(timedelta(seconds=61))
+    answer, _ = await site.ask("POST", "/api/v1/webcall")
+    assert answer.status == 200
+
+
+async def test_the_openapi_document_names_every_operation(site):
+    _, said = await site.ask("GET", "/api/v1/openapi.json")
+    assert said["openapi"] == "3.1.0"
+    found = {
+        entry["operationId"]: (method, path)
+        for path, entries in said["paths"].items()
+        for method, entry in entries.items()
+    }
+    assert found == {op.name: (op.method.lower(), op.path) for op in OPERATIONS}
+    text = json.dumps(said)
+    for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert name in said["components"]["schemas"]
+
+
+async def test_health_and_figures(make_site):
+    from cti.web.deps import ReadyPart
+
+    parts = [
+        ReadyPart(name="asterisk", ok=True, needed=True),
+        ReadyPart(name="journal", ok=True, needed=True),
+        ReadyPart(name="database", ok=True, needed=False, detail="lag 0.2 s"),
+    ]
+    site = await make_site(readiness=lambda: tuple(parts), metrics=Metrics())
+    answer, said = await site.ask("GET", "/readyz")
+    assert (answer.status, said["status"]) == (200, "ready")
+    parts[2] = ReadyPart(name="database", ok=False, needed=False, detail="away since 09:12")
+    answer, said = await site.ask("GET", "/readyz")
+    assert (answer.status, said["status"], said["parts"]["database"]["ok"]) == (200, "degraded", False)
+    parts[0] = ReadyPart(name="asterisk", ok=False, needed=True)
+    answer, said = await site.ask("GET", "/readyz")
+    assert (answer.status, said["status"]) == (503, "not_ready")
+    answer, said = await site.ask("GET", "/healthz")
+    assert (answer.status, said) == (200, {"status": "ok"})
+    answer, said = await site.ask("GET", "/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    text = said.decode()
+    assert 'cti_queue_waiting{queue="support"} 0.0' in text
+    assert 'cti_agents{state="offline"} 8.0' in text
+    assert 'cti_http_requests_total{operation="readyz",status="503"} 1.0' in text

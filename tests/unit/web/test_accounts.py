@@ -1,0 +1,124 @@
+import asyncio
+import json
+import os
+
+import pytest
+
+from cti.errors import ConfigError
+from cti.web.auth.accounts import Account, Accounts, TooBusy
+from cti.web.auth.permissions import Role
+from tests.support.fake_floor import QUICK_HASHER, demo_centre
+
+AGENTS = demo_centre().agents
+FIRST = {"1001": "a", "supervisor": "b", "admin": "c", "7777": "an extension that is no agent"}
+
+
+def write(path, passwords=FIRST):
+    return Accounts.write_first(path, passwords, AGENTS, hasher=QUICK_HASHER)
+
+
+async def test_the_first_accounts_have_their_roles_and_a_private_file(tmp_path):
+    file = tmp_path / "secrets" / "accounts.json"
+    assert write(file) == ("1001", "supervisor", "admin")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert '"a"' not in file.read_text()
+    assert all(line["hash"].startswith("$argon2id$") for line in json.loads(file.read_text()))
+    accounts = Accounts.load(file, hasher=QUICK_HASHER)
+    agent = await accounts.verify("1001", "a")
+    assert (agent.role, agent.agent_id) == (Role.AGENT, "1001")
+    assert (await accounts.verify("supervisor", "b")).role is Role.SUPERVISOR
+    admin = await accounts.verify("admin", "c")
+    assert (admin.role, admin.agent_id) == (Role.ADMIN, None)
+    assert await accounts.verify("admin", "b") is None
+    assert await accounts.verify("7777", "an extension that is no agent") is None
+
+
+async def test_writing_again_adds_the_new_and_keeps_the_old(tmp_path):
+    file = tmp_path / "accounts.json"
+    write(file)
+    assert write(file, {"1001": "another", "1002": "new"}) == ("1002",)
+    accounts = Accounts.load(file, hasher=QUICK_HASHER)
+    assert await accounts.verify("1001", "a")
+    assert await accounts.verify("1001", "another") is None
+    assert await accounts.verify("1002", "new")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "Invalid JSON"),
+        ("{}", "valid array"),
+        ('[{"username":"1001"}]', "0.role"),
+        ('[{"username":"../x","role":"agent","hash":""}]', "0.username"),
+        ('[{"username":"x","role":"god","hash":""}]', "0.role"),
+        ('[{"username":"x","role":"agent","hash":""},{"username":"x","role":"admin","hash":""}]', "twice"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path, content, said):
+    file = tmp_path / "accounts.json"
+    file.write_text(content)
+    file.chmod(0o600)
+    with pytest.raises(ConfigError) as error:
+        Accounts.load(file, hasher=QUICK_HASHER)
+    assert said in str(error.value)
+    assert str(file) in str(error.value)
+    assert error.value.remedy
+
+
+def test_a_missing_or_open_file_is_refused(tmp_path):
+    file = tmp_path / "accounts.json"
+    with pytest.raises(ConfigError, match="no such file"):
+        Accounts.load(file)
+    file.write_text("[]")
+    os.chmod(file, 0o640)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        Accounts.load(file)
+
+
+async def test_an_unknown_user_costs_the_same_work(tmp_path):
+    checked = []
+
+    class Hasher:
+        def hash(self, password):
+            return f"hash of {password}"
+
+        def verify(self, hashed, password):
+            checked.append(hashed)
+            return hashed == f"hash of {password}"
+
+    account = Account(username="x", role=Role.ADMIN, hash="hash of right")
+    accounts = Accounts({"x": account}, hasher=Hasher())
+    assert await accounts.verify("x", "right") == account
+    assert await accounts.verify("y", "right") is None
+    # Not even the stand-in's own password opens a door.
+    assert await accounts.verify("y", "nobody has this password") is None
+    assert len(checked) == 3
+
+
+async def test_a_hash_that_is_none_opens_nothing():
+    accounts = Accounts({"x": Account(username="x", role=Role.ADMIN, hash="")}, hasher=QUICK_HASHER)
+    assert await accounts.verify("x", "") is None
+
+
+async def test_a_flood_is_turned_away_and_the_loop_goes_on():
+    import threading
+
+    go = threading.Event()
+
+    class Hasher:
+        def hash(self, password):
+            return ""
+
+        def verify(self, hashed, password):
+            go.wait(10)
+            return False
+
+    accounts = Accounts({}, hasher=Hasher())
+    tasks = [asyncio.create_task(accounts.verify("x", "y")) for _ in range(70)]
+    done, _ = await asyncio.wait(tasks, timeout=5, return_when=asyncio.FIRST_EXCEPTION)
+    assert all(isinstance(task.exception(), TooBusy) for task in done)
+    go.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert sum(isinstance(result, TooBusy) for result in results) == 6
+    assert results.count(None) == 64

@@ -1,0 +1,39 @@
+from cti.settings import load_settings
+from cti.web.auth.origins import allowed_origins
+from cti.web.deps import phone_server
+from cti.web.security import content_security_policy
+
+
+def settings(**overrides):
+    return load_settings(environ={}, overrides=overrides)
+
+
+def test_origins_are_every_address_we_are_known_by():
+    known = allowed_origins(
+        settings(**{"network.bind": "0.0.0.0", "network.public_address": "Floor.example", "ports.offset": 10})
+    )
+    assert known == {
+        f"{scheme}://{host}:8090"
+        for scheme in ("http", "https")
+        for host in ("floor.example", "localhost", "127.0.0.1")
+    }
+
+
+def test_the_schemes_own_port_is_left_out_and_ipv6_is_in_brackets():
+    known = allowed_origins(settings(**{"network.public_address": "fd00::1", "ports.web": 443}), extra=["https://x"])
+    assert {"https://[fd00::1]", "http://[fd00::1]:443", "https://x"} <= known
+    assert not any("0.0.0.0" in origin for origin in known)
+
+
+def test_the_phone_server_is_where_the_settings_place_it():
+    phone = phone_server(settings(**{"network.public_address": "10.0.0.5", "ports.offset": 100}), {"1001": "p"})
+    assert (phone.ws_url, phone.registrar, phone.domain) == ("ws://10.0.0.5:8188/ws", "10.0.0.5:5160", "10.0.0.5")
+
+
+def test_the_policy_names_the_phone_server_and_the_own_feeds():
+    policy = content_security_policy(
+        phone_ws="wss://phone.example:8089/ws", origins=frozenset({"https://floor.example"})
+    )
+    assert "connect-src 'self' wss://phone.example:8089/ws wss://floor.example/api/v1/feed;" in policy
+    assert "unsafe" not in policy
+    assert "*" not in policy
