@@ -1,0 +1,57 @@
+"""Telephone numbers as they are compared: E.164. What was written or sent is kept beside it, unchanged.
+
+Numbers are read, not judged: a number nobody has issued (555-01xx) still identifies who calls from it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import phonenumbers
+
+LONGEST_INTERNAL = 6
+"""Digits; a number this short without a + is an extension of our own and stays as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneNumber:
+    """One number. `number` is what look-ups compare; `raw` is what was written."""
+
+    number: str
+    raw: str
+
+
+def normalise(raw: str | None, region: str) -> str | None:
+    """The number to compare by, or None when there is none in `raw` (empty, "anonymous", withheld).
+
+    `+` and `00` begin an international number; anything else is read as dialled in `region` (ISO 3166). Punctuation
+    and letters around the digits do not matter. Never raises.
+    """
+    if not raw:
+        return None
+    text = unicodedata.normalize("NFKC", raw).strip()
+    text = re.sub(r"^(tel|sip|sips):", "", text, flags=re.IGNORECASE).partition("@")[0].partition(";")[0]
+    digits = "".join(str(int(sign)) for sign in text if sign.isdecimal())  # any script's digits as ASCII
+    if not digits:
+        return None
+    head, plus, rest = text.partition("+")
+    international = bool(plus) and not any(sign.isdecimal() for sign in head)
+    if not international and len(digits) <= LONGEST_INTERNAL and not re.search(r"[A-Za-z]", text):
+        return digits
+    if international:
+        text = "+" + rest
+    elif digits.startswith("00"):
+        international, text, digits = True, "+" + digits[2:], digits[2:]
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return f"+{digits}" if international else digits
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def phone(raw: str, region: str) -> PhoneNumber | None:
+    """The number and what was written; None when there is no digit in it."""
+    number = normalise(raw, region)
+    return None if number is None else PhoneNumber(number=number, raw=raw)

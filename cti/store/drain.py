@@ -1,0 +1,343 @@
+"""From the journal to Postgres: every fact exactly once, and each ended call's row kept true to its facts.
+
+One transaction a batch does all of it: the facts are copied into a temporary table and inserted where they are not there
+yet, the calls they are about are folded again from *all* their stored facts, and the cursor moves. Whatever dies, and
+whenever: either all of that is there, or none of it and the same batch comes again. Facts have their place in the
+journal as key, so a second coming changes nothing.
+
+Calls never wait for this. When Postgres is away, the journal grows and `run` tries again for ever, more and more slowly
+(up to `RETRY_MOST`); `state()` tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+
+from cti.errors import RemoteError
+from cti.ids import QueueName
+from cti.journal.codec import Opaque, Position, Record, decode
+from cti.journal.writer import JournalWriter
+from cti.model.facts import CallFact, Fact
+from cti.reports.call_record import CallRecord, fold
+from cti.store.pool import UNREACHABLE, connect
+
+_log = structlog.get_logger(__name__)
+
+RETRY_FIRST = 0.1
+RETRY_MOST = 5.0
+_LOCK = 0x6374695F6472616E
+"""Advisory lock of one batch ("cti_dran"): two bridges' journals may tell of one call, so batches take turns."""
+
+ShortAbandon = Callable[[], Mapping[QueueName, timedelta]]
+"""Gives each queue's limit for a short abandon, as it is configured now."""
+
+_COLUMNS = tuple(field.name for field in fields(CallRecord))
+_UPSERT = (
+    f"INSERT INTO cti.calls ({', '.join(_COLUMNS)}) "  # noqa: S608 - names of our own fields
+    f"VALUES ({', '.join(f'${number}' for number in range(1, len(_COLUMNS) + 1))}) "
+    f"ON CONFLICT (call_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
+)
+_FACTS = ("position", "kind", "call_id", "at", "body")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainState:
+    """How the drain is doing."""
+
+    connected: bool
+    cursor: Position
+    """First position that is not yet in Postgres, as far as known."""
+    behind: int
+    """Records (or positions, where a torn tail left a gap) that are durable here and not yet in Postgres."""
+    behind_since: float | None
+    """`time.monotonic()` since when it has been behind; None when it is not."""
+    error: str
+    """Why it is not connected, or what Postgres refused last; "" when all is well."""
+    drained: int
+    """Facts drained since the start."""
+    unfolded: int
+    """Calls whose row could not be made (a fault of ours; their facts are stored)."""
+
+
+class Drain:
+    """Drains one journal into one database. `run` is a task of the application's; it ends only when cancelled."""
+
+    def __init__(
+        self,
+        journal: JournalWriter,
+        dsn: str,
+        short_abandon: ShortAbandon = dict,
+        *,
+        batch: int = 2000,
+        command_timeout: float = 60.0,
+    ) -> None:
+        self._journal = journal
+        self._dsn = dsn
+        self._short_abandon = short_abandon
+        self._batch = batch
+        self._command_timeout = command_timeout
+        self._connection: asyncpg.Connection | None = None
+        self._cursor = Position(0)
+        self._known = False
+        self._behind_since: float | None = None
+        self._error = ""
+        self._drained = 0
+        self._unfolded = 0
+        self._turn = asyncio.Lock()
+        self._moved = asyncio.Event()
+
+    # --- for the application -----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Drain for ever. Never raises except when cancelled."""
+        pause = RETRY_FIRST
+        try:
+            while True:
+                try:
+                    while await self.drain_once():
+                        pause = RETRY_FIRST
+                    pause = RETRY_FIRST
+                except (RemoteError, asyncpg.PostgresError, *UNREACHABLE) as error:
+                    await self._lost(error)
+                except Exception as error:  # a fault of ours must not end the drain: it is told, and tried again
+                    _log.exception("drain_failed")
+                    await self._lost(error)
+                else:
+                    await self._journal.wait_beyond(self._cursor)
+                    continue
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RETRY_MOST)
+        finally:
+            await self.close()
+
+    async def drain_once(self) -> int:
+        """Drain one batch; how many records it held, 0 at the end of the journal. Raises what asyncpg raises."""
+        async with self._turn:
+            connection = await self._connected()
+            if not self._known:
+                row = await connection.fetchval(
+                    "SELECT next FROM cti.cursors WHERE journal_id = $1", self._journal.journal_id
+                )
+                end = self._journal.end
+                if (row or 0) > end:
+                    raise RemoteError(
+                        f"the journal in {self._journal.folder} ends at {end}, but Postgres already has it up to {row}",
+                        remedy="an old copy of the journal was put back: move the folder away, a new one will be made",
+                    )
+                self._cursor, self._known = Position(row or 0), True
+            end = self._journal.end
+            records = await asyncio.to_thread(self._journal.records_from, self._cursor, limit=self._batch)
+            if not records:
+                self._cursor = max(self._cursor, end)  # over the gap a torn tail left
+                self._behind_since = None
+                self._settled()
+                return 0
+            if self._behind_since is None:
+                self._behind_since = time.monotonic()
+            self._cursor = await self._store(connection, records)
+            self._drained += len(records)
+            self._settled()
+            await asyncio.to_thread(self._journal.forget, self._cursor)
+            return len(records)
+
+    async def flush(self, timeout: float) -> bool:
+        """Wait until everything that is durable now is in Postgres; False when `timeout` seconds were not enough.
+
+        `run` must be running.
+        """
+        goal = self._journal.end
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._known or self._cursor < goal:
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def rebuild(self) -> int:
+        """Fold every ended call again from the stored facts (after a change of the definitions); how many."""
+        async with self._turn:
+            connection = await self._connected()
+            count, last = 0, ""
+            while True:
+                async with connection.transaction():
+                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+                    rows = await connection.fetch(
+                        "SELECT DISTINCT call_id FROM cti.facts WHERE kind = 'CallEnded' AND call_id > $1"
+                        " ORDER BY call_id LIMIT 1000",
+                        last,
+                    )
+                    if not rows:
+                        return count
+                    await self._fold(connection, [row[0] for row in rows])
+                    count, last = count + len(rows), rows[-1][0]
+
+    def lag(self) -> float:
+        """Seconds since when Postgres has been behind; 0.0 when it has everything."""
+        return 0.0 if self._behind_since is None else time.monotonic() - self._behind_since
+
+    def state(self) -> DrainState:
+        """How it is doing; for /readyz, /metrics and the supervisor's page."""
+        behind = max(0, self._journal.end - max(self._cursor, self._journal.first)) if self._known else 0
+        return DrainState(
+            connected=self._connection is not None and not self._connection.is_closed(),
+            cursor=self._cursor,
+            behind=behind,
+            behind_since=self._behind_since,
+            error=self._error,
+            drained=self._drained,
+            unfolded=self._unfolded,
+        )
+
+    async def close(self) -> None:
+        """Give the connection back. What was not committed comes again at the next start."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                await connection.close(timeout=2.0)
+            except (asyncpg.PostgresError, *UNREACHABLE):
+                connection.terminate()
+            except asyncio.CancelledError:
+                connection.terminate()
+                raise
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await connect(self._dsn, command_timeout=self._command_timeout)
+            self._known = False  # a commit whose answer was lost may have moved it
+        return self._connection
+
+    async def _lost(self, error: Exception) -> None:
+        text = str(error).partition("\n")[0] or type(error).__name__
+        if text != self._error:
+            _log.error("drain_waits_for_postgres", error=text, behind=self.state().behind)
+        self._error = text
+        if self._behind_since is None and (not self._known or self._journal.end > self._cursor):
+            self._behind_since = time.monotonic()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    def _settled(self) -> None:
+        if self._error:
+            _log.info("drain_goes_on", cursor=int(self._cursor))
+            self._error = ""
+        self._moved.set()
+
+    async def _store(self, connection: asyncpg.Connection, records: Sequence[Record]) -> Position:
+        """One batch, one transaction. The new cursor."""
+        rows, calls = _rows(records)
+        try:
+            return await self._transaction(connection, records, rows, calls)
+        except asyncpg.DataError:
+            # Postgres will not take some value, and would refuse the batch for ever: find the record, store it unread.
+            if len(records) > 1:
+                half = len(records) // 2
+                await self._store(connection, records[:half])
+                return await self._store(connection, records[half:])
+            _log.exception("drain_record_refused", position=int(records[0].position))
+            unread = orjson.dumps({"refused": records[0].payload.hex()}).decode()
+            return await self._transaction(connection, records, [(records[0].position, "", None, None, unread)], [])
+
+    async def _transaction(
+        self,
+        connection: asyncpg.Connection,
+        records: Sequence[Record],
+        rows: Sequence[tuple[Any, ...]],
+        calls: list[str],
+    ) -> Position:
+        following = Position(records[-1].position + 1)
+        journal_id = self._journal.journal_id
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            await connection.execute(
+                "CREATE TEMP TABLE IF NOT EXISTS incoming (position bigint, kind text, call_id text, at timestamptz,"
+                " body jsonb) ON COMMIT DELETE ROWS"
+            )
+            await connection.copy_records_to_table("incoming", records=rows, columns=_FACTS, schema_name="pg_temp")
+            await connection.execute(
+                "INSERT INTO cti.facts (journal_id, position, kind, call_id, at, body)"
+                " SELECT $1, position, kind, call_id, at, body FROM pg_temp.incoming ON CONFLICT DO NOTHING",
+                journal_id,
+            )
+            await self._fold(connection, calls)
+            await connection.execute(
+                "INSERT INTO cti.cursors AS c (journal_id, next) VALUES ($1, $2)"
+                " ON CONFLICT (journal_id) DO UPDATE SET next = greatest(c.next, excluded.next), moved_at = now()",
+                journal_id,
+                following,
+            )
+        return following
+
+    async def _fold(self, connection: asyncpg.Connection, calls: list[str]) -> None:
+        """Make the rows of those calls that have ended, from everything stored about them."""
+        if not calls:
+            return
+        stored = await connection.fetch(
+            "SELECT call_id, body::text FROM cti.facts WHERE call_id IN"
+            " (SELECT call_id FROM cti.facts WHERE kind = 'CallEnded' AND call_id = ANY($1))",
+            calls,
+        )
+        facts: dict[str, list[Fact]] = {}
+        for call_id, body in stored:
+            fact = decode(body)
+            if not isinstance(fact, Opaque):
+                facts.setdefault(call_id, []).append(fact)
+        rows = []
+        limits = self._short_abandon()
+        for call_id in sorted(facts):
+            try:
+                record = fold(facts[call_id], short_abandon=limits)
+            except Exception:
+                self._unfolded += 1
+                _log.exception("drain_call_not_folded", call_id=call_id)
+                continue
+            if record.ended_at is not None:
+                rows.append(tuple(getattr(record, name) for name in _COLUMNS))
+        if rows:
+            await connection.executemany(_UPSERT, rows)
+
+
+def _rows(records: Iterable[Record]) -> tuple[list[tuple[Any, ...]], list[str]]:
+    """Rows for the temporary table, and the calls they are about, in order and each once."""
+    rows: list[tuple[Any, ...]] = []
+    calls: dict[str, None] = {}
+    for record in records:
+        fact = decode(record.payload)
+        if isinstance(fact, Opaque):
+            rows.append((record.position, *_opaque(fact)))
+            continue
+        call_id = fact.call_id if isinstance(fact, CallFact) else None
+        if call_id is not None:
+            calls[call_id] = None
+        rows.append((record.position, type(fact).__name__, call_id, fact.at, record.payload.decode()))
+    return rows, list(calls)
+
+
+def _opaque(fact: Opaque) -> tuple[str, str | None, datetime | None, str]:
+    """What can be said of a record this version cannot read: it is stored whole, for a version that can."""
+    try:
+        body = orjson.loads(fact.payload)
+        text = orjson.dumps(body).decode()
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return "", None, None, orjson.dumps({"unreadable": fact.payload.hex()}).decode()
+    call_id = body.get("call_id") if isinstance(body, dict) else None
+    try:
+        at = datetime.fromisoformat(body["at"]) if isinstance(body, dict) else None
+    except (KeyError, TypeError, ValueError):
+        at = None
+    if at is not None and at.tzinfo is None:
+        at = None
+    return fact.name, call_id if isinstance(call_id, str) else None, at, text
