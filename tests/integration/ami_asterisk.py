@@ -226,11 +226,12 @@ a={direction}
 """
 
 
-def _send(lines: str, sdp: str | None = None, attributes: str = "") -> str:
+def _send(lines: str, sdp: str | None = None) -> str:
     body = "" if sdp is None else _SDP.replace("{direction}", sdp).replace("[sdp]", "2" if sdp != "sendrecv" else "3")
     head = "\n".join(line.strip() for line in lines.strip().splitlines())
     kind = "" if sdp is None else "Content-Type: application/sdp\n"
-    return f"<send{attributes}><![CDATA[\n\n{head}\n{kind}Content-Length: [len]\n\n{body}\n]]></send>\n"
+    again = "" if head.startswith(("SIP/2.0", "ACK")) else ' retrans="500"'
+    return f"<send{again}><![CDATA[\n\n{head}\n{kind}Content-Length: [len]\n\n{body}\n]]></send>\n"
 
 
 _REPLY = "[last_Via:]\n[last_From:]\n[last_To:];tag=agent[call_number]\n[last_Call-ID:]\n[last_CSeq:]\nContact: <sip:[local_ip]:[local_port]>"

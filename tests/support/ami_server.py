@@ -184,3 +184,61 @@ class FakeAmi:
         else:
             connection.answer(action, Response="Error", Message="Invalid/unknown command")
         return None
+
+
+class CutPoint:
+    """A TCP relay in front of a real Asterisk: `cut` breaks every connection through it, `refuse` lets no new one in."""
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.port = 0
+        self.refuse = False
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self.refuse = True
+        self._server.close()
+        self.cut()
+        await self._server.wait_closed()
+        await asyncio.gather(*self._tasks)
+
+    def cut(self) -> None:
+        """Break all connections now."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._writers.add(writer)
+        try:
+            if self.refuse:
+                return
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            self._writers.add(far_writer)
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+            self._writers.discard(far_writer)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+            self._writers.discard(writer)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
