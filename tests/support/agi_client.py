@@ -193,6 +193,8 @@ class FakeCaller:
                 return "200 result=0"
             case ["HANGUP", *_]:
                 return "200 result=1"
+            case ["CHANNEL", "STATUS", *_]:
+                return "200 result=6"
             case ["EXEC", *_]:
                 return "200 result=0"
             case _:
@@ -200,7 +202,7 @@ class FakeCaller:
 
     def _stream(self, sound: str, escape: str) -> str:
         if sound in self.missing:
-            return "200 result=0 endpos=0"
+            return "200 result=-1 endpos=0"  # as a hang-up would
         self.played.append(sound)
         if self.keys and self.keys[0] in escape:
             return f"200 result={ord(self.keys.pop(0))} endpos=4000"

@@ -3,7 +3,7 @@
 A hang-up is an outcome here, never an exception: once Asterisk said HANGUP, answered 511 or -1, or closed the socket,
 every command returns `LegGone` without being sent. Exceptions are left for faults: `AgiTimeout` (Asterisk is silent),
 `AgiProtocolError` (a shift), `AgiRefused` (Asterisk does not take the command), `AgiCommandError` (we must not send it).
-After the first two the socket is closed at once, so the dialplan carries the call on.
+After the first three the socket is closed at once, so the dialplan carries the call on.
 """
 
 from __future__ import annotations
@@ -50,7 +50,11 @@ class AgiTimeout(RemoteError):
 
 
 class AgiRefused(RemoteError):
-    """Asterisk does not know the command (510) or its form (520): a fault of ours, and the session lives on."""
+    """Asterisk does not know the command (510) or its form (520). The session was closed.
+
+    Our commands are well formed, so this is more likely a shift than anything else; observed when a too long line was
+    run as two commands.
+    """
 
     error_id = "agi_refused"
 
@@ -229,9 +233,10 @@ class AgiSession(asyncio.Protocol):
             self.gone = True
             return _GONE
         if outcome.code != 200:
+            self.abort()
             raise AgiRefused(
                 f"Asterisk refused the AGI command {verb} ({outcome.code})",
-                remedy="report it: the command is built by this product",
+                remedy="report it: the command is built by this product, and the module it needs is in modules.conf",
                 verb=verb,
                 code=outcome.code,
                 usage=outcome.usage,
@@ -275,9 +280,13 @@ class AgiSession(asyncio.Protocol):
     ) -> Streamed | LegGone:
         """Play one sound file (path without extension). A key of `escape_digits` stops it and is returned."""
         reply = await self.command("STREAM FILE", path, _escape(escape_digits), deadline=deadline)
-        if isinstance(reply, LegGone) or reply.result == "-1":
-            self.gone = True
-            return _GONE
+        if isinstance(reply, LegGone):
+            return reply
+        if reply.result == "-1":
+            # A hang-up and a file that is not there give the same -1 (22.10.1). The next command tells: a channel that
+            # is hung up answers HANGUP, 511, or with the end of the socket.
+            alive = await self.command("CHANNEL STATUS")
+            return alive if isinstance(alive, LegGone) else Streamed(digit=None, endpos=0)
         return Streamed(digit=_digit(reply.result), endpos=reply.endpos or 0)
 
     async def wait_for_digit(self, timeout: timedelta) -> Pressed | NoDigit | LegGone:
@@ -294,7 +303,7 @@ class AgiSession(asyncio.Protocol):
         return not isinstance(await self.command("SET VARIABLE", plain_variable(name), value), LegGone)
 
     async def get_variable(self, name: str) -> str | LegGone | None:
-        """A channel variable's value, None when it is not set. Plain names only."""
+        """A channel variable's value, None when it is not set. Plain names only; Asterisk cuts values at 1,023 bytes."""
         reply = await self.command("GET VARIABLE", plain_variable(name))
         if isinstance(reply, LegGone):
             return reply

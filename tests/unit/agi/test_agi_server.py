@@ -154,7 +154,6 @@ async def test_missing_sounds_are_told() -> None:
     [
         (lambda s: s.command("NO SUCH"), {}, AgiRefused),
         (lambda s: s.command("SAY"), {"SAY": "520-Usage:\nUsage: SAY X\n520 End."}, AgiRefused),
-        (lambda s: s.exec("NoOp"), {"EXEC": "200 result=-2"}, AgiRefused),
         (lambda s: s.exec("System", "rm"), {}, AgiCommandError),
         (lambda s: s.set_variable("CHANNEL(x)", "1"), {}, AgiCommandError),
         (lambda s: s.stream_file("a", escape_digits="A"), {}, AgiCommandError),
@@ -171,10 +170,20 @@ async def test_faults(
         try:
             return await act(session)
         finally:
-            if error in (AgiRefused, AgiCommandError):
+            assert session.gone is (error is not AgiCommandError)
+            if error is AgiCommandError:
                 assert await session.verbose("still alive")
 
     assert isinstance(await outcome_of(twice, FakeCaller(answers=answers)), error)
+
+
+async def test_an_application_that_is_not_loaded() -> None:
+    async def act(session: AgiSession) -> object:
+        with pytest.raises(AgiRefused, match="StartMusicOnHold"):
+            await session.exec("StartMusicOnHold")
+        return await session.verbose("still alive")
+
+    assert await outcome_of(act, FakeCaller(answers={"EXEC": "200 result=-2"})) is True
 
 
 async def test_a_dead_channel_is_gone() -> None:

@@ -1,0 +1,489 @@
+"""What Asterisk's own event ledger (CEL) says about calls nobody watched. Pure: bytes and values in, facts out.
+
+The ledger is written by `cel_custom` whether or not a bridge runs: one CSV line an event, columns in `COLUMNS`. Observed on
+22.10.1: events of different channels are not in order of time; on a bridge's two `BRIDGE_ENTER` lines the second names
+the first as its peer; `hangupsource` of both legs' HANGUP names the channel whose far end hung up, or
+`dialplan/builtin`; an event of our own carries `{"extra": "..."}`.
+
+A call's id is its caller channel's unique id. The linked id merges when channels are bridged, so it only ever helps to
+find an agent's leg, never a call.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from cti.ids import AgentId, CallId, NodeName, QueueName
+from cti.model import facts as f
+from cti.model.call import CALL_TRANSITIONS, CallState
+from cti.model.facts import Fact, HangupBy
+
+COLUMNS = (
+    "event", "at", "unique_id", "linked_id", "channel", "bridge_peer", "context", "extension", "number", "extra",
+)  # fmt: skip
+"""The ledger's columns, as asterisk_conf/cel_custom.conf.j2 writes them."""
+
+SAME_MOMENT = timedelta(seconds=2)
+"""A bridge's facts carry AMI's time of the same event; within this an answer (or survival) is the known one."""
+LONGEST_LINE = 16 * 1024
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AT = re.compile(r"([0-9]{1,11})\.([0-9]{6})\Z")
+_EVENT = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
+_UNIQUE = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
+_CALL_ID = re.compile(r"[A-Za-z0-9-]{0,64}[0-9]{1,12}\.[0-9]{1,12}\Z")
+_NUMBER = re.compile(r"\+?[0-9]{1,32}\Z")
+_QUEUE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+_AGENT = re.compile(r"PJSIP/([0-9]{2,6})(?:-web)?-[0-9a-f]{8}\Z")
+_TORN = re.compile(r'"[A-Z][A-Z_]{3,40}","[0-9]{1,11}\.[0-9]{6}",')
+
+INBOUND = "CTI_INBOUND"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEvent:
+    """One line. `extra` is an event's JSON object; of our own events, its `extra` member split at "|"."""
+
+    event: str
+    at: datetime
+    unique_id: str
+    linked_id: str
+    channel: str
+    peers: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    extra: Mapping[str, object] = field(default_factory=dict)
+    offset: int = 0
+    """Where the line begins, in bytes from the start of the file."""
+
+    @property
+    def bridge_id(self) -> str:
+        """The bridge of a BRIDGE_ENTER or BRIDGE_EXIT; empty elsewhere."""
+        value = self.extra.get("bridge_id")
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRead:
+    """A stretch of the ledger. Read on from `position`; `skipped` lines were torn or foreign."""
+
+    events: tuple[LedgerEvent, ...]
+    position: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTalk:
+    """A talk the journal has."""
+
+    agent_id: AgentId
+    answered_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCall:
+    """What the journal says about one call: enough to see which of the ledger's facts are news."""
+
+    call_id: CallId
+    closed: bool = False
+    state: CallState = CallState.MENU
+    channel: str = ""
+    talks: tuple[KnownTalk, ...] = ()
+    survivals: tuple[datetime, ...] = ()
+    voicemails: tuple[str, ...] = ()
+    last_at: datetime = _EPOCH
+
+    @property
+    def talking(self) -> KnownTalk | None:
+        """The talk that has not ended."""
+        return self.talks[-1] if self.talks and self.talks[-1].ended_at is None else None
+
+    def after(self, fact: f.CallFact) -> KnownCall:
+        """This call when `fact` is in the journal too. A move the table does not have leaves the state as it was."""
+        known = replace(
+            self,
+            state=CALL_TRANSITIONS.get((self.state, type(fact)), self.state),
+            last_at=max(self.last_at, fact.at),
+        )
+        match fact:
+            case f.CallStarted():
+                return replace(known, channel=fact.channel)
+            case f.CallAnswered():
+                talk = KnownTalk(agent_id=fact.agent_id, answered_at=fact.at)
+                return replace(known, talks=(*known.talks, talk))
+            case f.TalkEnded():
+                if known.talking is None:
+                    return known
+                ended = replace(known.talking, ended_at=fact.at)
+                return replace(known, talks=(*known.talks[:-1], ended))
+            case f.SurvivalEntered():
+                return replace(known, survivals=(*known.survivals, fact.at))
+            case f.VoicemailLeft():
+                return replace(known, voicemails=(*known.voicemails, fact.path))
+            case f.CallEnded():
+                return replace(known, closed=True)
+            case _:
+                return known
+
+
+def known_calls(facts: Iterable[Fact], closed: Iterable[CallId] = ()) -> dict[CallId, KnownCall]:
+    """What `facts` (the journal, or the histories of the live calls) say; `closed` are calls known to be over besides."""
+    known = {call_id: KnownCall(call_id=call_id, closed=True) for call_id in closed}
+    for fact in facts:
+        if isinstance(fact, f.CallFact):
+            known[fact.call_id] = known.get(fact.call_id, KnownCall(call_id=fact.call_id)).after(fact)
+    return known
+
+
+def read_ledger(data: bytes, *, offset: int = 0) -> LedgerRead:
+    """Read whole lines of `data`, which begins at byte `offset` of the file; a torn last line is left for the next time.
+
+    A line that cannot be read (Asterisk was killed while writing it) is skipped; the line written behind its torn end
+    is found again.
+    """
+    events: list[LedgerEvent] = []
+    skipped = 0
+    start = 0
+    while (end := data.find(b"\n", start)) >= 0:
+        text = data[start:end].decode("utf-8", "replace")
+        event = _event(text, offset + start)
+        if event is None and text:
+            skipped += 1
+            torn = list(_TORN.finditer(text))
+            if torn and torn[-1].start() > 0:
+                event = _event(text[torn[-1].start() :], offset + start)
+        if event is not None:
+            events.append(event)
+        start = end + 1
+    return LedgerRead(events=tuple(events), position=offset + start, skipped=skipped)
+
+
+def _event(line: str, offset: int) -> LedgerEvent | None:
+    if len(line) > LONGEST_LINE:
+        return None
+    try:
+        row = next(csv.reader([line], strict=True), [])
+    except csv.Error:
+        return None
+    if len(row) != len(COLUMNS):
+        return None
+    event, moment, unique_id, linked_id, channel, peers, _context, _extension, _number, extra = row
+    found = _AT.match(moment)
+    if found is None or not _EVENT.match(event) or not _UNIQUE.match(unique_id):
+        return None
+    try:
+        at = _EPOCH + timedelta(seconds=int(found[1]), microseconds=int(found[2]))
+        tree = json.loads(extra) if extra else {}
+    except (OverflowError, ValueError, RecursionError):
+        return None
+    if not isinstance(tree, dict):
+        return None
+    own = tree.get("extra")
+    return LedgerEvent(
+        event=event,
+        at=at,
+        unique_id=unique_id,
+        linked_id=linked_id,
+        channel=channel,
+        peers=tuple(name for name in peers.split(",") if name),
+        fields=tuple(own.split("|")) if isinstance(own, str) else (),
+        extra=tree,
+        offset=offset,
+    )
+
+
+def settled_position(read: LedgerRead, known: Mapping[CallId, KnownCall]) -> int:
+    """The position from which to read next time so that no call still open in `known` loses its beginning."""
+    for event in read.events:
+        call_id = _call_of(event)
+        if call_id is not None and event.event == INBOUND and not _is_closed(known, call_id):
+            return event.offset
+    return read.position
+
+
+def infer_facts(
+    events: Iterable[LedgerEvent],
+    known: Mapping[CallId, KnownCall],
+    *,
+    asterisk_started_at: datetime | None = None,
+) -> list[Fact]:
+    """The facts of calls that `events` show and `known` does not have, in order of time, all `inferred`.
+
+    The same events again, with those facts added to `known`, give nothing. Offers are not told: whoever adopts the facts
+    settles them (an answer, survival or the end releases the lease).
+
+    `asterisk_started_at`: Asterisk has been restarted since, so no call begun before it lives; one whose end the ledger
+    never got ends at its last event.
+    """
+    reading = _Reading(known)
+    # Stable by time: lines of different channels change places, those of one channel never do at the same moment.
+    for event in sorted(events, key=lambda event: event.at):
+        reading.take(event)
+    if asterisk_started_at is not None:
+        reading.close_before(asterisk_started_at)
+    return sorted(reading.facts, key=lambda fact: fact.at)
+
+
+@dataclass(slots=True)
+class _Story:
+    """One call while the ledger is read: `known` moves with the facts that are news."""
+
+    known: KnownCall
+    channel: str
+    talk: tuple[AgentId, str] | None = None
+    """The agent talked with and that leg's unique id ("" when the talk began before the ledger we have)."""
+    talk_is_news: bool = False
+    left: tuple[Literal["caller", "agent"], datetime] | None = None
+    """Who left the last talk first, if nothing came after it."""
+    last_at: datetime = _EPOCH
+
+
+class _Reading:
+    """One pass over the events. Channels are told apart by unique id: names repeat after a restart of Asterisk."""
+
+    def __init__(self, known: Mapping[CallId, KnownCall]) -> None:
+        self._known = known
+        self.facts: list[Fact] = []
+        self._stories: dict[CallId, _Story] = {}
+        self._ids: dict[str, str] = {}
+        """Channel name -> unique id, of channels that are there now."""
+        self._bridges: dict[str, dict[str, str]] = {}
+        """Bridge id -> unique id -> channel name."""
+        for call in known.values():
+            if not call.closed:
+                self._begin(call)
+
+    def _begin(self, call: KnownCall) -> _Story:
+        story = _Story(known=call, channel=call.channel, last_at=call.last_at)
+        self._stories[call.call_id] = story
+        if call.channel:
+            self._ids[call.channel] = call.call_id
+        return story
+
+    def _tell(self, story: _Story, fact: f.CallFact) -> None:
+        self.facts.append(fact)
+        story.known = story.known.after(fact)
+
+    def take(self, event: LedgerEvent) -> None:
+        self._ids[event.channel] = event.unique_id
+        story = self._stories.get(CallId(event.unique_id))
+        if story is not None:
+            story.last_at = max(story.last_at, event.at)
+        match event.event:
+            case "CTI_INBOUND":
+                self._inbound(event)
+            case "CTI_SURVIVAL" if story is not None:
+                self._survival(story, event)
+            case "CTI_VOICEMAIL" if story is not None:
+                self._voicemail(story, event)
+            case "BRIDGE_ENTER":
+                self._enter(event)
+            case "BRIDGE_EXIT":
+                self._exit(event)
+            case "HANGUP" | "CHAN_END":
+                self._gone(event, story)
+
+    def _inbound(self, event: LedgerEvent) -> None:
+        call_id = _call_of(event)
+        if call_id is None or call_id in self._stories or call_id in self._known or len(event.fields) != 3:
+            return
+        _, number, did = event.fields
+        story = self._begin(KnownCall(call_id=call_id, channel=event.channel, last_at=event.at))
+        self._tell(
+            story,
+            f.CallStarted(
+                at=event.at,
+                call_id=call_id,
+                node=NodeName(call_id.rpartition("-")[0]),
+                caller_number=number if _NUMBER.match(number) else None,
+                did=did if _NUMBER.match(did) else "",
+                channel=event.channel,
+                inferred=True,
+            ),
+        )
+
+    def _survival(self, story: _Story, event: LedgerEvent) -> None:
+        story.left = None
+        if any(abs(moment - event.at) <= SAME_MOMENT for moment in story.known.survivals):
+            return
+        queue = event.fields[1] if len(event.fields) > 1 and _QUEUE.match(event.fields[1]) else None
+        self._tell(
+            story,
+            f.SurvivalEntered(
+                at=event.at,
+                call_id=story.known.call_id,
+                queue=QueueName(queue) if queue is not None else None,
+                inferred=True,
+            ),
+        )
+
+    def _voicemail(self, story: _Story, event: LedgerEvent) -> None:
+        story.left = None
+        if len(event.fields) < 2 or not event.fields[1] or event.fields[1] in story.known.voicemails:
+            return
+        seconds = event.fields[2] if len(event.fields) > 2 else ""
+        self._tell(
+            story,
+            f.VoicemailLeft(
+                at=event.at,
+                call_id=story.known.call_id,
+                path=event.fields[1],
+                seconds=float(seconds) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", seconds) else 0.0,
+                inferred=True,
+            ),
+        )
+
+    def _enter(self, event: LedgerEvent) -> None:
+        members = self._bridges.setdefault(event.bridge_id, {})
+        for peer in event.peers:  # whoever came in before the ledger we have
+            unique_id = self._ids.get(peer)
+            if unique_id is not None:
+                members[unique_id] = peer
+        members[event.unique_id] = event.channel
+        for unique_id in list(members):
+            story = self._stories.get(CallId(unique_id))
+            if story is not None and story.talk is None:
+                self._meet(story, members, event.at)
+
+    def _meet(self, story: _Story, members: Mapping[str, str], at: datetime) -> None:
+        """Proof of talk: caller and agent, and nobody else, are in one bridge."""
+        others = [unique_id for unique_id in members if unique_id != story.known.call_id]
+        agent_id = _agent_of(members[others[0]]) if len(others) == 1 else None
+        if agent_id is None or CallId(others[0]) in self._stories:
+            return
+        story.left = None
+        for talk in story.known.talks:
+            if talk.agent_id == agent_id and abs(talk.answered_at - at) <= SAME_MOMENT:
+                story.talk, story.talk_is_news = (agent_id, others[0]), talk.ended_at is None
+                return
+        call_id = story.known.call_id
+        unended = story.known.talking
+        if unended is not None and at < unended.answered_at:
+            return  # older than what the journal has: it had its chance when that was adopted
+        if unended is not None and unended.agent_id == agent_id:
+            story.talk, story.talk_is_news = (agent_id, others[0]), True  # the known talk goes on; its end is news
+            return
+        if unended is not None:
+            self._tell(story, f.TalkEnded(at=at, call_id=call_id, agent_id=unended.agent_id, inferred=True))
+        # An open offer is settled by the answer itself, so OFFERED counts as the waiting it came from.
+        if (story.known.state, f.CallAnswered) not in CALL_TRANSITIONS:
+            # Answered out of a state that leads to no answer: only the dialplan's own queue can have done it, and
+            # the line that says so is lost.
+            self._tell(story, f.SurvivalEntered(at=at, call_id=call_id, inferred=True))
+        story.talk, story.talk_is_news = (agent_id, others[0]), True
+        self._tell(story, f.CallAnswered(at=at, call_id=call_id, agent_id=agent_id, inferred=True))
+
+    def _exit(self, event: LedgerEvent) -> None:
+        members = self._bridges.get(event.bridge_id, {})
+        members.pop(event.unique_id, None)
+        if not members:
+            self._bridges.pop(event.bridge_id, None)
+        self._part(event)
+
+    def _part(self, event: LedgerEvent) -> None:
+        """This channel leaves whatever talk it is in."""
+        caller = self._stories.get(CallId(event.unique_id))
+        if caller is not None:
+            self._recall(caller, event.at)
+            self._end_talk(caller, "caller", event.at)
+            return
+        agent_id = _agent_of(event.channel)
+        if agent_id is None:
+            return
+        for story in self._stories.values():
+            self._recall(story, event.at)
+            if story.talk is None or story.talk[0] != agent_id:
+                continue
+            leg = story.talk[1]
+            # Of a talk that began before this ledger the leg's id is unknown: peers and linked id must name the call.
+            ours = leg == event.unique_id if leg else (
+                story.channel in event.peers or event.linked_id == story.known.call_id
+            )  # fmt: skip
+            if ours:
+                self._end_talk(story, "agent", event.at)
+
+    def _recall(self, story: _Story, at: datetime) -> None:
+        """A talk the journal has, whose beginning is not in the ledger we have, is going on at `at`."""
+        talk = story.known.talking
+        if story.talk is None and talk is not None and at >= talk.answered_at - SAME_MOMENT:
+            story.talk, story.talk_is_news = (talk.agent_id, ""), True
+
+    def _end_talk(self, story: _Story, who: Literal["caller", "agent"], at: datetime) -> None:
+        if story.talk is None:
+            return
+        agent_id, _ = story.talk
+        if story.talk_is_news:
+            self._tell(story, f.TalkEnded(at=at, call_id=story.known.call_id, agent_id=agent_id, inferred=True))
+        story.talk, story.talk_is_news, story.left = None, False, (who, at)
+
+    def _gone(self, event: LedgerEvent, story: _Story | None) -> None:
+        self._part(event)
+        for bridge_id, members in list(self._bridges.items()):
+            if members.pop(event.unique_id, None) is not None and not members:
+                del self._bridges[bridge_id]
+        if self._ids.get(event.channel) == event.unique_id:
+            del self._ids[event.channel]
+        if story is None or story.known.closed:
+            return
+        cause = event.extra.get("hangupcause")
+        self._tell(
+            story,
+            f.CallEnded(
+                at=event.at,
+                call_id=story.known.call_id,
+                hangup_by=_hangup_by(story, event),
+                cause=cause if isinstance(cause, int) else 16,
+                inferred=True,
+            ),
+        )
+        del self._stories[story.known.call_id]
+
+    def close_before(self, moment: datetime) -> None:
+        for story in list(self._stories.values()):
+            if story.last_at >= moment or story.known.closed:
+                continue
+            at = story.last_at
+            self._recall(story, at)
+            self._end_talk(story, "caller", at)
+            call_id = story.known.call_id
+            self._tell(story, f.CallEnded(at=at, call_id=call_id, hangup_by=HangupBy.SYSTEM, cause=0, inferred=True))
+            del self._stories[call_id]
+
+
+def _hangup_by(story: _Story, event: LedgerEvent) -> HangupBy:
+    source = event.extra.get("hangupsource")
+    if isinstance(source, str) and source:
+        if source == event.channel:
+            return HangupBy.CALLER
+        if _agent_of(source) is not None:
+            return HangupBy.AGENT
+    if story.left is not None:
+        who, at = story.left
+        if who == "agent":
+            return HangupBy.AGENT
+        if event.at - at <= SAME_MOMENT:
+            return HangupBy.CALLER
+    return HangupBy.SYSTEM
+
+
+def _agent_of(channel: str) -> AgentId | None:
+    found = _AGENT.match(channel)
+    return AgentId(found[1]) if found is not None else None
+
+
+def _call_of(event: LedgerEvent) -> CallId | None:
+    """The call an event of our own names, if it is the channel's own: nobody speaks for another's call."""
+    if event.fields and event.fields[0] == event.unique_id and _CALL_ID.match(event.unique_id):
+        return CallId(event.unique_id)
+    return None
+
+
+def _is_closed(known: Mapping[CallId, KnownCall], call_id: CallId) -> bool:
+    call = known.get(call_id)
+    return call is not None and call.closed
