@@ -237,7 +237,9 @@ export const en = {
     note: "Note",
     notePlaceholder: "What should the next agent know?",
     done: "Done",
+    doneLater: "Saved as you type; finish it after the call.",
     doneHint: "You are ready again after this.",
+    callOver: "The call is over",
     talked: (time: string) => `talked ${time}`,
 
     customer: {
@@ -348,7 +350,7 @@ export const en = {
   call: {
     title: "Call us",
     heading: (centre: string) => `Call ${centre}`,
-    lead: "Free, from this browser. You need a microphone.",
+    lead: "From this browser, without a telephone.",
     start: "Call",
     starting: "Connecting…",
     pick: "Who would you like to reach?",

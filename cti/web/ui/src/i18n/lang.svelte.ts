@@ -30,9 +30,9 @@ class PageLanguage {
     this.apply();
   }
 
-  /** Follow a person's language, unless one was chosen in this browser. */
+  /** Follow a person's language, unless one was chosen in this browser or the browser speaks one of ours. */
   suggest(language: string): void {
-    if (kept() === null && (language === "en" || language === "zh")) {
+    if (kept() === null && spoken() === null && (language === "en" || language === "zh")) {
       this.current = language;
       this.apply();
     }
@@ -72,8 +72,13 @@ function kept(): Language | null {
   }
 }
 
+function spoken(): Language | null {
+  const language = navigator.language.toLowerCase();
+  return language.startsWith("zh") ? "zh" : language.startsWith("en") ? "en" : null;
+}
+
 function first(): Language {
-  return kept() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
+  return kept() ?? spoken() ?? "en";
 }
 
 export const lang = new PageLanguage();

@@ -238,7 +238,9 @@ export const zh: Dictionary = {
     note: "备注",
     notePlaceholder: "下一位坐席需要知道什么？",
     done: "完成",
+    doneLater: "边写边存，通话后再完成。",
     doneHint: "完成后您将再次就绪。",
+    callOver: "通话已结束",
     talked: (time) => `通话 ${time}`,
 
     customer: {
@@ -349,7 +351,7 @@ export const zh: Dictionary = {
   call: {
     title: "呼叫我们",
     heading: (centre) => `呼叫 ${centre}`,
-    lead: "通过浏览器免费通话，需要麦克风。",
+    lead: "直接用浏览器通话，无需电话机。",
     start: "呼叫",
     starting: "正在连接…",
     pick: "您想联系哪里？",
