@@ -29,7 +29,9 @@ def check_flow(flow: Flow, centre: Centre, prompts: PromptBook) -> list[Problem]
     """Everything wrong with a flow, in the order of the text."""
     check = _Check(flow, centre, prompts)
     check.targets()
-    check.reach()
+    if not check.problems:
+        # A misspelt target leaves its step unreached: one mistake, one message.
+        check.reach()
     check.silent_loops()
     check.names()
     for step in flow.steps.values():

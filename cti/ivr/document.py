@@ -84,6 +84,11 @@ def read_document(text: str, file: str) -> Node | Problem:
         reason = getattr(error, "problem", None) or getattr(error, "context", None) or "not readable"
         message = f"not valid YAML: {reason}"
         remedy = "check indentation, colons and quotes at this place"
+        if star := re.search(r"^[ \t]*([*&]):", text, re.MULTILINE):
+            # A menu's star key without quotes: YAML reads an alias and stumbles a line later.
+            before = text[: star.start(1)]
+            at = Position(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+            remedy = f'write the key in quotes: `"{star[1]}":`'
     except (ValueError, IndexError, RecursionError, AttributeError, TypeError, AssertionError) as error:
         # The YAML library's own slips on hostile input (for example "%YAML x"): a problem of the text all the same.
         at, code, message = Position(), "yaml", f"not valid YAML ({type(error).__name__})"

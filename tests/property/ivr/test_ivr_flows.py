@@ -1,0 +1,157 @@
+"""Random flows and random callers: always an end or a wait, never an exception, and the same again for the same keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cti.ivr import effects as e
+from cti.ivr.checker import check_flow, check_text, live
+from cti.ivr.flow import Flow
+from cti.ivr.interpreter import MAX_STEPS, Turn, advance, start
+from cti.ivr.parser import parse_flow
+from cti.ivr.problems import Position
+from cti.ivr.prompt_book import parse_prompts
+from cti.model.facts import Match
+from tests.support.flow_corpus import FLOWS, SHIPPED, corpus_prompts, demo_centre
+
+PROMPTS = ("welcome", "menu", "hours", "order", "invalid", "goodbye")
+prompt = st.sampled_from(PROMPTS)
+flag = st.sampled_from(["true", "false"])
+
+
+@st.composite
+def flow_texts(draw: st.DrawFn) -> str:
+    """The text of a flow that parses; its targets may be missing, its loops may be endless."""
+    names = [f"s{number}" for number in range(draw(st.integers(1, 7)))]
+    stray = draw(st.sampled_from([[], [], [], ["missing"]]))
+    target = st.sampled_from([*names, "out", *stray])
+    lines = ["flow: test", "languages: [en, zh]", f"start: {draw(target)}", "failure: out", "steps:"]
+    for name in names:
+        verb = draw(
+            st.sampled_from(["say", "menu", "menu", "collect", "choose_language", "look_up", "queue", "hang_up"])
+        )
+        if verb == "say":
+            read_back = draw(st.sampled_from(["", ", {digits_of: number}"]))
+            body = f"say: [{draw(prompt)}{read_back}], barge_in: {draw(flag)}, go: {draw(target)}"
+        elif verb == "look_up":
+            exits = ", ".join(f"{exit_}: {draw(target)}" for exit_ in ("found", "several", "unknown", "unavailable"))
+            tiers = f"tiers: {{vip: {draw(target)}}}, " if draw(st.booleans()) else ""
+            body = f"look_up_customer: caller_number, use_language: {draw(flag)}, {tiers}{exits}"
+        elif verb == "queue":
+            body = f"queue: support, say: [{draw(prompt)}]" if draw(st.booleans()) else "queue: sales"
+        elif verb == "hang_up":
+            body = f"hang_up: {draw(st.sampled_from(['silently', '[goodbye]']))}"
+        else:
+            failed = f"no_input: {draw(target)}, invalid: {{say: [invalid], go: {draw(target)}}}"
+            asked = f"{verb}: [{draw(prompt)}], tries: {draw(st.integers(1, 3))}, barge_in: {draw(flag)}, {failed}"
+            if verb == "menu":
+                keys = draw(st.lists(st.sampled_from(e.ALL_KEYS), min_size=1, max_size=4, unique=True))
+                choices = ", ".join(f'"{key}": {{label: L{key}, go: {draw(target)}}}' for key in keys)
+                body = f"{asked}, choices: {{{choices}}}"
+            elif verb == "collect":
+                least = draw(st.integers(1, 4))
+                length = f"{{min: {least}, max: {draw(st.integers(least, 6))}}}"
+                end = draw(st.sampled_from(['"#"', '"*"', "none"]))
+                body = f"{asked}, length: {length}, terminator: {end}, overall: 6s, as: number, go: {draw(target)}"
+            else:
+                body = f"{asked}, choices: {{1: en, 2: zh}}, default: {draw(st.sampled_from(['en', 'zh']))}, go: {draw(target)}"
+        lines.append(f"  {name}: {{{body}}}")
+    lines.append("  out: {queue: support}")
+    return "\n".join(lines) + "\n"
+
+
+customers = st.builds(
+    e.LookedUp,
+    match=st.sampled_from(list(Match)),
+    tier=st.sampled_from(["", "vip", "regular"]),
+    language=st.sampled_from(["", "en", "zh", "fr"]),
+)
+# What a caller does at each prompt and each wait: a key, nothing, or (rarely) hanging up.
+acts = st.lists(st.sampled_from([*e.ALL_KEYS, *"....", "!"]) | st.sampled_from([*e.ALL_KEYS, ""]), max_size=60)
+
+
+def answer(effect: e.Effect, act: str, customer: e.LookedUp) -> e.Result:
+    if act == "!":
+        return e.Gone()
+    if isinstance(effect, e.Play):
+        return e.Heard(digit=act if act and act in effect.interrupt else None)
+    if isinstance(effect, e.AwaitDigit):
+        assert effect.timeout > timedelta()
+        return e.Key(digit=act, after=effect.timeout / 2) if act in e.ALL_KEYS and act else e.Silence()
+    return customer if isinstance(effect, e.LookUpCustomer) else e.Done()
+
+
+def play(flow: Flow, script: list[str], customer: e.LookedUp, *, at: str | None = None) -> list[Turn]:
+    turns = [start(flow, language="en", at=at)]
+    for act in [*script, *[""] * 4000]:
+        if isinstance(turns[-1].effect, e.AwaitAgent | e.HangUp | e.LeaveFlow):
+            return turns
+        turns.append(advance(turns[-1].state, answer(turns[-1].effect, act.replace(".", ""), customer)))
+    raise AssertionError("no end")
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=flow_texts(), script=acts, customer=customers)
+def test_every_dialogue_ends_and_is_the_same_again(text: str, script: list[str], customer: e.LookedUp) -> None:
+    flow = parse_flow(text, "test.yaml")
+    assert isinstance(flow, Flow), "\n".join(map(str, flow))
+    problems = check_flow(flow, demo_centre(), corpus_prompts())
+    turns = play(flow, script, customer)
+    assert turns == play(flow, script, customer)
+    traces = [trace for turn in turns for trace in turn.traces]
+    assert len(traces) <= MAX_STEPS + 2
+    for turn in turns:
+        for number, trace in enumerate(turn.traces):
+            assert not set(trace.exit) & set(e.ALL_KEYS)
+            assert trace.choice == "" or flow.steps[trace.step].verb == "menu"
+            if number + 1 < len(turn.traces):
+                assert turn.traces[number + 1].step == trace.next_step
+    if live(problems):
+        for trace in traces:
+            assert trace.next_step is None or trace.next_step in flow.steps
+            assert trace.exit != "failure"
+        # A caller who presses nothing always gets to an end without the guard on runaway flows.
+        silent = play(flow, [], customer)
+        assert not any(trace.exit == "runaway" for turn in silent for trace in turn.traces)
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=flow_texts(), script=acts, customer=customers, cut=st.integers(0, 30))
+def test_a_session_resumes_at_the_step_it_was_in(text: str, script: list[str], customer: e.LookedUp, cut: int) -> None:
+    flow = parse_flow(text, "test.yaml")
+    assert isinstance(flow, Flow)
+    turns = play(flow, [act for act in script if act != "!"], customer)
+    done = [trace for turn in turns[:cut] for trace in turn.traces]
+    if done and done[-1].next_step in flow.steps:
+        resumed = play(flow, [], customer, at=done[-1].next_step)
+        assert resumed[0].state.step == done[-1].next_step or resumed[0].traces
+        assert resumed[-1].state.ended
+
+
+CORPUS = [file.read_text(encoding="utf-8") for file in [*FLOWS.glob("*/*.yaml"), *SHIPPED.glob("*.yaml")]]
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_damaged_flow_is_a_flow_or_a_list_of_problems(data: st.DataObject) -> None:
+    text = data.draw(st.sampled_from(CORPUS))
+    for _ in range(data.draw(st.integers(1, 4))):
+        first = data.draw(st.integers(0, len(text)))
+        last = min(len(text), first + data.draw(st.integers(0, 20)))
+        text = (
+            text[:first]
+            + data.draw(st.text(max_size=8) | st.sampled_from([*"{}[]:-#*&!|>'\"%@\t\n ", ": ", "- "]))
+            + text[last:]
+        )
+    problems = check_text(text, "main.yaml", demo_centre(), corpus_prompts())
+    assert all(problem.at >= Position(1, 1) and problem.message and problem.remedy for problem in problems)
+    parse_prompts(text, "prompts.yaml")
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(max_size=200))
+def test_any_text_at_all(text: str) -> None:
+    assert isinstance(parse_flow(text, "main.yaml"), list)

@@ -1,0 +1,110 @@
+"""Fakes of the two sides of a flow session: the dispatcher's desk and the caller's leg."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from cti.ids import CallId, QueueName
+from cti.ivr.effects import ALL_KEYS
+from cti.model.facts import FlowStepDone, Match
+from cti.services.desk import CallOver
+from cti.services.ports import FlowCall, LegGone, LookUp, NoDigit, Played, Pressed
+
+
+class TickingClock:
+    """Moves on only when told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class ScriptedLeg:
+    """A caller who does what the script says: a key, "." to wait, "!" to hang up; silent behind its end."""
+
+    def __init__(self, keys: str, clock: TickingClock) -> None:
+        self._keys = iter(keys)
+        self._clock = clock
+        self.gone = False
+        self.played: list[str] = []
+        self.operations = 0
+
+    async def play(self, sounds: Sequence[str], *, interrupt: str) -> Played | LegGone:
+        assert sounds
+        assert set(interrupt) <= set(ALL_KEYS)
+        key = self._next()
+        if self.gone:
+            return LegGone()
+        self.played += sounds
+        self._clock.seconds += 0.5
+        return Played(digit=key if key in interrupt and key != "." else None)
+
+    async def digit(self, timeout: timedelta) -> Pressed | NoDigit | LegGone:
+        assert timeout > timedelta()
+        key = self._next()
+        if self.gone:
+            return LegGone()
+        if key == ".":
+            self._clock.seconds += timeout.total_seconds()
+            return NoDigit()
+        self._clock.seconds += 0.25
+        return Pressed(digit=key)
+
+    async def set_variables(self, values: Sequence[tuple[str, str]]) -> bool:
+        raise AssertionError("a flow sets no channel variables")
+
+    def _next(self) -> str:
+        self.operations += 1
+        key = next(self._keys, ".")
+        self.gone = self.gone or key == "!"
+        return key
+
+
+class RecordingDesk:
+    """Writes down what a session asks of it, in order."""
+
+    def __init__(self, look_up: LookUp | None = None) -> None:
+        self.log: list[tuple[str, object]] = []
+        self.steps: list[FlowStepDone] = []
+        self.answer = look_up or LookUp(match=Match.UNKNOWN)
+        self.over = False
+        """The call has ended: everything is refused, as the dispatcher does."""
+        self.fail: Exception | None = None
+
+    def _say(self, what: str, value: object) -> None:
+        if self.fail is not None:
+            raise self.fail
+        if self.over:
+            raise CallOver("the call is over")
+        self.log.append((what, value))
+
+    async def caller_arrived(self, call_id: CallId, *, channel: str, number: str | None, did: str) -> FlowCall:
+        raise AssertionError("the server asks this, not the flow")
+
+    async def choose_language(self, call_id: CallId, language: str) -> None:
+        self._say("language", language)
+
+    async def step_done(self, fact: FlowStepDone) -> None:
+        self._say("step", f"{fact.step}.{fact.result}")
+        self.steps.append(fact)
+
+    async def look_up_customer(self, call_id: CallId) -> LookUp:
+        self._say("look_up", call_id)
+        return self.answer
+
+    async def enqueue(
+        self, call_id: CallId, queue: QueueName, *, skills: Sequence[tuple[str, int]], head_start: timedelta
+    ) -> None:
+        self._say("enqueue", (queue, tuple(skills), head_start))
+
+    async def flow_finished(self, call_id: CallId) -> None:
+        self._say("finished", call_id)
+
+    def may_wait(self, call_id: CallId) -> bool:
+        raise AssertionError("the wait visit asks this, not the flow")

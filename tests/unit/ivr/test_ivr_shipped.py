@@ -1,0 +1,76 @@
+"""The shipped flows: checked against the demo centre, and what callers meet in them."""
+
+from __future__ import annotations
+
+import pytest
+
+from cti.ivr import effects as e
+from cti.model.facts import Match
+from cti.services.flow_runner import FlowLibrary
+from tests.support.flow_corpus import SHIPPED, demo_centre, shipped, talk
+
+STRANGER = e.LookedUp(match=Match.UNKNOWN)
+
+
+def test_the_shipped_flows_pass_without_a_word() -> None:
+    library, problems = FlowLibrary.check(SHIPPED, demo_centre())
+    assert problems == []
+    assert library is not None
+    assert {"main", "support_direct", "simple"} <= {flow.name for flow in library}
+
+
+def test_every_number_of_the_demo_centre_has_its_flow() -> None:
+    FlowLibrary.load(SHIPPED, demo_centre())
+
+
+@pytest.mark.parametrize("keys", ["11", ".1.1", "..1..1", "1.1", "1..1", ".11"])
+def test_one_and_one_on_the_main_line_is_support_in_english(keys: str) -> None:
+    dialogue = talk(shipped("main"), keys, customer=STRANGER)
+    assert (dialogue.queue, dialogue.language, dialogue.end) == ("support", "en", e.AwaitAgent())
+    assert "menu.choice" in dialogue.exits
+
+
+def test_two_speaks_chinese() -> None:
+    dialogue = talk(shipped("main"), "22", customer=STRANGER)
+    assert (dialogue.queue, dialogue.language) == ("sales", "zh")
+    assert dialogue.heard[-1] == "zh/connecting_sales"
+
+
+def test_a_silent_caller_is_served_in_english_by_support() -> None:
+    dialogue = talk(shipped("main"), "", customer=STRANGER)
+    assert (dialogue.queue, dialogue.language) == ("support", "en")
+
+
+@pytest.mark.parametrize("customer", [e.LookedUp(match=match) for match in Match], ids=lambda c: c.match.value)
+@pytest.mark.parametrize("name", ["main", "support_direct", "simple"])
+@pytest.mark.parametrize("keys", ["", "9" * 50, "*#*#*#*#*#", "3", ".3.3.3", "0000"])
+def test_nobody_meets_a_dead_end(name: str, customer: e.LookedUp, keys: str) -> None:
+    dialogue = talk(shipped(name), keys, customer=customer)
+    assert dialogue.end == e.AwaitAgent()
+    assert dialogue.queue in ("support", "sales", "vip")
+
+
+def test_the_opening_hours_are_read_out_and_the_menu_comes_back() -> None:
+    dialogue = talk(shipped("main"), "13.1", customer=STRANGER)
+    assert "en/opening_hours" in dialogue.heard
+    assert dialogue.queue == "support"
+
+
+def test_a_known_customer_is_not_asked_for_the_language() -> None:
+    dialogue = talk(shipped("main"), "..1", customer=e.LookedUp(match=Match.FOUND, tier="silver", language="zh"))
+    assert dialogue.heard[0] == "zh/welcome"
+    assert "language.chosen" not in dialogue.exits
+    assert dialogue.queue == "support"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_vip_goes_straight_to_the_vip_desk(language: str) -> None:
+    dialogue = talk(shipped("main"), "", customer=e.LookedUp(match=Match.FOUND, tier="vip", language=language))
+    assert dialogue.heard == [f"{language}/welcome_vip", f"{language}/connecting_vip"]
+    assert dialogue.queue == "vip"
+
+
+@pytest.mark.parametrize("name", ["support_direct", "simple"])
+@pytest.mark.parametrize("keys", ["1", ".1", "..1", "11", ""])
+def test_a_single_one_is_support(name: str, keys: str) -> None:
+    assert talk(shipped(name), keys, customer=STRANGER).queue == "support"
