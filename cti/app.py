@@ -18,10 +18,13 @@ import structlog
 
 from cti.asterisk.agi.server import AgiServer
 from cti.asterisk.ami.adapter import AmiTelephony
+from cti.asterisk.ami.client import AmiLink
+from cti.asterisk.ami.translate import accounts_of
 from cti.asterisk.cel import LedgerFile
 from cti.centre_file import load_centre
 from cti.clock import SystemClock
 from cti.crm.directory import CustomerDirectory
+from cti.crm.numbers import normalise
 from cti.entry import Doors
 from cti.errors import CtiError
 from cti.ids import NodeName
@@ -29,6 +32,7 @@ from cti.journal.writer import JournalWriter
 from cti.ledger import CelLedger
 from cti.metrics.registry import Metrics
 from cti.model import facts as f
+from cti.model.signals import Signal
 from cti.observe import Observer
 from cti.places import Places
 from cti.secrets_file import load_or_make
@@ -36,8 +40,8 @@ from cti.services.dispatcher import Dispatcher
 from cti.services.flow_runner import FlowLibrary, FlowRunner
 from cti.settings import Settings
 from cti.store.drain import Drain
-from cti.store.pool import Pool
-from cti.store.queries import StoredCalls
+from cti.store.pool import open_pool
+from cti.stored_calls import StoredCalls
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.origins import allowed_origins
@@ -79,17 +83,21 @@ async def serve(settings: Settings) -> None:
     metrics = Metrics()
     flows = FlowLibrary.load(places.flows, centre)
     journal = JournalWriter(places.journal)
-    pool = Pool(settings.database.url)
-    directory = CustomerDirectory(pool)
+    pool = await open_pool(settings.database.url)
+    directory = CustomerDirectory(pool, region=centre.region)
     observer = Observer(metrics, centre)
-    telephony = AmiTelephony(
+    link = AmiLink(
         host=settings.asterisk.ami_host,
         port=settings.ports.of("ami"),
         username=settings.asterisk.ami_user,
         secret=secrets.ami,
-        agents=tuple(centre.agents),
-        deliver=lambda signal_: dispatcher.deliver(signal_),
     )
+
+    def deliver(signal_: Signal) -> None:
+        dispatcher.deliver(signal_)
+
+    telephony = AmiTelephony(link, accounts=accounts_of(centre.agents), deliver=deliver, clock=clock)
+    ledger = CelLedger(LedgerFile(places.ledger), places.run / "cel.position")
     dispatcher = Dispatcher(
         centre,
         node=NodeName(settings.node),
@@ -97,10 +105,12 @@ async def serve(settings: Settings) -> None:
         telephony=telephony,
         directory=directory,
         clock=clock,
-        ledger=CelLedger(LedgerFile(places.cel), places.run / "cel.position"),
+        ledger=ledger,
+        normalise=lambda number: normalise(number, centre.region),
         flow_version=flows.version,
         observe=observer.facts,
     )
+    dispatcher.board.tally.closed = observer.call_closed
     began = clock.monotonic()
     facts = journal.recover()
     dispatcher.recover(facts)
@@ -111,12 +121,12 @@ async def serve(settings: Settings) -> None:
         seconds=round(clock.monotonic() - began, 3),
     )
     await journal.append([f.BridgeStarted(at=clock.now(), node=NodeName(settings.node), version=version("cti-server"))])
-    drain = Drain(journal, pool, short_abandon=dispatcher.board.tally.short_abandon)
+    drain = Drain(journal, settings.database.url, short_abandon=lambda: dispatcher.board.tally.short_abandon)
     doors = Doors(dispatcher, FlowRunner(dispatcher, flows, places.prompts, clock=clock))
     agi = AgiServer(settings.asterisk.agi_host, settings.ports.of("agi"), doors.handlers(), meter=observer.agi)
 
     def readiness() -> Sequence[ReadyPart]:
-        state = journal.state()
+        state, stored = journal.state(), drain.state()
         return (
             ReadyPart(
                 name="asterisk",
@@ -125,7 +135,7 @@ async def serve(settings: Settings) -> None:
                 detail="" if telephony.connected() else "no link",
             ),
             ReadyPart(name="journal", ok=state.healthy, needed=False, detail=state.trouble),
-            ReadyPart(name="database", ok=drain.connected(), needed=False, detail=drain.trouble()),
+            ReadyPart(name="database", ok=stored.connected, needed=False, detail=stored.error),
         )
 
     web = build_app(
@@ -162,6 +172,7 @@ async def serve(settings: Settings) -> None:
         async with serving(web, settings.network.bind, settings.ports.of("web")):
             own("telephony", asyncio.create_task(telephony.run()))
             own("drain", asyncio.create_task(drain.run()))
+            own("ledger", asyncio.create_task(ledger.follow(dispatcher.board)))
             own("observer", asyncio.create_task(observer.run(dispatcher, drain)))
             log.info("bridge_started", web=settings.ports.of("web"), agi=settings.ports.of("agi"))
             await asyncio.wait({asyncio.create_task(stop.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -172,6 +183,7 @@ async def serve(settings: Settings) -> None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
+        await directory.close()
         await journal.close()
         await pool.close()
     if failed.done():

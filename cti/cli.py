@@ -108,20 +108,12 @@ def doctor(data: Data = None, config: Config = None) -> None:
 @app.command()
 def migrate(data: Data = None, config: Config = None) -> None:
     """Bring the database's schema up to date (setting database.url)."""
-    from cti.store.migrations import migrate as run_migrate
+    from cti.store.migrate import migrate as run_migrate
 
-    settings = _settings(data, config)
-    changed = run_migrate(_database_url(settings))
-    out.print(f"{changed} migration(s) applied" if changed else "the schema is up to date")
-
-
-@app.command()
-def rebuild(data: Data = None, config: Config = None) -> None:
-    """Fold every call's record anew from the stored facts."""
-    from cti.store.drain import rebuild as run_rebuild
-
-    settings = _settings(data, config)
-    out.print(f"{asyncio.run(run_rebuild(_database_url(settings)))} call(s) folded anew")
+    done = asyncio.run(run_migrate(_database_url(_settings(data, config))))
+    out.print(
+        f"schema {done.before or 'none'} -> {done.after}" if done.before != done.after else f"up to date ({done.after})"
+    )
 
 
 @app.command(hidden=True)

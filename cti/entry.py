@@ -7,6 +7,7 @@ and the dialplan carries the caller on without us.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import TypeAlias
 
 import structlog
@@ -58,7 +59,7 @@ class Doors:
                 board = self._desk.board
                 known = board.centre.numbers.get(did)
                 queue = known.survival_queue if known is not None else next(iter(board.centre.queues))
-                await self._desk.enqueue(call_id, QueueName(queue), skills=())
+                await self._desk.enqueue(call_id, QueueName(queue), skills=(), head_start=timedelta())
             except CallOver:
                 return
         await self._send_to_wait(call_id, AgiLeg(session))
@@ -74,7 +75,7 @@ class Doors:
                 ("CTI_RECORD", "1" if queue.record else ""),
             ]
         if call is not None and call.language:
-            values.append(("CHANNEL(language)", call.language))
+            values += [("CTI_LANGUAGE", call.language), ("CHANNEL(language)", call.language)]
         await leg.set_variables([*values, ("CTI_NEXT", "wait")])
 
     def _who(self, request: AgiRequest) -> tuple[CallId, str | None, str]:

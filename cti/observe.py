@@ -6,28 +6,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
 
 from cti.metrics.registry import Metrics
 from cti.model import facts as f
 from cti.model.agent import AgentStatus
 from cti.model.centre import Centre
 from cti.services.dispatcher import Dispatcher
+from cti.store.drain import Drain
 
 EVERY = 1.0
 """Seconds between readings of the floor."""
-
-
-class Lag(Protocol):
-    """What the drain tells about being behind."""
-
-    def lag(self) -> float:
-        """Age in seconds of the oldest fact that is not in the database."""
-        ...
-
-    def pending(self) -> int:
-        """Facts that are not in the database."""
-        ...
 
 
 class AgiCounts:
@@ -73,7 +61,7 @@ class Observer:
         """A call's record was closed with this outcome."""
         self._metrics.calls.labels(outcome=outcome.value if outcome is not None else "unknown").inc()
 
-    async def run(self, desk: Dispatcher, drain: Lag) -> None:
+    async def run(self, desk: Dispatcher, drain: Drain) -> None:
         """Read the floor once a second until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
@@ -91,7 +79,7 @@ class Observer:
                 self._metrics.calls_now.labels(state=name).set(calls.get(name, 0))
             self._metrics.link.set(1 if desk.connected() else 0)
             self._metrics.drain_lag.set(drain.lag())
-            self._metrics.drain_pending.set(drain.pending())
+            self._metrics.drain_pending.set(drain.state().behind)
 
 
 def _state(agent: AgentStatus) -> str:

@@ -33,7 +33,7 @@ class Places:
         self.accounts = data / "secrets" / "accounts.json"
         self.revoked = data / "secrets" / "revoked.json"
         self.asterisk = data / "asterisk"
-        self.cel = data / "asterisk" / "log" / "cel-custom" / "cti.csv"
+        self.ledger = settings.asterisk.ledger or self.asterisk / "log" / "cel-custom" / "cti.csv"
         self.centre = settings.centre or data / "centre.yaml"
         self.flows = settings.flows or REPOSITORY / "ivr_flows"
         self.prompt_manifest = self.flows / "prompts.yaml"

@@ -74,6 +74,8 @@ class AsteriskSettings(_Section):
     root: Path | None = None
     binary: Path | None = None
     """An Asterisk of one's own, at least 22; None looks on PATH, then unpacks one into `root`."""
+    ledger: Path | None = None
+    """Asterisk's event ledger (CEL as CSV); None is where `cti up` writes it. See docs/own-asterisk.md."""
     ami_host: str = "127.0.0.1"
     ami_user: str = "cti"
     agi_host: str = "127.0.0.1"

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -49,6 +50,7 @@ class Up:
         self._began = time.monotonic()
         self._database: EmbeddedPostgres | None = None
         self._asterisk: AsteriskProcess | None = None
+        self._make_asterisk: Callable[[], AsteriskProcess] | None = None
         self._bridge: Child | None = None
         self._traffic: Child | None = None
         self._dsn = settings.database.url
@@ -85,10 +87,9 @@ class Up:
         self.say(f"centre [b]{centre.name}[/]: {len(centre.agents)} agents, {len(centre.queues)} queues")
         stop_leftovers(self.places.state_file, self.settings.data, self.say)
         self._check_ports()
-        asterisk, _, _ = await asyncio.gather(
+        await asyncio.gather(
             self._prepare_asterisk(centre, secrets), self._start_database(centre), self._build_prompts()
         )
-        self._asterisk = asterisk
         await asyncio.gather(self._start_asterisk(), self._start_bridge())
         await self._wait_ready()
         if self._demo:
@@ -118,7 +119,7 @@ class Up:
                     remedy=f"stop what uses it, or set ports.{name} or ports.offset, for example CTI_PORTS__OFFSET=1000",
                 )
 
-    async def _prepare_asterisk(self, centre: Centre, secrets: Secrets) -> AsteriskProcess:
+    async def _prepare_asterisk(self, centre: Centre, secrets: Secrets) -> None:
         last = [""]
 
         def progress(step: str, done: int, total: int) -> None:
@@ -132,21 +133,26 @@ class Up:
             self.say(f"[yellow]{warning}[/]")
         rendered = render(self.settings, centre, secrets, binary, self.places.prompts, self.places.asterisk)
         self.say(f"Asterisk {binary.version} configured")
-        return AsteriskProcess(self.settings, binary, rendered, on_exit=self._asterisk_gone)
+        self._make_asterisk = lambda: AsteriskProcess(binary, rendered, on_exit=self._asterisk_gone)
 
     async def _start_database(self, centre: Centre) -> None:
-        from cti.crm.demo import load_demo
-        from cti.store.migrations import migrate
+        from cti.crm.demo import load as load_demo
+        from cti.store.migrate import migrate
+        from cti.store.pool import open_pool
 
         if not self._dsn:
             self._database = EmbeddedPostgres(self.places.postgres)
             self._dsn = await asyncio.to_thread(self._database.start)
             self.say("PostgreSQL started")
-        changed = await asyncio.to_thread(migrate, self._dsn)
-        if changed:
-            self.say(f"database: {changed} migration(s) applied")
+        migrated = await migrate(self._dsn)
+        if migrated.before != migrated.after:
+            self.say(f"database schema {migrated.after} made")
         if self.settings.centre is None:
-            loaded = await load_demo(self._dsn, region=centre.region)
+            pool = await open_pool(self._dsn, size=1)
+            try:
+                loaded = await load_demo(pool, region=centre.region)
+            finally:
+                await pool.close()
             if loaded:
                 self.say(f"demo customers loaded: {loaded}")
 
@@ -161,8 +167,9 @@ class Up:
         await asyncio.to_thread(build_prompts, self.places.prompt_manifest, self.places.prompts, progress)
 
     async def _start_asterisk(self) -> None:
-        if self._asterisk is None:
+        if self._make_asterisk is None:
             raise CtiError("Asterisk was not prepared")
+        self._asterisk = self._make_asterisk()
         await self._asterisk.start()
         self.say("Asterisk is up")
 

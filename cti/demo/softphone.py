@@ -170,13 +170,13 @@ class Softphone:
         transport_id = self.room.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
 
         class Account(pj.Account):  # type: ignore[misc, name-defined]
-            def onRegState(self, prm: Any) -> None:
+            def onRegState(self, prm: Any) -> None:  # noqa: N802 - the library's name
                 if prm.code == 200 and prm.expiration > 0:
                     phone.room.post(phone.registered.set)
                 else:
                     phone.room.post(phone.registered.clear)
 
-            def onIncomingCall(self, prm: Any) -> None:
+            def onIncomingCall(self, prm: Any) -> None:  # noqa: N802
                 call = PhoneCall(phone, call_id=prm.callId, message=str(prm.rdata.wholeMsg))
                 phone._calls.append(call)
                 call._native.answer(_status(pj, 180))
@@ -254,7 +254,7 @@ class PhoneCall:
         outer = self
 
         class Native(pj.Call):  # type: ignore[misc, name-defined]
-            def onCallState(self, prm: Any) -> None:
+            def onCallState(self, prm: Any) -> None:  # noqa: N802
                 info = self.getInfo()
                 outer.last_status = info.lastStatusCode
                 if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
@@ -263,14 +263,14 @@ class PhoneCall:
                     outer._silence()
                     phone.room.post(outer.ended.set)
 
-            def onCallMediaState(self, prm: Any) -> None:
+            def onCallMediaState(self, prm: Any) -> None:  # noqa: N802
                 info = self.getInfo()
                 for media in info.media:
                     if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
                         outer._audio = self.getAudioMedia(media.index)
                         phone.room.post(outer.media.set)
 
-        self._native = Native(phone._account) if call_id is None else Native(phone._account, call_id)
+        self._native: Any = Native(phone._account) if call_id is None else Native(phone._account, call_id)
 
     def header(self, name: str) -> str | None:
         """A header of the INVITE that came in, None when it has none."""

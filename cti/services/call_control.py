@@ -41,17 +41,18 @@ def start_call(board: Switchboard, signal: s.CallerEntered, now: datetime) -> Ca
     known = board.calls.get(signal.call_id)
     if known is not None or signal.call_id in board.closed:
         return known
+    number = board.normalise(signal.caller_number)
     board.record(
         f.CallStarted(
             at=signal.at,
             call_id=signal.call_id,
             node=board.node,
-            caller_number=signal.caller_number,
+            caller_number=number,
             did=signal.did,
             channel=signal.channel,
         )
     )
-    board.out.look_ups.append((signal.call_id, signal.caller_number))
+    board.out.look_ups.append((signal.call_id, number))
     return board.calls[signal.call_id]
 
 

@@ -44,15 +44,18 @@ SUBSCRIBER_QUEUE = 1000
 class Ledger(Protocol):
     """Asterisk's own event log, as far as reconciliation asks it."""
 
-    async def missed(self, board: Switchboard) -> Sequence[f.Fact]:
-        """Facts that happened unseen, in order of time, that the journal does not have."""
+    async def missed(self, board: Switchboard, *, asterisk_started_at: datetime | None = None) -> Sequence[f.Fact]:
+        """Facts that happened unseen, in order of time, that the journal does not have.
+
+        `asterisk_started_at`: Asterisk was restarted, and no call that began before that moment lives.
+        """
         ...
 
 
 class NoLedger:
     """Where there is no event log to read."""
 
-    async def missed(self, board: Switchboard) -> Sequence[f.Fact]:
+    async def missed(self, board: Switchboard, *, asterisk_started_at: datetime | None = None) -> Sequence[f.Fact]:
         """Nothing."""
         return ()
 
@@ -71,9 +74,10 @@ class Dispatcher:
         clock: Clock,
         ledger: Ledger | None = None,
         flow_version: Callable[[FlowName], str] = lambda _flow: "",
+        normalise: Callable[[str | None], str | None] = lambda number: number,
         observe: Callable[[Sequence[f.Fact], datetime], None] = lambda _facts, _now: None,
     ) -> None:
-        self.board = Switchboard(centre, node=node, now=clock.now(), flow_version=flow_version)
+        self.board = Switchboard(centre, node=node, now=clock.now(), flow_version=flow_version, normalise=normalise)
         self._journal = journal
         self._telephony = telephony
         self._directory = directory
@@ -188,7 +192,9 @@ class Dispatcher:
 
     async def _adopt(self, snapshot: s.Snapshot) -> None:
         try:
-            missed = await self._ledger.missed(self.board)
+            ages = [channel.seconds for channel in snapshot.channels]
+            eldest = snapshot.at - timedelta(seconds=max(ages, default=0.0) + 1.0)
+            missed = await self._ledger.missed(self.board, asterisk_started_at=eldest if snapshot.restarted else None)
             taken = reconcile.adopt_ledger(self.board, missed, self._clock.now())
             if taken:
                 log.info("ledger_adopted", facts=taken)

@@ -7,6 +7,7 @@ snapshot then says what is there now. What neither explains is closed or correct
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from cti.acd.inputs import CallerReady
@@ -27,6 +28,10 @@ def adopt_ledger(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> 
     taken = 0
     for fact in facts:
         if not isinstance(fact, f.CallFact) or fact.call_id in board.closed:
+            continue
+        if isinstance(fact, f.CallStarted):
+            _adopt_call(board, fact)
+            taken += 1
             continue
         call = board.calls.get(fact.call_id)
         if isinstance(fact, f.CallAnswered) and call is not None:
@@ -54,6 +59,13 @@ def adopt_ledger(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> 
                 continue
         taken += 1
     return taken
+
+
+def _adopt_call(board: Switchboard, fact: f.CallStarted) -> None:
+    number = board.normalise(fact.caller_number)
+    if fact.call_id not in board.calls:
+        board.record(replace(fact, caller_number=number))
+        board.out.look_ups.append((fact.call_id, number))
 
 
 def _leave_offer(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
@@ -105,13 +117,13 @@ def _place(board: Switchboard, channel: s.LiveChannel, legs: list[s.LiveChannel]
                 at=now,
                 call_id=channel.call_id,
                 node=board.node,
-                caller_number=channel.caller_number,
+                caller_number=board.normalise(channel.caller_number),
                 did=channel.did,
                 channel=channel.channel,
                 inferred=True,
             )
         )
-        board.out.look_ups.append((channel.call_id, channel.caller_number))
+        board.out.look_ups.append((channel.call_id, board.normalise(channel.caller_number)))
         call = board.calls[channel.call_id]
         if channel.queue is not None and channel.queue in board.centre.queues and channel.context.startswith(WAIT):
             board.record(f.CallQueued(at=now, call_id=call.call_id, queue=channel.queue, inferred=True))

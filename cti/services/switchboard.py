@@ -58,10 +58,13 @@ class Switchboard:
         node: NodeName,
         now: datetime,
         flow_version: Callable[[FlowName], str] = lambda _flow: "",
+        normalise: Callable[[str | None], str | None] = lambda number: number,
     ) -> None:
         self.centre = centre
         self.node = node
         self.flow_version = flow_version
+        self.normalise = normalise
+        """A caller's number as the line gave it -> E.164."""
         self.engine = Engine(centre)
         self.calls: dict[CallId, Call] = {}
         self.agents: dict[AgentId, AgentStatus] = {
@@ -266,22 +269,29 @@ class Switchboard:
         """Do what is due: wrap-ups that ran out, leases, refusal pauses."""
         for agent_id, until in list(self.wrap_until.items()):
             if until <= now:
-                self.finish_wrap_up(agent_id, now, by="timer")
+                self.finish_wrap_up(agent_id, now, at=until, by="timer")
         if self.tally.roll(now):
             self.dirty_queues.update(self.centre.queues)
             self.dirty_agents.update(self.agents)
         self.route(Tick(), now)
 
     def finish_wrap_up(
-        self, agent_id: AgentId, now: datetime, *, disposition: str = "", note: str = "", by: str = "agent"
+        self,
+        agent_id: AgentId,
+        now: datetime,
+        *,
+        disposition: str = "",
+        note: str = "",
+        by: str = "agent",
+        at: datetime | None = None,
     ) -> None:
-        """The work after the call is done."""
+        """The work after the call is done; `at` is when, if it was before now."""
         self.wrap_until.pop(agent_id, None)
         call_id = self.agents[agent_id].wrap_call
         if call_id is None:
             return
         self.record(
-            f.WrapUpEnded(at=now, call_id=call_id, agent_id=agent_id, disposition=disposition, note=note, by=by)
+            f.WrapUpEnded(at=at or now, call_id=call_id, agent_id=agent_id, disposition=disposition, note=note, by=by)
         )
         self.withdraw_pop(agent_id, "call_ended")
         self.sync_agent(agent_id, now)
