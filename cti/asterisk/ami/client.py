@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -47,6 +48,9 @@ log = structlog.get_logger(__name__)
 BACKLOG_LIMIT = 100_000
 """Events waiting for their reader. Beyond it the reader is hopelessly behind: the link is dropped and the picture is
 taken anew from a snapshot, which is cheaper than the backlog and right."""
+
+_NOTHING_TO_LIST = re.compile(r"No [A-Za-z ]+ found\.?", re.ASCII)
+"""Some lists (PJSIPShowContacts, PJSIPShowEndpoints) answer with an error when they are empty."""
 
 LIST_LIMIT = 200_000
 """Items of one action list; Asterisk cannot have more channels than that."""
@@ -180,10 +184,11 @@ class _Protocol(asyncio.Protocol):
             self.late_answers += 1
             return
         if message.block.startswith(b"Response:"):
-            if message.response == "Error":
-                pending.future.set_exception(
-                    AmiRefused(f"Asterisk refused {pending.name}: {message.get('Message')}", action=pending.name)
-                )
+            why = message.get("Message").strip()  # PJSIPShowContacts puts a line feed into it
+            if message.response == "Error" and pending.as_list and _NOTHING_TO_LIST.fullmatch(why):
+                pending.future.set_result([])
+            elif message.response == "Error":
+                pending.future.set_exception(AmiRefused(f"Asterisk refused {pending.name}: {why}", action=pending.name))
             elif not pending.as_list:
                 pending.future.set_result([message])
             elif message.get("EventList") != "start":

@@ -223,7 +223,9 @@ async def test_lists_are_complete_and_events_between_are_not_part_of_them() -> N
 async def test_empty_lists() -> None:
     async with FakeAmi() as server, session_to(server) as session:
         assert await session.ask_list({"Action": "Status"}) == []
-        server.on("PJSIPShowContacts", lambda connection, action: connection.answer(action, Message="none"))
+        server.on("X", lambda connection, action: connection.answer(action, Message="none"))
+        assert await session.ask_list({"Action": "X"}) == []
+        server.on("PJSIPShowContacts", lambda c, a: c.answer(a, Response="Error", Message="No Contacts found"))
         assert await session.ask_list({"Action": "PJSIPShowContacts"}) == []
 
 
