@@ -15,7 +15,7 @@ import re
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import structlog
 
@@ -250,6 +250,6 @@ class _Refuse(asyncio.Protocol):
         self._refused = refused
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is one by duck, not by descent
         self._refused()
         transport.abort()

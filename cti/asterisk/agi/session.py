@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, cast
 
 from cti.asterisk.agi.wire import (
     AgiCommandError,
@@ -38,6 +38,9 @@ ALLOWED_APPLICATIONS = frozenset({
     "CELGenUserEvent", "NoOp", "PlayTones", "Ringing", "StartMusicOnHold", "StopMusicOnHold", "StopPlayTones", "UserEvent",
 })  # fmt: skip
 """Applications `exec` may run: all end at once. One that lasts (Dial, Queue) keeps running after our socket dies."""
+
+SETTABLE_FUNCTIONS = frozenset({"CHANNEL(language)"})
+"""Dialplan functions `set_variable` may write besides plain variables."""
 
 _GONE = LegGone()
 _NO_DIGIT = NoDigit()
@@ -109,7 +112,7 @@ class AgiSession(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the socket is open."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is one by duck, not by descent
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         if self.gone:  # aborted between accept and here
@@ -299,8 +302,12 @@ class AgiSession(asyncio.Protocol):
         return Pressed(digit=digit) if digit else _NO_DIGIT
 
     async def set_variable(self, name: str, value: str) -> bool:
-        """Set a channel variable (plain name; `__` in front makes it inherited). False when the leg is gone."""
-        return not isinstance(await self.command("SET VARIABLE", plain_variable(name), value), LegGone)
+        """Set a channel variable (plain name, `__` in front makes it inherited; or one of `SETTABLE_FUNCTIONS`).
+
+        False when the leg is gone.
+        """
+        target = name if name in SETTABLE_FUNCTIONS else plain_variable(name)
+        return not isinstance(await self.command("SET VARIABLE", target, value), LegGone)
 
     async def get_variable(self, name: str) -> str | LegGone | None:
         """A channel variable's value, None when it is not set. Plain names only; Asterisk cuts values at 1,023 bytes."""
