@@ -8,8 +8,10 @@ function writing(target: EventTarget | null): boolean {
   );
 }
 
+/** Whether Enter belongs to the focused control: one of a panel or an open list. The header's own (where "Ready" was
+ * clicked a moment ago) must not swallow the key that answers. */
 function onControl(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest("button, a, summary, [role=menuitem]") !== null;
+  return target instanceof HTMLElement && target.closest("main button, main a, #reasons button") !== null;
 }
 
 export function handleKey(event: KeyboardEvent, desk: Desk): void {
@@ -26,7 +28,6 @@ export function handleKey(event: KeyboardEvent, desk: Desk): void {
 function act(key: string, event: KeyboardEvent, desk: Desk): boolean {
   switch (desk.step) {
     case "incoming":
-      // Enter on a focused button is that button's own.
       if (key === "a" || (key === "Enter" && !onControl(event.target))) desk.answer();
       else if (key === "r") void desk.reject();
       else return false;
