@@ -74,6 +74,7 @@ class Books:
                 seat.group.idle.discard(seat.key)
             seat.group.logged_in += (state is not AgentState.OFFLINE) - (seat.state is not AgentState.OFFLINE)
         seat.state = state
+        seat.status = state if seat.lease is None else AgentState.RESERVED
         seat.idle_since = idle_since
         if seat.group is not None and seat.available:
             seat.group.idle.add(seat.key)
@@ -92,6 +93,7 @@ class Books:
         if seat.group is not None and seat.available:
             seat.group.idle.discard(seat.key)
         waiter.lease = seat.lease = self.leases[offer_id] = lease
+        seat.status = AgentState.RESERVED
         heappush(self._deadlines, (deadline, offer_id))
 
     def release(self, lease: Lease, end: OfferEnd, now: datetime) -> None:
@@ -99,6 +101,7 @@ class Books:
         waiter, seat = self.waiters[lease.call_id], self.seats[lease.agent_id]
         del self.leases[lease.offer_id]
         waiter.lease = seat.lease = None
+        seat.status = seat.state
         if end in TICKET_ENDS:
             self._drop(waiter)
         else:

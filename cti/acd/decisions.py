@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from cti.acd.ranking import CallerKey
 from cti.ids import AgentId, CallId, OfferId, QueueName
-from cti.model.facts import OfferEnd
+from cti.model.facts import AgentState, OfferEnd
 
 
 class Why(StrEnum):
@@ -28,12 +29,13 @@ class Why(StrEnum):
 
 
 class Exclusion(StrEnum):
-    """Why an agent of the call's queue was no candidate. Otherwise the reason is the agent's state's own value."""
+    """Why an agent of the call's queue was no candidate; besides these, the value of the agent's `AgentState`.
+
+    (`reserved` there means: under another offer.)
+    """
 
     LACKS_SKILL = "lacks_skill"
     REFUSED_RECENTLY = "refused_recently"
-    RESERVED = "reserved"
-    """Bound by another offer."""
 
 
 class IgnoredBecause(StrEnum):
@@ -92,24 +94,58 @@ class Excluded:
 class DecisionRecord:
     """Why this call went to this agent, as things stood at `at`, before the offer.
 
-    The lists are cut at `records.LIMIT` entries so that a decision costs the same on a big floor as on a small one;
-    `more_candidates` and `more_excluded` count what was cut. `Engine.explain` gives the uncut state of a waiting call.
+    It names the best candidates and the first of the queue's agents (`groups.NAMED`) and counts the others, so that a
+    decision costs the same on a big floor as on a small one; `Engine.explain` names everybody around a waiting call.
+    It is taken as a snapshot of plain tuples and spelled out only when it is read.
     """
 
     at: datetime
     call_id: CallId
     queue: QueueName
-    score: float
-    """The call's seconds waited plus head start."""
-    candidates: tuple[Candidate, ...]
-    """Eligible and free, best first."""
+    queued_at: datetime
+    head_start: timedelta
+    idle: tuple[tuple[datetime, AgentId], ...]
+    """Idle since when, and who: the candidates, raw."""
     more_candidates: int
-    excluded: tuple[Excluded, ...]
-    """The rest of the queue's agents: first those who refused this call, then by agent id."""
-    more_excluded: int
-    passed_over: tuple[CallId, ...]
-    """Deliverable calls before this one that nobody eligible was free for, in serving order: the first of each class
-    (same queue, same requirements). Those behind it in its class wait for the same reason."""
+    """Candidates who are not named."""
+    refused: tuple[AgentId, ...]
+    staff: tuple[AgentId, ...]
+    statuses: tuple[str, ...]
+    """What each of `staff` was doing."""
+    fits: tuple[bool, ...]
+    """Whether each of `staff` has what the call requires."""
+    more_staff: int
+    """Agents of the queue who are not in `staff`."""
+    ahead: tuple[CallerKey, ...]
+
+    @property
+    def score(self) -> float:
+        """The call's seconds waited plus head start."""
+        return (self.at - self.queued_at + self.head_start).total_seconds()
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Eligible and free, best first."""
+        return tuple(Candidate(agent_id=a, score=(self.at - since).total_seconds()) for since, a in self.idle)
+
+    @property
+    def excluded(self) -> tuple[Excluded, ...]:
+        """Agents of the queue who could not have the call: those who refused it, then by agent id."""
+        refused = [Excluded(agent_id=agent_id, reason=Exclusion.REFUSED_RECENTLY) for agent_id in self.refused]
+        others = [
+            Excluded(agent_id=agent_id, reason=status if fits else Exclusion.LACKS_SKILL)
+            for agent_id, status, fits in zip(self.staff, self.statuses, self.fits, strict=True)
+            if not fits or status != AgentState.READY
+        ]
+        return (*refused, *others)
+
+    @property
+    def passed_over(self) -> tuple[CallId, ...]:
+        """Deliverable calls before this one that nobody eligible was free for, in serving order.
+
+        The first of each class (same queue, same requirements): those behind it in its class wait for the same reason.
+        """
+        return tuple(key[-1] for key in sorted(self.ahead))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

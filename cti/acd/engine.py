@@ -121,7 +121,7 @@ class Engine:
     def explain(self, call_id: CallId, now: datetime) -> DecisionRecord | None:
         """The whole state of things around a call with a ticket, uncut; None without a ticket. Costs O(agents)."""
         waiter = self._books.waiters.get(call_id)
-        return None if waiter is None else record_of(waiter, self._books.groups, self._books.seats, now, limit=None)
+        return None if waiter is None else record_of(waiter, self._books.groups, self._books.seats, now, uncut=True)
 
     def ticket(self, call_id: CallId) -> Ticket | None:
         """The call's ticket, offered or not."""

@@ -6,7 +6,7 @@ agents. A decision therefore looks at classes, not at people. These are the engi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from cti.acd.decisions import Lease, Ticket
@@ -17,11 +17,14 @@ from cti.ids import AgentId, CallId, QueueName
 from cti.model.centre import Agent, Centre, Queue
 from cti.model.facts import AgentState
 
+NAMED = 20
+"""Agents of a queue that a decision record names; the others it counts."""
+
 
 class CallerGroup:
     """Callers of one queue with one requirement. `heap` has those who may be offered now."""
 
-    __slots__ = ("heap", "members", "needed", "queue", "servers")
+    __slots__ = ("fits", "heap", "members", "needed", "queue", "servers")
 
     def __init__(self, queue: QueueName, needed: Requirement) -> None:
         self.queue = queue
@@ -30,6 +33,8 @@ class CallerGroup:
         self.members = 0
         """Tickets of the class, offered ones too; an empty class is dropped."""
         self.servers: dict[AgentGroup, None] = {}
+        self.fits: tuple[bool, ...] = ()
+        """Whether each of the queue's first agents (`Groups.first`) may serve these callers."""
 
 
 class AgentGroup:
@@ -68,13 +73,15 @@ class Waiter:
 class Seat:
     """One agent in the books. `idle_since` is set when the agent is free, whatever offer is under way."""
 
-    __slots__ = ("agent_id", "group", "idle_since", "lease", "refused", "state")
+    __slots__ = ("agent_id", "group", "idle_since", "lease", "refused", "state", "status")
 
     def __init__(self, agent_id: AgentId, group: AgentGroup | None) -> None:
         self.agent_id = agent_id
         self.group = group
         """None when the agent was taken out of the centre but still has an offer."""
         self.state = AgentState.OFFLINE
+        self.status: str = AgentState.OFFLINE
+        """What a decision record says of the agent: the state, or `RESERVED` under an offer."""
         self.idle_since: datetime | None = None
         self.lease: Lease | None = None
         self.refused: set[CallId] = set()
@@ -96,11 +103,12 @@ class Seat:
 class Groups:
     """All classes, and who serves whom."""
 
-    __slots__ = ("_agents", "_callers", "_queues", "order", "staff", "teams")
+    __slots__ = ("_agents", "_queues", "callers", "first", "order", "staff", "teams")
 
     def __init__(self) -> None:
         self._queues: dict[QueueName, Queue] = {}
-        self._callers: dict[tuple[QueueName, Requirement], CallerGroup] = {}
+        self.callers: dict[tuple[QueueName, Requirement], CallerGroup] = {}
+        """Every class of callers that has a ticket."""
         self._agents: dict[tuple[frozenset[QueueName], Requirement], AgentGroup] = {}
         self.order: dict[QueueName, Order[CallerKey]] = {}
         """Waiting callers of each queue in serving order, deliverable or not, without those under an offer."""
@@ -108,6 +116,8 @@ class Groups:
         """Classes of agents by queue, whatever their skills."""
         self.staff: dict[QueueName, tuple[AgentId, ...]] = {}
         """Agents by queue, sorted."""
+        self.first: dict[QueueName, tuple[Seat, ...]] = {}
+        """The first `NAMED` of them: those a decision record names."""
 
     def rebuild(self, centre: Centre, seats: dict[AgentId, Seat], waiters: Mapping[CallId, Waiter]) -> None:
         """Sort everyone anew by `centre`; places, offers and states stay. New agents get a seat, offline."""
@@ -115,20 +125,22 @@ class Groups:
         # A queue taken out of the centre lives on until its last caller has gone: nobody is dropped.
         kept = {name: queue for name, queue in self._queues.items() if name in tickets}
         self._queues = kept | dict(centre.queues)
-        self._callers, self._agents = {}, {}
+        self.callers, self._agents = {}, {}
         self.teams = {name: [] for name in self._queues}
-        self.staff = dict.fromkeys(self._queues, ())
+        self.staff, self.first = {}, {}
         self.order = {name: Order() for name in self._queues}
         for agent_id in [agent_id for agent_id in seats if agent_id not in centre.agents]:
             seat = seats[agent_id]
             seat.group = None
             seat.idle_since = None
+            seat.state = AgentState.OFFLINE
             if seat.lease is None:
                 forget(seat, seats, waiters)
         for agent in centre.agents.values():
             self._seat(agent, seats)
         for queue in self._queues:
             self.staff[queue] = tuple(sorted(a.agent_id for a in centre.agents.values() if queue in a.queues))
+            self.first[queue] = tuple(seats[agent_id] for agent_id in self.staff[queue][:NAMED])
         for waiter in waiters.values():
             waiter.group = self.group_for(waiter.ticket.queue, waiter.ticket.skills)
             self.put(waiter)
@@ -154,20 +166,17 @@ class Groups:
         """The queue's settings; those it had last when it was taken out of the centre."""
         return self._queues[name]
 
-    def caller_groups(self) -> Iterable[CallerGroup]:
-        """Every class of callers that has a ticket."""
-        return self._callers.values()
-
     def group_for(self, queue: QueueName, skills: Requirement) -> CallerGroup:
         """The class of callers of `queue` who require `skills` besides what the queue requires."""
         needed = requirement(self._queues[queue].skills, skills)
-        group = self._callers.get((queue, needed))
+        group = self.callers.get((queue, needed))
         if group is None:
-            group = self._callers[queue, needed] = CallerGroup(queue, needed)
+            group = self.callers[queue, needed] = CallerGroup(queue, needed)
             for agents in self.teams[queue]:
                 if agents.serves(group):
                     group.servers[agents] = None
                     agents.callers[group] = None
+            group.fits = tuple(seat.group in group.servers for seat in self.first[queue])
         return group
 
     def put(self, waiter: Waiter) -> None:
@@ -181,7 +190,7 @@ class Groups:
         group = waiter.group
         group.members -= 1
         if not group.members:
-            del self._callers[group.queue, group.needed]
+            del self.callers[group.queue, group.needed]
             for agents in group.servers:
                 del agents.callers[group]
 
@@ -195,13 +204,6 @@ class Groups:
         """The ticket does not wait any more, or is under an offer now."""
         self.order[waiter.ticket.queue].remove(waiter.key)
         waiter.group.heap.discard(waiter.key)
-
-    def heads(self) -> Iterator[CallerKey]:
-        """The first deliverable caller of each class."""
-        for group in self._callers.values():
-            head = group.heap.first()
-            if head is not None:
-                yield head
 
 
 def forget(seat: Seat, seats: dict[AgentId, Seat], waiters: Mapping[CallId, Waiter]) -> None:

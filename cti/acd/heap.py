@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any, Generic, TypeVar
 
@@ -15,10 +15,11 @@ class LazyHeap(Generic[K]):
     `add` and `discard` cost O(log n) amortised, `first` O(1); dead entries never outnumber the live by more than 32.
     """
 
-    __slots__ = ("_dead", "_heap", "_live")
+    __slots__ = ("_dead", "_live", "keys")
 
     def __init__(self) -> None:
-        self._heap: list[K] = []
+        self.keys: list[K] = []
+        """The heap itself, dead keys among them; `keys[0]` is never dead. To be read only."""
         self._live: set[K] = set()
         self._dead: set[K] = set()
 
@@ -36,49 +37,50 @@ class LazyHeap(Generic[K]):
         if key in self._dead:
             self._dead.remove(key)
         else:
-            heappush(self._heap, key)
+            heappush(self.keys, key)
 
     def discard(self, key: K) -> None:
         """Take `key` out; nothing happens when it is not in."""
         if key not in self._live:
             return
         self._live.remove(key)
-        if self._heap[0] == key:
-            heappop(self._heap)
+        heap, dead = self.keys, self._dead
+        if heap[0] == key:
+            heappop(heap)
+            while dead and heap[0] in dead:
+                dead.remove(heappop(heap))
             return
-        self._dead.add(key)
-        if len(self._dead) > len(self._live) + 32:
-            # A new list, not this one emptied: an `in_order` walk under way keeps its own.
-            self._heap = list(self._live)
-            heapify(self._heap)
-            self._dead = set()
+        dead.add(key)
+        if len(dead) > len(self._live) + 32:
+            heap[:] = self._live
+            heapify(heap)
+            dead.clear()
 
     def first(self) -> K | None:
         """The smallest key, or None."""
-        heap, dead = self._heap, self._dead
-        while dead and heap[0] in dead:
-            dead.remove(heappop(heap))
-        return heap[0] if heap else None
+        return self.keys[0] if self.keys else None
 
     def first_except(self, ids: Container[Any]) -> K | None:
         """The smallest key whose id is not among `ids`, or None. Costs as much as keys are skipped."""
-        head = self.first()
-        if head is None or head[-1] not in ids:
+        if not self.keys:
+            return None
+        head = self.keys[0]
+        if head[-1] not in ids:
             return head
-        return next((key for key in self.in_order() if key[-1] not in ids), None)
+        return next((key for key in in_order((self,)) if key[-1] not in ids), None)
 
-    def in_order(self) -> Iterator[K]:
-        """Keys in ascending order, found as they are asked for: the n-th costs O(log n). No `add` meanwhile."""
-        heap, live = self._heap, self._live
-        if not heap:
-            return
-        # Walk the heap's tree best first: a node's children are the only new contenders once it is taken.
-        border = [(heap[0], 0)]
-        size = len(heap)
-        while border:
-            key, at = heappop(border)
-            for child in (2 * at + 1, 2 * at + 2):
-                if child < size:
-                    heappush(border, (heap[child], child))
-            if key in live:
-                yield key
+
+def in_order(heaps: Iterable[LazyHeap[K]]) -> Iterator[K]:
+    """Keys of all the heaps in ascending order, found as they are asked for. The heaps must not change meanwhile."""
+    # Walk the heaps' trees best first: a node's children are the only new contenders once it is taken.
+    all_heaps = [heap for heap in heaps if heap.keys]
+    border = [(heap.keys[0], 0, n) for n, heap in enumerate(all_heaps)]
+    heapify(border)
+    while border:
+        key, at, n = heappop(border)
+        keys = all_heaps[n].keys
+        for child in (2 * at + 1, 2 * at + 2):
+            if child < len(keys):
+                heappush(border, (keys[child], child, n))
+        if key in all_heaps[n]:
+            yield key

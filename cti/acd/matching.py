@@ -9,6 +9,7 @@ next input is, only the callers and agents it made newly available (`Books.fresh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 
@@ -52,12 +53,12 @@ def _match_groups(books: Books, callers: list[Waiter], agents: list[Seat], now: 
     set_aside: list[tuple[CallerGroup, CallerKey]] = []
     while heads:
         key, n, group = heappop(heads)
-        if not any(servers.idle for servers in group.servers):
+        if not any(servers.idle.keys for servers in group.servers):
             continue
         waiter = books.waiters[key[-1]]
         best = best_agent(books, waiter)
         if best is not None:
-            offers.append(_offer(books, waiter, best, now))
+            offers.append(_offer(books, waiter, best, now, [aside for _, aside in set_aside]))
         else:
             # Only its own refusals are in its way: the next of its class may be luckier.
             group.heap.discard(key)
@@ -90,8 +91,8 @@ def _best_caller(books: Books, seat: Seat) -> Waiter | None:
     return None if best is None else books.waiters[best[-1]]
 
 
-def _offer(books: Books, waiter: Waiter, seat: Seat, now: datetime) -> Offer:
-    record = record_of(waiter, books.groups, books.seats, now)
+def _offer(books: Books, waiter: Waiter, seat: Seat, now: datetime, aside: Sequence[CallerKey] = ()) -> Offer:
+    record = record_of(waiter, books.groups, books.seats, now, aside=aside)
     offer_id = OfferId(max(books.last_offer_id + 1, int(now.timestamp())))
     books.last_offer_id = offer_id
     deadline = now + books.groups.queue(waiter.ticket.queue).ring_timeout + LEASE_MARGIN

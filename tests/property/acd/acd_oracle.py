@@ -119,6 +119,7 @@ class Oracle:
             call.queue = centre.queues.get(call.joined.queue, call.queue)
         for agent_id in [a for a in self.people if a not in centre.agents]:
             self.people[agent_id].idle_since = None
+            self.people[agent_id].state = AgentState.OFFLINE
             if self.people[agent_id].offer is None:
                 self.forget_person(agent_id)
         for agent_id in centre.agents:

@@ -139,7 +139,7 @@ class Floor(RuleBasedStateMachine):
                 staff = {a for a, v in self.oracle.centre.agents.items() if decision.queue in v.queues}
                 assert len(named) == len(set(named))
                 assert set(named) == staff
-                assert record.more_candidates == record.more_excluded == 0
+                assert record.more_candidates == record.more_staff == 0
 
     def refuses(self, event):
         before = state_of(self.engine)
