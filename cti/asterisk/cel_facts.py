@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -212,6 +212,7 @@ def infer_facts(
     known: Mapping[CallId, KnownCall],
     *,
     asterisk_started_at: datetime | None = None,
+    number: Callable[[str], str | None] = str,
 ) -> list[Fact]:
     """The facts of calls that `events` show and `known` does not have, in order of time, all `inferred`.
 
@@ -219,9 +220,9 @@ def infer_facts(
     settles them (an answer, survival or the end releases the lease).
 
     `asterisk_started_at`: Asterisk has been restarted since, so no call begun before it lives; one whose end the ledger
-    never got ends at its last event.
+    never got ends at its last event. `number` turns a cleaned number into E.164.
     """
-    reading = _Reading(known)
+    reading = _Reading(known, number)
     # Stable by time: lines of different channels change places, those of one channel never do at the same moment.
     for event in sorted(events, key=lambda event: event.at):
         reading.take(event)
@@ -247,8 +248,9 @@ class _Story:
 class _Reading:
     """One pass over the events. Channels are told apart by unique id: names repeat after a restart of Asterisk."""
 
-    def __init__(self, known: Mapping[CallId, KnownCall]) -> None:
+    def __init__(self, known: Mapping[CallId, KnownCall], number: Callable[[str], str | None]) -> None:
         self._known = known
+        self._number = number
         self.facts: list[Fact] = []
         self._stories: dict[CallId, _Story] = {}
         self._ids: dict[str, str] = {}
@@ -301,7 +303,7 @@ class _Reading:
                 at=event.at,
                 call_id=call_id,
                 node=NodeName(call_id.rpartition("-")[0]),
-                caller_number=number if _NUMBER.match(number) else None,
+                caller_number=self._number(number) if _NUMBER.match(number) else None,
                 did=did if _NUMBER.match(did) else "",
                 channel=event.channel,
                 inferred=True,
