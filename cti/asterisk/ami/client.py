@@ -153,6 +153,8 @@ class _Protocol(asyncio.Protocol):
     def send(self, action: Mapping[str, Any], as_list: bool | None = None) -> asyncio.Future[list[AmiMessage]]:
         """Send now; the future ends with the answer, `AmiRefused` or `AmiLinkLost`. Nothing is kept for sending again."""
         name = str(action.get("Action", ""))
+        if isinstance(self.reason, AmiProtocolError):
+            raise self.reason  # the greeting came before we could say anything, and it was not AMI's
         if self.transport is None or self.reason is not None or self.transport.is_closing():
             raise AmiLinkLost(f"{name} was not sent: the link to Asterisk is down", action=name)
         self._count += 1

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from importlib.metadata import version
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +38,13 @@ FAST = LinkTimings(
     first_retry=timedelta(seconds=0.01),
     longest_retry=timedelta(seconds=0.05),
 )
+
+
+def test_panoramisk_is_pinned_and_known_to_one_file() -> None:
+    assert version("panoramisk") == "1.4"
+    root = Path(client.__file__).parents[2]
+    users = [file for file in root.rglob("*.py") if re.search(r"^\s*(from|import) panoramisk", file.read_text(), re.M)]
+    assert users == [Path(client.__file__)]
 
 
 def link_to(server: FakeAmi, *, secret: str = "right", timings: LinkTimings = FAST) -> AmiLink:
