@@ -30,8 +30,9 @@ LEDGER_COLUMNS = (
     "event", "at", "unique_id", "linked_id", "channel", "bridge_peer", "context", "extension", "number", "extra",
 )  # fmt: skip
 """Columns of the ledger (`RenderedPaths.ledger`), a CSV file without a heading. `event` is CEL's name or ours
-(CTI_INBOUND, CTI_SURVIVAL, CTI_VOICEMAIL); `at` is seconds since the epoch with six decimals; `extra` of our own events
-is fields joined by "|" (call|number|did, call|queue, call|file|seconds), of CEL's own a JSON object."""
+(CTI_INBOUND, CTI_SURVIVAL, CTI_VOICEMAIL); `at` is seconds since the epoch with six decimals; `extra` is a JSON object or
+empty. Of our own events it has one key, "extra", whose value is fields joined by "|": call|number|did, call|queue,
+call|file|seconds."""
 
 AMI_EVENTS = (
     "FullyBooted", "Shutdown", "Reload", "UserEvent", "Newchannel", "Newstate", "Rename", "DialBegin", "DialState",
