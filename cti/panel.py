@@ -55,7 +55,7 @@ def panel(status: dict[str, Any], *, demo: bool) -> RenderableType:
 def _table() -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2))
     table.add_column(style="bold cyan", no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
     table.add_column(style="dim", overflow="fold")
     return table
 

@@ -25,7 +25,7 @@ class Places:
         self.run = settings.run
         self.log = data / "log"
         self.journal = data / "journal"
-        self.prompts = data / "prompts"
+        self.prompts = settings.prompts or data / "prompts"
         self.recordings = data / "recordings"
         self.voicemail = data / "voicemail"
         self.postgres = data / "postgres"

@@ -7,6 +7,7 @@ centre on one machine needs one line.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -109,6 +110,8 @@ class Settings(_Section):
     """centre.yaml: numbers, queues, agents, tiers. None uses <data>/centre.yaml, made from the demo centre."""
     flows: Path | None = None
     """Folder of flow files; None uses the shipped `ivr_flows`."""
+    prompts: Path | None = None
+    """Folder of built sounds; None is <data>/prompts. Several centres of one machine may share one."""
     log_level: str = Field(default="info", pattern=r"^(debug|info|warning|error)$")
     network: Network = Network()
     ports: Ports = Ports()
@@ -117,7 +120,7 @@ class Settings(_Section):
     database: Database = Database()
     survival: Survival = Survival()
 
-    @field_validator("data", "centre", "flows")
+    @field_validator("data", "centre", "flows", "prompts")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -161,7 +164,7 @@ def load_settings(
         place = tree
         for key in path[:-1]:
             place = place.setdefault(key, {})
-        place[path[-1]] = value
+        place[path[-1]] = _list(value)
         source[".".join(path)] = f"environment variable {name}"
     for dotted, value in (overrides or {}).items():
         *parents, last = dotted.split(".")
@@ -181,3 +184,13 @@ def load_settings(
         unknown = any(problem["type"] == "extra_forbidden" for problem in error.errors())
         remedy = "docs/settings.md lists every key" if unknown else "correct the value and start again"
         raise ConfigError("\n".join(lines), remedy=remedy) from None
+
+
+def _list(value: str) -> object:
+    """A list in an environment variable is written as JSON; anything else stays text."""
+    if value.startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 
 from cti.asterisk.install import AsteriskBinary, ensure_asterisk
@@ -257,4 +259,5 @@ class Up:
 
 async def up(settings: Settings, *, config: Path | None, demo: bool, console: Console) -> int:
     """Run the whole centre until Ctrl-C."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))  # `say` tells the rest
     return await Up(settings, config=config, demo=demo, console=console).run()

@@ -1,0 +1,211 @@
+"""A whole centre for a test: `cti up` in a folder and on ports of its own, and people to use it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROMPTS = REPOSITORY / ".build" / "prompts"
+"""Built once, shared by all test centres."""
+PORTS = (8080, 5060, 8088, 5038, 4573)
+
+
+def _free(offset: int) -> bool:
+    for port in PORTS:
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            with socket.socket(socket.AF_INET, kind) as probe:
+                try:
+                    probe.bind(("127.0.0.1", port + offset))
+                except OSError:
+                    return False
+    return True
+
+
+def free_offset() -> int:
+    """A port offset at which all of a centre's ports are free now."""
+    rng = random.Random(os.getpid() * 1_000_003 + time.monotonic_ns())
+    for _ in range(200):
+        offset = rng.randrange(1500, 18000, 7)
+        if _free(offset):
+            return offset
+    raise RuntimeError("no free ports")
+
+
+class TestCentre:
+    """A running centre. `told` is what `cti status --json` says."""
+
+    __test__ = False
+
+    def __init__(self, data: Path, *, env: dict[str, str] | None = None, args: tuple[str, ...] = ()) -> None:
+        self.data = data
+        self.offset = free_offset()
+        octets = random.Random(self.offset + os.getpid())
+        self.carrier = f"127.{octets.randrange(10, 250)}.{octets.randrange(1, 250)}.{octets.randrange(2, 250)}"
+        self.env = {
+            **os.environ,
+            "CTI_PORTS__OFFSET": str(self.offset),
+            "CTI_TRUNK__MATCH": json.dumps([self.carrier]),
+            "CTI_PROMPTS": str(PROMPTS),
+            "CTI_PORTS__RTP_FIRST": str(10000 + octets.randrange(0, 5000, 200)),
+            "CTI_PORTS__RTP_LAST": "19999",
+            "COLUMNS": "120",
+            **(env or {}),
+        }
+        self._args = args
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = data.parent / f"{data.name}.up.log"
+        self.told: dict[str, Any] = {}
+
+    def cti(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a `cti` command on this centre."""
+        return subprocess.run(
+            [sys.executable, "-m", "cti", *arguments, "--data", str(self.data)],
+            env=self.env, cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def start(self, *, within: float = 120) -> float:
+        """`cti up`; gives the seconds until it was ready."""
+        began = time.monotonic()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cti", "up", "--data", str(self.data), *self._args],
+                env=self.env, cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        while time.monotonic() - began < within:
+            if self._process.poll() is not None:
+                break
+            if (self.data / "run" / "state.json").exists():
+                done = self.cti("status", "--json")
+                if done.returncode == 0:
+                    self.told = json.loads(done.stdout)
+                    return time.monotonic() - began
+            time.sleep(0.2)
+        text = self.log.read_text(errors="replace")
+        self.stop()
+        raise AssertionError(f"the centre did not start:\n{text[-4000:]}")
+
+    def refresh(self) -> dict[str, Any]:
+        """Ask `cti status --json` again."""
+        self.told = json.loads(self.cti("status", "--json").stdout)
+        return self.told
+
+    def stop(self) -> int | None:
+        """Ctrl-C, as a person would."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+                raise
+        return process.returncode
+
+    # -- people and figures
+
+    def agent(self, extension: str) -> dict[str, Any]:
+        """What `status` says of one agent."""
+        return next(a for a in self.told["agents"] if a["agent_id"] == extension)
+
+    def login(self, name: str) -> dict[str, str]:
+        """A log-in."""
+        user = next(u for u in self.told["logins"]["users"] if u["username"] == name)
+        return {"username": user["username"], "password": user["password"]}
+
+    async def query(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Ask the centre's database."""
+        connection = await asyncpg.connect(self.told["database"]["url"])
+        try:
+            return list(await connection.fetch(sql, *arguments))
+        finally:
+            await connection.close()
+
+    async def record(self, *, where: str = "true", within: float = 15, wrapped: bool = False) -> asyncpg.Record:
+        """The newest row of report.calls that fits, as soon as it is there."""
+        sql = f"SELECT * FROM report.calls WHERE {where} ORDER BY started_at DESC LIMIT 1"
+        found: list[asyncpg.Record] = []
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            found = await self.query(sql)
+            if found and (not wrapped or found[0]["wrap_seconds"] is not None):
+                return found[0]
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"no such row within {within} s: {where}; newest: {found}")
+
+
+class ApiPerson:
+    """Somebody who uses the HTTP API: an agent's program, a supervisor's script."""
+
+    def __init__(self, centre: TestCentre, name: str) -> None:
+        self._centre = centre
+        self._name = name
+        self._http: aiohttp.ClientSession | None = None
+        self._token = ""
+
+    async def __aenter__(self) -> ApiPerson:
+        self._http = aiohttp.ClientSession()
+        answer = await self.post("/login", self._centre.login(self._name))
+        self._token = answer["token"]
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        assert self._http is not None
+        await self._http.close()
+
+    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        assert self._http is not None
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        url = f"{self._centre.told['urls']['api']}{path}"
+        async with self._http.request(method, url, json=body, headers=headers) as response:
+            text = await response.text()
+            assert response.status < 300, f"{method} {path}: {response.status} {text}"
+            return json.loads(text) if text else None
+
+    async def get(self, path: str) -> Any:
+        """GET under /api/v1."""
+        return await self._ask("GET", path)
+
+    async def post(self, path: str, body: Any = None) -> Any:
+        """POST under /api/v1."""
+        return await self._ask("POST", path, body if body is not None else {})
+
+    async def until(self, path: str, fits: Callable[[Any], Any], within: float = 15) -> Any:
+        """GET again and again until the answer fits."""
+        deadline = time.monotonic() + within
+        answer = None
+        while time.monotonic() < deadline:
+            with contextlib.suppress(aiohttp.ClientError):
+                answer = await self.get(path)
+                if fits(answer):
+                    return answer
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{path} did not become so within {within} s; last: {json.dumps(answer)[:1500]}")
+
+
+@contextlib.contextmanager
+def running_centre(data: Path, *, env: dict[str, str] | None = None, args: tuple[str, ...] = ()) -> Iterator[TestCentre]:
+    """A started centre, stopped at the end."""
+    centre = TestCentre(data, env=env, args=args)
+    centre.start()
+    try:
+        yield centre
+    finally:
+        centre.stop()
