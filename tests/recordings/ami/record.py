@@ -1,6 +1,6 @@
-"""Record what a real Asterisk says on AMI while calls go through it. Run by hand: `python -m tests.recordings.ami.record`.
+"""Record what a real Asterisk says on AMI while calls go through it. Run by hand: `python -m tests.recordings.ami.record FOLDER`.
 
-Writes `asterisk-<version>-<name>.ami` beside this file: the received bytes, from the banner on, nothing changed.
+Writes `asterisk-<version>-<name>.ami` into FOLDER: the received bytes, from the banner on, nothing changed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import tempfile
 from pathlib import Path
 
 from tests.integration import ami_asterisk as tiny
-
-HERE = Path(__file__).parent
 
 
 class Recorder:
@@ -113,7 +111,7 @@ async def refused(asterisk: tiny.TinyAsterisk, peers: tiny.SippPeers) -> bytes:
         return ami.heard
 
 
-async def main() -> None:
+async def main(out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="ami-rec-") as folder:
         async with tiny.tiny_asterisk(Path(folder)) as asterisk:
             version = asterisk.binary.version.partition("+")[0]
@@ -123,10 +121,10 @@ async def main() -> None:
                     data = await record(asterisk, peers)
                 finally:
                     await peers.stop()
-                file = HERE / f"asterisk-{version}-{record.__name__}.ami"
+                file = out / f"asterisk-{version}-{record.__name__}.ami"
                 file.write_bytes(data)
                 print(f"{file.name}: {len(data)} bytes", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(Path(sys.argv[1])))
