@@ -42,7 +42,16 @@ _HTTP_WORDS: dict[int, tuple[str, str, str]] = {
     413: ("too_large", "the body is too large", "send at most 64 KB"),
     426: ("upgrade_required", "this address is a WebSocket", "open it as a WebSocket"),
 }
-_UNKNOWN_PREFIX = "unknown_"
+_REFUSED_STATUS = {
+    "unknown_agent": 404,
+    "unknown_call": 404,
+    "unknown_offer": 404,
+    "unknown_queue": 404,
+    "unknown_reason": 400,
+    "unknown_disposition": 400,
+    "state_not_choosable": 400,
+}
+"""What the floor refuses because the request is wrong; everything else is a matter of the moment: 409."""
 
 
 def error_response(
@@ -78,7 +87,7 @@ def answer_for(error: CtiError) -> web.Response:
             headers=error.headers,
         )
     if isinstance(error, Refused):
-        status = 404 if error.error_id.startswith(_UNKNOWN_PREFIX) else 409
+        status = _REFUSED_STATUS.get(error.error_id, 409)
         return error_response(status, error.error_id, error.message, error.remedy)
     if isinstance(error, IllegalTransition):
         return error_response(409, error.error_id, error.message, error.remedy)

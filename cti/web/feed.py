@@ -9,6 +9,7 @@ and comes back for a fresh snapshot. Messages of one client are numbered from 1 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -43,6 +44,9 @@ HEARTBEAT = 15.0
 """Seconds between the server's pings; no pong within half of it ends the connection."""
 CLOSE_SECONDS = 2.0
 """How long a dropped client has to take its close frame before the connection is cut."""
+SEND_BUFFER = 128 * 1024
+"""Bytes of the kernel's send buffer of a feed. Left to itself it grows to megabytes, and a page that does not read
+would be fed stale messages from there for minutes before anybody noticed."""
 RESYNC_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 MESSAGES_PER_SECOND = 20.0
@@ -80,7 +84,7 @@ class Client:
         self.ws = ws
         self.session = session
         self.audience = audience
-        self.transport: asyncio.BaseTransport | None = None
+        self.transport: asyncio.Transport | None = None
         self.closing: asyncio.Task[None] | None = None
         """Set once the server closes this feed: the task that does it."""
         self._most = most
@@ -212,10 +216,10 @@ class FeedHub:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await client.ws.close(code=code, message=why, drain=False)
                 # The close frame stands behind all that the client has not read yet; asyncio tells no event for that.
-                while isinstance(transport, asyncio.Transport) and transport.get_write_buffer_size():  # noqa: ASYNC110
+                while transport is not None and transport.get_write_buffer_size():  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
         except (TimeoutError, ConnectionError):
-            if isinstance(transport, asyncio.Transport):
+            if transport is not None:
                 transport.abort()
 
     def end_session(self, nonce: str) -> None:
@@ -350,6 +354,9 @@ async def feed(request: web.Request) -> web.StreamResponse:
     await ws.prepare(request)
     client = Client(ws, session=session, audience=audience, most=deps.feed_queue, most_bytes=deps.feed_queue_bytes)
     client.transport = request.transport
+    plain = request.get_extra_info("socket")
+    if plain is not None:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     client.writer = asyncio.create_task(client.write(), name="feed-write")
     left = (session.expires - deps.clock.now()) / timedelta(seconds=1)
     ends = asyncio.get_running_loop().call_later(max(0.0, left), hub.drop, client, LOGGED_OUT, b"log-in ended")

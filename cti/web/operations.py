@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict
 
@@ -62,3 +62,5 @@ def add_operations(app: web.Application, operations: Sequence[Operation]) -> Non
     for operation in operations:
         handler = guarded(operation.name, operation.handler, upgrade=operation.upgrade)
         app.router.add_route(operation.method, operation.path, handler, name=operation.name)
+        if operation.method == hdrs.METH_GET and not operation.upgrade:
+            app.router.add_route(hdrs.METH_HEAD, operation.path, handler)

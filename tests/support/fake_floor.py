@@ -206,7 +206,7 @@ class FakeFloor:
     ) -> None:
         await self._ask("set_agent", agent_id, state, reason, device)
         row = self.agents[agent_id]
-        busy = row.state in (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HELD)
+        busy = row.call_id is not None
         self.set_row(
             agent_id,
             device=device or row.device,
@@ -284,6 +284,24 @@ class FakeFloor:
         return dataclasses.replace(pop, **fields)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FakePage:
+    """A page of stored calls."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    next: CallId | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FakeStoredCall:
+    """One stored call."""
+
+    row: Mapping[str, Any] | None
+    disposition: str
+    note: str
+    facts: tuple[Mapping[str, Any], ...]
+
+
 class FakeCalls:
     """Stored calls in memory. `error` is raised instead of an answer when set."""
 
@@ -292,26 +310,31 @@ class FakeCalls:
         self.error: Exception | None = None
 
     async def recent(
-        self, *, limit: int, before: datetime | None, queue: str | None, outcome: str | None
-    ) -> Sequence[Mapping[str, object]]:
+        self, *, limit: int, before: CallId | None, queue: QueueName | None, outcome: str | None
+    ) -> FakePage:
         if self.error is not None:
             raise self.error
+        rows = sorted(self.rows, key=lambda row: (row["started_at"], row["call_id"]), reverse=True)
+        if before is not None:
+            ids = [row["call_id"] for row in rows]
+            rows = rows[ids.index(before) + 1 :] if before in ids else []
         rows = [
             row
-            for row in self.rows
-            if (before is None or row["started_at"] < before)
-            and (queue is None or row.get("queue") == queue)
-            and (outcome is None or row.get("outcome") == outcome)
+            for row in rows
+            if (queue is None or row.get("queue") == queue) and (outcome is None or row.get("outcome") == outcome)
         ]
-        return sorted(rows, key=lambda row: row["started_at"], reverse=True)[:limit]
+        page = tuple(rows[:limit])
+        return FakePage(rows=page, next=CallId(page[-1]["call_id"]) if len(rows) > limit else None)
 
-    async def one(self, call_id: str) -> tuple[Mapping[str, object], Sequence[Mapping[str, object]]] | None:
+    async def one(self, call_id: CallId) -> FakeStoredCall | None:
         if self.error is not None:
             raise self.error
         row = next((row for row in self.rows if row["call_id"] == call_id), None)
         if row is None:
             return None
-        return row, [{"type": "CallStarted", "at": row["started_at"], "call_id": call_id}]
+        facts = ({"type": "CallStarted", "at": row["started_at"], "call_id": call_id},)
+        ended = row if row.get("ended_at") else None
+        return FakeStoredCall(row=ended, disposition="resolved", note="all well", facts=facts)
 
 
 def make_accounts(folder: Path, centre: Centre, password: str = "demo") -> Accounts:
@@ -373,6 +396,8 @@ class Demo:
         self._next_offer = 1_000_000
         self._ends: dict[str, asyncio.Event] = {}
         """Events a call's own task waits for: "<call>/rejected", "/hangup", "/wrapped"."""
+        self._wanted: dict[AgentId, tuple[AgentState, str]] = {}
+        """States asked for during a call: they take effect after it."""
         floor.on_ask = self._on_ask
 
     async def _pause(self, low: float, high: float, event: str | None = None) -> bool:
@@ -395,7 +420,14 @@ class Demo:
         floor = self.floor
         pop = floor.pops.get(agent_id)
         row = floor.agents[agent_id]
-        if name == "reject":
+        if name == "set_agent":
+            state, reason, _ = rest
+            self._wanted.pop(agent_id, None)
+            if row.call_id is not None:
+                self._wanted[agent_id] = (state, reason)
+                if row.state is AgentState.WRAP_UP:
+                    self._set(f"{row.call_id}/wrapped")
+        elif name == "reject":
             if pop is None or pop.offer_id != rest[0] or row.state is not AgentState.RINGING:
                 raise Refused("offer_gone", "this offer is over", remedy="nothing to do")
             self._set(f"{pop.call_id}/rejected")
@@ -605,6 +637,11 @@ class Demo:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._pause(0.4, 1.2)
+                recounted = {
+                    name: row for name, row in self._refresh(*floor.queues).items() if row != floor.queues[name]
+                }
+                if recounted:
+                    floor.apply(Change(queues=recounted))
                 waiting = sorted(
                     (call for call in floor.calls.values() if call.state == "waiting"),
                     key=lambda call: (call.queued_at or call.since) - timedelta(seconds=call.head_start),
@@ -719,9 +756,11 @@ class Demo:
         self._tell(Change(calls_gone=(call_id,), agents={agent_id: row}), call.queue)
         full = queue.wrap_up.total_seconds()
         await self._pause(*((full, full) if agent_id == "1001" else (3, 12)), f"{call_id}/wrapped")
+        state, reason = self._wanted.pop(agent_id, (AgentState.READY, ""))
+        after = self._agent_now(agent_id, state, reason=reason, call_id=None, wrap_up_until=None)
         self._tell(
             Change(
-                agents={agent_id: self._agent_now(agent_id, AgentState.READY, call_id=None, wrap_up_until=None)},
+                agents={agent_id: after},
                 pops={agent_id: None},
                 withdrawn={agent_id: "call_ended"},
             ),
@@ -747,7 +786,7 @@ async def serve_demo(port: int, *, static: Path, pace: float, seed: int, host: s
     with tempfile.TemporaryDirectory() as folder:
         app = build_app(make_deps(floor, Path(folder), port=port, calls=calls, static=static))
         async with serving(app, host, port) as real:
-            print(f"http://{host}:{real}/  log in: 1001/demo, supervisor/demo, admin/demo  (version {cti.__name__})")
+            print(f"http://{host}:{real}/  log in: 1001/demo, supervisor/demo, admin/demo  Ctrl-C stops.", flush=True)
             await demo.run()
 
 

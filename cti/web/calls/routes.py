@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
+from cti.ids import CallId, QueueName
 from cti.web.agent.schemas import CallParams
 from cti.web.calls.schemas import CallDetail, CallList, CallRecord, CallsQuery
 from cti.web.deps import DEPS
@@ -15,29 +16,31 @@ from cti.web.wire import read_path, read_query, reply
 async def recent(request: web.Request) -> web.Response:
     """A page of calls, latest first."""
     query = read_query(request, CallsQuery)
-    if query.before is not None and query.before.tzinfo is None:
-        raise ApiError(400, "invalid_input", "before has no time zone", remedy="write it like 2026-03-01T09:30:00Z")
-    rows = await request.app[DEPS].calls.recent(
+    page = await request.app[DEPS].calls.recent(
         limit=query.limit,
-        before=query.before,
-        queue=query.queue,
+        before=CallId(query.before) if query.before else None,
+        queue=QueueName(query.queue) if query.queue else None,
         outcome=query.outcome.value if query.outcome else None,
     )
-    calls = [CallRecord.model_validate(row) for row in rows]
-    more = calls[-1].started_at if len(calls) == query.limit else None
-    return reply(CallList(calls=calls, next_before=more))
+    return reply(CallList(calls=[CallRecord.model_validate(row) for row in page.rows], next_before=page.next))
 
 
 async def one(request: web.Request) -> web.Response:
     """One call with its facts."""
     call_id = read_path(request, CallParams).call_id
-    found = await request.app[DEPS].calls.one(call_id)
+    found = await request.app[DEPS].calls.one(CallId(call_id))
     if found is None:
         raise ApiError(
             404, "unknown_call", "no call has this id", remedy="a call is stored a moment after it began; ask again"
         )
-    row, facts = found
-    return reply(CallDetail(call=CallRecord.model_validate(row), facts=[dict(fact) for fact in facts]))
+    return reply(
+        CallDetail(
+            call=CallRecord.model_validate(found.row) if found.row is not None else None,
+            disposition=found.disposition,
+            note=found.note,
+            facts=[dict(fact) for fact in found.facts],
+        )
+    )
 
 
 OPERATIONS = (

@@ -42,10 +42,10 @@ class CallRecord(Answer):
 
 
 class CallsQuery(Params):
-    """Which calls. `before` (an ISO 8601 time with its zone) pages back: calls started earlier than that."""
+    """Which calls. `before` pages back: it is the `next_before` of the page that came last."""
 
     limit: Annotated[int, Field(ge=1, le=500)] = 50
-    before: datetime | None = None
+    before: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
     queue: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")] | None = None
     outcome: Outcome | None = None
 
@@ -54,11 +54,13 @@ class CallList(Answer):
     """Calls, latest first. `next_before` is the `before` of the next page; null on the last."""
 
     calls: list[CallRecord]
-    next_before: datetime | None
+    next_before: str | None
 
 
 class CallDetail(Answer):
-    """One call and every fact known of it, in order."""
+    """One call, what the agent recorded after it, and every fact known of it. `call` is null while it is open."""
 
-    call: CallRecord
+    call: CallRecord | None
+    disposition: str
+    note: str
     facts: list[dict[str, Any]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from aiohttp import ClientResponse, ClientWebSocketResponse
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -17,6 +18,12 @@ from tests.support.fake_floor import FakeCalls, FakeFloor, StandingClock, demo_c
 
 OURS = "http://127.0.0.1:8080"
 """The origin of this server's own pages in these tests."""
+
+
+def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The feed runs on both loops: the product uses uvloop where it is installed, and their transports differ."""
+    plain = {"asyncio": asyncio.new_event_loop}
+    return {**plain, "uvloop": uvloop.new_event_loop} if item.path.name == "test_web_feed.py" else plain
 
 
 class Site:
