@@ -85,6 +85,7 @@ class EmbeddedPostgres:
         """Make sure the server runs and answers; its address (`dsn`). A second call changes nothing."""
         if self._pid and _runs_on(self._pid, self.cluster):
             return self.dsn
+        self._reap()
         self._programs = _programs()
         self._account = _account()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -219,15 +220,14 @@ class EmbeddedPostgres:
         return place
 
     def _running(self) -> int:
-        """The process id of the server that runs on this cluster, 0 when none does. Clears a stale pid file."""
+        """The process id of the server that runs on this cluster, 0 when none does. Clears stale lock files."""
         file = self.cluster / "postmaster.pid"
-        try:
-            pid = int(file.read_text().split("\n", 1)[0])
-        except (FileNotFoundError, ValueError):
-            return 0
-        if _runs_on(pid, self.cluster):
+        pid = _first_line_pid(file)
+        if pid and _runs_on(pid, self.cluster):
             return pid
-        if _alive(pid):
+        locks = [file, self._sockets / f"{_SOCKET_NAME}.lock"]
+        stale = [lock for lock in locks if (named := _first_line_pid(lock)) and _alive(named)]
+        if stale:
             # Another process has that number now, and PostgreSQL would refuse to start because of it. Its own check,
             # that no orphaned backend still uses the cluster, is made here instead.
             deadline = time.monotonic() + 10
@@ -238,8 +238,9 @@ class EmbeddedPostgres:
                         remedy="wait a moment and start again",
                     )
                 time.sleep(0.05)
-            _log.warning("postgres_stale_pid_removed", pid=pid, folder=str(self.cluster))
-            file.unlink(missing_ok=True)
+            for lock in stale:
+                _log.warning("postgres_stale_lock_removed", file=str(lock))
+                lock.unlink(missing_ok=True)
         return 0
 
     def _owner(self) -> int | None:
@@ -276,23 +277,18 @@ class EmbeddedPostgres:
                 lines = []
             if len(lines) >= 8 and int(lines[0]) == self._pid and lines[7].strip() == "ready":
                 return
-            ended = self._reap() or (self._process is None and not _alive(self._pid))
+            ended = self._reap() or (self._process is None and not _runs_on(self._pid, self.cluster))
             if ended or time.monotonic() > deadline:
                 tail = self.log_file.read_text(errors="replace")[-600:] if self.log_file.exists() else ""
-                self._pid, self._process, self._mine = (0, None, False) if ended else (self._pid, self._process, True)
-                if not ended:
-                    self._give_up()
+                if self._process is not None:
+                    self._process.kill()
+                    self._process.wait()
+                self._pid, self._process, self._mine = 0, None, False
                 raise RemoteError(
                     f"PostgreSQL in {self.folder} {'ended at once' if ended else 'did not become ready'}:\n{tail}",
                     remedy=f"read {self.log_file}; or give an address in database.url",
                 )
             time.sleep(0.01)
-
-    def _give_up(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._pid, self._process, self._mine = 0, None, False
 
 
 def _programs() -> Path:
@@ -343,6 +339,14 @@ def _let_pass(place: Path, account: pwd.struct_passwd) -> None:
             continue
         _log.warning("folder_opened_for_passing", folder=str(folder), user=account.pw_name)
         folder.chmod(stat.S_IMODE(about.st_mode) | stat.S_IXOTH)
+
+
+def _first_line_pid(file: Path) -> int:
+    """The process id in the first line of one of PostgreSQL's lock files, 0 when there is none."""
+    try:
+        return int(file.read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return 0
 
 
 def _alive(pid: int) -> bool:
