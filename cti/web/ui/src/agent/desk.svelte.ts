@@ -15,8 +15,8 @@ import { draftOf, forgetDraft, keepDraft, type Draft } from "./drafts";
 export type Step = "offline" | "not_ready" | "ready" | "incoming" | "talking" | "wrap_up";
 
 /**
- * What the ringing call is to this page: `pop` the offer on the screen; `internal` a call without an offer;
- * `unseen` an offer that cannot be checked because the server is out of reach; `unmatched` an offer that is not ours.
+ * What the ringing call is to this page: `pop` the offer on the screen; `internal` a call without an offer; `unseen`
+ * a call that cannot be checked because the server is out of reach; `unmatched` an offer that is not ours.
  */
 export type Ring = "pop" | "internal" | "unseen" | "unmatched";
 
@@ -61,7 +61,7 @@ export class Desk {
     const ringing = this.phone.ringing;
     if (this.phone.talk !== "ringing" && this.phone.talk !== "connecting") return null;
     if (!ringing) return null;
-    if (ringing.offer === null) return "internal";
+    if (ringing.offer === null) return this.feed.state === "lost" ? "unseen" : "internal";
     if (this.pop && ringing.offer === this.pop.offer_id) return "pop";
     return this.feed.state === "lost" ? "unseen" : "unmatched";
   });
@@ -107,7 +107,11 @@ export class Desk {
   });
   /** The one name for the other side. */
   readonly who: string = $derived(
-    this.customer?.name || this.call?.customer_name || this.number || lang.w.common.withheld,
+    this.customer?.name ||
+      this.call?.customer_name ||
+      (this.pop ? "" : this.phone.ringing?.name) ||
+      this.number ||
+      lang.w.common.withheld,
   );
 
   readonly dispositions: readonly string[] = $derived(
@@ -120,8 +124,14 @@ export class Desk {
     if (this.phone.talkingSince !== null) return this.phone.talkingSince;
     return this.row && (this.row.state === "talking" || this.row.state === "held") ? Date.parse(this.row.since) : null;
   });
+  /** When this call was answered, kept for its wrap-up; milliseconds of the page's clock. */
+  answeredAt = $state<number | null>(null);
   /** Seconds talked with the call that is being wrapped up; null when unknown. */
-  talked = $state<number | null>(null);
+  readonly talked: number | null = $derived(
+    this.step === "wrap_up" && this.row && this.answeredAt !== null
+      ? Math.max(0, (Date.parse(this.row.since) - this.answeredAt) / 1000)
+      : null,
+  );
 
   /** Whether leaving the page would hurt somebody. */
   readonly occupied = $derived(this.step === "talking" || this.phone.talk === "talking" || this.connecting);
@@ -288,10 +298,11 @@ export class Desk {
 
   /** Load what was written for this call; called whenever the call changes. */
   followCall(): void {
+    if (this.step === "talking" && this.talkingSince !== null) this.answeredAt = this.talkingSince;
     if (this.callId === this.#draftCall) return;
     this.#draftCall = this.callId;
     this.keypadOpen = false;
-    this.talked = null;
+    if (this.step !== "talking") this.answeredAt = null;
     this.draft = this.callId === null ? { disposition: "", note: "" } : draftOf(this.callId);
   }
 

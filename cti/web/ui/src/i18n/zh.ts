@@ -275,6 +275,7 @@ export const zh: Dictionary = {
       end: "挂断",
       done: "完成",
       keypad: "键盘",
+      keypadClose: "关闭键盘",
       disposition: "结果",
       state: "状态",
     },

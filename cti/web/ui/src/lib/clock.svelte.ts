@@ -23,8 +23,13 @@ class Clock {
     this.#refresh();
   }
 
+  /** Server time at this very moment, in milliseconds. */
+  read(): number {
+    return Date.now() + this.#offset;
+  }
+
   #refresh(): void {
-    this.now = Date.now() + this.#offset;
+    this.now = this.read();
   }
 
   /** Whole seconds since `moment`, at least 0. */

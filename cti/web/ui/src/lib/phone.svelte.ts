@@ -4,6 +4,7 @@ import { UA, WebSocketInterface, type C } from "jssip";
 import type { RTCSession } from "jssip/lib/RTCSession";
 import type { IncomingRequest } from "jssip/lib/SIPMessage";
 import type { RTCSessionEvent } from "jssip/lib/UA";
+import { clock } from "./clock.svelte";
 import { microphone } from "./microphone.svelte";
 import type { PhoneAccount } from "./rows";
 
@@ -15,6 +16,8 @@ export interface Ringing {
   readonly offer: number | null;
   readonly call: string | null;
   readonly from: string;
+  /** The caller's name as the telephone system gives it; empty for none. */
+  readonly name: string;
 }
 
 /** How the sound travels. Times in milliseconds, loss as a share 0-1; null while unknown. */
@@ -39,7 +42,7 @@ export class Phone {
   held = $state(false);
   muted = $state(false);
   quality = $state.raw<Quality | null>(null);
-  /** When both sides were connected, local milliseconds. */
+  /** When both sides were connected, milliseconds of the page's clock. */
   talkingSince = $state<number | null>(null);
   /** Why the last call ended: JsSIP's cause ("Canceled", "Busy", ...). */
   endCause = $state("");
@@ -137,7 +140,8 @@ export class Phone {
     this.ringing = {
       offer: offer && /^\d+$/.test(offer.trim()) ? Number(offer) : null,
       call: request.getHeader("X-CTI-Call")?.trim() || null,
-      from: session.remote_identity.uri.user,
+      from: session.remote_identity.uri.user ?? "",
+      name: session.remote_identity.display_name ?? "",
     };
     this.endCause = "";
     this.talk = "ringing";
@@ -178,7 +182,7 @@ export class Phone {
   #talks(): void {
     if (this.talk === "talking") return;
     this.talk = "talking";
-    this.talkingSince = Date.now();
+    this.talkingSince = clock.read();
     clearInterval(this.#stats);
     this.#stats = setInterval(() => void this.#measure(), STATS_EVERY_MS);
   }
