@@ -755,7 +755,8 @@ class Demo:
         self._store(call, "answered", agent=agent_id)
         self._tell(Change(calls_gone=(call_id,), agents={agent_id: row}), call.queue)
         full = queue.wrap_up.total_seconds()
-        await self._pause(*((full, full) if agent_id == "1001" else (3, 12)), f"{call_id}/wrapped")
+        low, high = (full, full) if agent_id == "1001" else (3.0, 12.0)
+        await self._pause(low, high, f"{call_id}/wrapped")
         state, reason = self._wanted.pop(agent_id, (AgentState.READY, ""))
         after = self._agent_now(agent_id, state, reason=reason, call_id=None, wrap_up_until=None)
         self._tell(

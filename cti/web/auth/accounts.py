@@ -63,6 +63,17 @@ def write_private(path: Path, content: bytes) -> None:
     os.replace(draft, path)
 
 
+def _parse(path: Path, raw: bytes) -> list[Account]:
+    try:
+        return _FILE.validate_json(raw)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        raise ConfigError(
+            f"{path}: {key}: {problem['msg']}", remedy="correct it, or delete the file to have it made anew"
+        ) from None
+
+
 @dataclass(slots=True)
 class _Gate:
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
@@ -88,14 +99,7 @@ class Accounts:
             raise ConfigError(f"{path}: no such file", remedy="start with `cti up`, which makes it") from None
         if mode & 0o077:
             raise ConfigError(f"{path}: other users may read it", remedy=f"chmod 600 {path}")
-        try:
-            accounts = _FILE.validate_json(raw)
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            key = ".".join(str(part) for part in problem["loc"])
-            raise ConfigError(
-                f"{path}: {key}: {problem['msg']}", remedy="correct it, or delete the file to have it made anew"
-            ) from None
+        accounts = _parse(path, raw)
         names = [account.username for account in accounts]
         if len(set(names)) < len(names):
             raise ConfigError(f"{path}: a user name is there twice", remedy="delete one of the two accounts")
@@ -114,7 +118,7 @@ class Accounts:
         An agent's extension makes an agent's account; "admin" an administrator; any other name a supervisor.
         Accounts that are there stay as they are, so a changed password is never set back.
         """
-        have: list[Account] = _FILE.validate_json(path.read_bytes()) if path.exists() else []
+        have: list[Account] = _parse(path, path.read_bytes()) if path.exists() else []
         known = {account.username for account in have}
         hasher = hasher or PasswordHasher()
         made: list[Account] = []

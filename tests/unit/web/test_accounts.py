@@ -64,6 +64,9 @@ def test_a_broken_file_is_named(tmp_path, content, said):
     assert said in str(error.value)
     assert str(file) in str(error.value)
     assert error.value.remedy
+    if "twice" not in said:
+        with pytest.raises(ConfigError):
+            write(file)
 
 
 def test_a_missing_or_open_file_is_refused(tmp_path):
