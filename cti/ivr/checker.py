@@ -13,6 +13,7 @@ from cti.ivr.parser import parse_flow
 from cti.ivr.problems import Position, Problem, Severity, meant
 from cti.ivr.prompt_book import PromptBook
 from cti.ivr.verbs.choose_language import ChooseLanguage
+from cti.ivr.verbs.set_language import SetLanguage
 from cti.ivr.verbs.collect import Collect
 from cti.ivr.verbs.look_up_customer import LookUp
 from cti.ivr.verbs.queue import Queue
@@ -122,6 +123,10 @@ class _Check:
                     if language not in flow.languages:
                         remedy = f"this flow speaks {', '.join(flow.languages)}; add it to `languages`"
                         self.note(at, "unknown_language", f'"{language}" is not a language of this flow', remedy)
+            if isinstance(step, SetLanguage) and step.language not in flow.languages:
+                remedy = f"this flow speaks {', '.join(flow.languages)}; add it to `languages`"
+                message = f'"{step.language}" is not a language of this flow'
+                self.note(step.language_at, "unknown_language", message, remedy)
             for part in step.spoken():
                 if isinstance(part, DigitsOf) and part.answer not in answers:
                     remedy = meant(part.answer, answers, "collect it before it is read back")

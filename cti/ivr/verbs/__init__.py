@@ -7,7 +7,7 @@ from collections.abc import Callable
 from cti.ivr.flow import Step
 from cti.ivr.problems import Position
 from cti.ivr.reading import Fields
-from cti.ivr.verbs import choose_language, collect, hang_up, look_up_customer, menu, queue, say
+from cti.ivr.verbs import choose_language, collect, hang_up, look_up_customer, menu, queue, say, set_language
 
 ReadStep = Callable[[str, Position, Fields], Step]
 
@@ -19,6 +19,7 @@ VERBS: dict[str, ReadStep] = {
     "menu": menu.read,
     "queue": queue.read,
     "say": say.read,
+    "set_language": set_language.read,
 }
 """Verb -> how a step of it is read."""
 
