@@ -34,7 +34,7 @@ from cti.model.facts import AgentState, OfferEnd
 
 NIGHTLY = os.environ.get("CTI_HYPOTHESIS") == "nightly"
 PROFILE = settings(
-    max_examples=10_000 if NIGHTLY else 120,
+    max_examples=10_000 if NIGHTLY else 80,
     stateful_step_count=150 if NIGHTLY else 50,
     deadline=None,
     derandomize=not NIGHTLY,
