@@ -343,10 +343,8 @@ class _Reading:
 
     def _enter(self, event: LedgerEvent) -> None:
         members = self._bridges.setdefault(event.bridge_id, {})
-        for peer in event.peers:  # whoever came in before the ledger we have
-            unique_id = self._ids.get(peer)
-            if unique_id is not None:
-                members[unique_id] = peer
+        for peer in event.peers:  # may have come in before the ledger we have: then its name stands for its id
+            members[self._ids.get(peer, peer)] = peer
         members[event.unique_id] = event.channel
         for unique_id in list(members):
             story = self._stories.get(CallId(unique_id))
@@ -359,17 +357,18 @@ class _Reading:
         agent_id = _agent_of(members[others[0]]) if len(others) == 1 else None
         if agent_id is None or CallId(others[0]) in self._stories:
             return
+        leg = "" if others[0] == members[others[0]] else others[0]
         story.left = None
         for talk in story.known.talks:
             if talk.agent_id == agent_id and abs(talk.answered_at - at) <= SAME_MOMENT:
-                story.talk, story.talk_is_news = (agent_id, others[0]), talk.ended_at is None
+                story.talk, story.talk_is_news = (agent_id, leg), talk.ended_at is None
                 return
         call_id = story.known.call_id
         unended = story.known.talking
         if unended is not None and at < unended.answered_at:
             return  # older than what the journal has: it had its chance when that was adopted
         if unended is not None and unended.agent_id == agent_id:
-            story.talk, story.talk_is_news = (agent_id, others[0]), True  # the known talk goes on; its end is news
+            story.talk, story.talk_is_news = (agent_id, leg), True  # the known talk goes on; its end is news
             return
         if unended is not None:
             self._tell(story, f.TalkEnded(at=at, call_id=call_id, agent_id=unended.agent_id, inferred=True))
@@ -378,12 +377,13 @@ class _Reading:
             # Answered out of a state that leads to no answer: only the dialplan's own queue can have done it, and
             # the line that says so is lost.
             self._tell(story, f.SurvivalEntered(at=at, call_id=call_id, inferred=True))
-        story.talk, story.talk_is_news = (agent_id, others[0]), True
+        story.talk, story.talk_is_news = (agent_id, leg), True
         self._tell(story, f.CallAnswered(at=at, call_id=call_id, agent_id=agent_id, inferred=True))
 
     def _exit(self, event: LedgerEvent) -> None:
         members = self._bridges.get(event.bridge_id, {})
         members.pop(event.unique_id, None)
+        members.pop(event.channel, None)
         if not members:
             self._bridges.pop(event.bridge_id, None)
         self._part(event)

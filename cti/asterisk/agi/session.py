@@ -102,6 +102,9 @@ class AgiSession(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._request: AgiRequest | None = None
         self._reply: asyncio.Future[Reply | LegGone] | None = None
+        self._verb = ""
+        self._expires = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self.gone = False
         """The leg is out of reach: HANGUP, a dead channel, or a closed socket. Every command now gives `LegGone`."""
@@ -143,6 +146,9 @@ class AgiSession(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is closed."""
         self._leave()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if not self._over.is_set():
             self._over.set()
             self._on_over(self)
@@ -214,9 +220,14 @@ class AgiSession(asyncio.Protocol):
         self._wire.command_sent()
         loop = self._loop
         began = loop.time()
+        self._verb = verb
+        self._expires = began + deadline.total_seconds()
+        # One timer a session that looks at `_expires` when it fires: most commands are answered long before, and a timer
+        # for each would cost more than the command.
+        if self._timer is None or self._timer.when() > self._expires:
+            self._arm(loop)
         future: asyncio.Future[Reply | LegGone] = loop.create_future()
         self._reply = future
-        timer = loop.call_later(deadline.total_seconds(), self._expire, future, verb)
         self._transport.write(data)
         try:
             outcome = await future
@@ -226,7 +237,6 @@ class AgiSession(asyncio.Protocol):
             self.abort()
             raise
         finally:
-            timer.cancel()
             self._reply = None
         if self._meter is not None:
             self._meter.command_done(verb, loop.time() - began)
@@ -246,17 +256,28 @@ class AgiSession(asyncio.Protocol):
             )
         return outcome
 
-    def _expire(self, future: asyncio.Future[Reply | LegGone], verb: str) -> None:
-        if not future.done():
-            future.set_exception(
-                AgiTimeout(
-                    f"Asterisk did not answer the AGI command {verb} in time",
-                    outcome_unknown=True,
-                    remedy="the session was closed; the dialplan carries the call on",
-                    verb=verb,
-                )
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._expires, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The timer fired: either the command that waits is late, or the timer is from an earlier one."""
+        self._timer = None
+        if self._reply is None or self._reply.done():
+            return
+        if loop.time() < self._expires:
+            self._arm(loop)
+            return
+        self._reply.set_exception(
+            AgiTimeout(
+                f"Asterisk did not answer the AGI command {self._verb} in time",
+                outcome_unknown=True,
+                remedy="the session was closed; the dialplan carries the call on",
+                verb=self._verb,
             )
-            self.abort()
+        )
+        self.abort()
 
     async def _number(self, verb: str, *arguments: str | int, deadline: timedelta = QUICK) -> int | LegGone:
         """The result as a number; -1 (the channel failed or is gone) ends the session."""

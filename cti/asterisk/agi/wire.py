@@ -144,12 +144,7 @@ class AgiConnection:
     def __init__(self) -> None:
         self.state = ConnectionState.ENVIRONMENT
         self._buffer = bytearray()
-        self._scanned = 0
-        self._taken = 0
-        self._count = 0
-        self._headers: dict[str, str] = {}
-        self._arguments: dict[int, str] = {}
-        self._repeated: list[str] = []
+        self._lines = 0
         self._usage: list[str] = []
         self._usage_bytes = 0
 
@@ -161,91 +156,71 @@ class AgiConnection:
 
     def feed(self, data: bytes) -> list[AgiEvent]:
         """Take received bytes, cut anywhere; return what they complete. Raises `AgiProtocolError`."""
-        if self.state is ConnectionState.BROKEN:
-            raise AgiProtocolError("broken", "bytes fed to a session that is over")
-        events: list[AgiEvent] = []
-        self._buffer += data
-        start = 0
         try:
-            while (end := self._buffer.find(b"\n", max(start, self._scanned))) >= 0:
-                line = bytes(self._buffer[start:end])
-                start = end + 1
-                event = self._line(line)
-                if event is not None:
-                    events.append(event)
-            rest = len(self._buffer) - start
             if self.state is ConnectionState.ENVIRONMENT:
-                if self._taken + rest > ENVIRONMENT_BYTES:
-                    raise AgiProtocolError("environment_size", "the AGI environment is too large")
-            elif rest > REPLY_BYTES:
-                raise AgiProtocolError("reply_size", "an AGI reply line is too long")
+                request = self._environment(data)
+                return [] if request is None else [request, *self._replies(b"")]
+            if self.state is ConnectionState.BROKEN:
+                raise AgiProtocolError("broken", "bytes fed to a session that is over")
+            return self._replies(data)
         except AgiProtocolError:
             self.state = ConnectionState.BROKEN
             self._buffer.clear()
             raise
-        del self._buffer[:start]
-        self._scanned = len(self._buffer)
-        return events
+
+    # -- the environment ------------------------------------------------------------------------------------------------
+
+    def _environment(self, data: bytes) -> AgiRequest | None:
+        """Gather until the blank line; what is behind it stays in the buffer."""
+        buffer = self._buffer
+        # The blank line may begin with the last byte of what was there before.
+        searched = max(0, len(buffer) - 1)
+        buffer += data
+        end = 0 if buffer[:1] == b"\n" else buffer.find(b"\n\n", searched) + 1
+        whole = end > 0 or buffer[:1] == b"\n"
+        self._lines = buffer.count(b"\n", 0, end) if whole else self._lines + data.count(b"\n")
+        if (end if whole else len(buffer)) > ENVIRONMENT_BYTES:
+            raise AgiProtocolError("environment_size", "the AGI environment is too large")
+        if self._lines > ENVIRONMENT_LINES:
+            raise AgiProtocolError("environment_lines", "the AGI environment has too many lines")
+        if not whole:
+            return None
+        text = buffer[:end].decode("utf-8", "replace")
+        del buffer[: end + 1]
+        self.state = ConnectionState.IDLE
+        return _request(text.split("\n"))
+
+    # -- replies ----------------------------------------------------------------------------------------------------------
+
+    def _replies(self, data: bytes) -> list[AgiEvent]:
+        buffer = self._buffer
+        if not buffer and data.endswith(b"\n"):
+            lines = data[:-1].split(b"\n")  # nearly always: one reply, whole
+        else:
+            searched = len(buffer)
+            buffer += data
+            end = buffer.rfind(b"\n", searched) if data else buffer.rfind(b"\n")
+            if end < 0:
+                if len(buffer) > REPLY_BYTES:
+                    raise AgiProtocolError("reply_size", "an AGI reply line is too long")
+                return []
+            lines = bytes(buffer[:end]).split(b"\n")
+            del buffer[: end + 1]
+            if len(buffer) > REPLY_BYTES:
+                raise AgiProtocolError("reply_size", "an AGI reply line is too long")
+        return [event for line in lines if (event := self._line(line)) is not None]
 
     def _line(self, line: bytes) -> AgiEvent | None:
-        if self.state is ConnectionState.ENVIRONMENT:
-            return self._environment_line(line)
         if len(line) > REPLY_BYTES:
             raise AgiProtocolError("reply_size", "an AGI reply line is too long")
         text = line.decode("utf-8", "replace")
         if text == "HANGUP":
             return HangupNotice()
+        if self.state is ConnectionState.AWAITING:
+            return self._reply_line(text)
         if self.state is ConnectionState.USAGE:
             return self._usage_line(text, len(line))
-        if self.state is not ConnectionState.AWAITING:
-            raise AgiProtocolError("unasked", "an AGI reply that nobody asked for")
-        return self._reply_line(text)
-
-    def _environment_line(self, line: bytes) -> AgiRequest | None:
-        self._taken += len(line) + 1
-        self._count += 1
-        if self._taken > ENVIRONMENT_BYTES:
-            raise AgiProtocolError("environment_size", "the AGI environment is too large")
-        if self._count > ENVIRONMENT_LINES:
-            raise AgiProtocolError("environment_lines", "the AGI environment has too many lines")
-        if not line:
-            self.state = ConnectionState.IDLE
-            return self._request()
-        name, colon, value = line.decode("utf-8", "replace").partition(":")
-        if not colon:
-            return None
-        value = _CONTROL.sub("\ufffd", value[1:] if value.startswith(" ") else value)
-        if argument := _ARGUMENT.match(name):
-            number = int(argument[1])
-            if number in self._arguments:
-                self._repeated.append(name)
-            else:
-                self._arguments[number] = value
-        elif name in _HEADERS:
-            if name in self._headers:
-                self._repeated.append(name)
-            else:
-                self._headers[name] = value
-            if name == _LAST_HEADER:
-                # Asterisk sends this one last, so an argument seen before it was written by a caller's text, and
-                # "the first wins" would hand that caller our arguments. The real ones follow.
-                self._repeated += [f"agi_arg_{number}" for number in self._arguments]
-                self._arguments.clear()
-        return None
-
-    def _request(self) -> AgiRequest:
-        arguments: list[str] = []
-        while (value := self._arguments.get(len(arguments) + 1)) is not None:
-            arguments.append(value)
-        headers = self._headers
-        return AgiRequest(
-            script=headers.get("agi_network_script", ""),
-            args=tuple(arguments),
-            channel=ChannelName(headers.get("agi_channel", "")),
-            unique_id=headers.get("agi_uniqueid", ""),
-            headers=dict(headers),
-            repeated=tuple(dict.fromkeys(self._repeated)),
-        )
+        raise AgiProtocolError("unasked", "an AGI reply that nobody asked for")
 
     def _reply_line(self, text: str) -> Reply | None:
         match = _LINE.match(text)
@@ -287,6 +262,45 @@ class AgiConnection:
         self.state = ConnectionState.IDLE
         lines, self._usage = tuple(self._usage), []
         return Reply(code=520, text=lines[0][4:], usage="\n".join(lines[1:-1]).strip(), lines=lines)
+
+
+def _request(lines: Sequence[str]) -> AgiRequest:
+    """The request an environment's lines make."""
+    headers: dict[str, str] = {}
+    numbered: dict[int, str] = {}
+    repeated: list[str] = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            continue
+        value = value.removeprefix(" ")
+        if not value.isprintable():
+            value = _CONTROL.sub("\ufffd", value)
+        if name in headers:
+            repeated.append(name)
+        elif name in _HEADERS:
+            headers[name] = value
+        elif argument := _ARGUMENT.match(name):
+            if int(argument[1]) in numbered:
+                repeated.append(name)
+            else:
+                numbered[int(argument[1])] = value
+        if name == _LAST_HEADER and numbered:
+            # Asterisk sends this one last, so an argument seen before it was written by a caller's text, and "the
+            # first wins" would hand that caller our arguments. The real ones follow.
+            repeated += [f"agi_arg_{number}" for number in numbered]
+            numbered.clear()
+    arguments: list[str] = []
+    while (argument_value := numbered.get(len(arguments) + 1)) is not None:
+        arguments.append(argument_value)
+    return AgiRequest(
+        script=headers.get("agi_network_script", ""),
+        args=tuple(arguments),
+        channel=ChannelName(headers.get("agi_channel", "")),
+        unique_id=headers.get("agi_uniqueid", ""),
+        headers=headers,
+        repeated=tuple(dict.fromkeys(repeated)),
+    )
 
 
 def encode_command(verb: str, arguments: Sequence[str | int] = ()) -> bytes:

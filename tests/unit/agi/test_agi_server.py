@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -468,3 +468,20 @@ async def test_a_hundred_callers_at_once_leave_nothing_behind() -> None:
         for number, caller in enumerate(callers):
             if caller.hang_up_at is None:
                 assert caller.variables == {"CTI_CALL_SEEN": f"a1-1.{number}", "CTI_NEXT": "wait"}
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        test_a_hundred_callers_at_once_leave_nothing_behind,
+        test_a_close_at_every_byte_is_handled,
+        test_a_reply_cut_at_every_byte_is_a_gone_leg,
+        test_a_trickled_environment_is_cut_off,
+        test_silence_ends_the_session_at_the_deadline,
+        test_close_waits_for_handlers_and_then_ends_them,
+        test_unknown_script_and_full_house_are_closed,
+    ],
+)
+def test_the_same_under_uvloop(scenario: Callable[[], Coroutine[object, object, None]]) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    uvloop.run(scenario())
