@@ -13,10 +13,10 @@ from cti.ivr.parser import parse_flow
 from cti.ivr.problems import Position, Problem, Severity, meant
 from cti.ivr.prompt_book import PromptBook
 from cti.ivr.verbs.choose_language import ChooseLanguage
-from cti.ivr.verbs.set_language import SetLanguage
 from cti.ivr.verbs.collect import Collect
 from cti.ivr.verbs.look_up_customer import LookUp
 from cti.ivr.verbs.queue import Queue
+from cti.ivr.verbs.set_language import SetLanguage
 from cti.model.centre import Centre
 
 

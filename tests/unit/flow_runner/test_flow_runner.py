@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -31,8 +32,11 @@ SOUNDS = Path("/sounds/of/this/centre")
 
 
 @pytest.fixture(scope="module")
-def library() -> FlowLibrary:
-    return FlowLibrary.load(SHIPPED, demo_centre())
+def library(tmp_path_factory: pytest.TempPathFactory) -> FlowLibrary:
+    folder = tmp_path_factory.mktemp("flows")
+    shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
+    shutil.copy(FLOWS / "runner" / "main.yaml", folder / "main.yaml")
+    return FlowLibrary.load(folder, demo_centre())
 
 
 class Session:
