@@ -30,10 +30,11 @@ from cti.errors import CtiError
 from cti.ids import NodeName
 from cti.journal.writer import JournalWriter
 from cti.ledger import CelLedger
+from cti.metrics.loop_lag import watch_loop_lag
 from cti.metrics.registry import Metrics
 from cti.model import facts as f
 from cti.model.signals import Signal
-from cti.observe import Observer
+from cti.observe import Observer, TimedJournal, TimedTelephony
 from cti.places import Places
 from cti.secrets_file import load_or_make
 from cti.services.dispatcher import Dispatcher
@@ -78,14 +79,14 @@ async def serve(settings: Settings) -> None:
     places.make()
     centre = load_centre(places.centre)
     secrets = load_or_make(settings.data, centre)
-    Accounts.write_first(places.accounts, secrets.logins, centre.agents)
+    await asyncio.to_thread(Accounts.write_first, places.accounts, secrets.logins, centre.agents)
     clock = SystemClock()
     metrics = Metrics()
     flows = FlowLibrary.load(places.flows, centre)
     journal = JournalWriter(places.journal)
     pool = await open_pool(settings.database.url)
     directory = CustomerDirectory(pool, region=centre.region)
-    observer = Observer(metrics, centre)
+    observer = Observer(metrics)
     link = AmiLink(
         host=settings.asterisk.ami_host,
         port=settings.ports.of("ami"),
@@ -101,8 +102,8 @@ async def serve(settings: Settings) -> None:
     dispatcher = Dispatcher(
         centre,
         node=NodeName(settings.node),
-        journal=journal,
-        telephony=telephony,
+        journal=TimedJournal(journal, metrics),
+        telephony=TimedTelephony(telephony, metrics),
         directory=directory,
         clock=clock,
         ledger=ledger,
@@ -173,7 +174,8 @@ async def serve(settings: Settings) -> None:
             own("telephony", asyncio.create_task(telephony.run()))
             own("drain", asyncio.create_task(drain.run()))
             own("ledger", asyncio.create_task(ledger.follow(dispatcher.board)))
-            own("observer", asyncio.create_task(observer.run(dispatcher, drain)))
+            own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
+            own("observer", asyncio.create_task(observer.run(drain)))
             log.info("bridge_started", web=settings.ports.of("web"), agi=settings.ports.of("agi"))
             await asyncio.wait({asyncio.create_task(stop.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
             log.info("bridge_stopping")

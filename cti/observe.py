@@ -1,21 +1,22 @@
-"""Figures for `/metrics`: counted from facts as they happen, and read off the floor once a second."""
+"""Figures for `/metrics` that only the bridge as a whole can count: facts as they happen, and how long the outside takes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
+from cti.errors import RemoteError
+from cti.journal.writer import JournalWriter
 from cti.metrics.registry import Metrics
 from cti.model import facts as f
-from cti.model.agent import AgentStatus
-from cti.model.centre import Centre
-from cti.services.dispatcher import Dispatcher
+from cti.model.commands import Command
+from cti.services.ports import Telephony
 from cti.store.drain import Drain
 
 EVERY = 1.0
-"""Seconds between readings of the floor."""
+"""Seconds between readings of the drain."""
 
 
 class AgiCounts:
@@ -41,12 +42,50 @@ class AgiCounts:
         """One AGI command got its reply."""
 
 
+class TimedTelephony:
+    """A telephone system whose commands are timed."""
+
+    def __init__(self, telephony: Telephony, metrics: Metrics) -> None:
+        self._telephony = telephony
+        self._metrics = metrics
+
+    def connected(self) -> bool:
+        """See `Telephony.connected`."""
+        return self._telephony.connected()
+
+    async def perform(self, command: Command) -> None:
+        """See `Telephony.perform`."""
+        began, result = time.perf_counter(), "done"
+        try:
+            await self._telephony.perform(command)
+        except RemoteError as error:
+            result = "unknown" if error.outcome_unknown else "refused"
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            self._metrics.ami_actions.labels(action=type(command).__name__, result=result).observe(seconds)
+
+
+class TimedJournal:
+    """A journal whose commits are timed."""
+
+    def __init__(self, journal: JournalWriter, metrics: Metrics) -> None:
+        self._journal = journal
+        self._metrics = metrics
+
+    def append(self, facts: Sequence[f.Fact]) -> asyncio.Future[None]:
+        """See `Journal.append`."""
+        began = time.perf_counter()
+        durable = self._journal.append(facts)
+        durable.add_done_callback(lambda _: self._metrics.journal_commit.observe(time.perf_counter() - began))
+        return durable
+
+
 class Observer:
     """Keeps the metrics true."""
 
-    def __init__(self, metrics: Metrics, centre: Centre) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._centre = centre
         self.agi = AgiCounts(metrics)
 
     def facts(self, facts: Sequence[f.Fact], now: datetime) -> None:
@@ -61,26 +100,9 @@ class Observer:
         """A call's record was closed with this outcome."""
         self._metrics.calls.labels(outcome=outcome.value if outcome is not None else "unknown").inc()
 
-    async def run(self, desk: Dispatcher, drain: Drain) -> None:
-        """Read the floor once a second until cancelled."""
-        loop = asyncio.get_running_loop()
+    async def run(self, drain: Drain) -> None:
+        """Read the drain once a second until cancelled."""
         while True:
-            before = loop.time()
-            await asyncio.sleep(EVERY)
-            self._metrics.loop_lag.observe(max(0.0, loop.time() - before - EVERY))
-            board = desk.board
-            for queue in self._centre.queues:
-                self._metrics.waiting.labels(queue=queue).set(len(board.engine.waiting(queue)))
-            states = Counter(_state(agent) for agent in board.agents.values())
-            for state in f.AgentState:
-                self._metrics.agents.labels(state=state.value).set(states.get(state.value, 0))
-            calls = Counter(call.state.value for call in board.calls.values())
-            for name in ("menu", "waiting", "offered", "talking", "held", "after", "survival"):
-                self._metrics.calls_now.labels(state=name).set(calls.get(name, 0))
-            self._metrics.link.set(1 if desk.connected() else 0)
             self._metrics.drain_lag.set(drain.lag())
             self._metrics.drain_pending.set(drain.state().behind)
-
-
-def _state(agent: AgentStatus) -> str:
-    return agent.state.value
+            await asyncio.sleep(EVERY)

@@ -115,7 +115,7 @@ class HoldChanged(Signal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HangupAsked(Signal):
-    """The far end of this channel asked to hang up (HangupRequest, SoftHangupRequest)."""
+    """The far end of this channel asked to hang up (HangupRequest)."""
 
     channel: ChannelName
     call_id: CallId | None
@@ -148,6 +148,15 @@ class SurvivalBegan(Signal):
     call_id: CallId
     channel: ChannelName
     queue: QueueName | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoicemailRecorded(Signal):
+    """The caller left a message (UserEvent CtiVoicemail); `path` is relative to the voicemail folder."""
+
+    call_id: CallId
+    path: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,6 +212,11 @@ def _recording_began(board: Switchboard, signal: s.RecordingBegan, now: datetime
         board.record(f.RecordingStarted(at=signal.at, call_id=signal.call_id, path=signal.path))
 
 
+def _voicemail_recorded(board: Switchboard, signal: s.VoicemailRecorded, now: datetime) -> None:
+    if signal.call_id in board.calls:
+        board.record(f.VoicemailLeft(at=signal.at, call_id=signal.call_id, path=signal.path, seconds=signal.seconds))
+
+
 def _survival_began(board: Switchboard, signal: s.SurvivalBegan, now: datetime) -> None:
     call = board.calls.get(signal.call_id)
     if call is None:
@@ -247,6 +252,7 @@ HANDLERS: dict[type[s.Signal], Callable[[Switchboard, Any, datetime], None]] = {
     s.ChannelGone: _channel_gone,
     s.RecordingBegan: _recording_began,
     s.SurvivalBegan: _survival_began,
+    s.VoicemailRecorded: _voicemail_recorded,
     s.DeviceReachable: device_changed,
 }
 

@@ -180,7 +180,7 @@ def _agent(channel: str, accounts: Accounts) -> AgentId | None:
 
 def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
     name = message.get("UserEvent")
-    if name not in ("CtiInbound", "CtiWait", "CtiReturned", "CtiSurvival"):
+    if name not in ("CtiInbound", "CtiWait", "CtiReturned", "CtiSurvival", "CtiVoicemail"):
         return None
     call_id = call_id_of(message.get("Call"))
     if call_id is None:
@@ -198,6 +198,11 @@ def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
         return s.WaitEntered(at=at, call_id=call_id, channel=channel)
     if name == "CtiSurvival":
         return s.SurvivalBegan(at=at, call_id=call_id, channel=channel, queue=queue_of(message.get("Queue")))
+    if name == "CtiVoicemail":
+        path = message.get("Path")
+        if not path or "/" in path:
+            raise Odd("Path")
+        return s.VoicemailRecorded(at=at, call_id=call_id, path=path, seconds=float(whole(message.get("Seconds"))))
     offer_id = offer_id_in(message.get("Offer"))
     if offer_id is None:
         raise Odd("Offer")
