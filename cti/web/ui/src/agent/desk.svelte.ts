@@ -48,6 +48,11 @@ export class Desk {
   #draftCall: CallId | null = null;
   #phoneRetry: ReturnType<typeof setTimeout> | undefined;
   #startingPhone = false;
+  /** Whether another page of this browser has the agent's phone: one account, one phone. */
+  elsewhere = $state(false);
+  #claimed = false;
+  #giveBack: (() => void) | null = null;
+  #claim: AbortController | null = null;
 
   readonly id = $derived(this.user?.agent_id ?? "");
   readonly row: AgentRow | undefined = $derived(this.feed.agents.get(this.id));
@@ -88,6 +93,7 @@ export class Desk {
   readonly canAnswer = $derived(
     this.step === "incoming" &&
       this.here &&
+      !this.elsewhere &&
       !this.connecting &&
       (this.ring === null ? this.pop !== undefined : this.ring !== "unmatched"),
   );
@@ -177,7 +183,13 @@ export class Desk {
     clearTimeout(this.#phoneRetry);
     if (!this.row) return;
     if (!this.here) {
+      this.#claim?.abort();
+      this.#giveBack?.();
       if (this.phone.line !== "off") this.phone.stop();
+      return;
+    }
+    if (!this.#claimed) {
+      void this.claimPhone();
       return;
     }
     if (this.phone.line !== "off" || this.#startingPhone) return;
@@ -190,6 +202,46 @@ export class Desk {
       this.#phoneRetry = setTimeout(() => void this.followDevice(), 3000);
     } finally {
       this.#startingPhone = false;
+    }
+  }
+
+  /**
+   * Get the phone for this page, when no other page of this browser has it (or it lets go); with `take`, at once: the
+   * other page's phone is signed off and its call ends.
+   */
+  async claimPhone(take = false): Promise<void> {
+    if (!("locks" in navigator)) {
+      this.#claimed = true;
+      await this.followDevice();
+      return;
+    }
+    if (this.#claim && !take) return;
+    this.#claim?.abort();
+    const claim = new AbortController();
+    this.#claim = claim;
+    const name = `cti.phone.${this.id}`;
+    try {
+      const held = (await navigator.locks.query()).held ?? [];
+      if (claim.signal.aborted) return;
+      this.elsewhere = !take && held.some((lock) => lock.name === name);
+      await navigator.locks.request(name, take ? { steal: true } : { signal: claim.signal }, () => {
+        this.elsewhere = false;
+        this.#claimed = true;
+        void this.followDevice();
+        return new Promise<void>((resolve) => (this.#giveBack = resolve));
+      });
+    } catch {
+      // Given up by us, or taken by another page.
+    }
+    if (this.#claim !== claim) return;
+    const taken = this.#claimed && this.here;
+    this.#claim = null;
+    this.#claimed = false;
+    this.#giveBack = null;
+    this.elsewhere = false;
+    if (taken) {
+      this.phone.stop();
+      void this.claimPhone();
     }
   }
 

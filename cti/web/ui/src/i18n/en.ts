@@ -163,6 +163,7 @@ export const en = {
       phoneConnecting: "connecting",
       phoneFailed: "not signed on",
       phoneOff: "off",
+      phoneElsewhere: "in another page",
       phoneSip: "SIP phone",
       phoneSipGone: "SIP phone not reachable",
       micReady: "ready",
@@ -183,7 +184,8 @@ export const en = {
       phoneConnecting: "This browser's phone is not signed on yet. You get no calls until it is; the page keeps trying.",
       sound: "The browser holds the sound back.",
       playSound: "Play the caller's voice",
-      otherPage: "Calls ring here and in your other open pages.",
+      otherPage: "Your calls ring in another open page of this browser. Taking them here ends a call there.",
+      takePhone: "Take calls here",
     },
 
     callPanel: "Call",

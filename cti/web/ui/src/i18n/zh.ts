@@ -164,6 +164,7 @@ export const zh: Dictionary = {
       phoneConnecting: "正在连接",
       phoneFailed: "未注册",
       phoneOff: "关闭",
+      phoneElsewhere: "在其他页面",
       phoneSip: "SIP 话机",
       phoneSipGone: "SIP 话机不可达",
       micReady: "就绪",
@@ -184,7 +185,8 @@ export const zh: Dictionary = {
       phoneConnecting: "本浏览器的电话尚未注册，注册前不会有来电；页面会继续尝试。",
       sound: "浏览器暂停了声音。",
       playSound: "播放来电者的声音",
-      otherPage: "来电会在此页面和其他已打开的页面同时振铃。",
+      otherPage: "来电在本浏览器的另一个页面振铃。改在此处接听会结束那里的通话。",
+      takePhone: "在此接听",
     },
 
     callPanel: "通话",

@@ -140,8 +140,8 @@ export class Phone {
     this.ringing = {
       offer: offer && /^\d+$/.test(offer.trim()) ? Number(offer) : null,
       call: request.getHeader("X-CTI-Call")?.trim() || null,
-      from: session.remote_identity.uri.user ?? "",
-      name: session.remote_identity.display_name ?? "",
+      from: told(session.remote_identity.uri.user),
+      name: told(session.remote_identity.display_name),
     };
     this.endCause = "";
     this.talk = "ringing";
@@ -307,6 +307,11 @@ export class Phone {
     const loss = arrived + missing > 0 ? missing / (arrived + missing) : null;
     this.quality = { rtt, jitter, loss, bars: arrived === 0 && !this.held ? 0 : bars(rtt ?? 0, jitter ?? 0, loss ?? 0) };
   }
+}
+
+/** What a caller's identity says, empty where it only says that it does not. */
+function told(text: string | null | undefined): string {
+  return text && text.toLowerCase() !== "anonymous" ? text : "";
 }
 
 /** ITU-T G.107's rating, simplified to delay and loss, in four steps. */
