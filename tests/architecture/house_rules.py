@@ -43,6 +43,9 @@ NOT_IN_PURE = {
     "panoramisk", "pathlib", "queue", "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3",
     "ssl", "structlog", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid", "uvloop",
 }  # fmt: skip
+BUT_PURE = {"pathlib.PurePath", "pathlib.PurePosixPath"}
+"""Names of those libraries that do no I/O."""
+
 CLOCK_CALLS = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "datetime.datetime.now", "datetime.datetime.utcnow",
     "datetime.datetime.today", "datetime.date.today", "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns",
@@ -138,7 +141,7 @@ def imports_of(module: Module, modules: Iterable[str]) -> list[Import]:
             origin = _origin(module, node)
             for alias in node.names:
                 whole = f"{origin}.{alias.name}"
-                add(whole if whole in known or whole in KEPT_IN else origin, node, only_types)
+                add(whole if whole in known or whole in KEPT_IN or whole in BUT_PURE else origin, node, only_types)
         elif isinstance(node, ast.If):
             types = only_types or "TYPE_CHECKING" in ast.unparse(node.test)
             for child in node.body:
@@ -197,7 +200,7 @@ def impure(modules: dict[str, Module]) -> list[str]:
         if not module.is_pure:
             continue
         for found in imports_of(module, modules):
-            if found.target.split(".")[0] in NOT_IN_PURE:
+            if found.target.split(".")[0] in NOT_IN_PURE and found.target not in BUT_PURE:
                 out.append(f"{module.path}:{found.line}: a pure room imports {found.target}")
         out += [
             f"{module.path}:{line}: a pure room calls {c}()" for c, line in _calls(module) if c in NOT_CALLED_IN_PURE
