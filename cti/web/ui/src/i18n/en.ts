@@ -192,6 +192,7 @@ export const en = {
     customerPanel: "Customer",
     idleReady: "Ready for the next call",
     idleReadyHint: "It rings here, and this page's tab shows who is calling.",
+    idleReadyHintSip: "Your SIP phone rings, and this page shows who is calling.",
     idleNotReady: "You are not ready",
     idleNotReadyHint: "You get no calls until you choose Ready.",
     idleOffline: "You are offline",

@@ -193,6 +193,7 @@ export const zh: Dictionary = {
     customerPanel: "客户",
     idleReady: "等待下一通来电",
     idleReadyHint: "来电会在此振铃，标签页标题显示来电者。",
+    idleReadyHintSip: "来电会在您的 SIP 话机上振铃，此页面显示来电者。",
     idleNotReady: "您未就绪",
     idleNotReadyHint: "选择“就绪”之前不会有来电。",
     idleOffline: "您已离线",
