@@ -99,7 +99,7 @@ async def _main(folder: Path, dsn: str, calls: int) -> None:
             story = _call(number)
             await journal.append(story[:-1])
             begin = time.perf_counter()
-            while not await link.fetchval("SELECT 1 FROM report.calls WHERE call_id = $1", f"a1-1700000000.{number}"):
+            while not await link.fetchval("SELECT 1 FROM report.calls WHERE call_id = $1", f"a1-1700000000.{number}"):  # noqa: ASYNC110
                 await asyncio.sleep(0.0005)
             late.append(time.perf_counter() - begin)
             await journal.append(story[-1:])

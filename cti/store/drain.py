@@ -57,7 +57,8 @@ class DrainState:
     cursor: Position
     """First position that is not yet in Postgres, as far as known."""
     behind: int
-    """Records (or positions, where a torn tail left a gap) that are durable here and not yet in Postgres."""
+    """Records that are durable here and not yet in Postgres, as far as known: before the first contact all that are
+    retained; across a torn tail's gap the positions are counted."""
     behind_since: float | None
     """`time.monotonic()` since when it has been behind; None when it is not."""
     error: str
@@ -188,7 +189,7 @@ class Drain:
 
     def state(self) -> DrainState:
         """How it is doing; for /readyz, /metrics and the supervisor's page."""
-        behind = max(0, self._journal.end - max(self._cursor, self._journal.first)) if self._known else 0
+        behind = max(0, self._journal.end - max(self._cursor, self._journal.first))
         return DrainState(
             connected=self._connection is not None and not self._connection.is_closed(),
             cursor=self._cursor,

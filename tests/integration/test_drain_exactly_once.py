@@ -34,6 +34,7 @@ from cti.model.facts import (
     TalkEnded,
     WrapUpEnded,
 )
+from cti.reports.call_record import fold
 from cti.store import queries
 from cti.store.drain import Drain
 from cti.store.migrate import migrate
@@ -403,4 +404,6 @@ async def test_queries(journal: JournalWriter, migrated: str) -> None:
         pool, since=T0 + timedelta(days=1), until=T0 + timedelta(days=2), service_levels={}
     )
     assert (nothing.queues, nothing.agents) == ({}, {})
+    records = await queries.ended_calls(pool, since=T0, until=T0 + timedelta(minutes=10))
+    assert records == [fold(a_call(number, agent="1001" if number % 3 else "1002")) for number in range(10)]
     await pool.close()
