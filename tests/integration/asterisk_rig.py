@@ -328,7 +328,7 @@ async def until(condition: Callable[[], bool], what: str, *, seconds: float = 15
     """Wait for a condition that has no event of its own (a file, a log line)."""
     try:
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - a file or a log has no event to wait for
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"not within {seconds} s: {what}") from None
