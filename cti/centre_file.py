@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cti.errors import ConfigError
 from cti.ids import AgentId, FlowName, QueueName
 from cti.model.centre import Agent, Centre, Number, Queue, Strategy, Tier
+from cti.settings import plain_words
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Extension = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,5}$")]
@@ -88,13 +89,20 @@ def parse_centre(text: str, *, source: str) -> Centre:
         mark = error.problem_mark
         line = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark is not None else source
         raise ConfigError(f"{line}: not valid YAML: {error.problem}", remedy="mend that line") from None
+    except YAMLError as error:  # a character YAML forbids; the library tells no line
+        raise ConfigError(
+            f"{source}: not valid YAML: {str(error).splitlines()[0]}", remedy="delete that character"
+        ) from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{source}: empty or not a mapping", remedy="start from the demo centre's file") from None
+    if bent := _bent_keys(text, source, tree):
+        raise ConfigError("\n".join(bent), remedy="write these keys in quotes")
     try:
         form = _Centre.model_validate(_plain(tree))
     except ValidationError as error:
         lines = [
-            f"{_place(source, tree, p['loc'])}: {'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors()
+            f"{_place(source, tree, p['loc'])}: {'.'.join(map(str, p['loc']))}: {plain_words(p)}"
+            for p in error.errors()
         ]
         raise ConfigError("\n".join(lines), remedy="correct these keys; docs/centre.md describes each") from None
     problems = [
@@ -107,6 +115,8 @@ def parse_centre(text: str, *, source: str) -> Centre:
     ]
     if problems:
         raise ConfigError("\n".join(problems), remedy=f"the queues are {', '.join(form.queues)}")
+    if alike := _alike(source, tree, form):
+        raise ConfigError("\n".join(alike), remedy="keep one of the two")
     return _centre(form)
 
 
@@ -119,6 +129,30 @@ def load_centre(path: Path) -> Centre:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text", remedy="save the file as UTF-8") from None
     return parse_centre(text, source=str(path))
+
+
+def _bent_keys(text: str, source: str, tree: Any) -> list[str]:
+    """Numbers and extensions without quotes that YAML reads as other numbers: 0500 is 500 to it, and +1555 is 1555."""
+    lines = text.splitlines()
+    problems = []
+    for section in ("numbers", "agents"):
+        table = tree.get(section)
+        for key, (line, column, *_) in (getattr(getattr(table, "lc", None), "data", None) or {}).items():
+            written = lines[line][column:].partition(":")[0].strip()
+            if not isinstance(key, str) and written != str(key):
+                problems.append(f"{source}:{line + 1}: {section}: {written} without quotes is the number {key} to YAML")
+    return problems
+
+
+def _alike(source: str, tree: Any, form: _Centre) -> list[str]:
+    """Numbers that differ only by the plus: callers reach both by the same digits."""
+    taken: dict[str, str] = {}
+    problems = []
+    for did in form.numbers:
+        first = taken.setdefault(did.removeprefix("+"), did)
+        if first != did:
+            problems.append(f"{_place(source, tree, ('numbers', did))}: numbers: {first} and {did} are dialled alike")
+    return problems
 
 
 def _plain(value: Any) -> Any:

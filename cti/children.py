@@ -56,7 +56,10 @@ class Child:
             await self._process.wait()
             delay = 0.0 if time.monotonic() - began > 10 else min(5.0, delay * 2 or 0.2)
             await asyncio.sleep(delay)
-            await self.start()
+            try:
+                await self.start()
+            except OSError:  # no memory or no process to be had just now: try again more slowly
+                continue
             on_restart(self)
 
     async def stop(self, patience: float = 8.0) -> None:
@@ -109,26 +112,29 @@ def hold_lock(file: Path) -> int:
     return descriptor
 
 
-def stop_leftovers(state_file: Path, data: Path, say: Callable[[str], None]) -> None:
+def stop_leftovers(state_file: Path, data: Path, say: Callable[[str], None], *, patience: float = 5.0) -> None:
     """Stop what an earlier `cti up` of the same data folder left running when it was killed.
 
     Only processes whose command line names the data folder are touched: process ids are used again by the system.
-    The database is not touched, it is taken over as it is.
+    The database is not touched, it is taken over as it is. One that does not end within `patience` seconds is killed.
     """
     try:
         state = json.loads(state_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
-    for name, pid in dict(state.get("pids", {})).items():
+    pids = state.get("pids") if isinstance(state, dict) else None
+    for name, pid in (pids if isinstance(pids, dict) else {}).items():
         if name in ("up", "postgres") or not isinstance(pid, int) or not _is_ours(pid, data):
             continue
         say(f"stopping {name} (process {pid}), left over from a run that was killed")
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGTERM)
-            for _ in range(50):
-                os.kill(pid, 0)
-                time.sleep(0.1)
-            os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + patience
+            while _is_ours(pid, data):  # false for a process that ended and whose parent has not looked yet, too
+                if time.monotonic() > deadline:
+                    os.kill(pid, signal.SIGKILL)
+                    break
+                time.sleep(0.05)
 
 
 def _is_ours(pid: int, data: Path) -> bool:

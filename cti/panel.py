@@ -31,7 +31,7 @@ def panel(status: dict[str, Any], *, demo: bool) -> RenderableType:
     )
     tries = [
         "1. Open the agent page, log in, become Ready (allow the microphone).",
-        "2. Open the call page in a second window, call, press 1, then 1.",
+        "2. Open the call page in a second window, call, press 1 in the menu.",
         "3. Watch the supervisor page, answer, talk to yourself, hang up, finish the wrap-up.",
     ]
     if demo:

@@ -50,17 +50,7 @@ def load_or_make(data: Path, centre: Centre) -> Secrets:
     """
     path = secrets_path(data)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    tree: dict[str, object] = {}
-    if path.exists():
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise ConfigError(f"{path}: others can read it (mode {mode:04o})", remedy=f"chmod 600 {path}")
-        try:
-            tree = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise ConfigError(
-                f"{path}: not valid JSON", remedy="restore it from a backup, or move it away to generate new secrets"
-            ) from None
+    tree = read_secrets(path)
     sip = _strings(tree.get("sip"))
     logins = _strings(tree.get("logins"))
     made = Secrets(
@@ -73,6 +63,25 @@ def load_or_make(data: Path, centre: Centre) -> Secrets:
     if fresh != tree:
         write_private(path, json.dumps(fresh, indent=2, ensure_ascii=False) + "\n")
     return made
+
+
+def read_secrets(path: Path) -> dict[str, object]:
+    """The file as it is; empty when there is none. Raises `ConfigError` when it is damaged or others can read it."""
+    remedy = "restore it from a backup, or move it away to generate new secrets"
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise ConfigError(f"{path}: others can read it (mode {mode:04o})", remedy=f"chmod 600 {path}")
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", remedy="it must belong to the user the centre runs as") from None
+    except ValueError:
+        raise ConfigError(f"{path}: not valid JSON", remedy=remedy) from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: not the secrets of a centre", remedy=remedy)
+    return tree
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,8 +1,8 @@
 """Settings: one TOML file plus environment, checked before anything starts. Every port and folder is one.
 
 Order of precedence, later wins: defaults, the TOML file, environment `CTI_<SECTION>__<KEY>` (for example
-`CTI_PORTS__WEB=8090`, `CTI_NODE=a2`), command-line flags. `ports.offset` shifts all ports together, so a second
-centre on one machine needs one line.
+`CTI_PORTS__WEB=8090`, `CTI_NODE=a2`; an empty variable counts as not set), command-line flags. `ports.offset` shifts all
+ports together, so a second centre on one machine needs one line.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from cti.errors import ConfigError
 
@@ -22,7 +23,9 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True
+    )  # the default folder is made absolute too
 
 
 class Network(_Section):
@@ -81,6 +84,11 @@ class AsteriskSettings(_Section):
     ami_user: str = "cti"
     agi_host: str = "127.0.0.1"
 
+    @field_validator("root", "binary", "ledger")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
 
 class Database(_Section):
     """`url` is a postgresql:// address; empty means an embedded PostgreSQL under the data folder."""
@@ -129,7 +137,7 @@ class Settings(_Section):
     def asterisk_root(self) -> Path:
         """Folder of the unpacked Asterisk."""
         if self.asterisk.root is not None:
-            return self.asterisk.root.expanduser().absolute()
+            return self.asterisk.root
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         return Path(cache) / "cti-server" / "asterisk-22"
 
@@ -155,35 +163,78 @@ def load_settings(
             raise ConfigError(f"{file}: no such file", remedy="check the path given with --config") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file}: not valid TOML: {error}", remedy="mend the line named above") from None
+        except OSError as error:
+            raise ConfigError(
+                f"{file}: {error.strerror}", remedy="give a file that can be read with --config"
+            ) from None
     for name, value in sorted(environ.items()):
-        if not name.startswith("CTI_") or name == "CTI_CONFIG":
+        path = name.removeprefix("CTI_").lower().split("__")
+        if not _is_setting(name) or not value:
             continue
-        path = name[len("CTI_") :].lower().split("__")
-        if path[0] not in Settings.model_fields:
-            continue
-        place = tree
-        for key in path[:-1]:
-            place = place.setdefault(key, {})
-        place[path[-1]] = _list(value)
+        _put(tree, path, _list(value), f"environment variable {name}")
         source[".".join(path)] = f"environment variable {name}"
     for dotted, value in (overrides or {}).items():
-        *parents, last = dotted.split(".")
-        place = tree
-        for key in parents:
-            place = place.setdefault(key, {})
-        place[last] = value
+        _put(tree, dotted.split("."), value, "command line")
         source[dotted] = "command line"
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            key = ".".join(str(part) for part in problem["loc"])
-            where = source.get(key) or (str(file) if file else "settings")
-            lines.append(f"{where}: {key}: {problem['msg']}")
-        unknown = any(problem["type"] == "extra_forbidden" for problem in error.errors())
+        problems = error.errors()
+        lines = [
+            f"{_told_by(problem['loc'], source) or file or 'settings'}: "
+            f"{'.'.join(map(str, problem['loc']))}: {plain_words(problem)}"
+            for problem in problems
+        ]
+        unknown = any(problem["type"] == "extra_forbidden" for problem in problems)
         remedy = "docs/settings.md lists every key" if unknown else "correct the value and start again"
         raise ConfigError("\n".join(lines), remedy=remedy) from None
+
+
+def plain_words(problem: ErrorDetails) -> str:
+    """What is wrong with a value, without the validator's own jargon."""
+    words = {
+        "extra_forbidden": "there is no such key",
+        "missing": "this key is missing",
+        "tuple_type": 'a list is needed; in the environment it is written as JSON, as in ["127.0.0.2"]',
+        "model_type": "this is a section of keys, not a value",
+    }
+    return words.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+
+
+def meaningless(environ: Mapping[str, str]) -> list[str]:
+    """Environment variables that look like settings and are none: most often a slip of the pen."""
+    return sorted(
+        name for name in environ if name.startswith("CTI_") and name != "CTI_CONFIG" and not _is_setting(name)
+    )
+
+
+def _is_setting(name: str) -> bool:
+    """Whether an environment variable is meant for us. One with two underscores is, even with a section we do not have."""
+    if not name.startswith("CTI_") or name == "CTI_CONFIG":
+        return False
+    return "__" in name or name.removeprefix("CTI_").lower() in Settings.model_fields
+
+
+def _put(tree: dict[str, Any], path: Sequence[str], value: object, where: str) -> None:
+    place = tree
+    for depth, key in enumerate(path[:-1], 1):
+        place = place.setdefault(key, {})
+        if not isinstance(place, dict):
+            raise ConfigError(
+                f"{where}: {'.'.join(path[:depth])} was given as one value, and it is a section of keys",
+                remedy="docs/settings.md lists every key",
+            )
+    place[path[-1]] = value
+
+
+def _told_by(loc: Sequence[int | str], source: Mapping[str, str]) -> str:
+    """Which variable or flag gave the value at `loc`; of a whole section, those that gave a part of it."""
+    for length in range(len(loc), 0, -1):
+        found = source.get(".".join(map(str, loc[:length])))
+        if found is not None:
+            return found
+    below = ".".join(map(str, loc)) + "."
+    return " and ".join(where for key, where in source.items() if key.startswith(below))
 
 
 def _list(value: str) -> object:

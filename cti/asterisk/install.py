@@ -88,23 +88,12 @@ def ensure_asterisk(settings: Settings, progress: Progress) -> AsteriskBinary:
     the others wait for it. Raises `ConfigError` when the binary named in the settings will not do, and
     `AsteriskUnavailable` when none is there and none can be had.
     """
-    if settings.asterisk.binary is not None:
-        found, why = _examine(settings.asterisk.binary.expanduser().absolute(), "settings")
-        if found is None:
-            raise ConfigError(
-                f"asterisk.binary = {settings.asterisk.binary}: {why}",
-                remedy="name an Asterisk 22 (22.10.1 or later), or remove the setting so that one is unpacked",
-            )
-        return found
-    on_path = shutil.which("asterisk", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/usr/local/sbin")
-    refused = ""
-    if on_path is not None:
-        found, why = _examine(Path(on_path), "path")
-        if found is not None:
-            return found
-        refused = f"{on_path} will not do: {why}"
+    unpacked, refused = find_asterisk(settings)
+    if settings.asterisk.binary is not None and unpacked is None:
+        raise ConfigError(
+            refused, remedy="name an Asterisk 22 (22.10.1 or later), or remove the setting so that one is unpacked"
+        )
     root = settings.asterisk_root
-    unpacked = _unpacked(root)
     if unpacked is None:
         root.parent.mkdir(parents=True, exist_ok=True)
         with _locked(root.parent / f"{root.name}.lock", progress):
@@ -118,6 +107,25 @@ def ensure_asterisk(settings: Settings, progress: Progress) -> AsteriskBinary:
             remedy="remove that folder and try again; if it happens again, install Asterisk 22 and set asterisk.binary",
         )
     return unpacked
+
+
+def find_asterisk(settings: Settings) -> tuple[AsteriskBinary | None, str]:
+    """The Asterisk `ensure_asterisk` would use without unpacking anything; None when there is none.
+
+    The text says which ones were found and will not do, and why; empty when there was none to refuse.
+    """
+    named = settings.asterisk.binary
+    if named is not None:
+        found, why = _examine(named.expanduser().absolute(), "settings")
+        return found, "" if found is not None else f"asterisk.binary = {named}: {why}"
+    on_path = shutil.which("asterisk", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/usr/local/sbin")
+    refused = ""
+    if on_path is not None:
+        found, why = _examine(Path(on_path), "path")
+        if found is not None:
+            return found, ""
+        refused = f"{on_path} will not do: {why}"
+    return _unpacked(settings.asterisk_root), refused
 
 
 def version_numbers(text: str) -> tuple[int, int, int] | None:
