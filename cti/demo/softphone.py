@@ -1,14 +1,16 @@
 """Scripted softphones over real SIP and RTP (pjsua2), for the demo's callers and agents and for the tests.
 
-Theory of operation: the SIP library wants one thread for everything, so a `PhoneRoom` owns that thread; whatever is asked of
-it is queued there and awaited from asyncio. Each phone has its own local address and port, so a caller can come from the
+Theory of operation: the SIP library wants one thread for everything for the life of the process; whatever is
+asked of it is queued there and awaited from asyncio. Each phone has its own local address and port, so a caller can come from the
 carrier's address while an agent comes from the local one. Sound goes through a null device: tones are made and heard in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import queue
 import threading
 from collections.abc import Callable
@@ -19,6 +21,9 @@ from typing import Any, TypeVar
 from cti.errors import CtiError
 
 T = TypeVar("T")
+
+MAX_CALLS = 64
+"""Calls of all phones of the process at once."""
 
 
 class PhoneError(CtiError):
@@ -35,47 +40,51 @@ def _library() -> Any:
     return pjsua2
 
 
-class PhoneRoom:
-    """The thread that owns the SIP library. One a process."""
+class _SipThread:
+    """The thread that owns the SIP library. One a process, for the library cannot be begun twice."""
 
-    def __init__(self, *, max_calls: int = 64, log_level: int = 0) -> None:
-        self._pj = _library()
+    def __init__(self) -> None:
+        self.pj = _library()
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._max_calls = max_calls
-        self._log_level = log_level
         self._started = threading.Event()
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name="softphones", daemon=True)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.phones: list[Softphone] = []
+        self.endpoint: Any = None
 
-    async def __aenter__(self) -> PhoneRoom:
-        self._loop = asyncio.get_running_loop()
-        self._thread.start()
-        await asyncio.to_thread(self._started.wait, 10)
-        if self._failed is not None:
-            raise PhoneError(f"the softphones could not start: {self._failed}")
-        return self
+    def start(self) -> None:
+        """Begin, once; blocks until the library is up. Raises `PhoneError`."""
+        if not self._thread.is_alive():
+            self._thread.start()
+            atexit.register(self.stop)
+        if not self._started.wait(10) or self._failed is not None:
+            raise PhoneError(f"the softphones could not start: {self._failed or 'no answer'}")
 
-    async def __aexit__(self, *_exc: object) -> None:
+    def stop(self) -> None:
+        """End the library; at the end of the process."""
         self._work.put(None)
-        await asyncio.to_thread(self._thread.join, 15)
+        self._thread.join(10)
+
+    def put(self, work: Callable[[], None]) -> None:
+        """Run `work` on the thread, soon."""
+        self._work.put(work)
 
     def _main(self) -> None:
-        pj = self._pj
+        pj = self.pj
         try:
             endpoint = pj.Endpoint()
             endpoint.libCreate()
             config = pj.EpConfig()
             config.uaConfig.threadCnt = 0
             config.uaConfig.mainThreadOnly = True
-            config.uaConfig.maxCalls = self._max_calls
-            config.logConfig.level = self._log_level
-            config.logConfig.consoleLevel = self._log_level
+            config.uaConfig.maxCalls = MAX_CALLS
+            config.logConfig.level = 0
+            config.logConfig.consoleLevel = 0
             config.medConfig.threadCnt = 1
             config.medConfig.noVad = True
             config.medConfig.ecTailLen = 0
             config.medConfig.clockRate = 8000
+            # The null device is the clock of all sound: closed when idle, later calls would be silent, keys included.
+            config.medConfig.sndAutoCloseTime = -1
             endpoint.libInit(config)
             endpoint.libStart()
             endpoint.audDevManager().setNullDev()
@@ -96,14 +105,47 @@ class PhoneRoom:
                     running = False
                     break
                 work()
-        for phone in self.phones:
-            phone._close()
         endpoint.hangupAllCalls()
-        for _ in range(20):
+        for _ in range(10):
             endpoint.libHandleEvents(10)
-        for phone in self.phones:
-            phone._drop()
         endpoint.libDestroy()
+
+
+@functools.cache
+def _sip_thread() -> _SipThread:
+    return _SipThread()
+
+
+class PhoneRoom:
+    """Some phones of one event loop; they are gone when the room is left."""
+
+    def __init__(self) -> None:
+        self._thread = _sip_thread()
+        self._pj = self._thread.pj
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.phones: list[Softphone] = []
+
+    async def __aenter__(self) -> PhoneRoom:
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._thread.start)
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        phones, self.phones = self.phones, []
+        for phone in phones:
+            await self.do(phone._close)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                for phone in phones:
+                    await phone.all_ended()
+        for phone in phones:
+            await self.do(phone._drop)
+        self._loop = None
+
+    @property
+    def endpoint(self) -> Any:
+        """The library's endpoint."""
+        return self._thread.endpoint
 
     async def do(self, action: Callable[[], T]) -> T:
         """Run `action` on the library's thread and give its result."""
@@ -116,7 +158,7 @@ class PhoneRoom:
                 info = getattr(error, "reason", "") or str(error)
                 future.set_exception(PhoneError(f"softphone: {info}"))
 
-        self._work.put(run)
+        self._thread.put(run)
         return await asyncio.wrap_future(future)
 
     def post(self, action: Callable[[], None]) -> None:
@@ -158,7 +200,14 @@ class Softphone:
         self.registered = asyncio.Event()
         self.incoming: asyncio.Queue[PhoneCall] = asyncio.Queue()
         self._account: Any = None
+        self._transport = -1
         self._calls: list[PhoneCall] = []
+
+    async def all_ended(self) -> None:
+        """Wait until every call of this phone is over."""
+        for call in self._calls:
+            if not call.over:
+                await call.ended.wait()
 
     def _open(self, *, password: str, address: str, port: int, register: bool, display: str) -> None:
         pj = self.room._pj
@@ -168,6 +217,7 @@ class Softphone:
         transport.publicAddress = address
         transport.port = port
         transport_id = self.room.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+        self._transport = transport_id
 
         class Account(pj.Account):  # type: ignore[misc, name-defined]
             def onRegState(self, prm: Any) -> None:  # noqa: N802 - the library's name
@@ -197,6 +247,11 @@ class Softphone:
         self._account.create(config)
 
     def _close(self) -> None:
+        pj = self.room._pj
+        for call in self._calls:
+            if not call.over:
+                with contextlib.suppress(Exception):
+                    call._native.hangup(pj.CallOpParam())
         with contextlib.suppress(Exception):
             self._account.setRegistration(False)
 
@@ -207,6 +262,8 @@ class Softphone:
         with contextlib.suppress(Exception):
             self._account.shutdown()
         self._account = None
+        with contextlib.suppress(Exception):
+            self.room.endpoint.transportClose(self._transport)
 
     async def dial(self, number: str, *, headers: dict[str, str] | None = None) -> PhoneCall:
         """Call `number` at the phone's server; gives the call at once, see `PhoneCall.confirmed`."""
@@ -227,7 +284,14 @@ class Softphone:
 
     async def unregister(self) -> None:
         """Be unreachable from now on."""
-        await self.room.do(lambda: self._account.setRegistration(False))
+        with contextlib.suppress(PhoneError):  # it was not registered
+            await self.room.do(lambda: self._account.setRegistration(False))
+
+
+def _complete(path: Path) -> bool:
+    """Whether the WAV file's header is written, which is the last thing."""
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"WAVE"
 
 
 def _status(pj: Any, code: int) -> Any:
@@ -248,9 +312,11 @@ class PhoneCall:
         self.ended = asyncio.Event()
         self.media = asyncio.Event()
         self.last_status = 0
+        self.over = False
         self._audio: Any = None
         self._tone: Any = None
         self._recorder: Any = None
+        self._recording: Path | None = None
         outer = self
 
         class Native(pj.Call):  # type: ignore[misc, name-defined]
@@ -261,6 +327,7 @@ class PhoneCall:
                     phone.room.post(outer.confirmed.set)
                 elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
                     outer._silence()
+                    outer.over = True
                     phone.room.post(outer.ended.set)
 
             def onCallMediaState(self, prm: Any) -> None:  # noqa: N802
@@ -330,6 +397,7 @@ class PhoneCall:
         pj = self.phone.room._pj
 
         def start() -> None:
+            self._recording = path
             self._recorder = pj.AudioMediaRecorder()
             self._recorder.createRecorder(str(path))
             self._audio.startTransmit(self._recorder)
@@ -343,6 +411,10 @@ class PhoneCall:
             self._recorder = None
 
         await self.phone.room.do(stop)
+        # The library closes the file a little later, on its sound thread.
+        async with asyncio.timeout(5):
+            while self._recording is not None and not _complete(self._recording):
+                await asyncio.sleep(0.01)
 
     async def _with_media(self, action: Callable[[], None]) -> None:
         async with asyncio.timeout(10):

@@ -156,7 +156,7 @@ async def run(settings: Settings) -> None:
         raise CtiError("no trunk address to call from", remedy="set trunk.match")
     carrier = settings.trunk.match[0]
     persons = [f"+1555010{number:04d}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)]
-    async with PhoneRoom(max_calls=32) as room, asyncio.TaskGroup() as group:
+    async with PhoneRoom() as room, asyncio.TaskGroup() as group:
         for agent in told["agents"][FIRST_LEFT_FREE:]:
             group.create_task(DemoAgent(agent, told["urls"]["api"], random.Random(rng.random())).run(room, server))  # noqa: S311
         phones = []

@@ -61,7 +61,7 @@ class TestCentre:
             "CTI_PORTS__OFFSET": str(self.offset),
             "CTI_TRUNK__MATCH": json.dumps([self.carrier]),
             "CTI_PROMPTS": str(PROMPTS),
-            "CTI_PORTS__RTP_FIRST": str(10000 + octets.randrange(0, 5000, 200)),
+            "CTI_PORTS__RTP_FIRST": str(10000 + octets.randrange(0, 5000, 200) + self.offset % 2),
             "CTI_PORTS__RTP_LAST": "19999",
             "COLUMNS": "120",
             **(env or {}),
@@ -201,7 +201,9 @@ class ApiPerson:
 
 
 @contextlib.contextmanager
-def running_centre(data: Path, *, env: dict[str, str] | None = None, args: tuple[str, ...] = ()) -> Iterator[TestCentre]:
+def running_centre(
+    data: Path, *, env: dict[str, str] | None = None, args: tuple[str, ...] = ()
+) -> Iterator[TestCentre]:
     """A started centre, stopped at the end."""
     centre = TestCentre(data, env=env, args=args)
     centre.start()

@@ -1,0 +1,41 @@
+"""What all tests share: which tests need real parts, what happens where these are missing, one process for SIP."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REAL_PARTS = {"sipp": "SIPp (Debian package sip-tester)", "chromium": "Chromium (Debian package chromium)"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests on real parts share the machine's sound of two cores: with xdist they run one after the other."""
+    for item in items:
+        if item.get_closest_marker("real") is not None:
+            item.add_marker(pytest.mark.xdist_group("real"))
+
+
+@pytest.fixture(autouse=True)
+def _real_parts(request: pytest.FixtureRequest) -> None:
+    """A part that cannot run here is skipped and says why; CI skips nothing."""
+    marker = request.node.get_closest_marker("needs")
+    for program in marker.args if marker is not None else ():
+        if shutil.which(program) is None:
+            reason = f"{REAL_PARTS.get(program, program)} is not installed"
+            if os.environ.get("CI"):
+                pytest.fail(f"{reason}: CI skips nothing")
+            pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """One whole centre for the acceptance tests that leave it as they found it."""
+    from tests.support.centre import running_centre
+
+    folder: Path = tmp_path_factory.mktemp("centre")
+    with running_centre(folder / "data") as running:
+        yield running

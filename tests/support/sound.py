@@ -1,0 +1,31 @@
+"""What was heard: the strongest frequency of a recording."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+
+
+def strongest(path: Path, *, skip: float = 0.3) -> tuple[float, float]:
+    """(Hz, share of the energy within 20 Hz of it) of a WAV file, the first `skip` seconds left out."""
+    with wave.open(str(path)) as file:
+        rate = file.getframerate()
+        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.float64)
+    samples = samples[int(skip * rate) :]
+    if samples.size < rate // 4:
+        raise AssertionError(f"{path}: only {samples.size / rate:.2f} s of sound")
+    power = np.abs(np.fft.rfft(samples * np.hanning(samples.size))) ** 2
+    hertz = np.fft.rfftfreq(samples.size, 1 / rate)
+    peak = float(hertz[int(power.argmax())])
+    total = float(power.sum())
+    near = float(power[np.abs(hertz - peak) <= 20].sum())
+    return peak, near / total if total else 0.0
+
+
+def assert_tone(path: Path, hertz: float) -> None:
+    """The recording is that tone, and nothing else of weight."""
+    peak, share = strongest(path)
+    assert abs(peak - hertz) < 8, f"{path}: heard {peak:.0f} Hz, expected {hertz:.0f}"
+    assert share > 0.8, f"{path}: only {share:.0%} of the sound is the tone"
