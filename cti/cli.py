@@ -94,14 +94,16 @@ def status(
 @app.command()
 def doctor(data: Data = None, config: Config = None) -> None:
     """Check an installation and say what to mend. Exit code 1 when something must be mended."""
+    from rich.markup import escape
+
     from cti.doctor import examine
 
     findings = asyncio.run(examine(_settings(data, config)))
     for finding in findings:
         mark = {"ok": "[green]ok   [/]", "note": "[yellow]note [/]", "bad": "[red]MEND [/]"}[finding.grade]
-        out.print(f"{mark} {finding.subject}: {finding.finding}", highlight=False)
+        out.print(f"{mark} {finding.subject}: {escape(finding.finding)}", highlight=False)
         if finding.remedy and finding.grade != "ok":
-            out.print(f"        {finding.remedy}", style="dim", highlight=False)
+            out.print(f"        {escape(finding.remedy)}", style="dim", highlight=False)
     raise typer.Exit(1 if any(f.grade == "bad" for f in findings) else 0)
 
 
