@@ -274,10 +274,16 @@ class AgentWindow(Window):
                 """async () => {
                   const post = (path, body) => fetch(`/api/v1${path}`, {
                     method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
-                  const desk = await (await fetch("/api/v1/agent")).json();
-                  if (desk.agent.state === "wrap_up")
-                    await post(`/agent/calls/${encodeURIComponent(desk.agent.call_id)}/wrapup`, {disposition: "other", note: ""});
+                  const mine = async () => (await (await fetch("/api/v1/agent")).json()).agent;
                   await post("/agent/state", {state: "offline"});
+                  for (let tries = 0; tries < 50; tries++) {
+                    const agent = await mine();
+                    const call = agent.call_id && `/agent/calls/${encodeURIComponent(agent.call_id)}`;
+                    if (agent.state === "offline") return;
+                    if (agent.state === "wrap_up") await post(`${call}/wrapup`, {disposition: "other", note: ""});
+                    else if (agent.state === "talking" || agent.state === "held") await post(`${call}/hangup`, {});
+                    await new Promise((done) => setTimeout(done, 100));
+                  }
                 }"""
             )
 
