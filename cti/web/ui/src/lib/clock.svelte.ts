@@ -8,11 +8,11 @@ class Clock {
 
   constructor() {
     const tick = (): void => {
-      this.#refresh();
+      this.look();
       setTimeout(tick, 1000 - (Date.now() % 1000));
     };
     tick();
-    document.addEventListener("visibilitychange", () => this.#refresh());
+    document.addEventListener("visibilitychange", () => this.look());
   }
 
   /** Learn the server's time from a message of just now, so that a wrong desk clock does not show wrong waits. */
@@ -20,7 +20,7 @@ class Clock {
     const offset = Date.parse(serverNow) - Date.now();
     // Below this it is only the way through the network.
     this.#offset = Math.abs(offset) < 1500 ? 0 : offset;
-    this.#refresh();
+    this.look();
   }
 
   /** Server time at this very moment, in milliseconds. */
@@ -28,7 +28,8 @@ class Clock {
     return Date.now() + this.#offset;
   }
 
-  #refresh(): void {
+  /** Look at the time between two ticks, so that a moment that has just come does not lie in the future. */
+  look(): void {
     this.now = this.read();
   }
 

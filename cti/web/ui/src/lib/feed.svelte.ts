@@ -205,6 +205,8 @@ export class Feed {
     const changes = this.#changes;
     if (changes.length === 0) return;
     this.#changes = [];
+    // Where changes are drawn at once, their times are right at once; gathered ones wait for the next tick.
+    if (this.gatherMs === 0) clock.look();
     this.queues = merged(this.queues, changes, (change) => change.queues);
     this.agents = merged(this.agents, changes, (change) => change.agents);
     this.calls = merged(
