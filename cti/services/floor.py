@@ -104,6 +104,7 @@ class Pop:
     queued_at: datetime
     offered_at: datetime
     deadline: datetime
+    """When the device stops ringing."""
     dispositions: tuple[str, ...]
 
 

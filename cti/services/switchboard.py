@@ -25,6 +25,7 @@ from cti.acd.inputs import (
     OfferSettled,
     Tick,
 )
+from cti.acd.ranking import LEASE_MARGIN
 from cti.errors import IllegalTransition
 from cti.ids import AgentId, CallId, ChannelName, FlowName, NodeName, OfferId, QueueName
 from cti.model import facts as f
@@ -315,7 +316,8 @@ class Switchboard:
             choice=" > ".join(call.choices),
             queued_at=call.queued_at or now,
             offered_at=now,
-            deadline=offer.deadline,
+            # The lease waits longer than the phone rings; a person wants to know the latter.
+            deadline=offer.deadline - LEASE_MARGIN,
             dispositions=queue.dispositions,
         )
 
