@@ -132,9 +132,9 @@ def asterisk_install(data: Data = None, config: Config = None) -> None:
     from cti.asterisk.install import ensure_asterisk
 
     binary = ensure_asterisk(_settings(data, config), _progress)
-    out.print(f"Asterisk {binary.version}: {' '.join(binary.argv)}", highlight=False)
+    out.print(f"Asterisk {binary.version}: {' '.join(binary.argv)}", highlight=False, markup=False, soft_wrap=True)
     for warning in binary.warnings:
-        out.print(f"[yellow]{warning}[/]")
+        out.print(warning, style="yellow", markup=False)
 
 
 @asterisk_app.command("render")
@@ -161,7 +161,7 @@ def asterisk_render(
         places.prompts,
         to or places.asterisk,
     )
-    out.print(f"written to {rendered.etc}", highlight=False)
+    out.print(f"written to {rendered.etc}", highlight=False, markup=False)
 
 
 @asterisk_app.command("start")
@@ -246,9 +246,9 @@ def main() -> None:
     try:
         app()
     except CtiError as error:
-        err.print(f"[red]{type(error).__name__}[/]: {error.message}", highlight=False)
+        err.print(f"{type(error).__name__}: {error.message}", highlight=False, markup=False, soft_wrap=True)
         if error.remedy:
-            err.print(f"what to do: {error.remedy}", highlight=False)
+            err.print(f"what to do: {error.remedy}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
