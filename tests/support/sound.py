@@ -29,3 +29,18 @@ def assert_tone(path: Path, hertz: float) -> None:
     peak, share = strongest(path)
     assert abs(peak - hertz) < 8, f"{path}: heard {peak:.0f} Hz, expected {hertz:.0f}"
     assert share > 0.8, f"{path}: only {share:.0%} of the sound is the tone"
+
+
+def longest_silence(path: Path, *, below: float = 60.0) -> float:
+    """Seconds of the longest stretch in which no 50 ms window is louder than `below` (RMS, 16-bit scale)."""
+    with wave.open(str(path)) as file:
+        rate = file.getframerate()
+        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.float64)
+    window = rate // 20
+    count = samples.size // window
+    loud = np.sqrt((samples[: count * window].reshape(count, window) ** 2).mean(axis=1)) > below
+    longest = run = 0
+    for is_loud in loud:
+        run = 0 if is_loud else run + 1
+        longest = max(longest, run)
+    return longest * 0.05
