@@ -127,7 +127,9 @@ async def redirect_many(folder: Path, calls: int, rate: int, seed: int) -> tuple
 async def test_no_redirect_loses_a_caller(tmp_path: Path) -> None:
     driver, warnings = await redirect_many(tmp_path, CALLS, RATE, seed=1)
     lost = driver.ended - driver.answered
-    print(f"{len(driver.answered)} answered, {len(lost)} lost, plans {dict(driver.plans)}, {driver.overlooked} overlooked")
+    print(
+        f"{len(driver.answered)} answered, {len(lost)} lost, plans {dict(driver.plans)}, {driver.overlooked} overlooked"
+    )
     assert lost == set(), "\n".join(line for channel in lost for line in driver.history[channel])
     assert len(driver.answered) == CALLS
     # A Redirect written over by a jump at that very moment leaves the caller waiting, and CtiWait says so.

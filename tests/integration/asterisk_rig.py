@@ -312,14 +312,15 @@ async def running_asterisk(folder: Path, *, bridge: bool = True, **overrides: ob
     if bridge:
         await stub.start()
     await process.start()
-    ami: RawAmi | None = None
+    rig: Rig | None = None
     try:
         ami = await RawAmi.connect(settings.ports.of("ami"), settings.asterisk.ami_user, secrets.ami)
+        rig = Rig(settings=settings, paths=paths, process=process, ami=ami, bridge=stub, secrets=secrets)
         await ami.event("FullyBooted")
-        yield Rig(settings=settings, paths=paths, process=process, ami=ami, bridge=stub, secrets=secrets)
+        yield rig
     finally:
-        if ami is not None:
-            await ami.close()
+        if rig is not None:
+            await rig.ami.close()
         await process.stop()
         await stub.stop()
 
