@@ -1,0 +1,253 @@
+"""Rendering is text in, text out: what the files say, what is refused, and that unchanged files are left alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from cti.asterisk import render as subject
+from cti.asterisk.hold_music import write_hold_music
+from cti.asterisk.install import AsteriskBinary, version_numbers
+from cti.asterisk.render import RenderedPaths, longest_extension, render
+from cti.errors import ConfigError
+from cti.ids import AgentId, FlowName, QueueName
+from cti.model.centre import Agent, Centre, Number, Queue
+from cti.settings import Settings
+
+SUPPORT = QueueName("support")
+
+
+@dataclasses.dataclass(frozen=True)
+class Secrets:
+    ami: str = "ami-secret"
+    sip: dict[str, str] = dataclasses.field(
+        default_factory=lambda: {"1001": "one", "1001-web": "two", "webcall": "three"}
+    )
+
+
+def centre(*, dids: tuple[str, ...] = ("5000", "+15550100"), name: str = "Ann") -> Centre:
+    return Centre(
+        name="Test",
+        queues={SUPPORT: Queue(name=SUPPORT, titles={})},
+        agents={AgentId("1001"): Agent(agent_id=AgentId("1001"), name=name, queues=(SUPPORT,))},
+        tiers={},
+        numbers={did: Number(did=did, flow=FlowName("main"), survival_queue=SUPPORT) for did in dids},
+    )
+
+
+def binary(folder: Path) -> AsteriskBinary:
+    for name in ("modules", "share", "sounds", "moh"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "modules" / "codec_opus_open_source.so").touch()
+    return AsteriskBinary(
+        argv=("/nowhere/asterisk",),
+        version="22.10.1",
+        modules=folder / "modules",
+        sounds=folder / "sounds",
+        music=folder / "moh",
+        share=folder / "share",
+        origin="unpacked",
+    )
+
+
+def rendered(
+    tmp_path: Path, *, data: Path | None = None, secrets: Secrets | None = None, **settings: object
+) -> tuple[RenderedPaths, dict[str, str]]:
+    place = data or tmp_path / "data"
+    paths = render(
+        Settings.model_validate({"data": place, **settings}),
+        centre(),
+        secrets or Secrets(),
+        binary(tmp_path / "ast"),
+        tmp_path / "prompts",
+        place / "asterisk",
+    )
+    return paths, {str(file.relative_to(paths.etc)): file.read_text() for file in paths.etc.rglob("*.conf")}
+
+
+def sections(text: str) -> list[str]:
+    return re.findall(r"^\[([^\]]+)\]", text, flags=re.MULTILINE)
+
+
+def test_files_are_private_and_only_written_when_changed(tmp_path: Path) -> None:
+    first, texts = rendered(tmp_path)
+    assert set(first.changed) == set(texts)
+    for file in first.etc.rglob("*.conf"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for folder in (first.etc, first.run, first.voicemail, first.recordings):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    again, _ = rendered(tmp_path)
+    assert again.changed == ()
+    third, _ = rendered(tmp_path, secrets=Secrets(ami="another"))
+    assert third.changed == ("cti/manager.conf",)
+
+
+def test_every_module_of_the_list_is_named_once(tmp_path: Path) -> None:
+    _, texts = rendered(tmp_path)
+    loaded = re.findall(r"^(?:load|require) = (\w+)\.so$", texts["modules.conf"], flags=re.MULTILINE)
+    assert len(loaded) == len(set(loaded))
+    assert set(subject.REQUIRED_MODULES) < set(loaded)
+    assert "codec_opus_open_source" in loaded
+    assert "codec_opus" not in loaded
+    assert not {"app_system", "func_shell", "func_curl", "func_env", "func_realtime", "res_pjsip_diversion"} & set(
+        loaded
+    )
+    assert "autoload = no" in texts["modules.conf"]
+
+
+def test_every_endpoint_has_a_fixed_caller_id(tmp_path: Path) -> None:
+    _, texts = rendered(tmp_path)
+    text = texts["cti/pjsip.conf"]
+    for name in ("trunk", "webcall", "1001", "1001-web"):
+        block = next(part for part in re.split(r"\n(?=\[)", text) if part.startswith(f"[{name}]("))
+        assert re.search(r'^callerid = "[^"]*" <\d+>$', block, flags=re.MULTILINE), name
+        context = "cti-inbound" if name in ("trunk", "webcall") else "cti-agents"
+        assert f"context = {context}" in block
+    assert "trust_id_inbound = no" in text
+    assert "allow_transfer = no" in text
+
+
+def test_nothing_reachable_from_sip_is_a_pattern(tmp_path: Path) -> None:
+    _, texts = rendered(tmp_path)
+    text = texts["cti/extensions.conf"]
+    for context in ("cti-inbound", "cti-agents"):
+        body = text.split(f"\n[{context}]\n", 1)[1].split("\n[", 1)[0]
+        dialled = set(re.findall(r"^exten => ([^,]+),", body, flags=re.MULTILINE))
+        assert not [one for one in dialled if one.startswith("_") or "." in one or "!" in one]
+        assert "include" not in body
+        if context == "cti-inbound":
+            assert dialled == {"5000", "+5000", "15550100", "+15550100"}
+
+
+def test_targets_of_redirects_outlast_every_extension(tmp_path: Path) -> None:
+    _, texts = rendered(tmp_path)
+    text = texts["cti/extensions.conf"]
+    steps = longest_extension(re.sub(r"^exten => \S+,\d+,Goto\(cti-[a-z]+-run,\$\{EXTEN\},2\)$", "", text, flags=re.M))
+    for context, exten in (
+        ("cti-wait", "s"), ("cti-flow", "s"), ("cti-bye", "s"), ("cti-survival", "s"),
+        ("cti-deliver", "_XXXXXXXXXX[12]XX"), ("cti-deliver", "_XXXXXXXXXX[12]XXXXXX"),
+    ):  # fmt: skip
+        body = text.split(f"\n[{context}]\n", 1)[1].split("\n[", 1)[0]
+        lines = [line for line in body.splitlines() if line.startswith(f"exten => {exten},")]
+        assert [int(line.split(",")[1]) for line in lines] == list(range(1, len(lines) + 1))
+        assert len(lines) > steps
+        assert {line.split(",", 2)[2] for line in lines} == {f"Goto({context}-run,${{EXTEN}},2)"}
+        for name in ("i", "t", "T"):
+            assert f"\nexten => {name},1,NoOp()\n" in f"\n{body}\n"
+
+
+def test_no_jump_ends_at_priority_one(tmp_path: Path) -> None:
+    """A jump is taken up one priority early while a Redirect's mark is set, so priority 1 would mean 0."""
+    _, texts = rendered(tmp_path)
+    text = texts["cti/extensions.conf"]
+    assert not re.findall(r"Goto(?:If)?\([^)]*,1\)$", text, flags=re.MULTILINE)
+    # A label is never the first step of its extension.
+    assert not re.findall(r"^exten => [^,]+,1\(", text, flags=re.MULTILINE)
+
+
+def test_agi_is_always_set_to_end_with_a_redirect(tmp_path: Path) -> None:
+    _, texts = rendered(tmp_path)
+    steps = [line.strip() for line in texts["cti/extensions.conf"].splitlines() if line.startswith(" same => n")]
+    asked = [number for number, line in enumerate(steps) if ",AGI(" in line]
+    assert len(asked) == 3
+    for number in asked:
+        assert steps[number - 1].startswith("same => n,Set(TIMEOUT(absolute)=")
+        assert steps[number - 2] == "same => n,Set(AGIEXITONHANGUP=yes)"
+        assert steps[number - 3] == "same => n,Set(CTI_NEXT=)"
+
+
+def test_manager_account_is_least(tmp_path: Path) -> None:
+    _, texts = rendered(tmp_path)
+    general, account = texts["manager.conf"], texts["cti/manager.conf"]
+    assert "bindaddr = 127.0.0.1" in general
+    for line in re.findall(r"^(?:read|write) = (.*)$", account, flags=re.MULTILINE):
+        assert not {"security", "command", "config", "all", "log", "verbose"} & set(line.split(","))
+    assert account.count("eventfilter(action(include),name(") == len(subject.AMI_EVENTS)
+
+
+def test_a_name_cannot_write_configuration(tmp_path: Path) -> None:
+    hostile = 'Ann"\n[evil]\ntype=endpoint ;<1> \\ ${SHELL(id)} 李'
+    paths = render(
+        Settings(data=tmp_path / "data"),
+        centre(name=hostile),
+        Secrets(),
+        binary(tmp_path / "ast"),
+        tmp_path / "prompts",
+        tmp_path / "etc",
+    )
+    text = (paths.etc / "cti" / "pjsip.conf").read_text()
+    assert "evil" not in sections(text)
+    assert 'callerid = "Ann evil type=endpoint 1 SHELL(id) 李" <1001>' in text
+
+
+@pytest.mark.parametrize("secret", ["line\nbreak", "semi;colon", "", "tab\t"])
+def test_secrets_that_cannot_be_written_are_refused(tmp_path: Path, secret: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        rendered(tmp_path, secrets=Secrets(ami=secret))
+    assert secret == "" or secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("did", ["", "+", "12a", "_X.", "5000,1", "1" * 21])
+def test_numbers_that_are_none_are_refused(tmp_path: Path, did: str) -> None:
+    with pytest.raises(ConfigError):
+        render(
+            Settings(data=tmp_path / "data"),
+            centre(dids=(did,)),
+            Secrets(),
+            binary(tmp_path / "ast"),
+            tmp_path / "prompts",
+            tmp_path / "etc",
+        )
+
+
+def test_numbers_dialled_alike_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="dialled alike"):
+        render(
+            Settings(data=tmp_path / "data"),
+            centre(dids=("5000", "+5000")),
+            Secrets(),
+            binary(tmp_path / "ast"),
+            tmp_path / "prompts",
+            tmp_path / "etc",
+        )
+
+
+def test_a_folder_that_means_something_in_the_dialplan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot hold"):
+        rendered(tmp_path, data=tmp_path / "a,b")
+
+
+def test_a_long_path_gets_a_short_private_socket_folder(tmp_path: Path) -> None:
+    paths, _ = rendered(tmp_path, data=tmp_path / ("d" * 90))
+    try:
+        assert len(str(paths.run / "asterisk.ctl")) < 108
+        assert stat.S_IMODE(paths.run.stat().st_mode) == 0o700
+    finally:
+        paths.run.rmdir()
+
+
+def test_there_is_always_music(tmp_path: Path) -> None:
+    paths, texts = rendered(tmp_path)  # the packaged folder is empty here
+    assert paths.music == tmp_path / "data" / "hold-music"
+    assert (paths.music / "tune.sln").stat().st_size == 32 * 8000 * 2
+    assert f"directory = {paths.music}" in texts["cti/musiconhold.conf"]
+    before = (paths.music / "tune.sln").stat().st_mtime_ns
+    write_hold_music(paths.music)
+    assert (paths.music / "tune.sln").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("22.10.1~dfsg+~cs6.17-1", (22, 10, 1)),
+        ("Asterisk 22.0", (22, 0, 0)),
+        ("Asterisk certified/20.7-cert3", (20, 7, 0)),
+        ("GIT-master", None),
+    ],
+)
+def test_version_numbers(text: str, numbers: tuple[int, int, int] | None) -> None:
+    assert version_numbers(text) == numbers
