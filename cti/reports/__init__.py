@@ -1,0 +1,1 @@
+"""Figures as folds over facts. Pure; may import the model."""

@@ -1,0 +1,1 @@
+"""AMI: the wire, the link (panoramisk inside), events made into signals, and the port `Telephony`."""
