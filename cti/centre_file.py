@@ -124,6 +124,11 @@ def load_centre(path: Path) -> Centre:
     """Read a centre file. Raises `ConfigError`."""
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: there is no centre file",
+            remedy="`cti up` starts with the demo centre's (cti/demo/centre.yaml); copy it there, or set `centre`",
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", remedy="set `centre` to a file that can be read") from None
     except UnicodeDecodeError:

@@ -112,7 +112,7 @@ def hold_lock(file: Path) -> int:
     return descriptor
 
 
-def stop_leftovers(state_file: Path, data: Path, say: Callable[[str], None], *, patience: float = 5.0) -> None:
+def stop_leftovers(state_file: Path, data: Path, say: Callable[[str], None], *, patience: float = 8.0) -> None:
     """Stop what an earlier `cti up` of the same data folder left running when it was killed.
 
     Only processes whose command line names the data folder are touched: process ids are used again by the system.
@@ -130,11 +130,23 @@ def stop_leftovers(state_file: Path, data: Path, say: Callable[[str], None], *, 
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGTERM)
             deadline = time.monotonic() + patience
-            while _is_ours(pid, data):  # false for a process that ended and whose parent has not looked yet, too
+            while not _ended(pid):
                 if time.monotonic() > deadline:
                     os.kill(pid, signal.SIGKILL)
                     break
                 time.sleep(0.05)
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process is gone, or has closed everything and only its parent has not looked yet.
+
+    Its command line would be gone too early: memory goes before the sockets do, and those hold the ports we want.
+    """
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return True
+    return status.rpartition(b")")[2].split()[0] in (b"Z", b"X")
 
 
 def _is_ours(pid: int, data: Path) -> bool:
