@@ -299,7 +299,7 @@ class Switchboard:
 
     # -- screen pops ---------------------------------------------------------------------------------------------
 
-    def _pop(self, call: Call, offer: Offer, now: datetime) -> Pop:
+    def _pop(self, call: Call, offer: Offer | f.OfferMade, now: datetime) -> Pop:
         queue = self.centre.queues[offer.queue]
         known = self.cards.get(call.call_id)
         return Pop(
@@ -358,9 +358,11 @@ class Switchboard:
     def recover(self, facts: Iterable[f.Fact], now: datetime) -> None:
         """Rebuild the state from the journal. Nothing goes to `out`; a snapshot of the telephone system corrects it next."""
         last = 0
+        made: dict[AgentId, f.OfferMade] = {}
         for fact in facts:
             if isinstance(fact, f.OfferMade):
                 last = max(last, fact.offer_id)
+                made[fact.agent_id] = fact
             try:
                 self._apply(fact)
             except IllegalTransition:
@@ -380,4 +382,11 @@ class Switchboard:
                     ),
                     now,
                 )
+        # Who rings or talks has the same customer on the screen as before; the cards come with the next look-up.
+        for agent_id, offer in made.items():
+            agent = self.agents.get(agent_id)
+            call = self.calls.get(offer.call_id)
+            if agent is not None and call is not None and offer.call_id in (agent.offer_call, agent.call_id):
+                self.pops[agent_id] = self._pop(call, offer, offer.at)
+                self.dirty_pops.add(agent_id)
         self.tally.roll(now)

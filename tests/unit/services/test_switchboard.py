@@ -233,6 +233,9 @@ def test_after_a_restart_the_floor_is_what_it_was(rig: FloorRig) -> None:
     assert again.out.facts == []
     assert again.engine.last_offer_id == rig.board.engine.last_offer_id
     assert {x.offer_id for x in again.engine.leases()} == {x.offer_id for x in rig.board.engine.leases()}
+    shown = {agent_id: (pop.offer_id, pop.call_id, pop.match) for agent_id, pop in again.pops.items()}
+    assert shown == {agent_id: (pop.offer_id, pop.call_id, "looking_up") for agent_id, pop in rig.board.pops.items()}
+    assert len(shown) == 2
 
 
 def snapshot(rig: FloorRig, *channels: s.LiveChannel) -> s.Snapshot:
