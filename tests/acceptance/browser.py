@@ -154,7 +154,7 @@ class Window:
         """The element with this test id."""
         return self.page.get_by_test_id(testid)
 
-    async def until(self, testid: str, fits: str = "", *, within: float = 15, **data: str) -> None:
+    async def until(self, testid: str, fits: str | re.Pattern[str] = "", *, within: float = 15, **data: str) -> None:
         """Wait until the element is there with these data attributes and this text in it."""
         wanted = "".join(f'[data-{name.replace("_", "-")}="{value}"]' for name, value in data.items())
         found = self.page.locator(f'[data-testid="{testid}"]{wanted}')
@@ -194,6 +194,17 @@ class Window:
                 return dict(heard)
             await asyncio.sleep(0.1)
         raise AssertionError(f"not {hertz} Hz on the page within {within} s, but {heard}")
+
+    async def hears_something(self, *, within: float = 10) -> None:
+        """Wait until the far end is to be heard at all."""
+        deadline = time.monotonic() + within
+        heard = None
+        while time.monotonic() < deadline:
+            heard = await self.page.evaluate(HEARD)
+            if heard and heard["decibels"] is not None and heard["decibels"] > -60:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"silence on the page for {within} s: {heard}")
 
     async def hears_nothing(self, *, within: float = 10) -> None:
         """Wait until the far end is silent."""

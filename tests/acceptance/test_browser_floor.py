@@ -1,0 +1,146 @@
+"""The caller's page and the supervisor's page in Chromium, on a whole centre; and what all pages do without the bridge."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from cti.demo.softphone import PhoneRoom
+from tests.acceptance.browser import MICROPHONE_HERTZ, SERVER_GONE, Window, chromium
+from tests.acceptance.people import call_in, caller, sip_agent
+from tests.support.centre import TestCentre
+from tests.support.sound import assert_tone
+
+pytestmark = [pytest.mark.real, pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
+
+AGENT_HERTZ = 620
+
+
+async def test_anyone_can_call_from_the_browser(centre: TestCentre, tmp_path: Path) -> None:
+    async with (
+        PhoneRoom() as room,
+        chromium(centre, tmp_path) as people,
+        sip_agent(centre, room, "1004") as dora,
+    ):
+        visitor = await people.visitor("/call")
+        await visitor.one("number-5000").check()
+        await visitor.one("call-start").click()
+        await visitor.until("call-state", state="talking")
+        # The menu speaks: there is sound, and it is not a tone of ours.
+        await visitor.hears_something()
+        await visitor.one("keypad-1").click()
+        ringing = await dora.rings()
+        mine = await dora.api.get("/agent")
+        assert mine["pop"]["choice"] == "Support"
+        await ringing.answer()
+        async with asyncio.timeout(5):
+            await ringing.confirmed.wait()
+        await ringing.play_tone(AGENT_HERTZ)
+        await ringing.record(tmp_path / "agent-heard.wav")
+        await visitor.hears(AGENT_HERTZ)
+        await asyncio.sleep(2)  # as long as the recording is to be
+        await ringing.stop_recording()
+        assert_tone(tmp_path / "agent-heard.wav", MICROPHONE_HERTZ)
+        await visitor.one("call-hangup").click()
+        async with asyncio.timeout(5):
+            await ringing.ended.wait()
+        await visitor.until("call-state", state="ended")
+        row = await centre.record(where="agent = '1004'")
+    assert (row["outcome"], row["hangup_by"], row["did"], row["queue"]) == ("answered", "caller", "5000", "support")
+
+
+async def floor(supervisor: Window) -> dict[str, str]:
+    """States of the calls on the page, by call id."""
+    found = {}
+    for row in await supervisor.page.locator("[data-testid^=waiting-][data-call], [data-testid=call-row]").all():
+        found[str(await row.get_attribute("data-call"))] = str(await row.get_attribute("data-state"))
+    return found
+
+
+async def test_the_supervisor_sees_the_floor_live(centre: TestCentre, tmp_path: Path) -> None:
+    async with (
+        PhoneRoom() as room,
+        chromium(centre, tmp_path) as people,
+        sip_agent(centre, room, "1004", ready=False) as dora,
+    ):
+        supervisor = await people.supervisor()
+        await supervisor.page.evaluate("window.__same = true")
+        await supervisor.until("waiting-count", "0")
+        phone = await caller(centre, room, "+15550100005")
+        call = await call_in(phone, "5001", keys="")
+        await supervisor.until("waiting-1", "Amara Okafor", state="waiting")
+        await supervisor.until("waiting-count", "1")
+        await supervisor.until("agent-1004", state="offline")
+        await dora.ready()
+        ringing = await dora.rings()
+        await supervisor.until("waiting-1", "Dora Silva", state="offered")
+        await supervisor.until("agent-1004", state="ringing")
+        await ringing.answer()
+        await supervisor.until("call-row", "Dora Silva", state="talking")
+        await supervisor.until("agent-1004", state="talking")
+        await supervisor.until("waiting-count", re.compile("^0$"))
+        await call.hang_up()
+        await supervisor.until("agent-1004", state="wrap_up")
+        await supervisor.until("calls-count", re.compile("^0$"))
+        await dora.wrap_up()
+        await supervisor.until("agent-1004", state="ready")
+        assert await supervisor.page.evaluate("window.__same"), "the page was loaded again"
+
+
+async def test_a_killed_bridge_is_said_and_forgotten_while_the_call_goes_on(centre: TestCentre, tmp_path: Path) -> None:
+    async with PhoneRoom() as room, chromium(centre, tmp_path) as people:
+        people.allowed.extend(SERVER_GONE)
+        ada = await people.agent("1001")
+        supervisor = await people.supervisor()
+        await ada.ready()
+        phone = await caller(centre, room, "+15550100001")
+        call = await call_in(phone, "5001", keys="")
+        await ada.pops()
+        await ada.answer()
+        await call.play_tone(AGENT_HERTZ)
+        await ada.hears(AGENT_HERTZ)
+        await supervisor.until("call-row", state="talking")
+        for window in (ada, supervisor):
+            await window.page.evaluate("window.__same = true")
+
+        killed = centre.refresh()["pids"]["bridge"]
+        os.kill(killed, signal.SIGKILL)
+        for window in (ada, supervisor):
+            said = await window.note("link", state="unknown")
+            assert re.search(r"\d:\d\d:\d\d", said["text"]), said["text"]
+        # Nobody in the call notices.
+        await ada.hears(AGENT_HERTZ)
+        assert not call.ended.is_set()
+        await ada.until("agent-page", step="talking")
+        for window in (ada, supervisor):
+            await window.until("link", state="known", within=30)
+        await supervisor.until("supervisor-page", live="true")
+        await supervisor.until("call-row", "Ada Park", state="talking")
+        await supervisor.until("agent-1001", state="talking")
+        await ada.until("agent-page", step="talking")
+        assert centre.refresh()["pids"]["bridge"] != killed
+        await call.record(tmp_path / "caller-heard.wav")
+        await ada.hears(AGENT_HERTZ)
+        await asyncio.sleep(1)
+        await call.stop_recording()
+        assert_tone(tmp_path / "caller-heard.wav", MICROPHONE_HERTZ)
+        assert await ada.text("pop-name") == "Zoë Chen"
+
+        await ada.one("hangup").click()
+        async with asyncio.timeout(5):
+            await call.ended.wait()
+        over = await ada.note("sip", way="out", kind="BYE")
+        connected = await ada.note("sip", way="in", kind="ACK")
+        await ada.wrap_up("1", "Was there all the time.")
+        for window in (ada, supervisor):
+            assert await window.page.evaluate("window.__same"), "a page was loaded again"
+        row = await centre.record(where="agent = '1001'", wrapped=True)
+        rows = await centre.query("SELECT count(*) AS n FROM report.calls WHERE call_id = $1", row["call_id"])
+    assert rows[0]["n"] == 1
+    assert (row["outcome"], row["hangup_by"], row["caller_number"]) == ("answered", "agent", "+15550100001")
+    assert row["talk_seconds"] == pytest.approx((over["at"] - connected["at"]) / 1000, abs=0.1)
