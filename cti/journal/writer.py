@@ -8,72 +8,33 @@ the busier it is, the more facts share one sync.
 Trouble with the disk (full, read-only, failing) must not stop calls. The batch that meets it is told (`JournalError`
 with `kept=True`); from then on facts are kept in memory, `append` ends at once, `state()` says so loudly, and the
 writer tries again every second, in order, until all is on the disk. Only when `memory_limit` bytes are waiting are
-further facts refused. After a failed sync the kernel may have dropped the pages, so writing resumes in a new segment,
-from the last position known to be durable.
-
-Segments are files named by their first position. A torn tail found at the start is copied aside (`*.torn`), cut off, and
-positions then skip ahead by `TORN_GAP`: should the disk have lost records that were already drained, no position is
-ever given to a second fact.
+further facts refused. The files are `segments.Segments`; which of them a restart still needs knows
+`retention.Retention`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import threading
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import structlog
 
-from cti.ids import AgentId, CallId
-from cti.journal.codec import (
-    HEAD_LENGTH,
-    Opaque,
-    Position,
-    Record,
-    decode,
-    decoded,
-    encode,
-    frame,
-    read_segment_head,
-    replay,
-    segment_head,
-)
+from cti.journal.codec import Opaque, Position, Record, decode, decoded, encode, frame
 from cti.journal.errors import JournalError
-from cti.model.facts import AgentChanged, CallAnswered, CallEnded, CallFact, Fact, WrapUpEnded
+from cti.journal.retention import Retention
+from cti.journal.segments import Disk, Segments
+from cti.model.facts import Fact
 
 _log = structlog.get_logger(__name__)
 
-TORN_GAP = 1_000_000
-_SUFFIX = ".journal"
-_READ_CHUNK = 1 << 20
 _WRITE_CHUNK = 4 << 20
-_WRAP_UP_PATIENCE = timedelta(hours=1)
-"""A call that ended so long ago (by the newest fact) no longer waits for a wrap-up that nobody ended."""
-
-
-class Disk:
-    """The three things the writer asks of the disk; a test makes them fail."""
-
-    def write(self, descriptor: int, data: bytes) -> int:
-        """Write some of `data`; how much is returned. Raises `OSError`."""
-        return os.write(descriptor, data)
-
-    def sync(self, descriptor: int) -> None:
-        """Make what was written durable. Raises `OSError`."""
-        os.fdatasync(descriptor)
-
-    def create(self, path: Path) -> int:
-        """A new, empty file, open for writing. Raises `OSError`."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+"""Bytes that share one sync, about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,27 +53,6 @@ class JournalState:
     """Facts lost because the memory limit was reached."""
     torn_bytes: int = 0
     """Bytes cut off the tail when the journal was opened."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Segment:
-    first: int
-    path: Path
-    end: int
-    """Position after its last durable record."""
-    length: int
-    """Bytes that are durable and whole, head included."""
-    noted: bool = False
-    """Whether `calls` and `agents` tell all its facts: only then may it be deleted."""
-    calls: set[CallId] = field(default_factory=set)
-    agents: set[AgentId] = field(default_factory=set)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Call:
-    ended: datetime | None = None
-    answered: set[AgentId] = field(default_factory=set)
-    wrapped: set[AgentId] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -151,8 +91,18 @@ class JournalWriter:
         self._segment_bytes = segment_bytes
         self._memory_limit = memory_limit
         self._retry_seconds = retry_seconds
-        self._disk = disk or Disk()
-        self._lock = threading.Lock()
+        try:
+            self._segments = Segments(folder, journal_id, segment_bytes=segment_bytes, disk=disk or Disk())
+        except OSError as error:
+            raise JournalError(
+                f"the journal in {folder} cannot be opened: {error.strerror or error}",
+                remedy="make the folder writable and see that the disk has space",
+                folder=str(folder),
+            ) from error
+        self.journal_id = self._segments.journal_id
+        self._retention = Retention()
+        """Guarded by the lock, as is all that follows."""
+        self._lock = self._segments.lock
         self._wake = threading.Condition(self._lock)
         self._pending: list[_Batch] = []
         self._backlog: list[_Batch] = []
@@ -161,140 +111,10 @@ class JournalWriter:
         self._trouble = ""
         self._trouble_since: float | None = None
         self._refused = 0
-        self._torn_bytes = 0
-        self._segments: list[_Segment] = []
-        self._descriptor = -1
-        self._calls: dict[CallId, _Call] = {}
-        self._agents: dict[AgentId, int] = {}
-        self._newest: datetime | None = None
-        self._seek: tuple[int, int, int] = (-1, 0, 0)
         self._waiters: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
         self._refusing = False
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock_file = self._take_folder()
-            try:
-                self.journal_id = self._identity(journal_id)
-                self._open_segments()
-            except BaseException:
-                os.close(self._lock_file)
-                raise
-        except OSError as error:
-            raise JournalError(
-                f"the journal in {folder} cannot be opened: {error.strerror or error}",
-                remedy="make the folder writable and see that the disk has space",
-                folder=str(folder),
-            ) from error
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
-
-    # --- opening -----------------------------------------------------------------------------------------------------
-
-    def _take_folder(self) -> int:
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise JournalError(
-                f"another process is writing the journal in {self.folder}",
-                remedy="stop the other bridge, or give this one a data folder of its own",
-                folder=str(self.folder),
-            ) from None
-        return descriptor
-
-    def _identity(self, wanted: str | None) -> str:
-        path = self.folder / "id"
-        try:
-            found = path.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            found = ""
-        if not found:
-            names = sorted(self.folder.glob(f"*{_SUFFIX}"))
-            if names:  # the id is lost, the segments know it
-                with names[-1].open("rb") as file:
-                    found = read_segment_head(file.read(HEAD_LENGTH)).journal_id
-            else:
-                found = wanted or uuid.uuid4().hex
-            draft = path.with_suffix(".new")
-            draft.write_text(found + "\n", encoding="ascii")
-            draft.replace(path)
-        if wanted is not None and wanted != found:
-            raise JournalError(
-                f"the journal in {self.folder} is {found}, not {wanted}",
-                remedy="use the data folder this journal belongs to",
-            )
-        return found
-
-    def _open_segments(self) -> None:
-        for leftover in self.folder.glob(f"*{_SUFFIX}.new"):
-            leftover.unlink()
-        paths = sorted(self.folder.glob(f"*{_SUFFIX}"))
-        firsts = [int(path.stem) for path in paths]
-        for index, path in enumerate(paths):
-            data = path.read_bytes()
-            head = read_segment_head(data[:HEAD_LENGTH])
-            if head.journal_id != self.journal_id or head.first != firsts[index]:
-                raise JournalError(
-                    f"{path} does not belong to the journal {self.journal_id}",
-                    remedy="move the file out of the journal's folder",
-                )
-            found = replay(data[HEAD_LENGTH:], head.first)
-            length = HEAD_LENGTH + found.good_length
-            end = head.first + len(found.records)
-            following = firsts[index + 1] if index + 1 < len(firsts) else None
-            if following is not None and end > following:  # rewritten after trouble: the newer segment counts
-                kept = found.records[: following - head.first]
-                length = HEAD_LENGTH + sum(len(record.payload) + 8 for record in kept)
-                end = following
-            elif len(data) > length and following is not None:
-                _log.error("journal_segment_damaged", file=str(path), position=end, unread_bytes=len(data) - length)
-            elif len(data) > length:
-                self._torn_bytes = len(data) - length
-                path.with_suffix(".torn").write_bytes(data[length:])
-                _log.error("journal_tail_cut", file=str(path), bytes=self._torn_bytes, position=end)
-                with path.open("r+b") as file:
-                    file.truncate(length)
-                    os.fsync(file.fileno())
-            self._segments.append(_Segment(first=head.first, path=path, end=end, length=length))
-        end = self._segments[-1].end if self._segments else 0
-        last = self._segments[-1] if self._segments else None
-        if last is not None and not self._torn_bytes and last.length < self._segment_bytes:
-            self._descriptor = os.open(last.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        else:
-            self._new_segment(end + TORN_GAP if self._torn_bytes else end)
-        if last is None:
-            self._segments[-1].noted = True
-
-    def _new_segment(self, first: int) -> None:
-        """Begin a segment at `first`: visible under its name only when its head is durable. Raises `OSError`."""
-        path = self.folder / f"{first:020d}{_SUFFIX}"
-        draft = path.with_name(path.name + ".new")
-        descriptor = self._disk.create(draft)
-        try:
-            head = segment_head(self.journal_id, Position(first))
-            if self._disk.write(descriptor, head) != len(head):
-                raise OSError(28, "the disk took only part of a segment's head")
-            self._disk.sync(descriptor)
-            draft.replace(path)
-            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except BaseException:
-            os.close(descriptor)
-            draft.unlink(missing_ok=True)
-            raise
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = descriptor
-        fresh = _Segment(first=first, path=path, end=first, length=HEAD_LENGTH, noted=True)
-        with self._lock:
-            if self._segments and self._segments[-1].first == first:  # an empty one is replaced by its like
-                self._segments[-1] = fresh
-            else:
-                self._segments.append(fresh)
 
     # --- appending ---------------------------------------------------------------------------------------------------
 
@@ -360,8 +180,6 @@ class JournalWriter:
     def _write_backlog(self) -> None:
         """Write and sync what is in the backlog, a few megabytes at a time."""
         while self._backlog:
-            if self._descriptor < 0 or self._segments[-1].length >= self._segment_bytes:
-                self._new_segment(self._segments[-1].end)
             size, count = 0, 0
             for batch in self._backlog:
                 size += sum(len(entry.record) for entry in batch.entries)
@@ -370,34 +188,17 @@ class JournalWriter:
                     break
             batches = self._backlog[:count]
             data = b"".join(entry.record for batch in batches for entry in batch.entries)
-            try:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[self._disk.write(self._descriptor, bytes(rest) if len(rest) < len(data) else data) :]
-                self._disk.sync(self._descriptor)
-            except Exception:
-                self._abandon_descriptor()
-                raise
+            self._segments.append(data)
             del self._backlog[:count]
             self._commit(batches, len(data))
-
-    def _abandon_descriptor(self) -> None:
-        """After a failure: cut what is not known to be durable, and write on in a new segment."""
-        descriptor, self._descriptor = self._descriptor, -1
-        try:
-            os.ftruncate(descriptor, self._segments[-1].length)
-        except OSError:
-            pass  # opening the journal ignores what overlaps the next segment
-        finally:
-            os.close(descriptor)
 
     def _commit(self, batches: list[_Batch], size: int) -> None:
         """What was written is durable: count it, note it, and tell those who wait."""
         with self._lock:
-            segment = self._segments[-1]
+            segment = self._segments.all[-1]
             for batch in batches:
                 for entry in batch.entries:
-                    self._note(segment, segment.end, entry.fact)
+                    self._retention.note(segment, segment.end, entry.fact)
                     segment.end += 1
             segment.length += size
             self._memory -= size
@@ -453,7 +254,7 @@ class JournalWriter:
         """
         facts: list[Fact] = []
         with self._lock:
-            segments = list(self._segments)
+            segments = list(self._segments.all)
         for segment in segments:
             position, end, already = segment.first, segment.end, segment.noted
             while position < end:
@@ -467,7 +268,7 @@ class JournalWriter:
                             continue
                         facts.append(fact)
                         if not already:
-                            self._note(segment, record.position, fact)
+                            self._retention.note(segment, record.position, fact)
                 position = records[-1].position + 1
             segment.noted = True
         return facts
@@ -483,52 +284,14 @@ class JournalWriter:
 
         Cheap when reading on from where the last call ended. Segments deleted meanwhile are passed over.
         """
-        found: list[Record] = []
-        with self._lock:
-            spans = [(one.first, one.path, one.end, one.length) for one in self._segments if one.end > position]
-        for first, path, end, length in spans:
-            place, offset = first, HEAD_LENGTH
-            if self._seek[0] == first and self._seek[1] <= position:
-                _, place, offset = self._seek
-            try:
-                file = path.open("rb")
-            except FileNotFoundError:
-                continue
-            chunk = _READ_CHUNK
-            with file:
-                while place < end and len(found) < limit:
-                    file.seek(offset)
-                    data = file.read(min(chunk, length - offset))
-                    part = replay(data, Position(place))
-                    if not part.records:
-                        if len(data) >= length - offset:
-                            _log.error("journal_segment_damaged", file=str(path), position=place)
-                            break
-                        chunk *= 2
-                        continue
-                    taken = 0
-                    for record in part.records:
-                        if len(found) >= limit or (before is not None and record.position >= before):
-                            break
-                        taken += len(record.payload) + 8
-                        place = record.position + 1
-                        if record.position >= position:
-                            found.append(record)
-                    offset += taken
-                    if taken < part.good_length:
-                        self._seek = (first, place, offset)
-                        return found
-            self._seek = (first, place, offset)
-            if len(found) >= limit:
-                break
-        return found
+        return self._segments.records_from(position, limit=limit, before=before)
 
     async def wait_beyond(self, position: Position) -> Position:
         """Wait until a record at `position` or later is durable; the durable end is returned."""
         while True:
             loop = asyncio.get_running_loop()
             with self._lock:
-                end = self._segments[-1].end
+                end = self._segments.all[-1].end
                 if end > position:
                     return Position(end)
                 waiter: asyncio.Future[None] = loop.create_future()
@@ -539,70 +302,20 @@ class JournalWriter:
                 with self._lock:
                     self._waiters.pop(waiter, None)
 
-    # --- retention ---------------------------------------------------------------------------------------------------
-
-    def _note(self, segment: _Segment, position: int, fact: Fact) -> None:
-        """Remember what would make this segment needed after a restart. The lock is held."""
-        if self._newest is None or fact.at > self._newest:
-            self._newest = fact.at
-        if isinstance(fact, AgentChanged):
-            segment.agents.add(fact.agent_id)
-            self._agents[fact.agent_id] = position
-        elif isinstance(fact, CallFact):
-            segment.calls.add(fact.call_id)
-            call = self._calls.get(fact.call_id)
-            if call is None:
-                # A wrap-up whose call is forgotten already opens no call.
-                call = self._calls[fact.call_id] = _Call(ended=fact.at if isinstance(fact, WrapUpEnded) else None)
-            if isinstance(fact, CallEnded):
-                call.ended = fact.at
-            elif isinstance(fact, CallAnswered):
-                call.answered.add(fact.agent_id)
-            elif isinstance(fact, WrapUpEnded):
-                call.wrapped.add(fact.agent_id)
-
-    def _is_open(self, call: _Call | None) -> bool:
-        if call is None:
-            return False
-        if call.ended is None:
-            return True
-        assert self._newest is not None
-        return not call.answered <= call.wrapped and self._newest - call.ended < _WRAP_UP_PATIENCE
-
     def forget(self, before: Position) -> int:
         """Delete segments that lie wholly before `before` (drained) and that a restart does not need; how many went.
 
         Needed are: facts of calls still open or in wrap-up, the last word on each agent's state, and always the last
         `segment_bytes` of history. Any thread may call it.
         """
+        segments = self._segments
         with self._lock:
-            if len(self._segments) == 1:
-                return 0
-            history = 0
-            keep: list[_Segment] = []
-            gone: list[_Segment] = []
-            for index in range(len(self._segments) - 1, -1, -1):
-                segment = self._segments[index]
-                needed = (
-                    index == len(self._segments) - 1
-                    or history < self._segment_bytes
-                    or not segment.noted
-                    or segment.end > before
-                    or any(self._is_open(self._calls.get(call_id)) for call_id in segment.calls)
-                    or any(segment.first <= self._agents.get(agent, -1) < segment.end for agent in segment.agents)
-                )
-                if index < len(self._segments) - 1:
-                    history += segment.length
-                (keep if needed else gone).append(segment)
+            gone = self._retention.unneeded(segments.all, before, history_bytes=self._segment_bytes)
             if not gone:
                 return 0
-            self._segments = keep[::-1]
-            remembered = set().union(*(segment.calls for segment in self._segments))
-            for call_id in self._calls.keys() - remembered:
-                del self._calls[call_id]
-        for segment in gone:
-            segment.path.unlink(missing_ok=True)
-            segment.path.with_suffix(".torn").unlink(missing_ok=True)
+            segments.all = [segment for segment in segments.all if segment not in gone]
+            self._retention.forget_calls_not_in(segments.all)
+        segments.delete(gone)
         _log.info("journal_segments_deleted", count=len(gone), before=int(before))
         return len(gone)
 
@@ -611,14 +324,12 @@ class JournalWriter:
     @property
     def end(self) -> Position:
         """The position after the last durable fact."""
-        with self._lock:
-            return Position(self._segments[-1].end)
+        return self._segments.end
 
     @property
     def first(self) -> Position:
         """The first position that is still retained."""
-        with self._lock:
-            return Position(self._segments[0].first)
+        return self._segments.first
 
     def state(self) -> JournalState:
         """How the journal is; `healthy` False makes the bridge not ready for new work."""
@@ -626,12 +337,12 @@ class JournalWriter:
             waiting = sum(len(batch.entries) for batch in (*self._backlog, *self._pending))
             return JournalState(
                 healthy=not self._trouble and not self._closing,
-                end=Position(self._segments[-1].end),
+                end=Position(self._segments.all[-1].end),
                 in_memory=waiting,
                 trouble=self._trouble,
                 trouble_since=self._trouble_since,
                 refused=self._refused,
-                torn_bytes=self._torn_bytes,
+                torn_bytes=self._segments.torn_bytes,
             )
 
     async def close(self) -> None:
@@ -643,10 +354,7 @@ class JournalWriter:
         await asyncio.to_thread(self._thread.join)
         if already:
             return
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        os.close(self._lock_file)
+        self._segments.close()
         lost = self.state().in_memory
         if lost:
             raise JournalError(

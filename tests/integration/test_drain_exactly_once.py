@@ -18,7 +18,8 @@ import pytest
 
 from cti.ids import AgentId, CallId, CustomerId, NodeName, OfferId, QueueName
 from cti.journal.codec import Position, frame
-from cti.journal.writer import TORN_GAP, JournalWriter
+from cti.journal.segments import TORN_GAP
+from cti.journal.writer import JournalWriter
 from cti.model.facts import (
     CallAnswered,
     CallEnded,

@@ -14,7 +14,8 @@ import pytest
 from cti.ids import AgentId, CallId, NodeName, QueueName
 from cti.journal.codec import Position
 from cti.journal.errors import JournalError
-from cti.journal.writer import TORN_GAP, Disk, JournalWriter
+from cti.journal.segments import TORN_GAP, Disk
+from cti.journal.writer import JournalWriter
 from cti.model.facts import (
     AgentChanged,
     AgentState,
