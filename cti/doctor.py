@@ -107,12 +107,16 @@ async def examine(settings: Settings) -> list[Finding]:
 
 def _guarded(subject: str, check: Callable[[_Seen], Iterable[Finding]], seen: _Seen) -> list[Finding]:
     """Whatever a check stumbles over is a finding, not the end of the examination."""
+    found: list[Finding] = []
     try:
-        return list(check(seen))
+        for finding in check(seen):
+            found.append(finding)  # one by one: what was found before it stumbles is kept
     except CtiError as error:
-        return [Finding(grade="bad", subject=subject, finding=error.message, remedy=error.remedy)]
+        found.append(Finding(grade="bad", subject=subject, finding=error.message, remedy=error.remedy))
     except OSError as error:
-        return [Finding(grade="bad", subject=subject, finding=f"{error.filename}: {error.strerror}", remedy=_ACCESS)]
+        text = f"{error.filename}: {error.strerror}"
+        found.append(Finding(grade="bad", subject=subject, finding=text, remedy=_ACCESS))
+    return found
 
 
 _ACCESS = "it must be readable for the user the centre runs as"
