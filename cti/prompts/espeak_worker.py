@@ -1,7 +1,7 @@
 """A process that speaks with the espeak-ng library out of the `espeakng-loader` wheel, for machines without espeak-ng.
 
-Called as `python -m cti.espeak_worker VOICE WORDS_PER_MINUTE`. Reads one JSON string a line; answers each with rate and
-number of bytes (two unsigned 32-bit numbers, little end first), then that many bytes of 16-bit mono sound.
+Called as `python -m cti.prompts.espeak_worker VOICE WORDS_PER_MINUTE`. Reads one JSON string a line; answers each with
+rate and number of bytes (two unsigned 32-bit numbers, little end first), then that many bytes of 16-bit mono sound.
 API: espeak-ng's `speak_lib.h`.
 """
 
