@@ -120,6 +120,23 @@ async def call_detail(pool: asyncpg.Pool, call_id: CallId) -> CallDetail | None:
     )
 
 
+class StoredCalls:
+    """Past calls, a page or one at a time, out of Postgres: what the web asks for (`cti.web.calls.queries`)."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def recent(
+        self, *, limit: int, before: CallId | None, queue: QueueName | None, outcome: str | None
+    ) -> CallPage:
+        """A page of calls, newest first; see `recent_calls`."""
+        return await recent_calls(self._pool, limit=limit, before=before, queue=queue, outcome=outcome)
+
+    async def one(self, call_id: CallId) -> CallDetail | None:
+        """One call with its facts; see `call_detail`."""
+        return await call_detail(self._pool, call_id)
+
+
 async def ended_calls(pool: asyncpg.Pool, *, since: datetime, until: datetime) -> list[CallRecord]:
     """The records of ended calls that started within `since` <= started_at < `until`, oldest first.
 
