@@ -21,6 +21,9 @@ pytestmark = pytest.mark.real
 
 CALLS = 3000
 RATE = 40
+IN_FLIGHT = 150
+"""A slow machine makes fewer calls a second, not more at once."""
+DEADLINE_SECONDS = 220
 VISIT_SECONDS = 2
 NUDGE_AFTER_SECONDS = 4.0
 """A caller not delivered so long after a Redirect is redirected again and counted as overlooked."""
@@ -61,6 +64,9 @@ class Driver:
         if self.waits[channel] > 1:
             self.again += 1
         loop = asyncio.get_running_loop()
+        if self.waits[channel] > 5:  # the phone or the machine is behind; no storm
+            loop.call_later(1, self._deliver, channel)
+            return
         plan = self.chance.choices(("at once", "at expiry", "any time", "at visit"), (15, 50, 10, 25))[0]
         self.plans[plan] += 1
         # A third of the callers first go round through the wait context.
@@ -114,8 +120,8 @@ async def redirect_many(folder: Path, calls: int, rate: int, seed: int) -> tuple
             keys={"number": "+15551234567", "display": "Caller"},
             calls=calls,
             rate=rate,
-            limit=calls,
-            timeout_seconds=200,
+            limit=IN_FLIGHT,
+            timeout_seconds=DEADLINE_SECONDS,
         ) as callers:
             result = await callers.finished()
         assert result.successful == calls, (result, driver.plans)
@@ -123,9 +129,10 @@ async def redirect_many(folder: Path, calls: int, rate: int, seed: int) -> tuple
         return driver, rig.log_lines("WARNING", "ERROR")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(DEADLINE_SECONDS + 30)
 async def test_no_redirect_loses_a_caller(tmp_path: Path) -> None:
-    driver, warnings = await redirect_many(tmp_path, CALLS, RATE, seed=1)
+    async with asyncio.timeout(DEADLINE_SECONDS):  # so that Asterisk is stopped whatever happens
+        driver, warnings = await redirect_many(tmp_path, CALLS, RATE, seed=1)
     lost = driver.ended - driver.answered
     print(
         f"{len(driver.answered)} answered, {len(lost)} lost, plans {dict(driver.plans)}, {driver.overlooked} overlooked"
