@@ -44,10 +44,24 @@ def normalise(raw: str | None, region: str) -> str | None:
         text = "+" + rest
     elif digits.startswith("00"):
         international, text, digits = True, "+" + digits[2:], digits[2:]
+    number = _e164(text, region)
+    if number is None:
+        return f"+{digits}" if international else digits
+    # Reading takes away one national prefix (the 1 of +1 1 555 ...); what is left may again begin with one. A form that
+    # is compared must not change when it is read again.
+    for _ in range(len(number)):
+        again = _e164(number, region)
+        if again is None or again == number:
+            break
+        number = again
+    return number
+
+
+def _e164(text: str, region: str) -> str | None:
     try:
         parsed = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
-        return f"+{digits}" if international else digits
+        return None
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 

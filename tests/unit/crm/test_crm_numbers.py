@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cti.crm.demo import customers
@@ -57,6 +57,7 @@ def test_never_raises_and_gives_only_a_plus_and_digits(raw: str, region: str) ->
     assert number is None or number.removeprefix("+").isdigit()
 
 
+@example("+1110000000000", "US")
 @given(st.from_regex(r"\+[1-9][0-9]{7,13}", fullmatch=True), st.sampled_from(["US", "DE", "CN", "GB"]))
 def test_a_normal_form_stays_what_it_is(raw: str, region: str) -> None:
     once = normalise(raw, region)
