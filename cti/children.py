@@ -130,14 +130,14 @@ def stop_leftovers(state_file: Path, data: Path, say: Callable[[str], None], *, 
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGTERM)
             deadline = time.monotonic() + patience
-            while not _ended(pid):
+            while not ended(pid):
                 if time.monotonic() > deadline:
                     os.kill(pid, signal.SIGKILL)
                     break
                 time.sleep(0.05)
 
 
-def _ended(pid: int) -> bool:
+def ended(pid: int) -> bool:
     """Whether a process is gone, or has closed everything and only its parent has not looked yet.
 
     Its command line would be gone too early: memory goes before the sockets do, and those hold the ports we want.

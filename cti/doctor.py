@@ -25,7 +25,7 @@ from cti.asterisk.ami.errors import AmiRefused, AmiUnreachable
 from cti.asterisk.cel import LedgerFile
 from cti.asterisk.install import find_asterisk
 from cti.centre_file import load_centre
-from cti.children import port_is_free
+from cti.children import ended, port_is_free
 from cti.errors import ConfigError, CtiError
 from cti.ivr.checker import live
 from cti.model.centre import Centre
@@ -394,7 +394,9 @@ async def _database(seen: _Seen) -> list[Finding]:
         url = str(places.read_state().get("dsn", ""))
         if not url or _remembered(places, "postgres") is None:
             grade: Grade = "bad" if seen.bridge else "note"
-            remedy = "`cti up` starts it; to use one of your own, set database.url"
+            remedy = (
+                f"`cti up` starts it ({places.postgres / 'postgres.log'}); to use one of your own, set database.url"
+            )
             return [Finding(grade=grade, subject="database", finding="the embedded one does not run", remedy=remedy)]
     where = _address(url)
     try:
@@ -408,7 +410,10 @@ async def _database(seen: _Seen) -> list[Finding]:
             ) from None
         password = urlsplit(url).password
         text = error.message.replace(password, "***") if password else error.message
-        return [Finding(grade="bad", subject="database", finding=f"{where}: {text}", remedy=error.remedy)]
+        remedy = (
+            error.remedy if settings.database.url else f"read {places.postgres / 'postgres.log'}; restart the centre"
+        )
+        return [Finding(grade="bad", subject="database", finding=f"{where}: {text}", remedy=remedy)]
     except TimeoutError:
         text = f"{where} does not answer within {PATIENCE:g} s"
         return [Finding(grade="bad", subject="database", finding=text, remedy="check database.url and the network")]
@@ -572,7 +577,7 @@ def _remembered(places: Places, name: str) -> int | None:
     """Process of that name that `cti up` wrote down, if it lives."""
     pids = places.read_state().get("pids")
     pid = pids.get(name) if isinstance(pids, dict) else None
-    return pid if isinstance(pid, int) and pid > 0 and Path(f"/proc/{pid}").exists() else None
+    return pid if isinstance(pid, int) and pid > 0 and not ended(pid) else None
 
 
 def _address(url: str) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import structlog
 from rich.console import Console
+from rich.markup import escape
 
 from cti.asterisk.install import AsteriskBinary, ensure_asterisk
 from cti.asterisk.process import AsteriskProcess
@@ -38,6 +39,8 @@ from cti.store.embedded import EmbeddedPostgres
 
 READY_WITHIN = 60.0
 """Seconds the whole may take to answer calls, after everything is prepared."""
+LOOK_AFTER_DATABASE = 2.0
+"""Seconds between looks whether the embedded database still runs. Calls do not wait for it; only their records do."""
 
 
 class Up:
@@ -53,6 +56,7 @@ class Up:
         self._database: EmbeddedPostgres | None = None
         self._asterisk: AsteriskProcess | None = None
         self._make_asterisk: Callable[[], AsteriskProcess] | None = None
+        self._database_watch: asyncio.Task[None] | None = None
         self._bridge: Child | None = None
         self._traffic: Child | None = None
         self._dsn = settings.database.url
@@ -94,6 +98,8 @@ class Up:
         )
         await asyncio.gather(self._start_asterisk(), self._start_bridge())
         await self._wait_ready()
+        if self._database is not None:
+            self._database_watch = asyncio.create_task(self._keep_database(self._database))
         if self._demo:
             await self._start_traffic()
         self._write_state()
@@ -230,6 +236,28 @@ class Up:
             self.say(f"[red]Asterisk does not come back: {error}[/]")
         self._write_state()
 
+    async def _keep_database(self, database: EmbeddedPostgres) -> None:
+        """Start the database again when it has died; what was recorded meanwhile is drained into it then."""
+        trouble = ""
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), LOOK_AFTER_DATABASE)
+                return
+            before = database.pid
+            try:
+                await asyncio.to_thread(database.start)
+            except (CtiError, OSError) as error:
+                if str(error) != trouble:
+                    trouble = str(error)
+                    self.say(f"[red]PostgreSQL does not come back[/]: {escape(trouble)}")
+                continue
+            if database.pid != before:
+                trouble = ""
+                self.say(
+                    f"[yellow]PostgreSQL ended and was started again (pid {database.pid})[/]; calls were not touched"
+                )
+                self._write_state()
+
     def _write_state(self) -> None:
         pids = {
             "up": os.getpid(),
@@ -250,6 +278,8 @@ class Up:
                 await child.stop()
         if self._asterisk is not None:
             await self._asterisk.stop()
+        if self._database_watch is not None:
+            await self._database_watch  # it may be starting the database this moment
         if self._database is not None:
             await asyncio.to_thread(self._database.stop)
         with contextlib.suppress(FileNotFoundError):
