@@ -11,8 +11,11 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from functools import partial
 from importlib.metadata import version
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -36,19 +39,26 @@ from cti.model import facts as f
 from cti.model.signals import Signal
 from cti.observe import Observer, TimedJournal, TimedTelephony
 from cti.places import Places
+from cti.reports.call_record import CallRecord
 from cti.secrets_file import load_or_make
 from cti.services.dispatcher import Dispatcher
 from cti.services.flow_runner import FlowLibrary, FlowRunner
 from cti.settings import Settings
 from cti.store.drain import Drain
+from cti.store.migrate import migrate
 from cti.store.pool import open_pool
-from cti.stored_calls import StoredCalls
+from cti.store.queries import StoredCalls, ended_calls
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.origins import allowed_origins
 from cti.web.deps import ReadyPart, WebDeps, phone_server
 
 log = structlog.get_logger(__name__)
+
+JOIN_AGAIN = 3.0
+"""Seconds between tries to reach a database that is away at the start."""
+DRAIN_AT_END = 2.0
+"""Seconds a stopping bridge gives the last facts to reach the database; the journal keeps the rest."""
 
 
 def configure_logging(level: str) -> None:
@@ -66,6 +76,29 @@ def configure_logging(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+async def _join_database(
+    dsn: str,
+    drain: Drain,
+    dispatcher: Dispatcher,
+    zone: ZoneInfo,
+    ended: Callable[..., Awaitable[Sequence[CallRecord]]],
+) -> None:
+    """When the database is there: bring its schema up to date, and count the calls of today that it knows."""
+    while True:
+        try:
+            await migrate(dsn)
+            break
+        except CtiError as error:
+            log.warning("database_not_joined", error=error.message)
+            await asyncio.sleep(JOIN_AGAIN)
+    await drain.flush(30)
+    now = datetime.now(zone)
+    morning = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    with contextlib.suppress(CtiError):
+        dispatcher.remember(await ended(since=morning, until=now))
+    await asyncio.Event().wait()
 
 
 async def serve(settings: Settings) -> None:
@@ -173,6 +206,13 @@ async def serve(settings: Settings) -> None:
         async with serving(web, settings.network.bind, settings.ports.of("web")):
             own("telephony", asyncio.create_task(telephony.run()))
             own("drain", asyncio.create_task(drain.run()))
+            zone = ZoneInfo(centre.time_zone)
+            own(
+                "database",
+                asyncio.create_task(
+                    _join_database(settings.database.url, drain, dispatcher, zone, partial(ended_calls, pool))
+                ),
+            )
             own("ledger", asyncio.create_task(ledger.follow(dispatcher.board)))
             own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
             own("observer", asyncio.create_task(observer.run(drain)))
@@ -181,6 +221,7 @@ async def serve(settings: Settings) -> None:
             log.info("bridge_stopping")
     finally:
         await agi.close()
+        await drain.flush(DRAIN_AT_END)
         for task in reversed(owned):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):

@@ -62,7 +62,14 @@ def _caller_entered(board: Switchboard, signal: s.CallerEntered, now: datetime) 
 
 def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> None:
     call = board.calls.get(signal.call_id)
-    if call is not None and call.state is CallState.WAITING:
+    if call is None:
+        return
+    if call.state is CallState.OFFERED:
+        # An offer is only made when the caller is known to wait, so this is news: the delivery was lost on the way
+        # (a jump of the dialplan overwrote the Redirect) and the caller waits again.
+        board.end_offer(call, OfferEnd.SUPERSEDED, now, at=signal.at, deliverable=False)
+        call = board.calls[signal.call_id]
+    if call.state is CallState.WAITING:
         board.route(CallerReady(call_id=call.call_id), now)
 
 
@@ -84,7 +91,8 @@ def _offer_returned(board: Switchboard, signal: s.OfferReturned, now: datetime) 
     call = board.calls.get(signal.call_id)
     if call is None or call.offer_id != signal.offer_id or call.state is not CallState.OFFERED:
         return
-    board.end_offer(call, offer_end(signal.status, signal.cause), now, at=signal.at, deliverable=True)
+    # Deliverable again when the wait context says that the caller is there: see `_wait_entered`.
+    board.end_offer(call, offer_end(signal.status, signal.cause), now, at=signal.at, deliverable=False)
 
 
 def _bridge_joined(board: Switchboard, signal: s.BridgeJoined, now: datetime) -> None:

@@ -26,6 +26,7 @@ from cti.model.call import CallState
 from cti.model.centre import Centre, Queue
 from cti.model.commands import Command, Deliver
 from cti.model.facts import AgentState, Device, FlowStepDone, Match, OfferEnd
+from cti.reports.call_record import CallRecord
 from cti.services import agents, call_control, desk, reconcile
 from cti.services.floor import Change, FloorView, LinkView, Refused
 from cti.services.ports import Directory, FlowCall, Journal, LookUp, Telephony
@@ -99,6 +100,17 @@ class Dispatcher:
         self._rows.change(self._clock.now())
         for call in self.board.calls.values():
             self._start_look_up(call.call_id, call.caller_number)
+
+    def remember(self, records: Sequence[CallRecord]) -> None:
+        """Calls of today that ended before the journal's memory: count them too (again: no change)."""
+
+        def add() -> None:
+            for record in records:
+                self.board.tally.add(record)
+            self.board.dirty_queues.update(self.board.centre.queues)
+            self.board.dirty_agents.update(self.board.agents)
+
+        self._put(add)
 
     async def run(self) -> None:
         """Own the floor until cancelled."""

@@ -155,11 +155,15 @@ class Switchboard:
 
     def route(self, event: AcdInput, now: datetime) -> None:
         """Tell the engine, and carry out what it decides."""
-        for decision in self.engine.handle(event, now):
+        decisions = self.engine.handle(event, now)
+        expired = [decision for decision in decisions if isinstance(decision, Expired)]
+        for lease in expired:
+            self._expire(lease, now)
+        for decision in decisions:
             if isinstance(decision, Offer):
                 self._offer(decision, now)
-            elif isinstance(decision, Expired):
-                self._expire(decision, now)
+        for lease in expired:
+            self._bring_back(lease, now)
 
     def _offer(self, offer: Offer, now: datetime) -> None:
         agent = self.agents[offer.agent_id]
@@ -192,7 +196,14 @@ class Switchboard:
         call = self.calls.get(expired.call_id)
         if call is not None and call.offer_id == expired.offer_id:
             self._release(call, OfferEnd.EXPIRED, now)
+
+    def _bring_back(self, expired: Expired, now: datetime) -> None:
+        """Nobody knows where the caller of an offer that ran out is: to the wait context, unless sent elsewhere already."""
+        call = self.calls.get(expired.call_id)
+        if call is not None and call.state is CallState.WAITING:
+            self.route(CallerNotReady(call_id=call.call_id), now)
             self.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
+        if expired.agent_id in self.agents:
             self.sync_agent(expired.agent_id, now)
 
     def end_offer(self, call: Call, end: OfferEnd, now: datetime, *, at: datetime, deliverable: bool) -> None:
@@ -385,8 +396,8 @@ class Switchboard:
         # Who rings or talks has the same customer on the screen as before; the cards come with the next look-up.
         for agent_id, offer in made.items():
             agent = self.agents.get(agent_id)
-            call = self.calls.get(offer.call_id)
-            if agent is not None and call is not None and offer.call_id in (agent.offer_call, agent.call_id):
-                self.pops[agent_id] = self._pop(call, offer, offer.at)
+            shown = self.calls.get(offer.call_id)
+            if agent is not None and shown is not None and offer.call_id in (agent.offer_call, agent.call_id):
+                self.pops[agent_id] = self._pop(shown, offer, offer.at)
                 self.dirty_pops.add(agent_id)
         self.tally.roll(now)

@@ -96,7 +96,7 @@ class FloorRig:
         """The flow queues the caller, the channel reaches the wait context."""
         desk.enqueue(self.board, call_id, QueueName(queue), self.now, skills=(), head_start_of_flow=timedelta())
         self.drain()
-        return self.signal(s.WaitEntered(at=self.now, call_id=call_id, channel=self.channel(call_id)))
+        return self.waits(call_id)
 
     def channel(self, call_id: CallId) -> ChannelName:
         """The caller's channel."""
@@ -150,7 +150,11 @@ class FloorRig:
                 at=self.now, call_id=call_id, offer_id=call.offer_id, channel=call.channel, status=status, cause=cause
             )
         )
-        return self.drain()
+        return self.waits(call_id)
+
+    def waits(self, call_id: CallId) -> list[Command]:
+        """The caller's channel reaches the wait context."""
+        return self.signal(s.WaitEntered(at=self.now, call_id=call_id, channel=self.channel(call_id)))
 
     def part(self, call_id: CallId, channel: ChannelName, agent: str | None, *, bridge: str = "b1") -> list[Command]:
         """A channel leaves the bridge."""

@@ -132,6 +132,16 @@ def test_a_late_signal_of_an_old_offer_changes_nothing(rig: FloorRig) -> None:
     assert rig.live(call_id).offered_agent == "1002"
 
 
+def test_a_delivery_that_was_lost_on_the_way_is_made_again(rig: FloorRig) -> None:
+    rig.ready("1001")
+    call_id = rig.call()
+    rig.queue(call_id)
+    rig.waits(call_id)
+    assert rig.delivered() == [(call_id, "1001")] * 2
+    assert [x.end for x in rig.of(f.OfferEnded)] == [OfferEnd.SUPERSEDED]  # type: ignore[attr-defined]
+    assert rig.board.agents[AgentId("1001")].missed == 0
+
+
 def test_an_unregistered_phone_is_not_offered_a_call(rig: FloorRig) -> None:
     rig.ready("1001")
     rig.signal(
