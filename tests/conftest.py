@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import examples
+
+examples.load_profile()
+
 REAL_PARTS = {"sipp": "SIPp (Debian package sip-tester)", "chromium": "Chromium (Debian package chromium)"}
 
 
@@ -17,6 +21,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("real") is not None:
             item.add_marker(pytest.mark.xdist_group("real"))
+        if examples.NIGHTLY and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(3600))
 
 
 @pytest.fixture(autouse=True)

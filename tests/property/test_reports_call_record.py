@@ -6,7 +6,7 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cti.model.facts import (
@@ -35,6 +35,7 @@ from cti.model.facts import (
     WrapUpEnded,
 )
 from cti.reports.call_record import CallRecord, fold
+from tests.support.examples import examples
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 AGENTS = st.sampled_from(["1001", "1002"])
@@ -69,7 +70,7 @@ FACTS = st.one_of(
 HISTORIES = st.lists(FACTS, min_size=1, max_size=14)
 
 
-@settings(max_examples=300)
+@examples(100, nightly=10_000)
 @given(HISTORIES, st.randoms(use_true_random=False), st.data())
 def test_order_and_repetition_change_nothing(history: list[CallFact], random: Any, data: st.DataObject) -> None:
     again = history + data.draw(st.lists(st.sampled_from(history), max_size=5))
@@ -77,7 +78,7 @@ def test_order_and_repetition_change_nothing(history: list[CallFact], random: An
     assert fold(again) == fold(history)
 
 
-@settings(max_examples=300)
+@examples(100, nightly=10_000)
 @given(HISTORIES)
 def test_seconds_are_never_negative_and_sums_hold(history: list[CallFact]) -> None:
     record = fold(history)
@@ -93,7 +94,7 @@ def test_seconds_are_never_negative_and_sums_hold(history: list[CallFact]) -> No
         assert record.wait_seconds == (record.answered_at - record.queued_at).total_seconds()
 
 
-@settings(max_examples=300)
+@examples(100, nightly=10_000)
 @given(HISTORIES)
 def test_one_outcome_exactly_when_the_call_has_ended(history: list[CallFact]) -> None:
     record = fold(history)
@@ -117,7 +118,7 @@ def test_moving_the_whole_history_moves_only_the_moments(history: list[CallFact]
         assert new == (old + shift if isinstance(old, datetime) else old), name
 
 
-@settings(max_examples=200)
+@examples(100, nightly=10_000)
 @given(HISTORIES, st.integers(0, 20))
 def test_a_longer_limit_only_turns_abandons_into_short_ones(history: list[CallFact], limit: int) -> None:
     def told(seconds: float) -> Outcome | None:

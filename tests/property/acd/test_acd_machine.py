@@ -31,13 +31,11 @@ from cti.acd.inputs import (
 from cti.errors import IllegalTransition
 from cti.model.centre import Agent, Centre, Queue
 from cti.model.facts import AgentState, OfferEnd
+from tests.support.examples import NIGHTLY
 
-NIGHTLY = os.environ.get("CTI_HYPOTHESIS") == "nightly"
 PROFILE = settings(
     max_examples=10_000 if NIGHTLY else 80,
     stateful_step_count=150 if NIGHTLY else 50,
-    deadline=None,
-    derandomize=not NIGHTLY,
     database=None,
     phases=(Phase.generate,) if os.environ.get("CTI_HYPOTHESIS") == "no-shrink" else tuple(Phase),
     suppress_health_check=list(HealthCheck),

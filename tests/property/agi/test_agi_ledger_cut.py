@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cti.asterisk.cel_facts import infer_facts, known_calls, read_ledger
@@ -13,6 +13,7 @@ from cti.ids import AgentId, CallId, NodeName, OfferId, QueueName
 from cti.model import facts as f
 from cti.model.call import CALL_TRANSITIONS, CallState
 from cti.model.facts import Device, Fact, HangupBy
+from tests.support.examples import examples
 from tests.support.ledger_lines import bridge, hangup, line, own
 
 T0 = datetime(2026, 11, 21, 19, 0, tzinfo=UTC)
@@ -143,7 +144,7 @@ def check_legal(facts: list[Fact]) -> None:
     assert set(states.values()) <= {CallState.ENDED}
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150, nightly=10_000)
 @given(truth=truths(), data=st.data())
 def test_any_cut_gives_one_complete_record(truth: Truth, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(truth.facts)), label="facts in the journal")
@@ -174,7 +175,7 @@ def test_any_cut_gives_one_complete_record(truth: Truth, data: st.DataObject) ->
         check_legal(told)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, nightly=2_000)
 @given(truth=truths(), data=st.data())
 def test_reading_in_pieces_and_adopting_each_gives_the_same(truth: Truth, data: st.DataObject) -> None:
     """The bridge comes back several times; each time it reads from where it stopped, torn lines and all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cti.ivr import effects as e
@@ -15,6 +15,7 @@ from cti.ivr.parser import parse_flow
 from cti.ivr.problems import Position
 from cti.ivr.prompt_book import parse_prompts
 from cti.model.facts import Match
+from tests.support.examples import examples
 from tests.support.flow_corpus import FLOWS, SHIPPED, corpus_prompts, demo_centre
 
 PROMPTS = ("welcome", "menu", "hours", "order", "invalid", "goodbye")
@@ -93,7 +94,7 @@ def play(flow: Flow, script: list[str], customer: e.LookedUp, *, at: str | None 
     raise AssertionError("no end")
 
 
-@settings(max_examples=400, deadline=None)
+@examples(80, nightly=10_000)
 @given(text=flow_texts(), script=acts, customer=customers)
 def test_every_dialogue_ends_and_is_the_same_again(text: str, script: list[str], customer: e.LookedUp) -> None:
     flow = parse_flow(text, "test.yaml")
@@ -118,7 +119,7 @@ def test_every_dialogue_ends_and_is_the_same_again(text: str, script: list[str],
         assert not any(trace.exit == "runaway" for turn in silent for trace in turn.traces)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(50, nightly=4_000)
 @given(text=flow_texts(), script=acts, customer=customers, cut=st.integers(0, 30))
 def test_a_session_resumes_at_the_step_it_was_in(text: str, script: list[str], customer: e.LookedUp, cut: int) -> None:
     flow = parse_flow(text, "test.yaml")
@@ -134,7 +135,7 @@ def test_a_session_resumes_at_the_step_it_was_in(text: str, script: list[str], c
 CORPUS = [file.read_text(encoding="utf-8") for file in [*FLOWS.glob("*/*.yaml"), *SHIPPED.glob("*.yaml")]]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100, nightly=10_000)
 @given(data=st.data())
 def test_a_damaged_flow_is_a_flow_or_a_list_of_problems(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(CORPUS))
@@ -151,7 +152,7 @@ def test_a_damaged_flow_is_a_flow_or_a_list_of_problems(data: st.DataObject) -> 
     parse_prompts(text, "prompts.yaml")
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100, nightly=10_000)
 @given(text=st.text(max_size=200))
 def test_any_text_at_all(text: str) -> None:
     assert isinstance(parse_flow(text, "main.yaml"), list)

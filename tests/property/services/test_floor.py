@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from datetime import timedelta
 
@@ -19,9 +18,9 @@ from cti.model.facts import AgentState, Device, OfferEnd
 from cti.services import agents, desk
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
+from tests.support.examples import NIGHTLY
 from tests.support.floor_rig import FloorRig, centre
 
-NIGHTLY = os.environ.get("CTI_HYPOTHESIS") == "nightly"
 AGENTS = ("1001", "1002")
 agent_ids = st.sampled_from(AGENTS)
 picks = st.integers(min_value=0, max_value=30)
@@ -221,7 +220,6 @@ class Floor(RuleBasedStateMachine):
 Floor.TestCase.settings = settings(
     max_examples=5000 if NIGHTLY else 40,
     stateful_step_count=300 if NIGHTLY else 60,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestFloor = Floor.TestCase

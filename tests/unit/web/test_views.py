@@ -1,11 +1,12 @@
 """An agent's feed, folded by the agent's page, is always the agent's part of the whole floor, and never more."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cti.ids import AgentId, CallId
 from cti.services.floor import Change, LinkView
 from cti.web.views import Mirror, agent_view, shared
+from tests.support.examples import examples
 from tests.support.fake_floor import FakeFloor, StandingClock, demo_centre
 
 FLOOR = FakeFloor(demo_centre(), clock=StandingClock())
@@ -65,7 +66,7 @@ class Page:
 
 
 @given(st.lists(changes(), max_size=12))
-@settings(max_examples=150, deadline=None)
+@examples(50, nightly=5_000)
 def test_an_agents_page_shows_the_agents_part_of_the_floor(history):
     now = FLOOR.clock.now()
     mirror = Mirror.of(FLOOR.view())
