@@ -80,7 +80,9 @@ def test_killed_as_a_whole_it_starts_again_over_what_was_left(tmp_path: Path) ->
     centre = TestCentre(tmp_path / "data")
     centre.start()
     pids = {name: pid for name, pid in centre.told["pids"].items() if pid}
-    os.kill(pids["up"], signal.SIGKILL)
+    assert centre._process is not None
+    centre._process.kill()
+    centre._process.wait()
     assert alive(pids["asterisk"])
     assert alive(pids["bridge"])
     centre._process = None

@@ -91,8 +91,9 @@ class TestCentre:
                 break
             if (self.data / "run" / "state.json").exists():
                 done = self.cti("status", "--json")
-                if done.returncode == 0:
-                    self.told = json.loads(done.stdout)
+                told = json.loads(done.stdout) if done.returncode == 0 else {}
+                if told and told["pids"].get("up") == self._process.pid:  # not what a killed run left
+                    self.told = told
                     return time.monotonic() - began
             time.sleep(0.2)
         text = self.log.read_text(errors="replace")
