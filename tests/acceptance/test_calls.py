@@ -11,6 +11,7 @@ import pytest
 from cti.demo.softphone import PhoneRoom
 from tests.acceptance.people import call_in, caller, sip_agent
 from tests.support.centre import ApiPerson, TestCentre
+from tests.support.sipp import Sipp
 from tests.support.sound import assert_tone
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
@@ -71,6 +72,41 @@ async def test_a_call_is_answered_by_a_sip_phone_heard_both_ways_and_recorded_ri
     assert row["wait_seconds"] == pytest.approx((row["answered_at"] - row["queued_at"]).total_seconds(), abs=0.001)
     recording = centre.data / "recordings" / row["recording"]
     assert recording.stat().st_size > 16_000 * 2
+
+
+@pytest.mark.needs("sipp")
+async def test_a_sipp_caller_presses_1_waits_and_talks_with_a_sip_phone(centre: TestCentre, tmp_path: Path) -> None:
+    host, port = centre.told["sip"]["server"].rsplit(":", 1)
+    async with PhoneRoom() as room, sip_agent(centre, room, "1008", ready=False) as hugo:
+        async with Sipp(
+            "caller_presses_1",
+            local=centre.carrier,
+            remote=(host, int(port)),
+            service="5000",
+            keys={"number": "+15550100060", "display": "SIPp"},
+            echo=True,
+        ) as sipp:
+            async with ApiPerson(centre, "supervisor") as supervisor:
+                state = await supervisor.until(
+                    "/state", lambda s: any(c["state"] == "waiting" for c in s["calls"].values()), within=25
+                )
+            (waiting,) = state["calls"].values()
+            assert (waiting["choice"], waiting["queue"], waiting["place"]) == ("Support", "support", 1)
+            await hugo.ready()
+            ringing = await hugo.rings()
+            await ringing.answer()
+            await ringing.confirmed.wait()
+            # What the agent says comes back from the caller's own RTP port: sound passes both ways.
+            await ringing.play_tone(620)
+            await ringing.record(tmp_path / "agent-heard.wav")
+            await asyncio.sleep(2.5)
+            await ringing.stop_recording()
+            await ringing.hang_up()
+            result = await sipp.finished()
+        assert_tone(tmp_path / "agent-heard.wav", 620)
+        assert (result.successful, result.failed) == (1, 0), result.output
+        row = await centre.record(where="agent = '1008'")
+    assert (row["outcome"], row["queue"], row["hangup_by"]) == ("answered", "support", "agent")
 
 
 async def test_the_caller_hangs_up_and_hold_is_measured(centre: TestCentre) -> None:

@@ -27,7 +27,7 @@ class Sipp:
     """One SIPp process making `calls` calls at `rate` a second from `local` to `remote` (host, port).
 
     `scenario` is the name of a file without `.xml`, or a Path. Use as an asynchronous context manager; the process is
-    ended at the end if it still runs.
+    ended at the end if it still runs. With `echo` the callers say back what they hear (RTP).
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Sipp:
         keys: Mapping[str, str] | None = None,
         pause_ms: int | None = None,
         timeout_seconds: int = 55,
+        echo: bool = False,
     ) -> None:
         file = scenario if isinstance(scenario, Path) else SCENARIOS / f"{scenario}.xml"
         self._folder = tempfile.TemporaryDirectory(prefix="cti-sipp-")
@@ -57,6 +58,8 @@ class Sipp:
         ]  # fmt: skip
         for name, value in (keys or {}).items():
             self._argv += ["-key", name, value]
+        if echo:
+            self._argv.append("-rtp_echo")
         if pause_ms is not None:
             self._argv += ["-d", str(pause_ms)]
         self._process: asyncio.subprocess.Process | None = None
