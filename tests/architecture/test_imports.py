@@ -33,6 +33,14 @@ def test_imports_follow_the_arrows(modules):
     holds(rules.wrong_direction(modules))
 
 
+def test_every_room_says_what_it_may_import(modules):
+    holds(rules.unclassified(modules))
+
+
+def test_every_exception_is_needed_and_has_a_reason(modules):
+    holds(rules.unneeded_exceptions(modules))
+
+
 def test_pure_rooms_are_pure(modules):
     holds(rules.impure(modules))
 
@@ -72,10 +80,15 @@ def test_no_javascript_of_others_in_the_tree(tracked):
 # --- the checks can fail ------------------------------------------------------------------------------------------------
 
 
+def path_of(name: str) -> str:
+    """`cti/acd/engine.py` of "acd__engine"; a name with special underscores is written with a slash."""
+    return f"cti/{name if '/' in name or name.startswith('__') else name.replace('__', '/')}.py"
+
+
 def a_tree(root: Path, **files: str):
     """A small package: `cti` with the given modules ("acd__engine" is cti/acd/engine.py), all folders packages."""
     for name, text in files.items():
-        file = root / "cti" / (name.replace("__", "/") + ".py")
+        file = root / path_of(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     for folder in [root / "cti", *(f for f in (root / "cti").rglob("*") if f.is_dir())]:
@@ -96,6 +109,7 @@ GOOD = {
     "services__dispatcher": "import asyncio\nfrom cti.acd.engine import Engine\nfrom cti.services.ports import Journal\n",
     "asterisk__ami__client": "import panoramisk\nfrom cti.services.ports import Telephony\n",
     "store__pool": "import asyncpg\nfrom cti.clock import SystemClock\n",
+    "store__drain": "from cti.journal.writer import JournalWriter\n",
     "web__app": "from aiohttp import web\nfrom cti.services.floor import Floor\n",
     "services__floor": "from cti.services.ports import CustomerCard\n",
     "app": "from cti.web import app\nfrom cti.store import pool\nfrom cti.services.dispatcher import D\nimport time\ntime.time()\n",
@@ -125,13 +139,61 @@ def test_a_good_tree_passes(tmp_path):
         ("web__more", "from cti.asterisk.ami import client\n"),
         ("web__more", "from cti.services.dispatcher import Dispatcher\n"),
         ("errors", "from cti.ids import CallId\n"),
+        ("services__more", "from cti.journal.writer import JournalWriter\n"),
+        ("web__more", "from cti.journal.writer import JournalWriter\n"),
+        ("store__more", "from cti.journal.writer import JournalWriter\n"),
+        ("crm__more", "from cti.metrics.registry import Metrics\n"),
+        ("metrics__more", "from cti.web.app import build\n"),
+        ("asterisk__more", "from cti.secrets_file import load\n"),
+        ("asterisk__more", "from cti.app import serve\n"),
+        ("settings", "from cti.model import centre\n"),
+        ("panel", "from cti.app import serve\n"),
+        ("prompts__build", "from cti.store.pool import open_pool\n"),
+        ("entry", "from cti.web.app import build\n"),
+        ("observe", "from cti.asterisk.ami import client\n"),
+        ("app", "from cti.up import start\n"),
+        ("up", "from cti.app import serve\n"),
+        ("doctor", "from cti.app import serve\n"),
+        ("doctor", "from cti.cli import main\n"),
+        ("__init__", "from cti.app import serve\n"),
+        ("nobody_said", "from cti.errors import CtiError\n"),
+        ("web__more", "import importlib\nx = importlib.import_module('cti.store.pool')\n"),
+        ("app", "from tests.support import rig\n"),
     ],
 )
 def test_an_arrow_the_wrong_way_is_found(tmp_path, name, text):
-    extra = {"settings": "", "ids": "", "ivr__flow": "", "crm__directory": ""}
+    extra = dict.fromkeys(
+        ("settings", "ids", "ivr__flow", "crm__directory", "metrics__registry", "secrets_file", "up", "cli"), ""
+    )
     violations = rules.wrong_direction(a_tree(tmp_path, **GOOD | extra | {name: text}))
     assert len(violations) == 1
-    assert f"cti/{name.replace('__', '/')}.py" in violations[0]
+    assert path_of(name) in violations[0]
+
+
+def test_a_room_nobody_has_classified_is_found(tmp_path):
+    modules = a_tree(tmp_path, **GOOD | {"new_room": "", "annex__cellar": ""})
+    found = [line for line in rules.unclassified(modules) if not line.startswith("MAY_IMPORT has")]
+    assert sorted(found) == [
+        f"cti/{name}.py: say in MAY_IMPORT what it may import" for name in ("annex/__init__", "new_room")
+    ]
+
+
+def test_a_room_that_is_no_more_is_found(tmp_path):
+    everything = dict.fromkeys({*rules.MAY_IMPORT, *rules.OUTERMOST} - {"", "panel"}, "")
+    assert rules.unclassified(a_tree(tmp_path, **everything)) == ["MAY_IMPORT has panel, which is no more"]
+
+
+def test_an_exception_nobody_needs_or_explains_is_found(tmp_path, monkeypatch):
+    tree = a_tree(tmp_path, **GOOD)
+    monkeypatch.setattr(rules, "EXCEPTIONS", {("cti.store.drain", "cti.journal.writer"): "it reads by position"})
+    holds(rules.unneeded_exceptions(tree))
+    monkeypatch.setitem(rules.EXCEPTIONS, ("cti.web", "cti.store.pool"), "some day")
+    monkeypatch.setitem(rules.EXCEPTIONS, ("cti.store.drain", "cti.journal.writer"), " ")
+    assert rules.unneeded_exceptions(tree) == [
+        "cti.store.drain -> cti.journal.writer: no reason",
+        "cti.web -> cti.store.pool: no longer needed",
+    ]
+    assert rules.wrong_direction(tree) == []
 
 
 @pytest.mark.parametrize(
@@ -149,11 +211,18 @@ def test_an_arrow_the_wrong_way_is_found(tmp_path, name, text):
         ("model__more", "from datetime import date\nx = date.today()\n"),
         ("ivr__more", "x = open('flow.yaml')\n"),
         ("ivr__more", "print('x')\n"),
+        ("reports__more", "import numpy\n"),
+        ("model__more", "from pydantic import BaseModel\n"),
+        ("journal__codec", "from cti.journal.writer import JournalWriter\n"),
+        ("journal__errors", "from cti.journal import writer\n"),
+        ("journal/__init__", "from cti.journal.writer import JournalWriter\n"),
+        ("ids", "import uuid\n"),
+        ("acd__more", "from cti.clock import SystemClock\n"),
     ],
 )
 def test_an_impure_room_is_found(tmp_path, name, text):
     (violation,) = rules.impure(a_tree(tmp_path, **GOOD | {name: text}))
-    assert f"cti/{name.replace('__', '/')}.py" in violation
+    assert path_of(name) in violation
 
 
 @pytest.mark.parametrize("call", ["datetime.now()", "time.monotonic()", "datetime.datetime.now(UTC)", "time.time()"])
@@ -171,12 +240,13 @@ def test_a_service_with_a_clock_of_its_own_is_found(tmp_path, call):
         ("app", "from asyncpg import connect\n"),
         ("metrics__server", "from aiohttp import web\n"),
         ("services__more", "import aiohttp.web\n"),
+        ("crm__more", "import importlib\nx = importlib.import_module('jinja2')\n"),
         ("services__more", "from aiohttp.web import Application\n"),
     ],
 )
 def test_a_library_out_of_its_place_is_found(tmp_path, name, text):
     (violation,) = rules.out_of_its_place(a_tree(tmp_path, **GOOD | {name: text}))
-    assert f"cti/{name.replace('__', '/')}.py" in violation
+    assert path_of(name) in violation
 
 
 def test_our_own_package_named_like_the_library_is_not_the_library(tmp_path):
