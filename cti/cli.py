@@ -110,8 +110,11 @@ def doctor(data: Data = None, config: Config = None) -> None:
 @app.command()
 def migrate(data: Data = None, config: Config = None) -> None:
     """Bring the database's schema up to date (setting database.url)."""
+    import structlog
+
     from cti.store.migrate import migrate as run_migrate
 
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # what we print is for scripts
     done = asyncio.run(run_migrate(_database_url(_settings(data, config))))
     out.print(
         f"schema {done.before or 'none'} -> {done.after}" if done.before != done.after else f"up to date ({done.after})"

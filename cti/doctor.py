@@ -18,7 +18,7 @@ from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from cti.asterisk.ami.client import AmiLink, AmiSession, LinkTimings
 from cti.asterisk.ami.errors import AmiRefused, AmiUnreachable
@@ -584,11 +584,11 @@ def _address(url: str) -> str:
     """A database's address without user and password."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
+        socket = parse_qs(parts.query).get("host", [""])[0]
     except ValueError:
         return "the database"
-    return f"{host}{port}{parts.path}" if host else f"embedded{parts.path}"
+    return f"{parts.hostname or ''}{port}{parts.path}" + (f" in {socket}" if socket else "")
 
 
 def _size(count: float) -> str:
