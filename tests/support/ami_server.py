@@ -116,7 +116,7 @@ class FakeAmi:
         """The actions of that name so far."""
         return [action for action in self.actions if action["Action"] == name]
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
         """Wait for a condition that this server's doings bring about."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(condition)

@@ -66,7 +66,7 @@ class Site:
         return self.deps.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
     """Wait until the condition holds."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110

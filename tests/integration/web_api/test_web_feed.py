@@ -33,7 +33,7 @@ async def first(feed):
 async def closed_with(feed):
     """The close code, whatever messages come before it."""
     while True:
-        message = await feed.receive(timeout=10)
+        message = await feed.receive(timeout=30)
         if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR):
             return feed.close_code
 
@@ -345,7 +345,7 @@ async def nobody_is_slowed(site, slow):
             site.floor.apply(Change(calls={call.call_id: call}))
             for feed in (fast, same_agent):
                 while True:
-                    said = await feed.receive_json(timeout=5)
+                    said = await feed.receive_json(timeout=30)
                     if said["change"]["calls"].get("a1-1.1", {}).get("choice", "").startswith(f"{sent} "):
                         break
             behind.append(asyncio.get_running_loop().time() - start)
@@ -354,7 +354,7 @@ async def nobody_is_slowed(site, slow):
         # The dropped one begins to read now: it finds an unbroken row of messages, then why it was dropped.
         seq = 0
         while True:
-            kind, content = await asyncio.wait_for(slow.frame(), 5)
+            kind, content = await asyncio.wait_for(slow.frame(), 30)
             if kind == 8:
                 break
             if kind == 1:

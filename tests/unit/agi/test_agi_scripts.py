@@ -34,7 +34,7 @@ async def run(
     try:
         async with AgiServer("127.0.0.1", 0, {"call": handler}) as server:
             await caller.call(server.port)
-            return await asyncio.wait_for(ended, 10)
+            return await asyncio.wait_for(ended, 20)
     finally:
         runner.close()
 

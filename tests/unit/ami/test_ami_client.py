@@ -137,7 +137,7 @@ async def test_wrong_password_does_not_stop_the_trying() -> None:
             await server.until(lambda: len(server.asked("Login")) >= 2)
             assert isinstance(link.problem, AmiLoginRefused)
             server.secret = "later"
-            await asyncio.wait_for(served.wait(), 5)
+            await asyncio.wait_for(served.wait(), 20)
             assert link.problem is None
 
 
@@ -312,7 +312,7 @@ async def test_unanswered_actions_are_never_sent_again() -> None:
             await session.next_events()
 
         async with kept(link_to(server), serve):
-            await asyncio.wait_for(back.wait(), 5)
+            await asyncio.wait_for(back.wait(), 20)
         assert len(server.asked("Originate")) == 1
 
 
@@ -321,7 +321,7 @@ async def test_stall_is_noticed() -> None:
         loop = asyncio.get_running_loop()
         server.stalled = True
         began = loop.time()
-        assert await asyncio.wait_for(session.next_events(), 5) == []
+        assert await asyncio.wait_for(session.next_events(), 20) == []
         assert loop.time() - began < 1
         assert session.reason is not None
         assert "ping" in session.reason.message
@@ -336,7 +336,7 @@ async def test_ping_unanswered_while_events_flow_is_noticed_too() -> None:
     async with FakeAmi() as server, session_to(server) as session:
         server.on("Ping", silent)
         heard = 0
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             server.event(Event="Tick")
             while batch := await session.next_events():
                 heard += len(batch)
@@ -349,7 +349,7 @@ async def test_refused_ping_ends_the_link() -> None:
     async with FakeAmi() as server:
         server.on("Ping", lambda connection, action: connection.answer(action, Response="Error", Message="no"))
         async with session_to(server) as session:
-            assert await asyncio.wait_for(session.next_events(), 5) == []
+            assert await asyncio.wait_for(session.next_events(), 20) == []
             assert isinstance(session.reason, AmiRefused)
 
 
@@ -367,7 +367,7 @@ async def test_reconnects_again_and_again() -> None:
             assert await session.next_events() == []
 
         async with kept(link_to(server), serve):
-            await asyncio.wait_for(enough.wait(), 5)
+            await asyncio.wait_for(enough.wait(), 20)
 
 
 async def test_server_away_and_back() -> None:
@@ -381,13 +381,13 @@ async def test_server_away_and_back() -> None:
 
         link = link_to(server)
         async with kept(link, serve):
-            await asyncio.wait_for(up.get(), 5)
+            await asyncio.wait_for(up.get(), 20)
             await server.stop()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while not isinstance(link.problem, AmiUnreachable):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             await server.listen()
-            await asyncio.wait_for(up.get(), 5)
+            await asyncio.wait_for(up.get(), 20)
 
 
 async def test_a_session_that_cannot_be_served_is_closed_and_tried_again() -> None:
@@ -401,7 +401,7 @@ async def test_a_session_that_cannot_be_served_is_closed_and_tried_again() -> No
             await session.next_events()
 
         async with kept(link_to(server), serve):
-            await asyncio.wait_for(served.wait(), 5)
+            await asyncio.wait_for(served.wait(), 20)
             assert len(server.connections) == 1
 
 
@@ -423,7 +423,7 @@ async def test_cancelling_closes_the_connection() -> None:
             await session.next_events()
 
         async with kept(link_to(server), serve):
-            await asyncio.wait_for(up.wait(), 5)
+            await asyncio.wait_for(up.wait(), 20)
         await server.until(lambda: not server.connections)
 
 

@@ -49,7 +49,7 @@ def ended(number: int, call: str) -> CallEnded:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - the writer is a thread, not a task
             await asyncio.sleep(0.002)
 
@@ -89,7 +89,7 @@ class SlowDisk(Disk):
         self.syncs = 0
 
     def sync(self, descriptor: int) -> None:
-        self.go.acquire(timeout=10)
+        self.go.acquire(timeout=30)
         self.syncs += 1
         super().sync(descriptor)
 
@@ -274,7 +274,7 @@ async def test_waiting_for_new_facts_ends_when_they_are_durable(journal: Journal
     await asyncio.sleep(0)
     assert not wait.done()
     await journal.append([started(0), started(1)])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert await wait == 2
         assert await journal.wait_beyond(Position(1)) == 2
 
