@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from cti import doctor
 from cti.centre_file import load_centre
-from cti.doctor import CONTEXTS, Finding, examine
+from cti.doctor import examination as doctor
+from cti.doctor import examine
+from cti.doctor.findings import Finding
+from cti.doctor.live_asterisk import ACTIONS, CONTEXTS
 from cti.places import DEMO_CENTRE, Places
 from cti.secrets_file import endpoints, load_or_make, secrets_path
 from cti.settings import Settings, load_settings
@@ -253,7 +255,7 @@ async def asterisk(made: Settings) -> AsyncIterator[FakeAmi]:
     centre = load_centre(Places(made).centre)
     fake = FakeAmi(secret=load_or_make(made.data, centre).ami)
     fake.on("CoreSettings", lambda c, a: c.answer(a, AsteriskVersion="22.10.1", SystemName=made.node))
-    fake.on("ListCommands", lambda c, a: c.answer(a, **dict.fromkeys(doctor.ACTIONS, "yes")))
+    fake.on("ListCommands", lambda c, a: c.answer(a, **dict.fromkeys(ACTIONS, "yes")))
 
     def dialplan(connection: Connection, action: Action) -> None:
         if action["Context"] not in CONTEXTS:

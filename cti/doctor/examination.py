@@ -13,22 +13,18 @@ import shutil
 import stat
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
-from cti.asterisk.ami.client import AmiLink, AmiSession, LinkTimings
-from cti.asterisk.ami.errors import AmiRefused, AmiUnreachable
 from cti.asterisk.cel import LedgerFile
 from cti.asterisk.install import find_asterisk
 from cti.centre_file import load_centre
 from cti.children import ended, port_is_free
+from cti.doctor.findings import Finding, Grade, Seen, some
+from cti.doctor.live_asterisk import examine_asterisk
 from cti.errors import ConfigError, CtiError
 from cti.ivr.checker import live
-from cti.model.centre import Centre
 from cti.places import DEMO_CENTRE, Places
 from cti.prompts import missing_sounds, read_manifest
 from cti.secrets_file import endpoints, read_secrets, secrets_path
@@ -38,8 +34,6 @@ from cti.status import ready
 from cti.store.migrate import newest, revision
 from cti.web.auth.accounts import Accounts
 
-Grade = Literal["ok", "note", "bad"]
-
 PATIENCE = 3.0
 """Seconds one check may wait for an answer from outside. All of them wait at the same time."""
 
@@ -48,44 +42,14 @@ LEAST_SPACE = 300 * 1024 * 1024
 SPACE_TO_UNPACK = 600 * 1024 * 1024
 """Bytes an unpacking of Asterisk takes, with the packages it is unpacked from."""
 
-CONTEXTS = ("cti-inbound", "cti-flow", "cti-wait", "cti-deliver", "cti-survival", "cti-bye")
-"""Where the dialplan is entered from outside: by a caller, or by a Redirect of the bridge."""
-ACTIONS = ("Redirect", "Hangup", "Status", "DeviceStateList")
-"""AMI actions the bridge cannot do without."""
 PAGES = ("index.html", "agent.html", "supervisor.html", "call.html")
 _TAIL = 65536
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at. `remedy` is the next step for a person; empty when there is none to take."""
-
-    grade: Grade
-    subject: str
-    finding: str
-    remedy: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Seen:
-    """What several checks need to know."""
-
-    settings: Settings
-    places: Places
-    centre: Centre | None = None
-    ami_secret: str = field(default="", repr=False)
-    bridge: int | None = None
-    """Process id of the bridge of this data folder."""
-    answers: bool = False
-    """Whether a bridge answers at the web port, ours or another's."""
-    exists: bool = False
-    """Whether a centre was ever started in this data folder."""
 
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything, in at most a few seconds. Findings come in the order things depend on each other."""
     places = Places(settings)
-    seen = _Seen(settings=settings, places=places, exists=secrets_path(settings.data).exists())
+    seen = Seen(settings=settings, places=places, exists=secrets_path(settings.data).exists())
     seen.bridge = _holder(places.journal / "lock") or _remembered(places, "bridge")
     found = [_python(), _settings(settings)]
     for subject, check in (("data folder", _data), ("centre file", _centre), ("secrets", _secrets)):
@@ -97,7 +61,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _patiently("Asterisk", _asterisk(seen)),
         _patiently("bridge", _bridge(seen)),
         _patiently("database", _database(seen)),
-        _patiently("manager interface", _manager(seen)),
+        _patiently("manager interface", examine_asterisk(seen)),
         _patiently("ledger", asyncio.to_thread(_guarded, "ledger", _ledger, seen)),
     )
     for findings in outside:
@@ -105,7 +69,7 @@ async def examine(settings: Settings) -> list[Finding]:
     return [*found, *_ports(seen, spoke=any(f.subject == "manager interface" and f.grade == "ok" for f in found))]
 
 
-def _guarded(subject: str, check: Callable[[_Seen], Iterable[Finding]], seen: _Seen) -> list[Finding]:
+def _guarded(subject: str, check: Callable[[Seen], Iterable[Finding]], seen: Seen) -> list[Finding]:
     """Whatever a check stumbles over is a finding, not the end of the examination."""
     found: list[Finding] = []
     try:
@@ -166,7 +130,7 @@ def _settings(settings: Settings) -> Finding:
     return Finding(grade="ok", subject="settings", finding=f"valid; node {settings.node}, ports: {ports}")
 
 
-def _data(seen: _Seen) -> Iterable[Finding]:
+def _data(seen: Seen) -> Iterable[Finding]:
     data = seen.settings.data
     there = data
     while not there.exists() and there != there.parent:
@@ -194,7 +158,7 @@ def _data(seen: _Seen) -> Iterable[Finding]:
         yield Finding(grade="ok", subject="data folder", finding=f"{data}, {_size(free)} free")
 
 
-def _centre(seen: _Seen) -> Iterable[Finding]:
+def _centre(seen: Seen) -> Iterable[Finding]:
     file = seen.places.centre
     if not file.exists() and seen.settings.centre is None:
         seen.centre = load_centre(DEMO_CENTRE)
@@ -213,7 +177,7 @@ def _centre(seen: _Seen) -> Iterable[Finding]:
     )
 
 
-def _secrets(seen: _Seen) -> Iterable[Finding]:
+def _secrets(seen: Seen) -> Iterable[Finding]:
     path = secrets_path(seen.settings.data)
     tree = read_secrets(path)
     if not tree:
@@ -240,14 +204,14 @@ def _secrets(seen: _Seen) -> Iterable[Finding]:
         yield Finding(
             grade="note",
             subject="secrets",
-            finding=f"no SIP password yet for {_some(missing)}",
+            finding=f"no SIP password yet for {some(missing)}",
             remedy="they are generated at the next start; log-ins are made for new agents then, too",
         )
     else:
         yield Finding(grade="ok", subject="secrets", finding=f"{path}, for its owner only")
 
 
-def _flows(seen: _Seen) -> Iterable[Finding]:
+def _flows(seen: Seen) -> Iterable[Finding]:
     if seen.centre is None:
         yield Finding(grade="note", subject="flows", finding="not checked: that needs the centre file")
         return
@@ -271,7 +235,7 @@ def _flows(seen: _Seen) -> Iterable[Finding]:
         yield Finding(grade="ok", subject="flows", finding=f"{len(names)} in {seen.places.flows}")
 
 
-def _prompts(seen: _Seen) -> Iterable[Finding]:
+def _prompts(seen: Seen) -> Iterable[Finding]:
     book = read_manifest(seen.places.prompt_manifest)
     wanted = sum(len(texts) for texts in book.prompts.values())
     missing = missing_sounds(book, seen.places.prompts)
@@ -279,14 +243,14 @@ def _prompts(seen: _Seen) -> Iterable[Finding]:
         yield Finding(
             grade="bad" if seen.bridge else "note",
             subject="prompts",
-            finding=f"{len(missing)} of {wanted} have no sound: {_some(missing)}",
+            finding=f"{len(missing)} of {wanted} have no sound: {some(missing)}",
             remedy="`cti prompts build` makes them; `cti up` does it at every start",
         )
     else:
         yield Finding(grade="ok", subject="prompts", finding=f"{wanted} sounds in {seen.places.prompts}")
 
 
-def _pages(seen: _Seen) -> Iterable[Finding]:
+def _pages(seen: Seen) -> Iterable[Finding]:
     missing = [name for name in PAGES if not (seen.places.static / name).is_file()]
     if missing:
         yield Finding(
@@ -299,7 +263,7 @@ def _pages(seen: _Seen) -> Iterable[Finding]:
         yield Finding(grade="ok", subject="pages", finding="built")
 
 
-def _ledger(seen: _Seen) -> Iterable[Finding]:
+def _ledger(seen: Seen) -> Iterable[Finding]:
     file = seen.places.ledger
     if not file.exists():
         own = seen.settings.asterisk.ledger is not None
@@ -328,7 +292,7 @@ def _ledger(seen: _Seen) -> Iterable[Finding]:
 # ---- what runs
 
 
-async def _asterisk(seen: _Seen) -> list[Finding]:
+async def _asterisk(seen: Seen) -> list[Finding]:
     binary, refused = await asyncio.to_thread(find_asterisk, seen.settings)
     if binary is not None:
         if binary.warnings:
@@ -351,7 +315,7 @@ async def _asterisk(seen: _Seen) -> list[Finding]:
     return [Finding(grade="note", subject="Asterisk", finding=text, remedy=f"`cti up` unpacks one into {root}")]
 
 
-async def _bridge(seen: _Seen) -> list[Finding]:
+async def _bridge(seen: Seen) -> list[Finding]:
     fine, told = await ready(seen.settings)
     parts = told.get("parts")
     seen.answers = isinstance(parts, dict)
@@ -387,7 +351,7 @@ async def _bridge(seen: _Seen) -> list[Finding]:
     return found
 
 
-async def _database(seen: _Seen) -> list[Finding]:
+async def _database(seen: Seen) -> list[Finding]:
     settings, places = seen.settings, seen.places
     url = settings.database.url
     if not url:
@@ -423,111 +387,7 @@ async def _database(seen: _Seen) -> list[Finding]:
     return [Finding(grade="ok", subject="database", finding=f"{where}, schema {at}")]
 
 
-async def _manager(seen: _Seen) -> list[Finding]:
-    subject = "manager interface"
-    settings = seen.settings
-    if not seen.ami_secret:
-        return [Finding(grade="note", subject=subject, finding="not asked: there is no password for it yet")]
-    second = timedelta(seconds=1)
-    link = AmiLink(
-        host=settings.asterisk.ami_host,
-        port=settings.ports.of("ami"),
-        username=settings.asterisk.ami_user,
-        secret=seen.ami_secret,
-        event_classes="system",
-        timings=LinkTimings(connect=second, login=second, boot=second, action=second),
-    )
-    try:
-        session = await link.open()
-    except AmiUnreachable as error:
-        grade: Grade = "bad" if seen.bridge else "note"
-        remedy = error.remedy if seen.bridge else "start the centre (cti up), or your own Asterisk"
-        return [Finding(grade=grade, subject=subject, finding=error.message, remedy=remedy)]
-    try:
-        return await _ask_asterisk(session, seen)
-    finally:
-        await session.close()
-
-
-async def _ask_asterisk(session: AmiSession, seen: _Seen) -> list[Finding]:
-    settings = seen.settings
-    told = await session.ask({"Action": "CoreSettings"})
-    found = [
-        Finding(
-            grade="ok",
-            subject="manager interface",
-            finding=f"Asterisk {told.get('AsteriskVersion')} at port {settings.ports.of('ami')} lets "
-            f"{settings.asterisk.ami_user} in; up for {session.uptime}",
-        )
-    ]
-    if told.get("SystemName") != settings.node:
-        found.append(
-            Finding(
-                grade="bad",
-                subject="node",
-                finding=f"Asterisk calls itself {told.get('SystemName')!r}, the settings say {settings.node!r}",
-                remedy="set systemname in asterisk.conf and `node` in the settings to the same word, restart Asterisk",
-            )
-        )
-    allowed = await session.ask({"Action": "ListCommands"})
-    missing = [name for name in ACTIONS if not allowed.get(name)]
-    if missing:
-        found.append(
-            Finding(
-                grade="bad",
-                subject="manager account",
-                finding=f"it may not do {', '.join(missing)}",
-                remedy="give it the `write` classes of cti/manager.conf, load res_manager_devicestate, reload",
-            )
-        )
-    else:
-        found.append(Finding(grade="ok", subject="manager account", finding="it may do what the bridge does"))
-    try:
-        found += await _dialplan(session, seen.centre)
-    except AmiRefused as error:
-        found.append(Finding(grade="note", subject="dialplan", finding=f"not visible: {error.message}"))
-    return found
-
-
-async def _dialplan(session: AmiSession, centre: Centre | None) -> list[Finding]:
-    """Whether Asterisk has our contexts, and the numbers and accounts the centre's file has now."""
-    numbers: set[str] = set()
-    absent = []
-    for context in CONTEXTS:
-        try:
-            items = await session.ask_list({"Action": "ShowDialPlan", "Context": context})
-        except AmiRefused as error:
-            if "context" not in error.message:
-                raise
-            absent.append(context)
-            continue
-        if context == "cti-inbound":
-            numbers = {item.get("Extension").removeprefix("+") for item in items if item.get("Extension")}
-    render = "restart the centre, or run `cti asterisk render` and reload your own Asterisk"
-    if absent:
-        text = f"Asterisk has no context {', '.join(absent)}"
-        remedy = "include cti/extensions.conf in extensions.conf and reload: docs/own-asterisk.md"
-        return [Finding(grade="bad", subject="dialplan", finding=text, remedy=remedy)]
-    if centre is None:
-        return []
-    found = []
-    if unknown := [did for did in centre.numbers if did.removeprefix("+") not in numbers]:
-        text = f"numbers of the centre file that Asterisk does not answer: {_some(unknown)}"
-        found.append(Finding(grade="bad", subject="dialplan", finding=text, remedy=render))
-    listed = await session.ask_list({"Action": "PJSIPShowEndpoints"})
-    accounts = {item.get("ObjectName") for item in listed}
-    if lacking := sorted(set(endpoints(centre)) - accounts):
-        text = f"SIP accounts Asterisk does not have: {_some(lacking)}"
-        found.append(Finding(grade="bad", subject="dialplan", finding=text, remedy=render))
-    if not found:
-        text = (
-            f"all contexts, {len(centre.numbers)} numbers and {2 * len(centre.agents) + 1} SIP accounts are in Asterisk"
-        )
-        found.append(Finding(grade="ok", subject="dialplan", finding=text))
-    return found
-
-
-def _ports(seen: _Seen, *, spoke: bool) -> list[Finding]:
+def _ports(seen: Seen, *, spoke: bool) -> list[Finding]:
     """Each port is either used by ours or free for it."""
     settings = seen.settings
     free = {
@@ -597,8 +457,3 @@ def _size(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1024
     return f"{count:.1f} GB"
-
-
-def _some(names: list[str], limit: int = 6) -> str:
-    more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
