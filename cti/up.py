@@ -54,6 +54,7 @@ class Up:
         self._console = console
         self._began = time.monotonic()
         self._database: EmbeddedPostgres | None = None
+        self._database_start: asyncio.Task[str] | None = None
         self._asterisk: AsteriskProcess | None = None
         self._make_asterisk: Callable[[], AsteriskProcess] | None = None
         self._database_watch: asyncio.Task[None] | None = None
@@ -150,7 +151,9 @@ class Up:
 
         if not self._dsn:
             self._database = EmbeddedPostgres(self.places.postgres)
-            self._dsn = await asyncio.to_thread(self._database.start)
+            # A task of its own: should anything else fail meanwhile, stopping waits for it instead of missing it.
+            self._database_start = asyncio.create_task(asyncio.to_thread(self._database.start))
+            self._dsn = await asyncio.shield(self._database_start)
             self.say("PostgreSQL started")
         migrated = await migrate(self._dsn)
         if migrated.before != migrated.after:
@@ -280,6 +283,8 @@ class Up:
             await self._asterisk.stop()
         if self._database_watch is not None:
             await self._database_watch  # it may be starting the database this moment
+        if self._database_start is not None:
+            await asyncio.wait({self._database_start})
         if self._database is not None:
             await asyncio.to_thread(self._database.stop)
         with contextlib.suppress(FileNotFoundError):

@@ -182,6 +182,11 @@ def _texts(
     paths: RenderedPaths,
 ) -> dict[str, str]:
     """All files by name."""
+    if not TEMPLATES.is_dir():
+        raise ConfigError(
+            f"{TEMPLATES}: no such folder; the templates of Asterisk's configuration lie beside the package",
+            remedy="install from a checkout of the repository: pip install --editable <checkout>",
+        )
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,

@@ -62,7 +62,10 @@ def read_manifest(manifest: Path) -> PromptBook:
     try:
         text = manifest.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PromptError(f"{manifest}: {error}", remedy="check that the file is there, readable and UTF-8") from None
+        raise PromptError(
+            f"{manifest}: {getattr(error, 'strerror', None) or error}",
+            remedy="check that the file is there, readable and UTF-8; the shipped one is in `ivr_flows/` of the repository",
+        ) from None
     book = parse_prompts(text, str(manifest))
     if isinstance(book, list):
         raise PromptError("\n".join(map(str, book)), remedy="mend the manifest and build again")

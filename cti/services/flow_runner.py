@@ -111,7 +111,8 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            f"{file}: {error.strerror or error}", remedy="check that the file is there and readable"
+            f"{file}: {error.strerror or error}",
+            remedy="check that the file is there and readable; the shipped flows are `ivr_flows/` of the repository",
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: not UTF-8 at byte {error.start}", remedy="save the file as UTF-8") from None
