@@ -38,6 +38,9 @@ log = structlog.get_logger(__name__)
 
 PUBLISH_EVERY = 0.05
 """Seconds within which changes are gathered into one message. Screen pops do not wait for it."""
+LEDGER_PAUSES = (0.0, 0.2, 0.4)
+"""Seconds before each reading of the ledger: Asterisk writes it a little late under load, so a call that is gone without a
+word is looked up again before it is closed without one."""
 SUBSCRIBER_QUEUE = 1000
 """Changes a subscriber may fall behind before it is let go."""
 
@@ -203,15 +206,21 @@ class Dispatcher:
         return None
 
     async def _adopt(self, snapshot: s.Snapshot) -> None:
-        try:
-            ages = [channel.seconds for channel in snapshot.channels]
-            eldest = snapshot.at - timedelta(seconds=max(ages, default=0.0) + 1.0)
-            missed = await self._ledger.missed(self.board, asterisk_started_at=eldest if snapshot.restarted else None)
+        ages = [channel.seconds for channel in snapshot.channels]
+        eldest = snapshot.at - timedelta(seconds=max(ages, default=0.0) + 1.0)
+        for pause in LEDGER_PAUSES:
+            await asyncio.sleep(pause)
+            try:
+                missed = await self._ledger.missed(
+                    self.board, asterisk_started_at=eldest if snapshot.restarted else None
+                )
+            except (OSError, ValueError) as error:
+                log.error("ledger_unreadable", error=str(error))
+                break
             taken = reconcile.adopt_ledger(self.board, missed, self._clock.now())
-            if taken:
-                log.info("ledger_adopted", facts=taken)
-        except (OSError, ValueError) as error:
-            log.error("ledger_unreadable", error=str(error))
+            log.info("ledger_adopted", facts=taken)
+            if not reconcile.unexplained(self.board, snapshot):
+                break
         reconcile.adopt_snapshot(self.board, snapshot, self._clock.now())
         self._rows.link(LinkView(connected=True, unknown_since=None))
         log.info("snapshot_adopted", channels=len(snapshot.channels), calls=len(self.board.calls))

@@ -74,6 +74,12 @@ def _leave_offer(board: Switchboard, call: Call, now: datetime, *, at: datetime)
     board.leave_queue(call.call_id, now)
 
 
+def unexplained(board: Switchboard, snapshot: s.Snapshot) -> bool:
+    """Whether a call we hold live is not in the snapshot."""
+    there = {channel.unique_id for channel in snapshot.channels}
+    return any(call_id not in there for call_id in board.calls)
+
+
 def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> None:
     """Correct the floor by what the telephone system has now."""
     callers: dict[CallId, s.LiveChannel] = {}
