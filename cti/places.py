@@ -23,12 +23,12 @@ class Places:
         data = settings.data
         self.data = data
         self.run = settings.run
-        self.log = data / "log"
-        self.journal = data / "journal"
+        self.log = settings.folder("log")
+        self.journal = settings.folder("journal")
         self.prompts = settings.prompts or data / "prompts"
-        self.recordings = data / "recordings"
-        self.voicemail = data / "voicemail"
-        self.postgres = data / "postgres"
+        self.recordings = settings.folder("recordings")
+        self.voicemail = settings.folder("voicemail")
+        self.postgres = settings.folder("postgres")
         self.secrets = data / "secrets"
         self.accounts = data / "secrets" / "accounts.json"
         self.revoked = data / "secrets" / "revoked.json"

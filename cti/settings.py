@@ -90,6 +90,21 @@ class AsteriskSettings(_Section):
         return None if value is None else value.expanduser().absolute()
 
 
+class Folders(_Section):
+    """Where a centre keeps things; each None is a folder of that name under `data`."""
+
+    recordings: Path | None = None
+    voicemail: Path | None = None
+    journal: Path | None = None
+    log: Path | None = None
+    postgres: Path | None = None
+
+    @field_validator("recordings", "voicemail", "journal", "log", "postgres")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+
 class Database(_Section):
     """`url` is a postgresql:// address; empty means an embedded PostgreSQL under the data folder."""
 
@@ -126,6 +141,7 @@ class Settings(_Section):
     trunk: Trunk = Trunk()
     asterisk: AsteriskSettings = AsteriskSettings()
     database: Database = Database()
+    folders: Folders = Folders()
     survival: Survival = Survival()
 
     @field_validator("data", "centre", "flows", "prompts")
@@ -140,6 +156,11 @@ class Settings(_Section):
             return self.asterisk.root
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         return Path(cache) / "cti-server" / "asterisk-22"
+
+    def folder(self, name: str) -> Path:
+        """The folder of this name: the setting `folders.<name>`, else the one under `data`."""
+        chosen = getattr(self.folders, name)
+        return chosen if isinstance(chosen, Path) else self.data / name
 
     @property
     def run(self) -> Path:

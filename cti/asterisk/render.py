@@ -152,8 +152,8 @@ def render(
         state=out / "state",
         log=out / "log",
         ledger=out / "log" / "cel-custom" / "cti.csv",
-        recordings=data / "recordings",
-        voicemail=data / "voicemail",
+        recordings=settings.folder("recordings"),
+        voicemail=settings.folder("voicemail"),
         music=_music_folder(binary, prompts, data),
         changed=(),
     )
