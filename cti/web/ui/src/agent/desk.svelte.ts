@@ -6,7 +6,7 @@ import { clock } from "../lib/clock.svelte";
 import { Feed } from "../lib/feed.svelte";
 import { phoneNumber } from "../lib/format";
 import { microphone } from "../lib/microphone.svelte";
-import { Phone } from "../lib/phone.svelte";
+import { Phone, type Ringing } from "../lib/phone.svelte";
 import { wakeSound } from "../lib/ring";
 import type { AgentRow, CallId, CallRow, CustomerCard, Device, OfferId, Pop, User } from "../lib/rows";
 import { draftOf, forgetDraft, keepDraft, type Draft } from "./drafts";
@@ -22,6 +22,9 @@ export type Ring = "pop" | "internal" | "unseen" | "unmatched";
 
 /** Seconds before the end of wrap-up at which what was written is sent by itself, so that the timer loses nothing. */
 const SEND_BEFORE_SECONDS = 2;
+
+/** How long a call may ring before its screen pop. */
+const STRANGE_AFTER_MS = 1000;
 
 const USUAL_DISPOSITIONS: readonly string[] = ["resolved", "follow_up", "wrong_number", "other"];
 
@@ -44,6 +47,8 @@ export class Desk {
 
   /** The offer whose Answer was pressed, perhaps before the phone rang. */
   #answerWanted = $state<OfferId | null>(null);
+  /** A ringing call whose offer did not come to the screen within `STRANGE_AFTER_MS`. */
+  #strange = $state.raw<Ringing | null>(null);
   #dispositions = $state.raw<Readonly<Record<string, readonly string[]>>>({});
   #draftCall: CallId | null = null;
   #phoneRetry: ReturnType<typeof setTimeout> | undefined;
@@ -71,6 +76,14 @@ export class Desk {
     return this.feed.state === "lost" ? "unseen" : "unmatched";
   });
 
+  /**
+   * The ring as it is shown. Ring and pop travel different ways: an offer that is not on the screen yet will be in a
+   * moment, so nothing is shown or heard of it until then, or until it stays strange.
+   */
+  readonly #shownRing: Ring | null = $derived(
+    this.ring === "unmatched" && this.#strange !== this.phone.ringing ? null : this.ring,
+  );
+
   readonly step: Step = $derived.by(() => {
     if (this.phone.talk === "talking") return "talking";
     const state = this.row?.state ?? "offline";
@@ -80,9 +93,9 @@ export class Desk {
     } else if (state === "wrap_up") {
       return "wrap_up";
     } else if (state === "reserved" || state === "ringing") {
-      if (this.pop || this.ring) return "incoming";
+      if (this.pop || this.#shownRing) return "incoming";
     }
-    if (this.ring) return "incoming";
+    if (this.#shownRing) return "incoming";
     if (state === "ready" || state === "reserved" || state === "ringing") return "ready";
     return state === "offline" ? "offline" : "not_ready";
   });
@@ -305,6 +318,12 @@ export class Desk {
 
   /** Keep intention and phone together; called whenever either changes. */
   followRing(): void {
+    const ringing = this.phone.ringing;
+    if (this.ring === "unmatched") {
+      setTimeout(() => {
+        if (this.phone.ringing === ringing && this.ring === "unmatched") this.#strange = ringing;
+      }, STRANGE_AFTER_MS);
+    }
     const pop = this.pop;
     if (this.#answerWanted !== null && (!pop || pop.offer_id !== this.#answerWanted)) this.#answerWanted = null;
     if (this.phone.talk === "talking") this.#answerWanted = null;
