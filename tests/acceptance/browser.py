@@ -62,6 +62,13 @@ OBSERVER = r"""
     }
   };
   const kept = {};
+  // What a person hears: the page makes its ring tone of oscillators, and nothing else of them.
+  const start = OscillatorNode.prototype.start;
+  OscillatorNode.prototype.start = function (...given) {
+    look();
+    note("ring_tone", { offer: document.querySelector("[data-testid=pop]")?.dataset.offer ?? "" });
+    start.apply(this, given);
+  };
   const look = () => {
     const pop = document.querySelector("[data-testid=pop]");
     const offer = pop?.dataset.offer ?? "";
