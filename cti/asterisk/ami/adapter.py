@@ -26,9 +26,9 @@ from typing import NoReturn
 import structlog
 
 from cti.asterisk.ami.client import AmiLink, AmiSession
-from cti.asterisk.ami.errors import AmiActionInvalid, AmiLinkLost
+from cti.asterisk.ami.errors import AmiActionInvalid, AmiLinkLost, AmiProtocolError
 from cti.asterisk.ami.snapshot import DEVICES, STATUS, snapshot_of, was_restarted
-from cti.asterisk.ami.translate import Accounts, Translator
+from cti.asterisk.ami.translate import Accounts, OrderCheck, Translator
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
 from cti.model.commands import Command, Deliver, ReturnToWait
@@ -128,10 +128,17 @@ class AmiTelephony:
         """One session, from its snapshot to its loss."""
         self._session = session
         began = self._clock.monotonic()
+        order = OrderCheck()
         try:
             await self._take_snapshot(session, began)
             while events := await session.next_events():
                 for event in events:
+                    if (behind := order.behind(event)) is not None:
+                        # What it says may be long over: drop the link and look anew instead of believing it.
+                        session.abort(
+                            AmiProtocolError(f"an event came {behind.total_seconds():.1f} s behind a younger one")
+                        )
+                        return
                     if event.event == "Shutdown":
                         log.warning("asterisk is shutting down", restart=event.get("Restart"))
                     signal = self.translator.signal(event, self._clock.now())

@@ -121,6 +121,33 @@ def translate(message: AmiMessage, accounts: Accounts, received_at: datetime) ->
     return maker(message, accounts, time_of(message) or received_at)
 
 
+ORDER_TOLERANCE = timedelta(seconds=5)
+"""How far Asterisk's stamps may run backwards within one session. Its threads stamp an event a moment before they queue it,
+and a busy machine makes that moment long; more than this is a replay, a forgery or a clock that was set back."""
+
+
+class OrderCheck:
+    """Watches one session's events for going back in time.
+
+    A filtered session cannot count events (its sequence numbers have gaps by nature), so order is all it can check;
+    completeness comes from the snapshot and the ledger.
+    """
+
+    def __init__(self) -> None:
+        self._newest: datetime | None = None
+
+    def behind(self, message: AmiMessage) -> timedelta | None:
+        """By how much this event is older than the newest before it, if that is more than the tolerance."""
+        at = time_of(message)
+        if at is None:
+            return None
+        if self._newest is None or at >= self._newest:
+            self._newest = at
+            return None
+        behind = self._newest - at
+        return behind if behind > ORDER_TOLERANCE else None
+
+
 class Translator:
     """`translate`, which never raises and counts what it saw."""
 

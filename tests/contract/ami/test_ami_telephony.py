@@ -389,3 +389,33 @@ async def test_a_stall_is_noticed_within_three_seconds(telephony: AmiTelephony, 
     finally:
         switch.freeze(False)
     await inbox.first(s.Snapshot, after=place)
+
+
+async def test_an_event_from_long_ago_is_not_believed(telephony_of_fake: tuple[FakeAmi, AmiTelephony, Inbox]) -> None:
+    server, telephony, inbox = telephony_of_fake
+    place, _ = await inbox.first(s.Snapshot)
+    waiting = {"Event": "UserEvent", "UserEvent": "CtiWait", "Channel": "PJSIP/trunk-1", "Call": "t1-1.1"}
+    server.event(**waiting, Timestamp="1795288312.000000")
+    server.event(**{**waiting, "Call": "t1-1.2"}, Timestamp="1795288300.000000")
+    lost, _ = await inbox.first(s.LinkLost, after=place)
+    await inbox.first(s.Snapshot, after=lost)
+    assert [x.call_id for x in inbox.signals if isinstance(x, s.WaitEntered)] == ["t1-1.1"]
+
+
+@pytest.fixture
+async def telephony_of_fake(inbox: Inbox) -> AsyncIterator[tuple[FakeAmi, AmiTelephony, Inbox]]:
+    async with FakeAmi(secret=tiny.SECRET) as server:
+        link = AmiLink(
+            host="127.0.0.1",
+            port=server.port,
+            username="cti",
+            secret=tiny.SECRET,
+            timings=LinkTimings(longest_retry=timedelta(seconds=0.5)),
+        )
+        telephony = AmiTelephony(link, accounts=accounts_of([AGENT]), deliver=inbox.deliver, clock=SystemClock())
+        task = asyncio.create_task(telephony.run())
+        try:
+            yield server, telephony, inbox
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

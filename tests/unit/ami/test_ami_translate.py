@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from cti.asterisk.ami.snapshot import snapshot_of, was_restarted
-from cti.asterisk.ami.translate import EVENTS_USED, Translator, account_of_channel, accounts_of, offer_id_of, time_of
+from cti.asterisk.ami.translate import (
+    EVENTS_USED,
+    OrderCheck,
+    Translator,
+    account_of_channel,
+    accounts_of,
+    offer_id_of,
+    time_of,
+)
 from cti.asterisk.ami.wire import AmiMessage, AmiReader
 from cti.ids import AgentId
 from cti.model import signals as s
@@ -261,3 +269,11 @@ def test_restart_is_told_from_a_broken_link() -> None:
 def test_recordings_hold_every_event_that_is_used() -> None:
     seen = {m.event for name in ("answered", "refused") for m in messages(f"asterisk-22.10.1-{name}.ami", 100_000)}
     assert set(EVENTS_USED) <= seen
+
+
+def test_events_may_come_a_little_out_of_order_and_no_more() -> None:
+    order = OrderCheck()
+    at = [100.0, 101.5, 101.0, 97.0, 96.4, 102.0]
+    behind = [order.behind(event(Event="X", Timestamp=f"{moment:.6f}")) for moment in at]
+    assert [x.total_seconds() if x else None for x in behind] == [None, None, None, None, pytest.approx(5.1), None]
+    assert order.behind(event(Event="X")) is None
