@@ -35,9 +35,8 @@ empty. Of our own events it has one key, "extra", whose value is fields joined b
 call|file|seconds."""
 
 AMI_EVENTS = (
-    "FullyBooted", "Shutdown", "Reload", "UserEvent", "Newchannel", "Newstate", "Rename", "DialBegin", "DialState",
-    "DialEnd", "BridgeEnter", "BridgeLeave", "Hold", "Unhold", "HangupRequest", "SoftHangupRequest", "Hangup",
-    "MixMonitorStart", "DeviceStateChange", "ContactStatus", "OriginateResponse",
+    "FullyBooted", "Shutdown", "UserEvent", "DialBegin", "DialState", "DialEnd", "BridgeEnter", "BridgeLeave", "Hold",
+    "Unhold", "HangupRequest", "Hangup", "MixMonitorStart", "DeviceStateChange",
 )  # fmt: skip
 """The only events the bridge's session is sent (answers to its own actions come besides)."""
 

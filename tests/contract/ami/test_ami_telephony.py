@@ -392,7 +392,7 @@ async def test_a_stall_is_noticed_within_three_seconds(telephony: AmiTelephony, 
 
 
 async def test_an_event_from_long_ago_is_not_believed(telephony_of_fake: tuple[FakeAmi, AmiTelephony, Inbox]) -> None:
-    server, telephony, inbox = telephony_of_fake
+    server, _telephony, inbox = telephony_of_fake
     place, _ = await inbox.first(s.Snapshot)
     waiting = {"Event": "UserEvent", "UserEvent": "CtiWait", "Channel": "PJSIP/trunk-1", "Call": "t1-1.1"}
     server.event(**waiting, Timestamp="1795288312.000000")
