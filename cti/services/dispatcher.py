@@ -161,6 +161,9 @@ class Dispatcher:
             durable = asyncio.ensure_future(self._journal.append(out.facts))
             durable.add_done_callback(_report_journal)
             self._observe(out.facts, self._clock.now())
+            for fact in out.facts:
+                if isinstance(fact, f.CallEnded):
+                    self._look_ups.pop(fact.call_id, None)
         if out.commands:
             self._spawn(self._command(durable, out.commands))
         return durable
@@ -375,8 +378,6 @@ class Dispatcher:
             return
         self._publish_at = None
         change = self._rows.change(self._clock.now())
-        for call_id in change.calls_gone if change is not None else ():
-            self._look_ups.pop(call_id, None)
         if change is None:
             return
         for subscriber in list(self._subscribers):

@@ -39,6 +39,9 @@ from cti.services.floor import Pop
 from cti.services.ports import LookUp
 from cti.services.tally import Tally
 
+CLOSED_KEPT = 50_000
+"""Ended calls whose ids are remembered: days of a busy centre, where late signals are late by seconds."""
+
 
 @dataclass(slots=True)
 class Out:
@@ -83,7 +86,8 @@ class Switchboard:
         self.tally = Tally(centre)
         self.history: dict[CallId, list[f.Fact]] = {}
         """Facts of the live calls, for the record that closes each."""
-        self.closed: set[CallId] = set()
+        self.closed: dict[CallId, None] = {}
+        """Calls that are over, newest last: what comes late about them is not taken for a new call."""
         self.dirty_calls: set[CallId] = set()
         self.dirty_agents: set[AgentId] = set(self.agents)
         self.dirty_queues: set[QueueName] = set(centre.queues)
@@ -137,7 +141,9 @@ class Switchboard:
             self.calls[fact.call_id] = after
             return
         del self.calls[fact.call_id]
-        self.closed.add(fact.call_id)
+        self.closed[fact.call_id] = None
+        if len(self.closed) > CLOSED_KEPT:
+            del self.closed[next(iter(self.closed))]
         self.tally.close(self.history.pop(fact.call_id))
         self.cards.pop(fact.call_id, None)
         self.left_first.pop(fact.call_id, None)

@@ -211,7 +211,7 @@ class Floor(RuleBasedStateMachine):
         board = self.rig.board
         ends = [x.call_id for x in self.rig.facts if isinstance(x, f.CallEnded)]
         assert len(set(ends)) == len(ends)
-        assert set(ends) == board.closed
+        assert set(ends) == set(board.closed)
         answered = {x.offer_id for x in self.rig.facts if isinstance(x, f.CallAnswered)}
         settled = {x.offer_id for x in self.rig.facts if isinstance(x, f.OfferEnded) and x.end is OfferEnd.ANSWERED}
         assert answered == settled
