@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -30,13 +31,9 @@ from cti.web.wire import BODY_LIMIT, encode
 STOP_SECONDS = 3.0
 """How long open requests have to end when the server stops."""
 
-_DOCUMENT = web.AppKey("openapi", bytes)
-
 
 async def _openapi(request: web.Request) -> web.Response:
-    return web.Response(
-        body=request.app[_DOCUMENT], content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"}
-    )
+    return web.Response(body=_document(), content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -58,6 +55,12 @@ OPERATIONS: tuple[Operation, ...] = (
 """The whole API."""
 
 
+@cache
+def _document() -> bytes:
+    """The same for every application of this process; it takes a while to make."""
+    return encode(openapi(OPERATIONS))
+
+
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count answers by operation and status; the address asked for is never a label."""
@@ -75,7 +78,7 @@ def build_app(deps: WebDeps) -> web.Application:
     app[LIMITS] = LoginLimits()
     app[WEBCALLS] = Attempts(WEBCALLS_PER_ADDRESS, WEBCALL_WINDOW)
     app[feed.HUB] = feed.FeedHub(deps.floor, deps.metrics, deps.clock)
-    app[_DOCUMENT] = encode(openapi(OPERATIONS))
+    _document()  # now: at the first request it would hold up the floor
     add_operations(app, OPERATIONS)
     add_pages(app)
     app.on_response_prepare.append(security_headers(phone_ws=deps.phone.ws_url, origins=deps.origins))
