@@ -1,0 +1,261 @@
+"""The owner's task: order, durability before deeds, answers, subscribers. The journal and the telephone system are fakes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cti.errors import RemoteError
+from cti.ids import AgentId, CallId, ChannelName, NodeName, QueueName
+from cti.model import facts as f
+from cti.model import signals as s
+from cti.model.commands import Command, Deliver
+from cti.model.facts import AgentState, Device, FlowStepDone, Match
+from cti.services import dispatcher as module
+from cti.services.dispatcher import Dispatcher
+from cti.services.floor import Change, Refused
+from cti.services.ports import CustomerCard, LookUp
+from cti.services.switchboard import Switchboard
+from tests.support.floor_rig import centre
+
+ADA = AgentId("1001")
+
+
+class FakeClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class FakeJournal:
+    """Keeps what it is given; durable when `flush` is called, or at once."""
+
+    def __init__(self) -> None:
+        self.facts: list[f.Fact] = []
+        self.at_once = True
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def append(self, facts: Sequence[f.Fact]) -> asyncio.Future[None]:
+        self.facts += facts
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.at_once:
+            future.set_result(None)
+        else:
+            self._waiting.append(future)
+        return future
+
+    def flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            future.set_result(None)
+
+
+class FakeTelephony:
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.refuse: RemoteError | None = None
+
+    def connected(self) -> bool:
+        return True
+
+    async def perform(self, command: Command) -> None:
+        self.commands.append(command)
+        if self.refuse is not None:
+            raise self.refuse
+
+
+class FakeDirectory:
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answer = asyncio.Event()
+        self.answer.set()
+
+    async def look_up(self, number: str | None) -> LookUp:
+        self.asked += 1
+        await self.answer.wait()
+        card = CustomerCard(customer_id=1, name="Zoë", tier="vip", language="en", phones=(), company="", notes="")
+        return LookUp(match=Match.FOUND, cards=(card,))
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.journal, self.telephony, self.directory = FakeJournal(), FakeTelephony(), FakeDirectory()
+        self.dispatcher = Dispatcher(
+            centre(),
+            node=NodeName("t1"),
+            journal=self.journal,
+            telephony=self.telephony,
+            directory=self.directory,
+            clock=FakeClock(),
+        )
+
+    @property
+    def board(self) -> Switchboard:
+        return self.dispatcher.board
+
+    async def until(self, fits: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not fits():  # noqa: ASYNC110 - it gives way to the owner's task, no time passes
+                await asyncio.sleep(0)
+
+    async def ready(self) -> None:
+        now = datetime.now(UTC)
+        self.dispatcher.deliver(
+            s.DeviceReachable(at=now, agent_id=ADA, device=Device.SIP, reachable=True, in_use=False)
+        )
+        await self.dispatcher.set_agent(ADA, AgentState.READY)
+
+    async def caller(self, number: int = 1) -> CallId:
+        call_id = CallId(f"t1-1.{number}")
+        await self.dispatcher.caller_arrived(
+            call_id, channel=f"PJSIP/trunk-{number}", number="+15550100001", did="5000"
+        )
+        return call_id
+
+    async def waiting(self, number: int = 1) -> CallId:
+        call_id = await self.caller(number)
+        await self.dispatcher.enqueue(call_id, QueueName("support"), skills=(), head_start=timedelta())
+        channel = ChannelName(f"PJSIP/trunk-{number}")
+        self.dispatcher.deliver(s.WaitEntered(at=datetime.now(UTC), call_id=call_id, channel=channel))
+        return call_id
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    rig = Rig()
+    task = asyncio.create_task(rig.dispatcher.run())
+    try:
+        yield rig
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_command_is_given_only_when_the_offer_is_on_the_disk(rig: Rig) -> None:
+    await rig.ready()
+    rig.journal.at_once = False
+    waiting = asyncio.create_task(rig.waiting())
+    while not any(isinstance(x, f.OfferMade) for x in rig.journal.facts):
+        before = len(rig.journal.facts)
+        await rig.until(lambda n=before: len(rig.journal.facts) > n)  # type: ignore[misc]
+        assert rig.telephony.commands == []
+        if not any(isinstance(x, f.OfferMade) for x in rig.journal.facts):
+            rig.journal.flush()
+    assert rig.telephony.commands == []
+    rig.journal.flush()
+    await rig.until(lambda: bool(rig.telephony.commands))
+    (command,) = rig.telephony.commands
+    assert isinstance(command, Deliver)
+    assert command.agent_id == ADA
+    rig.journal.at_once = True
+    rig.journal.flush()
+    await waiting
+
+
+async def test_a_request_is_answered_when_it_is_durable(rig: Rig) -> None:
+    rig.journal.at_once = False
+    request = asyncio.create_task(rig.dispatcher.set_agent(ADA, AgentState.READY))
+    await rig.until(lambda: len(rig.journal.facts) == 1)
+    assert not request.done()
+    rig.journal.flush()
+    await request
+
+
+async def test_a_refused_request_raises_and_changes_nothing(rig: Rig) -> None:
+    with pytest.raises(Refused) as refused:
+        await rig.dispatcher.finish_wrap_up(ADA, CallId("t1-1.1"))
+    assert refused.value.error_id == "no_wrap_up"
+    assert rig.journal.facts == []
+
+
+async def test_the_queue_waits_for_the_directory_because_the_tier_sets_the_place(rig: Rig) -> None:
+    rig.directory.answer.clear()
+    waiting = asyncio.create_task(rig.waiting())
+    await rig.until(lambda: rig.directory.asked == 1)
+    assert not any(isinstance(x, f.CallQueued) for x in rig.journal.facts)
+    rig.directory.answer.set()
+    await waiting
+    (queued,) = [x for x in rig.journal.facts if isinstance(x, f.CallQueued)]
+    assert queued.head_start == 600
+    assert rig.directory.asked == 1
+
+
+async def test_a_refused_delivery_frees_the_agent_for_the_next_caller(rig: Rig) -> None:
+    await rig.ready()
+    rig.telephony.refuse = RemoteError("no such channel")
+    await rig.waiting(1)
+    await rig.until(lambda: any(isinstance(x, f.OfferEnded) for x in rig.journal.facts))
+    assert rig.board.agents[ADA].state is AgentState.READY
+    rig.telephony.refuse = None
+    second = await rig.waiting(2)
+    await rig.until(lambda: rig.board.agents[ADA].offer_call == second)
+
+
+async def test_a_delivery_of_unknown_outcome_is_not_repeated(rig: Rig) -> None:
+    await rig.ready()
+    rig.telephony.refuse = RemoteError("no answer in time", outcome_unknown=True)
+    call_id = await rig.waiting()
+    await rig.until(lambda: len(rig.telephony.commands) == 1)
+    await rig.dispatcher.set_agent(AgentId("1002"), AgentState.NOT_READY, reason="lunch")
+    assert len(rig.telephony.commands) == 1
+    assert rig.board.agents[ADA].offer_call == call_id
+
+
+async def test_a_subscriber_misses_nothing_between_view_and_changes(rig: Rig) -> None:
+    view, changes = rig.dispatcher.view(), rig.dispatcher.changes()
+    assert view.calls == {}
+    call_id = await rig.caller()
+    seen: set[CallId] = set()
+    async with asyncio.timeout(5):
+        async for change in changes:
+            seen |= set(change.calls)
+            if call_id in seen:
+                break
+
+
+async def test_a_subscriber_too_slow_is_let_go_and_harms_nobody(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SUBSCRIBER_QUEUE", 2)
+    monkeypatch.setattr(module, "PUBLISH_EVERY", 0.0)
+    slow, quick = rig.dispatcher.changes(), rig.dispatcher.changes()
+    got: list[Change] = []
+
+    async def read() -> None:
+        async for change in quick:
+            got.append(change)
+
+    reader = asyncio.create_task(read())
+    for number in range(1, 8):
+        await rig.caller(number)
+        await rig.until(lambda n=number: len({c for change in got for c in change.calls}) == n)  # type: ignore[misc]
+    async with asyncio.timeout(5):
+        left = [change async for change in slow]
+    assert len(left) <= 2
+    reader.cancel()
+    await asyncio.gather(reader, return_exceptions=True)
+
+
+async def test_what_fails_inside_does_not_end_the_owner(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    broke: list[object] = []
+
+    def broken(*args: object) -> None:
+        broke.append(args)
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(module.call_control, "handle_signal", broken)
+    rig.dispatcher.deliver(s.WaitEntered(at=datetime.now(UTC), call_id=CallId("t1-1.1"), channel=ChannelName("x")))
+    await rig.caller()
+    assert len(broke) == 1
+    assert len(rig.board.calls) == 1
+
+
+async def test_steps_of_a_call_that_is_over_are_refused(rig: Rig) -> None:
+    step = FlowStepDone(
+        at=datetime.now(UTC), call_id=CallId("t1-9.9"), flow="main", step="a", verb="say", result="done"
+    )  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="not live"):
+        await rig.dispatcher.step_done(step)
