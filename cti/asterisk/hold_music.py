@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import math
 import sys
+from functools import cache
 from pathlib import Path
 
 RATE = 8000
@@ -19,6 +20,13 @@ def write_hold_music(folder: Path) -> None:
     if file.is_file():
         return
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = file.with_suffix(".part")
+    temporary.write_bytes(_tune())
+    temporary.replace(file)
+
+
+@cache
+def _tune() -> bytes:
     samples = array.array("h")
     length = int(RATE * _NOTE_SECONDS)
     for chord in _CHORDS * 2:
@@ -30,6 +38,4 @@ def write_hold_music(folder: Path) -> None:
                 samples.append(int(_PEAK * loudness * tone))
     if sys.byteorder == "big":
         samples.byteswap()
-    temporary = file.with_suffix(".part")
-    temporary.write_bytes(samples.tobytes())
-    temporary.replace(file)
+    return samples.tobytes()

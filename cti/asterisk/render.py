@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -186,16 +187,7 @@ def _texts(
             f"{TEMPLATES}: no such folder; the templates of Asterisk's configuration lie beside the package",
             remedy="install from a checkout of the repository: pip install --editable <checkout>",
         )
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - not markup; `value` and `display` guard what people write
-    )
-    environment.filters["value"] = _value
-    environment.filters["display"] = _display
+    environment = _environment()
     english = "en" if (binary.sounds / "en").is_dir() else "en_US_f_Allison"
     packaged = binary.sounds / english
     asked = {
@@ -233,6 +225,21 @@ def _texts(
         texts[name] = environment.get_template(f"include/{template.name}").render(asked)
     _check_targets(texts["cti/extensions.conf"], steps)
     return texts
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - not markup; `value` and `display` guard what people write
+    )
+    environment.filters["value"] = _value
+    environment.filters["display"] = _display
+    return environment
 
 
 def longest_extension(dialplan: str) -> int:
