@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cti.journal.codec import Opaque, Position, decode, encode, frame, replay
 from cti.model.facts import FACT_TYPES, Fact
+from tests.support.examples import examples
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=20)
 ZONES = st.integers(-12 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -57,6 +58,7 @@ FACTS = st.sampled_from(list(FACT_TYPES.values())).flatmap(facts_of)
 
 @pytest.mark.parametrize("cls", FACT_TYPES.values(), ids=FACT_TYPES)
 def test_every_kind_of_fact_comes_back(cls: type[Fact]) -> None:
+    @examples(20, nightly=2_000)
     @given(facts_of(cls))
     def check(fact: Fact) -> None:
         payload = encode(fact)

@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import os
 import socket
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -167,14 +166,15 @@ async def test_ports_used_by_others(made: Settings) -> None:
     assert f"{made.ports.of('agi')} (ports.agi)" in told.finding
 
 
-async def test_a_database_that_does_not_answer(made: Settings) -> None:
+async def test_a_database_that_does_not_answer(made: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PATIENCE", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://me:x@127.0.0.1:{silent.getsockname()[1]}/cti"
         own = made.model_copy(update={"database": type(made.database)(url=url)})
-        began = time.monotonic()
-        (told,) = about(await examine(own), "database")
+        async with asyncio.timeout(30):
+            (told,) = about(await examine(own), "database")
     assert told.grade == "bad"
-    assert time.monotonic() - began < 20  # 3 s of patience on an idle machine
+    assert "does not answer" in told.finding
 
 
 # ---- with a bridge, or what looks like one
