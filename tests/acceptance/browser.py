@@ -283,7 +283,9 @@ class AgentWindow(Window):
         if note:
             await self.one("note").fill(note)
         await self.one("done").click()
-        await self.until("agent-page", step="ready")
+        # Ready; where somebody waits, the next call is there at once.
+        after = self.page.locator('[data-testid="agent-page"]:not([data-step="wrap_up"])')
+        await after.wait_for(state="attached")
 
     async def leave(self) -> None:
         """Go offline, whatever is going on."""
@@ -325,16 +327,15 @@ class Browsers:
         self.allowed: list[str] = []
         """Patterns of console lines that belong to what the test does."""
 
-    async def _page(self, *, settings: dict[str, str] | None = None, **options: Any) -> Page:
+    async def _page(self, *, raw_voice: bool = True, **options: Any) -> Page:
         context = await self._browser.new_context(
             viewport={"width": 1280, "height": 720}, locale="en-US", permissions=["microphone"], **options
         )
         context.set_default_timeout(15_000)
         await context.add_init_script(OBSERVER)
         # A steady tone is just what noise suppression takes away.
-        kept = {"cti.voice": "raw", "cti.language": "en", **(settings or {})}
-        lines = "".join(f"localStorage.setItem({name!r}, {value!r});" for name, value in kept.items())
-        await context.add_init_script(f"try {{ {lines} }} catch {{}}")
+        if raw_voice:
+            await context.add_init_script('try { localStorage.setItem("cti.voice", "raw") } catch {}')
         context.on("weberror", _ignore)
         return await context.new_page()
 

@@ -1,0 +1,150 @@
+"""Take the pictures in docs/images from the running product: a whole centre with simulated callers and agents, and Chromium.
+
+Nothing in the pictures is drawn for them: calls are SIP calls, agents log in over the API, the person at the desk is Chromium.
+Run: make screenshots
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.acceptance.browser import AgentWindow, Browsers, Window, chromium
+from tests.support.centre import ApiPerson, TestCentre, running_centre
+
+IMAGES = Path(__file__).parent / "images"
+SHARP = 1.5
+"""Picture points for one of the page's."""
+LIVELY_WITHIN = 420.0
+NOTE = "Delivery of order 4711 moved to Thursday; to be told by message in the morning."
+
+
+def lively(state: dict[str, Any]) -> bool:
+    """Enough is going on: some wait, some talk, some have been served, not everybody does the same."""
+    calls = [call["state"] for call in state["calls"].values()]
+    agents = {agent["state"] for agent in state["agents"].values()}
+    answered = sum(queue["answered_today"] for queue in state["queues"].values())
+    talking = calls.count("talking") + calls.count("held")
+    return calls.count("waiting") >= 2 and talking >= 3 and answered >= 30 and len(agents) >= 4
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+async def picture(window: Window, name: str) -> None:
+    """Keep what the window shows."""
+    path = IMAGES / f"{name}.png"
+    await window.page.mouse.move(0, 0)
+    await window.page.evaluate("document.activeElement?.blur()")
+    await window.page.screenshot(path=path)
+    say(f"{path.name}: {path.stat().st_size // 1024} kB")
+
+
+async def in_dark(window: Window, dark: bool) -> None:
+    """The page follows the system's colours."""
+    await window.page.emulate_media(color_scheme="dark" if dark else "light")
+
+
+async def people_pages(people: Browsers) -> None:
+    """Log-in and the caller's page, as a stranger sees them."""
+    visitor = await people.visitor("/", device_scale_factor=SHARP, raw_voice=False)
+    await visitor.until("login-submit")
+    await picture(visitor, "login")
+    caller = await people.visitor("/call", device_scale_factor=SHARP, raw_voice=False)
+    await caller.until("call-start")
+    await caller.page.wait_for_function("!document.querySelector('[data-testid=call-start]').disabled")
+    await picture(caller, "call")
+
+
+async def take_calls(ada: AgentWindow, api: ApiPerson) -> None:
+    """Be an agent until somebody known with a history calls, and picture that call."""
+    ringing = False
+    deadline = time.monotonic() + LIVELY_WITHIN
+    while time.monotonic() < deadline:
+        await ada.pops(within=120)
+        pop = (await api.get("/agent"))["pop"]
+        if pop is None:
+            continue
+        customer = pop["customers"][0] if len(pop["customers"]) == 1 else None
+        fits = customer is not None and len(customer["contacts"]) >= 2 and pop["tier"] in ("vip", "gold", "silver")
+        # The first picture is for readers of English, and of somebody who used the menu.
+        fits = fits and pop["language"] == "en" and pop["choice"] and any(c["note"] for c in customer["contacts"])
+        if fits and not ringing:
+            await asyncio.sleep(1.2)
+            await picture(ada, "agent-ringing")
+            ringing = True
+        try:
+            await ada.answer()
+            if fits:
+                await ada.page.get_by_test_id("note").fill(NOTE)
+                await ada.page.keyboard.press("Escape")
+                await ada.page.keyboard.press("1")
+                await asyncio.sleep(9)  # so that the timer shows a call and not its beginning
+                await ada.until("agent-page", step="talking", within=1)
+                await picture(ada, "agent")
+                await in_dark(ada, True)
+                await ada.one("language").click()
+                await asyncio.sleep(0.4)  # colours and words have changed
+                await picture(ada, "agent-zh-dark")
+                await ada.one("language").click()
+                await in_dark(ada, False)
+                await ada.page.keyboard.press("e")
+                await ada.until("agent-page", step="wrap_up")
+                await asyncio.sleep(1)
+                await picture(ada, "agent-wrap-up")
+                return
+            await asyncio.sleep(3)
+            await ada.page.keyboard.press("e")
+            await ada.wrap_up("1")
+        except Exception as error:  # the caller left meanwhile: the next one then
+            say(f"another call: {str(error).splitlines()[0]}")
+            if await ada.one("agent-page").get_attribute("data-step") == "wrap_up":
+                await ada.wrap_up("1")
+    raise SystemExit("nobody with a history called in time")
+
+
+async def take(centre: TestCentre, folder: Path) -> None:
+    """All pictures."""
+    async with (
+        ApiPerson(centre, "supervisor") as floor,
+        ApiPerson(centre, "1001") as api,
+        chromium(centre, folder) as people,
+    ):
+        await people_pages(people)
+        supervisor = await people.supervisor(device_scale_factor=SHARP)
+        ada = await people.agent("1001", device_scale_factor=SHARP, raw_voice=False)
+        await floor.until(
+            "/state", lambda s: sum(q["answered_today"] for q in s["queues"].values()) >= 16, within=LIVELY_WITHIN
+        )
+        await ada.one("state-ready").click()
+        await take_calls(ada, api)
+        await floor.until("/state", lively, within=LIVELY_WITHIN)
+        await picture(supervisor, "supervisor")
+        await in_dark(supervisor, True)
+        await supervisor.one("language").click()
+        await asyncio.sleep(0.4)
+        await picture(supervisor, "supervisor-zh-dark")
+
+
+def main() -> None:
+    """Start a centre of its own in a temporary folder, take the pictures, stop it."""
+    IMAGES.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cti-pictures-")))
+        folder.chmod(0o755)  # the database runs as another user when we are root
+        centre = stack.enter_context(running_centre(folder / "centre", args=("--demo",)))
+        asyncio.run(take(centre, folder))
+
+
+if __name__ == "__main__":
+    main()
