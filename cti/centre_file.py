@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
@@ -24,12 +24,18 @@ Seconds = Annotated[float, Field(ge=0, le=86400)]
 DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r'^[^\x00-\x1f"<>;\\\x7f]+$')]
 """A person's or centre's name. Signs that mean something in Asterisk's configuration files are refused."""
 
+F = TypeVar("F", bound=BaseModel)
 
-class _Form(BaseModel):
+
+class Form(BaseModel):
+    """A mapping of a file: unknown keys are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
-class _Queue(_Form):
+class QueueForm(Form):
+    """A queue as the file has it. Times are seconds."""
+
     titles: dict[str, DisplayName]
     strategy: Strategy = Strategy.LONGEST_IDLE
     ring_timeout: Annotated[float, Field(ge=3, le=120)] = 15
@@ -42,32 +48,34 @@ class _Queue(_Form):
     skills: dict[Name, Level] = {}
 
 
-class _Agent(_Form):
+class _Agent(Form):
     name: DisplayName
     queues: list[Name]
     skills: dict[Name, Level] = {}
     miss_limit: Annotated[int, Field(ge=0, le=100)] = 3
 
 
-class _Tier(_Form):
+class TierForm(Form):
+    """A tier as the file has it."""
+
     head_start: Seconds = 0
 
 
-class _Number(_Form):
+class _Number(Form):
     flow: Name
     survival_queue: Name
     title: str = ""
     head_start: Seconds = 0
 
 
-class _Centre(_Form):
+class _Centre(Form):
     name: DisplayName
     region: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "US"
     time_zone: str = "UTC"
     languages: list[Name] = ["en", "zh"]
-    queues: dict[Name, _Queue] = Field(min_length=1)
+    queues: dict[Name, QueueForm] = Field(min_length=1)
     agents: dict[Extension, _Agent] = {}
-    tiers: dict[Name, _Tier] = {}
+    tiers: dict[Name, TierForm] = {}
     numbers: dict[Did, _Number] = Field(min_length=1)
     not_ready_reasons: list[Name] = ["break", "lunch", "meeting", "training", "admin"]
 
@@ -81,8 +89,8 @@ class _Centre(_Form):
         return value
 
 
-def parse_centre(text: str, *, source: str) -> Centre:
-    """Check `text` (YAML) and give the centre. Raises `ConfigError` with `source`, line and remedy for every problem."""
+def read_tree(text: str, *, source: str) -> Any:
+    """YAML text as a mapping that knows its lines. Raises `ConfigError`."""
     try:
         tree = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
@@ -94,19 +102,30 @@ def parse_centre(text: str, *, source: str) -> Centre:
             f"{source}: not valid YAML: {str(error).splitlines()[0]}", remedy="delete that character"
         ) from None
     if not isinstance(tree, dict):
-        raise ConfigError(f"{source}: empty or not a mapping", remedy="start from the demo centre's file") from None
-    if bent := _bent_keys(text, source, tree):
-        raise ConfigError("\n".join(bent), remedy="write these keys in quotes")
+        raise ConfigError(f"{source}: empty or not a mapping", remedy="start from the demo's file") from None
+    return tree
+
+
+def check(form: type[F], tree: Any, *, source: str, docs: str) -> F:
+    """The tree as `form`. Raises `ConfigError` with file, line, key and remedy for every problem; `docs` tells the keys."""
     try:
-        form = _Centre.model_validate(_plain(tree))
+        return form.model_validate(_plain(tree))
     except ValidationError as error:
         lines = [
-            f"{_place(source, tree, p['loc'])}: {'.'.join(map(str, p['loc']))}: {plain_words(p)}"
+            f"{place_of(source, tree, p['loc'])}: {'.'.join(map(str, p['loc']))}: {plain_words(p)}"
             for p in error.errors()
         ]
-        raise ConfigError("\n".join(lines), remedy="correct these keys; docs/centre.md describes each") from None
+        raise ConfigError("\n".join(lines), remedy=f"correct these keys; {docs} describes each") from None
+
+
+def parse_centre(text: str, *, source: str) -> Centre:
+    """Check `text` (YAML) and give the centre. Raises `ConfigError` with `source`, line and remedy for every problem."""
+    tree = read_tree(text, source=source)
+    if bent := _bent_keys(text, source, tree):
+        raise ConfigError("\n".join(bent), remedy="write these keys in quotes")
+    form = check(_Centre, tree, source=source, docs="docs/centre.md")
     problems = [
-        f"{_place(source, tree, where)}: {'.'.join(where)}: there is no queue {queue}"
+        f"{place_of(source, tree, where)}: {'.'.join(where)}: there is no queue {queue}"
         for where, queue in [
             *((("agents", ext, "queues"), q) for ext, agent in form.agents.items() for q in agent.queues),
             *((("numbers", did, "survival_queue"), number.survival_queue) for did, number in form.numbers.items()),
@@ -156,7 +175,7 @@ def _alike(source: str, tree: Any, form: _Centre) -> list[str]:
     for did in form.numbers:
         first = taken.setdefault(did.removeprefix("+"), did)
         if first != did:
-            problems.append(f"{_place(source, tree, ('numbers', did))}: numbers: {first} and {did} are dialled alike")
+            problems.append(f"{place_of(source, tree, ('numbers', did))}: numbers: {first} and {did} are dialled alike")
     return problems
 
 
@@ -168,7 +187,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _place(source: str, tree: Any, path: tuple[int | str, ...]) -> str:
+def place_of(source: str, tree: Any, path: tuple[int | str, ...]) -> str:
     """`file:line` of the deepest key of `path` that the file has."""
     line = 1
     for key in path:
@@ -183,6 +202,28 @@ def _place(source: str, tree: Any, path: tuple[int | str, ...]) -> str:
     return f"{source}:{line}"
 
 
+def queue_of(name: str, q: QueueForm) -> Queue:
+    """The queue a form tells of."""
+    return Queue(
+        name=QueueName(name),
+        titles=dict(q.titles),
+        strategy=q.strategy,
+        ring_timeout=timedelta(seconds=q.ring_timeout),
+        wrap_up=timedelta(seconds=q.wrap_up),
+        service_level=timedelta(seconds=q.service_level),
+        short_abandon=timedelta(seconds=q.short_abandon),
+        refusal_pause=timedelta(seconds=q.refusal_pause),
+        record=q.record,
+        dispositions=tuple(q.dispositions),
+        skills=dict(q.skills),
+    )
+
+
+def tier_of(name: str, t: TierForm) -> Tier:
+    """The tier a form tells of."""
+    return Tier(name=name, head_start=timedelta(seconds=t.head_start))
+
+
 def _centre(form: _Centre) -> Centre:
     return Centre(
         name=form.name,
@@ -190,22 +231,7 @@ def _centre(form: _Centre) -> Centre:
         time_zone=form.time_zone,
         languages=tuple(form.languages),
         not_ready_reasons=tuple(form.not_ready_reasons),
-        queues={
-            QueueName(name): Queue(
-                name=QueueName(name),
-                titles=dict(q.titles),
-                strategy=q.strategy,
-                ring_timeout=timedelta(seconds=q.ring_timeout),
-                wrap_up=timedelta(seconds=q.wrap_up),
-                service_level=timedelta(seconds=q.service_level),
-                short_abandon=timedelta(seconds=q.short_abandon),
-                refusal_pause=timedelta(seconds=q.refusal_pause),
-                record=q.record,
-                dispositions=tuple(q.dispositions),
-                skills=dict(q.skills),
-            )
-            for name, q in form.queues.items()
-        },
+        queues={QueueName(name): queue_of(name, q) for name, q in form.queues.items()},
         agents={
             AgentId(ext): Agent(
                 agent_id=AgentId(ext),
@@ -216,7 +242,7 @@ def _centre(form: _Centre) -> Centre:
             )
             for ext, a in form.agents.items()
         },
-        tiers={name: Tier(name=name, head_start=timedelta(seconds=t.head_start)) for name, t in form.tiers.items()},
+        tiers={name: tier_of(name, t) for name, t in form.tiers.items()},
         numbers={
             did: Number(
                 did=did,

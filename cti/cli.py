@@ -129,6 +129,24 @@ def demo(data: Data = None, config: Config = None) -> None:
     asyncio.run(run_traffic(_settings(data, config)))
 
 
+@app.command()
+def simulate(
+    scenario: Annotated[Path, typer.Argument(help="What is simulated (YAML); docs/acd.md describes the keys.")],
+    compare: Annotated[Path | None, typer.Option("--compare", help="Another scenario, side by side.")] = None,
+) -> None:
+    """Send simulated callers through the routing engine on a virtual clock, and print how they fared."""
+    from cti.simulate.figures import figures
+    from cti.simulate.floor import simulate as run_floor
+    from cti.simulate.page import comparison, page
+    from cti.simulate.scenario_file import load_scenario
+    from cti.simulate.traffic import arrivals
+
+    scenarios = [load_scenario(path) for path in (scenario, compare) if path is not None]
+    runs = [figures(one, run_floor(one, arrivals(one))) for one in scenarios]
+    text = comparison(*runs) if compare is not None else page(runs[0])
+    out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 @asterisk_app.command("install")
 def asterisk_install(data: Data = None, config: Config = None) -> None:
     """Find a suitable Asterisk, or unpack one without root."""

@@ -14,7 +14,10 @@ from pathlib import Path
 BASE = {"errors", "ids"}
 PURE = {"model", "acd", "ivr", "reports"}
 """Rooms without I/O, clock or chance. Of the journal only the codec (and its errors) is."""
-PURE_MODULES = {"cti", "cti.journal", "cti.journal.codec", "cti.journal.errors", "cti.errors", "cti.ids"}
+PURE_MODULES = {
+    "cti", "cti.journal", "cti.journal.codec", "cti.journal.errors", "cti.errors", "cti.ids",
+    "cti.simulate", "cti.simulate.scenario", "cti.simulate.floor", "cti.simulate.figures", "cti.simulate.page",
+}  # fmt: skip
 ADAPTERS = {"asterisk", "store", "crm", "web", "metrics"}
 SEAMS = {"cti.services.ports", "cti.services.floor"}
 """All an adapter may know of the services."""
@@ -57,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # programs of their own around it
     "up": BASE | {"model", "asterisk", "crm", "store", "children", "panel", "prompts", "status"} | CENTRE,
     "demo": BASE | {"model", "status"} | CENTRE,
+    "simulate": BASE | {"model", "acd", "centre_file"},
     "doctor": BASE | PURE | ADAPTERS | {"services", "children", "prompts", "status"} | CENTRE,
 }
 """Room -> rooms it may import besides itself. A room that is neither here nor in `OUTERMOST` is an error: whoever adds

@@ -95,9 +95,9 @@ def test_the_example_of_a_settings_file_is_read(tmp_path: Path) -> None:
 
 FORMS: dict[str, type[BaseModel]] = {
     "The centre": centre_file._Centre,
-    "A queue: `queues.<name>`": centre_file._Queue,
+    "A queue: `queues.<name>`": centre_file.QueueForm,
     "An agent: `agents.<extension>`": centre_file._Agent,
-    "A tier: `tiers.<name>`": centre_file._Tier,
+    "A tier: `tiers.<name>`": centre_file.TierForm,
     "A number: `numbers.<number>`": centre_file._Number,
 }
 

@@ -1,0 +1,225 @@
+"""The simulated floor: callers and agents meet the production engine, event by event, on a virtual clock.
+
+Times inside are seconds since the start of the run; the engine is told datetimes. Nothing here is drawn by chance.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+
+from cti.acd.decisions import Decision, Expired, Offer, Released
+from cti.acd.engine import Engine
+from cti.acd.inputs import AcdInput, AgentBusy, AgentFree, CallerJoined, CallerLeft, OfferSettled, Tick
+from cti.ids import AgentId, CallId, OfferId
+from cti.model.facts import AgentState, OfferEnd
+from cti.simulate.scenario import DAY, Arrival, Scenario
+
+MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
+"""The day the run begins on. No decision depends on it."""
+
+ANSWER, END, GIVE_UP, DUTY = range(4)
+
+
+class Log:
+    """What came of every caller, in columns, and how long agents were there and taken. Times in seconds."""
+
+    __slots__ = ("answered", "at", "busy", "kind", "present", "wait")
+
+    def __init__(self) -> None:
+        self.at = array("d")
+        self.kind = array("H")
+        self.wait = array("d")
+        """Until the answer, the hang-up, or the end of the run."""
+        self.answered = array("b")
+        """1 answered, 0 hung up, -1 still waiting when the run was over."""
+        self.busy: dict[AgentId, float] = {}
+        """Seconds of handling (ringing too) while callers came."""
+        self.present: dict[AgentId, float] = {}
+        """Seconds on duty, or kept by a call after it, while callers came."""
+
+    def _note(self, arrival: Arrival, wait: float, answered: int) -> None:
+        self.at.append(arrival.at)
+        self.kind.append(arrival.kind)
+        self.wait.append(wait)
+        self.answered.append(answered)
+
+
+class Floor:
+    """One run of one scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._engine = Engine(scenario.centre)
+        self._zero = MIDNIGHT + scenario.start
+        self._ring = scenario.ring.total_seconds()
+        self._end = scenario.length.total_seconds()
+        self._events: list[tuple[float, int, int, object]] = []
+        self._number = 0
+        self._calls: dict[CallId, Arrival] = {}
+        self._offers: dict[OfferId, tuple[CallId, AgentId, float]] = {}
+        """Offers that ring: the call, the agent, since when."""
+        self._on_duty: dict[AgentId, bool] = dict.fromkeys(scenario.centre.agents, False)
+        self._taken: set[AgentId] = set()
+        self._since: dict[AgentId, float] = {}
+        self.log = Log()
+        self._heads = [scenario.centre.tiers[kind.tier] if kind.tier else None for kind in scenario.callers]
+
+    def run(self, calls: Iterable[Arrival]) -> Log:
+        """Let all `calls` (by time of arrival) come and be served. To be called once."""
+        log = self.log
+        for agent_id in self._on_duty:
+            log.busy[agent_id] = log.present[agent_id] = 0.0
+            self._roster(agent_id)
+        coming = iter(calls)
+        arrival = next(coming, None)
+        events, engine = self._events, self._engine
+        now = 0.0
+        while arrival is not None or self._calls or self._taken or (events and events[0][0] <= self._end):
+            at = events[0][0] if events else math.inf
+            if arrival is not None and arrival.at < at:
+                at = arrival.at
+            due = engine.next_due(self._moment(now))
+            if due is not None and (passed := (due - self._zero).total_seconds()) < at:
+                now = max(now, passed)
+                self._tell(Tick(), now)
+                continue
+            if at == math.inf:
+                break
+            now = at
+            if arrival is not None and arrival.at == at:
+                self._join(arrival)
+                arrival = next(coming, None)
+            else:
+                _, _, what, subject = heappop(events)
+                self._happen(what, subject, now)
+        for arrival in self._calls.values():
+            log._note(arrival, now - arrival.at, -1)
+        for agent_id, on_duty in self._on_duty.items():
+            if on_duty:
+                log.present[agent_id] += max(self._end - self._since[agent_id], 0.0)
+        return log
+
+    # --- time
+
+    def _moment(self, at: float) -> datetime:
+        return self._zero + timedelta(seconds=at)
+
+    def _later(self, at: float, what: int, subject: object) -> None:
+        self._number += 1
+        heappush(self._events, (at, self._number, what, subject))
+
+    def _roster(self, agent_id: AgentId) -> None:
+        """Note when the agent comes and goes. Who has no shifts comes at once and stays."""
+        shifts = self._scenario.rosters.get(agent_id, ())
+        if not shifts:
+            self._later(0.0, DUTY, (agent_id, True))
+        day = timedelta()
+        while shifts and day < self._scenario.start + self._scenario.length:
+            for shift in shifts:
+                begin = (day + shift.begin - self._scenario.start).total_seconds()
+                end = (day + shift.end - self._scenario.start).total_seconds()
+                if end > 0 and begin < self._end:
+                    self._later(max(begin, 0.0), DUTY, (agent_id, True))
+                    self._later(end, DUTY, (agent_id, False))
+            day += DAY
+
+    # --- what happens
+
+    def _join(self, arrival: Arrival) -> None:
+        kind = self._scenario.callers[arrival.kind]
+        tier = self._heads[arrival.kind]
+        self._number += 1
+        call_id = CallId(f"{self._number:012}")
+        self._calls[call_id] = arrival
+        moment = self._moment(arrival.at)
+        self._tell(
+            CallerJoined(
+                call_id=call_id,
+                queue=kind.queue,
+                queued_at=moment,
+                head_start=tier.head_start if tier else timedelta(),
+                skills=kind.skills,
+                deliverable=True,
+            ),
+            arrival.at,
+        )
+        if arrival.patience < math.inf and call_id in self._calls:
+            self._later(arrival.at + arrival.patience, GIVE_UP, call_id)
+
+    def _happen(self, what: int, subject: object, now: float) -> None:
+        match what, subject:
+            case 0, int(offer_id):  # ANSWER
+                self._answer(OfferId(offer_id), now)
+            case 1, str(agent_id):  # END
+                self._be_free(AgentId(agent_id), now)
+            case 2, str(call_id):  # GIVE_UP
+                arrival = self._calls.pop(CallId(call_id), None)
+                if arrival is not None:
+                    self.log._note(arrival, now - arrival.at, 0)
+                    self._tell(CallerLeft(call_id=CallId(call_id)), now)
+            case 3, (str(agent_id), bool(comes)):  # DUTY
+                self._duty(AgentId(agent_id), comes, now)
+
+    def _tell(self, event: AcdInput, now: float) -> None:
+        decisions = self._engine.handle(event, self._moment(now))
+        if decisions:
+            self._perform(decisions, now)
+
+    def _perform(self, decisions: tuple[Decision, ...], now: float) -> None:
+        for decision in decisions:
+            if isinstance(decision, Offer):
+                self._offers[decision.offer_id] = (decision.call_id, decision.agent_id, now)
+                if self._ring:
+                    self._later(now + self._ring, ANSWER, decision.offer_id)
+                else:
+                    self._answer(decision.offer_id, now)
+            elif isinstance(decision, Released | Expired):
+                _, agent_id, since = self._offers.pop(decision.offer_id)
+                self.log.busy[agent_id] += self._within(since, now)
+
+    def _answer(self, offer_id: OfferId, now: float) -> None:
+        offer = self._offers.pop(offer_id, None)
+        if offer is None:
+            return
+        call_id, agent_id, since = offer
+        arrival = self._calls.pop(call_id)
+        self.log._note(arrival, now - arrival.at, 1)
+        over = now + arrival.handling
+        self.log.busy[agent_id] += self._within(since, over)
+        self._taken.add(agent_id)
+        self._later(over, END, agent_id)
+        self._tell(OfferSettled(offer_id=offer_id, end=OfferEnd.ANSWERED), now)
+
+    def _be_free(self, agent_id: AgentId, now: float) -> None:
+        self._taken.discard(agent_id)
+        if self._on_duty[agent_id]:
+            self._tell(AgentFree(agent_id=agent_id, idle_since=self._moment(now)), now)
+        else:
+            self.log.present[agent_id] += self._within(self._since[agent_id], now)
+            self._tell(AgentBusy(agent_id=agent_id, state=AgentState.OFFLINE), now)
+
+    def _duty(self, agent_id: AgentId, comes: bool, now: float) -> None:
+        if self._on_duty[agent_id] == comes:
+            return
+        self._on_duty[agent_id] = comes
+        if agent_id in self._taken:
+            return  # goes, or stays, when the call is over
+        if comes:
+            self._since[agent_id] = now
+            self._tell(AgentFree(agent_id=agent_id, idle_since=self._moment(now)), now)
+        else:
+            self.log.present[agent_id] += self._within(self._since[agent_id], now)
+            self._tell(AgentBusy(agent_id=agent_id, state=AgentState.OFFLINE), now)
+
+    def _within(self, begin: float, end: float) -> float:
+        """Seconds from `begin` to `end` that are before the last caller may come."""
+        return max(min(end, self._end) - min(begin, self._end), 0.0)
+
+
+def simulate(scenario: Scenario, calls: Iterable[Arrival]) -> Log:
+    """Run the scenario with these callers."""
+    return Floor(scenario).run(calls)

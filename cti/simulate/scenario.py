@@ -1,0 +1,86 @@
+"""What is simulated: a centre, its callers and its rosters, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from cti.ids import AgentId, QueueName
+from cti.model.centre import Centre
+
+HALF_HOUR = timedelta(minutes=30)
+DAY = timedelta(days=1)
+
+
+class Law(StrEnum):
+    """How a time is distributed."""
+
+    FIXED = "fixed"
+    EXPONENTIAL = "exponential"
+    LOGNORMAL = "lognormal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """A distribution of times. `spread` is the standard deviation over the mean; only of the lognormal law."""
+
+    law: Law
+    mean: timedelta
+    spread: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerKind:
+    """Callers who want the same. They come as a Poisson stream."""
+
+    queue: QueueName
+    tier: str = ""
+    """A tier of the centre; empty: of none."""
+    per_half_hour: tuple[float, ...]
+    """Expected callers in each half hour from the start on; it begins again at its end."""
+    handling: Times
+    """How long an agent is taken by the call: talk and wrap-up together."""
+    patience: Times | None = None
+    """How long they wait before they hang up; None: for ever."""
+    skills: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """From `begin` until `end`, times of the day. The same every day."""
+
+    begin: timedelta
+    end: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One run. Its clock begins at `start`, a time of the day."""
+
+    name: str
+    seed: int = 1
+    start: timedelta = timedelta()
+    length: timedelta = DAY
+    """Callers come for so long. Who waits then is still served by whoever is on duty."""
+    warm_up: timedelta = timedelta()
+    """Callers who come so soon after the start do not count."""
+    ring: timedelta = timedelta()
+    """How long an agent takes to answer."""
+    centre: Centre
+    rosters: Mapping[AgentId, tuple[Shift, ...]]
+    """Shifts by agent; an agent without any is always there."""
+    callers: tuple[CallerKind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One caller. Times in seconds, `at` since the start of the run."""
+
+    at: float
+    kind: int
+    """Index into `Scenario.callers`."""
+    handling: float
+    patience: float
+    """`inf` when for ever."""

@@ -1,0 +1,203 @@
+"""scenario.yaml: read and checked into a `Scenario`, or refused with file, line, key and remedy."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from cti.centre_file import (
+    Extension,
+    Form,
+    Level,
+    Name,
+    QueueForm,
+    TierForm,
+    check,
+    load_centre,
+    place_of,
+    queue_of,
+    read_tree,
+    tier_of,
+)
+from cti.errors import ConfigError
+from cti.ids import AgentId, QueueName
+from cti.model.centre import Agent, Centre
+from cti.simulate.scenario import CallerKind, Law, Scenario, Shift, Times
+
+DOCS = "docs/acd.md"
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
+Span = Annotated[str, StringConstraints(pattern=r"^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$")]
+Positive = Annotated[float, Field(gt=0, le=86400)]
+Rate = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
+class _Queue(QueueForm):
+    titles: dict[str, str] = Field(default_factory=dict)
+
+
+class _Times(Form):
+    fixed: Positive | None = None
+    exponential: Positive | None = None
+    lognormal: Positive | None = None
+    spread: Annotated[float, Field(gt=0, le=10)] = 1.0
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(value is not None for value in (self.fixed, self.exponential, self.lognormal)) != 1:
+            raise ValueError("give one of fixed, exponential, lognormal, with the mean in seconds")
+        return self
+
+
+class _Staff(Form):
+    count: Annotated[int, Field(ge=1, le=20_000)] = 1
+    queues: list[Name]
+    skills: dict[Name, Level] = Field(default_factory=dict)
+    shifts: list[Span] = Field(default_factory=list)
+
+
+class _Callers(Form):
+    queue: Name
+    tier: Name | None = None
+    per_half_hour: Rate | Annotated[list[Rate], Field(min_length=1)]
+    handling: _Times
+    patience: _Times | None = None
+    skills: dict[Name, Level] = Field(default_factory=dict)
+
+
+class _Scenario(Form):
+    name: str = "scenario"
+    seed: int = 1
+    start: TimeOfDay = "00:00"
+    hours: Annotated[float, Field(gt=0, le=100_000)] = 24
+    warm_up: Annotated[float, Field(ge=0)] = 0
+    ring: Annotated[float, Field(ge=0, le=15)] = 0
+    centre: str | None = None
+    queues: dict[Name, _Queue] = Field(default_factory=dict)
+    tiers: dict[Name, TierForm] = Field(default_factory=dict)
+    agents: list[_Staff] | None = None
+    shifts: dict[Extension, list[Span]] = Field(default_factory=dict)
+    callers: list[_Callers] = Field(min_length=1)
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read a scenario file, and the centre's file it names. Raises `ConfigError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", remedy=f"give the path of a scenario file; {DOCS} has one") from None
+    return parse_scenario(text, source=str(path), folder=path.parent)
+
+
+def parse_scenario(text: str, *, source: str, folder: Path) -> Scenario:
+    """Check `text` (YAML) and give the scenario. A centre's file is looked for from `folder`. Raises `ConfigError`."""
+    tree = read_tree(text, source=source)
+    form = check(_Scenario, tree, source=source, docs=DOCS)
+    centre = _centre(form, folder)
+    problems = []
+
+    def wrong(where: tuple[Any, ...], what: str) -> None:
+        problems.append(f"{place_of(source, tree, where)}: {'.'.join(map(str, where))}: {what}")
+
+    if form.centre is not None and (form.queues or form.tiers):
+        wrong(("centre",), "the centre's file has the queues and tiers; leave them out here, or leave `centre` out")
+    if not centre.agents:
+        wrong(("agents",), "nobody is there to answer")
+    for n, staff in enumerate(form.agents or ()):
+        for queue in staff.queues:
+            if queue not in centre.queues:
+                wrong(("agents", n, "queues"), f"there is no queue {queue}")
+    for extension in form.shifts:
+        if extension not in centre.agents:
+            wrong(("shifts", extension), "there is no such agent")
+    for n, callers in enumerate(form.callers):
+        if callers.queue not in centre.queues:
+            wrong(("callers", n, "queue"), f"there is no queue {callers.queue}")
+        if callers.tier is not None and callers.tier not in centre.tiers:
+            wrong(("callers", n, "tier"), f"there is no tier {callers.tier}")
+    if problems:
+        raise ConfigError("\n".join(problems), remedy=f"correct these; {DOCS} describes each key")
+    return Scenario(
+        name=form.name,
+        seed=form.seed,
+        start=_time(form.start),
+        length=timedelta(hours=form.hours),
+        warm_up=timedelta(seconds=form.warm_up),
+        ring=timedelta(seconds=form.ring),
+        centre=centre,
+        rosters=_rosters(form),
+        callers=tuple(_kind(callers) for callers in form.callers),
+    )
+
+
+def _centre(form: _Scenario, folder: Path) -> Centre:
+    agents = {agent.agent_id: agent for agent in _staff(form)}
+    if form.centre is None:
+        return Centre(
+            name=form.name,
+            queues={QueueName(name): queue_of(name, queue) for name, queue in form.queues.items()},
+            tiers={name: tier_of(name, tier) for name, tier in form.tiers.items()},
+            agents=agents,
+            numbers={},
+        )
+    whole = load_centre(folder / form.centre)
+    return Centre(
+        name=form.name,
+        queues=whole.queues,
+        tiers=whole.tiers,
+        agents=whole.agents if form.agents is None else agents,
+        numbers={},
+    )
+
+
+def _staff(form: _Scenario) -> list[Agent]:
+    """Agents by the dozen; their extensions count from 1001."""
+    out: list[Agent] = []
+    for staff in form.agents or ():
+        queues = tuple(QueueName(queue) for queue in staff.queues)
+        for _ in range(staff.count):
+            agent_id = AgentId(str(1001 + len(out)))
+            out.append(Agent(agent_id=agent_id, name=agent_id, queues=queues, skills=dict(staff.skills)))
+    return out
+
+
+def _rosters(form: _Scenario) -> dict[AgentId, tuple[Shift, ...]]:
+    spans = [staff.shifts for staff in form.agents or () for _ in range(staff.count)]
+    rosters = {AgentId(str(1001 + n)): _shifts(shifts) for n, shifts in enumerate(spans)}
+    return rosters | {AgentId(extension): _shifts(shifts) for extension, shifts in form.shifts.items()}
+
+
+def _shifts(spans: list[str]) -> tuple[Shift, ...]:
+    out = []
+    for span in spans:
+        begin, _, end = span.partition("-")
+        first, last = _time(begin), _time(end)
+        # A night's shift ends on the next day.
+        out.append(Shift(begin=first, end=last if last > first else last + timedelta(days=1)))
+    return tuple(out)
+
+
+def _time(of_day: str) -> timedelta:
+    hours, _, minutes = of_day.partition(":")
+    return timedelta(hours=int(hours), minutes=int(minutes))
+
+
+def _kind(form: _Callers) -> CallerKind:
+    rates = form.per_half_hour
+    return CallerKind(
+        queue=QueueName(form.queue),
+        tier=form.tier or "",
+        per_half_hour=tuple(rates) if isinstance(rates, list) else (rates,),
+        handling=_times(form.handling),
+        patience=_times(form.patience) if form.patience else None,
+        skills=tuple(sorted(form.skills.items())),
+    )
+
+
+def _times(form: _Times) -> Times:
+    for law, mean in ((Law.FIXED, form.fixed), (Law.EXPONENTIAL, form.exponential), (Law.LOGNORMAL, form.lognormal)):
+        if mean is not None:
+            return Times(law=law, mean=timedelta(seconds=mean), spread=form.spread)
+    raise AssertionError("checked before")
