@@ -11,6 +11,7 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.services.call_control import start_call
+from cti.services.expected import promise
 from cti.services.ports import FlowCall
 from cti.services.switchboard import Switchboard
 
@@ -110,3 +111,4 @@ def enqueue(
     )
     # Not deliverable yet: the flow's session still has variables to set. The wait context says when the caller is there.
     board.join_queue(board.calls[call_id], now, deliverable=False)
+    promise(board, call_id, now)

@@ -37,6 +37,8 @@ class QueueRow:
     service_level: float | None
     """Share answered in time of (answered + abandoned), 0-1; None when there were none. Short abandons do not count."""
     target_seconds: float
+    expected_wait: tuple[int, int] | None = None
+    """What someone who joined now would wait, (least, most) in seconds, four times of five; None when nobody serves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ class CallRow:
     """What the caller chose in the menus, "Support > Orders"."""
     agent_id: AgentId | None
     answered_at: datetime | None
+    expected_wait: tuple[int, int] | None = None
+    """How much longer it will wait, (least, most) in seconds, four times of five; None unless waiting and served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

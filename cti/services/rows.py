@@ -8,6 +8,7 @@ from datetime import datetime
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.call import Call, CallState
 from cti.model.facts import AgentState, Device
+from cti.services.expected import QueueWaits, shown
 from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, QueueRow
 from cti.services.floor import CallState as RowState
 from cti.services.switchboard import Switchboard
@@ -81,10 +82,11 @@ class Rows:
             for queue in dirty_queues
             for place, ticket in enumerate(board.engine.waiting(queue), start=1)
         }
-        queues = {name: self._queue_row(name) for name in dirty_queues if name in board.centre.queues}
+        waits = {name: QueueWaits(board, name, now) for name in dirty_queues if name in board.centre.queues}
+        queues = {name: self._queue_row(name, waits[name]) for name in waits}
         agents = {agent_id: self._agent_row(agent_id) for agent_id in dirty_agents}
         calls = {
-            call_id: self._call_row(board.calls[call_id], places.get(call_id), now)
+            call_id: self._call_row(board.calls[call_id], places.get(call_id), now, waits)
             for call_id in dirty_calls
             if call_id in board.calls
         }
@@ -108,7 +110,7 @@ class Rows:
             queues=queues, agents=agents, calls=calls, calls_gone=gone, pops=pops, withdrawn=withdrawn, link=link
         )
 
-    def _queue_row(self, name: QueueName) -> QueueRow:
+    def _queue_row(self, name: QueueName, waits: QueueWaits) -> QueueRow:
         board = self._board
         queue = board.centre.queues[name]
         waiting = board.engine.waiting(name)
@@ -129,6 +131,7 @@ class Rows:
             in_time_today=day.in_time,
             service_level=day.service_level,
             target_seconds=queue.service_level.total_seconds(),
+            expected_wait=shown(waits.of(len(waiting) + 1)),
         )
 
     def _reachable(self, agent_id: AgentId, device: Device) -> bool:
@@ -155,10 +158,11 @@ class Rows:
             wrap_up_until=board.wrap_until.get(agent_id) if agent.state is AgentState.WRAP_UP else None,
         )
 
-    def _call_row(self, call: Call, place: int | None, now: datetime) -> CallRow:
+    def _call_row(self, call: Call, place: int | None, now: datetime, waits: Mapping[QueueName, QueueWaits]) -> CallRow:
         board = self._board
         waiting = call.state is CallState.WAITING
         known = board.cards.get(call.call_id)
+        of_queue = waits.get(call.queue) if waiting and call.queue is not None else None
         return CallRow(
             call_id=call.call_id,
             state=_ROW_STATES[call.state],
@@ -178,4 +182,7 @@ class Rows:
             choice=" > ".join(call.choices),
             agent_id=call.offered_agent or call.agent_id,
             answered_at=call.answered_at,
+            expected_wait=shown(of_queue.of(place, call.skills))
+            if of_queue is not None and place is not None
+            else None,
         )

@@ -36,6 +36,7 @@ from cti.model.commands import Command, Deliver, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
 from cti.model.signals import DeviceReachable
 from cti.services.floor import Pop
+from cti.services.learning import Learning
 from cti.services.ports import LookUp
 from cti.services.tally import Tally
 
@@ -84,6 +85,8 @@ class Switchboard:
         self.withdrawn: dict[AgentId, str] = {}
         self.wrap_until: dict[AgentId, datetime] = {}
         self.tally = Tally(centre)
+        self.learning = Learning()
+        """What the facts teach about waits."""
         self.history: dict[CallId, list[f.Fact]] = {}
         """Facts of the live calls, for the record that closes each."""
         self.closed: dict[CallId, None] = {}
@@ -106,6 +109,7 @@ class Switchboard:
             self.out.facts.append(fact)
 
     def _apply(self, fact: f.Fact) -> None:
+        before_call = self.calls.get(fact.call_id) if isinstance(fact, f.CallFact) else None
         if isinstance(fact, f.CallStarted):
             if fact.call_id not in self.calls and fact.call_id not in self.closed:
                 self.calls[fact.call_id] = begin_call(fact)
@@ -123,6 +127,7 @@ class Switchboard:
             self._begin_wrap_up(fact)
         elif isinstance(fact, f.WrapUpEnded):
             self.wrap_until.pop(fact.agent_id, None)
+        self.learning.learn(fact, before_call)
 
     def _apply_to_call(self, fact: f.CallFact) -> None:
         if isinstance(fact, f.WrapUpEnded):

@@ -11,6 +11,11 @@ export function span(seconds: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
 }
 
+/** A range of seconds as 1:30–4:00. */
+export function range([low, high]: readonly [number, number]): string {
+  return low === high ? span(low) : `${span(low)}–${span(high)}`;
+}
+
 /** Local time of day, 10:42:07. */
 export function timeOfDay(moment: Moment | number): string {
   const at = new Date(moment);

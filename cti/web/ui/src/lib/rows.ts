@@ -34,6 +34,8 @@ export interface QueueRow {
   readonly in_time_today: number;
   readonly service_level: number | null;
   readonly target_seconds: number;
+  /** What a caller who joined now would wait: seconds, least and most. */
+  readonly expected_wait?: readonly [number, number] | null;
 }
 
 export interface AgentRow {
@@ -71,6 +73,8 @@ export interface CallRow {
   readonly choice: string;
   readonly agent_id: AgentId | null;
   readonly answered_at: Moment | null;
+  /** How much longer it will wait: seconds, least and most. */
+  readonly expected_wait?: readonly [number, number] | null;
 }
 
 export interface Contact {
