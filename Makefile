@@ -19,7 +19,10 @@ demo: $(VENV)/.local ui ## the same with simulated callers and agents
 	@exec $(BIN)/cti up --demo $(ARGS)
 
 test: $(VENV)/.dev ui test-tools lint types ## prove it: lint, types, every test, real Asterisk, SIP, Postgres and browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@mkdir -p .build
+	$(BIN)/python -m pytest -n 2 -m "not real" --junit-xml=.build/tests-pure.xml $(ARGS)
+	$(BIN)/python -m pytest -m real --junit-xml=.build/tests-real.xml $(ARGS)
+	@$(BIN)/python tests/total.py .build/tests-pure.xml .build/tests-real.xml
 
 check: $(VENV)/.dev lint types unit ## fast: lint, types, and the tests that need nothing real (< 60 s)
 

@@ -16,15 +16,6 @@ examples.load_profile()
 REAL_PARTS = {"sipp": "SIPp (Debian package sip-tester)", "chromium": "Chromium (Debian package chromium)"}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests on real parts share the machine's sound of two cores: with xdist they run one after the other."""
-    for item in items:
-        if item.get_closest_marker("real") is not None:
-            item.add_marker(pytest.mark.xdist_group("real"))
-        if examples.NIGHTLY and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(3600))
-
-
 @pytest.fixture(autouse=True)
 def _real_parts(request: pytest.FixtureRequest) -> None:
     """A part that cannot run here is skipped and says why; CI skips nothing."""
