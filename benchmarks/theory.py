@@ -71,7 +71,7 @@ def a_floor(s: int, a: float, t: float, calls: int, *, first: float = 0.0, seed:
             name="theory",
             queues={"q": Queue(name="q", titles={})},
             agents={str(1001 + n): Agent(agent_id=str(1001 + n), name="", queues=("q",)) for n in range(s)},
-            tiers={"vip": Tier(name="vip", head_start=timedelta(days=3650))},
+            tiers={"vip": Tier(name="vip", strict=1)},
             numbers={},
         ),
         rosters={},

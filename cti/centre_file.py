@@ -13,7 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cti.errors import ConfigError
 from cti.ids import AgentId, FlowName, QueueName
-from cti.model.centre import Agent, Centre, Number, Queue, Strategy, Tier
+from cti.model.centre import Agent, Announce, Centre, Number, Queue, Strategy, Tier
 from cti.settings import plain_words
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -33,6 +33,15 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
+class AnnounceForm(Form):
+    """What waiting callers are told, as the file has it."""
+
+    place: bool = True
+    wait: bool = True
+    every: Annotated[float, Field(ge=10, le=600)] = 30
+    comfort: list[Name] = ["thank_you_for_waiting"]
+
+
 class QueueForm(Form):
     """A queue as the file has it. Times are seconds."""
 
@@ -46,6 +55,8 @@ class QueueForm(Form):
     record: bool = False
     dispositions: list[Name] = ["resolved", "follow_up", "wrong_number", "other"]
     skills: dict[Name, Level] = {}
+    announce: AnnounceForm = AnnounceForm()
+    ceiling: Annotated[float, Field(gt=0, le=86400)] | None = None
 
 
 class _Agent(Form):
@@ -59,6 +70,7 @@ class TierForm(Form):
     """A tier as the file has it."""
 
     head_start: Seconds = 0
+    strict: Annotated[int, Field(ge=0, le=9)] = 0
 
 
 class _Number(Form):
@@ -216,12 +228,19 @@ def queue_of(name: str, q: QueueForm) -> Queue:
         record=q.record,
         dispositions=tuple(q.dispositions),
         skills=dict(q.skills),
+        announce=Announce(
+            place=q.announce.place,
+            wait=q.announce.wait,
+            every=timedelta(seconds=q.announce.every),
+            comfort=tuple(q.announce.comfort),
+        ),
+        ceiling=timedelta(seconds=q.ceiling) if q.ceiling is not None else None,
     )
 
 
 def tier_of(name: str, t: TierForm) -> Tier:
     """The tier a form tells of."""
-    return Tier(name=name, head_start=timedelta(seconds=t.head_start))
+    return Tier(name=name, head_start=timedelta(seconds=t.head_start), strict=t.strict)
 
 
 def _centre(form: _Centre) -> Centre:

@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 
 from cti.acd.decisions import Lease
 from cti.acd.groups import Groups, Seat, Waiter, forget
+from cti.acd.ranking import caller_key, raised_key
 from cti.ids import AgentId, CallId, OfferId
 from cti.model.centre import Centre
 from cti.model.facts import AgentState, OfferEnd
@@ -32,6 +33,7 @@ class Books:
 
     __slots__ = (
         "_deadlines",
+        "_moments",
         "_pauses",
         "centre",
         "fresh_agents",
@@ -53,19 +55,43 @@ class Books:
         self.fresh_agents: dict[AgentId, None] = {}
         self._deadlines: list[tuple[datetime, OfferId]] = []
         self._pauses: list[tuple[datetime, CallId, AgentId]] = []
-        self.configure(centre)
+        self._moments: list[tuple[datetime, CallId]] = []
+        self.centre = centre
+        self.groups.rebuild(centre, self.seats, self.waiters)
 
-    def configure(self, centre: Centre) -> None:
+    def configure(self, centre: Centre, now: datetime) -> None:
         """Sort everyone anew by another centre; anyone waiting may find somebody now."""
         self.centre = centre
         self.groups.rebuild(centre, self.seats, self.waiters)
+        for waiter in self.waiters.values():
+            self._review(waiter, now)
         self.fresh_callers.update(dict.fromkeys(self.waiters))
 
-    def enter(self, waiter: Waiter) -> None:
+    def enter(self, waiter: Waiter, now: datetime) -> None:
         """A new ticket."""
         self.waiters[waiter.ticket.call_id] = waiter
         self.groups.put(waiter)
+        self._review(waiter, now)
         self.fresh_callers[waiter.ticket.call_id] = None
+
+    def _review(self, waiter: Waiter, now: datetime) -> None:
+        """Bring up to date what waiting alone has changed for the caller by `now`, and note when to look again."""
+        ticket = waiter.ticket
+        ceiling = self.groups.queue(ticket.queue).ceiling
+        due = ticket.queued_at + ceiling if ceiling is not None else None
+        if due is not None and due <= now:
+            key, due = raised_key(ticket.queued_at, ticket.call_id), None
+        else:
+            key = caller_key(ticket.queued_at, ticket.head_start, ticket.call_id, ticket.strict)
+        if key != waiter.key:
+            if waiter.lease is None:
+                self.groups.hide(waiter)
+            waiter.key = key
+            if waiter.lease is None:
+                self.groups.show(waiter)
+        if due != waiter.due and due is not None:
+            heappush(self._moments, (due, ticket.call_id))
+        waiter.due = due
 
     def change_seat(self, seat: Seat, state: AgentState, idle_since: datetime | None) -> None:
         """The agent is free since `idle_since`, or (None) in another state."""
@@ -154,7 +180,15 @@ class Books:
             heappop(self._pauses)
         if self._pauses:
             moments.append(self._pauses[0][0])
+        while self._moments and not self._moment_stands(*self._moments[0]):
+            heappop(self._moments)
+        if self._moments:
+            moments.append(self._moments[0][0])
         return max(min(moments), now) if moments else None
+
+    def _moment_stands(self, due: datetime, call_id: CallId) -> bool:
+        waiter = self.waiters.get(call_id)
+        return waiter is not None and waiter.due == due
 
     def pass_time(self, now: datetime) -> list[Lease]:
         """Release what is overdue at `now` and lift pauses; returns the leases that expired."""
@@ -173,4 +207,8 @@ class Books:
                 if seat is not None:
                     seat.refused.discard(call_id)
                 self.fresh_callers[call_id] = None
+        while self._moments and self._moments[0][0] <= now:
+            due, call_id = heappop(self._moments)
+            if self._moment_stands(due, call_id):
+                self._review(self.waiters[call_id], now)
         return expired

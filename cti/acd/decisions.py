@@ -57,9 +57,11 @@ class Ticket:
     head_start: timedelta
     skills: tuple[tuple[str, int], ...]
     """What the call itself requires; the queue's own requirements come on top."""
+    strict: int = 0
+    """Strict priority; a higher number goes first."""
 
     def score(self, now: datetime) -> float:
-        """Seconds waited plus seconds of head start: who has more is served first."""
+        """Seconds waited plus seconds of head start: who has more is served first (of the same strict priority)."""
         return (now - self.queued_at + self.head_start).total_seconds()
 
 
@@ -117,6 +119,10 @@ class DecisionRecord:
     more_staff: int
     """Agents of the queue who are not in `staff`."""
     ahead: tuple[CallerKey, ...]
+    strict: int = 0
+    """The call's strict priority."""
+    raised: bool = False
+    """Whether the call had reached its queue's ceiling and so went before all who had not."""
 
     @property
     def score(self) -> float:

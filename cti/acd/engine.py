@@ -94,6 +94,15 @@ class Engine:
             return None
         return self._books.groups.order[waiter.ticket.queue].rank(waiter.key) + 1
 
+    def standing(self, call_id: CallId) -> int | None:
+        """Like `place`, those ahead counted who are under an offer now: they come back if nobody answers."""
+        place = self.place(call_id)
+        if place is None:
+            return None
+        own = self._books.waiters[call_id]
+        offered = (self._books.waiters[lease.call_id] for lease in self._books.leases.values())
+        return place + sum(other.ticket.queue == own.ticket.queue and other.key < own.key for other in offered)
+
     def waiting(self, queue: QueueName) -> Sequence[Ticket]:
         """Those waiting in the queue, in serving order, without those under an offer. Empty for an unknown queue."""
         return tuple(self._books.waiters[key[-1]].ticket for key in self._books.groups.order.get(queue, ()))
@@ -160,7 +169,7 @@ class Engine:
     def _apply(self, event: AcdInput, now: datetime) -> None:
         match event:
             case CallerJoined():
-                self._join(event)
+                self._join(event, now)
             case CallerReady() | CallerNotReady():
                 self._set_deliverable(event.call_id, isinstance(event, CallerReady), now)
             case AgentFree():
@@ -174,11 +183,11 @@ class Engine:
             case Tick():
                 pass
             case CentreChanged():
-                self._books.configure(event.centre)
+                self._books.configure(event.centre, now)
             case LeaseRestored():
                 self._restore_lease(event)
 
-    def _join(self, event: CallerJoined) -> None:
+    def _join(self, event: CallerJoined, now: datetime) -> None:
         _aware(event.queued_at, "queued_at")
         if event.call_id in self._books.waiters:
             raise IllegalTransition("the call has a ticket already", call_id=event.call_id)
@@ -190,9 +199,10 @@ class Engine:
             queued_at=event.queued_at,
             head_start=event.head_start,
             skills=event.skills,
+            strict=event.strict,
         )
         group = self._books.groups.group_for(event.queue, event.skills)
-        self._books.enter(Waiter(ticket, group, deliverable=event.deliverable))
+        self._books.enter(Waiter(ticket, group, deliverable=event.deliverable), now)
 
     def _set_deliverable(self, call_id: CallId, deliverable: bool, now: datetime) -> None:
         waiter = self._books.waiters.get(call_id)

@@ -58,14 +58,16 @@ class AgentGroup:
 class Waiter:
     """One ticket's place in the books."""
 
-    __slots__ = ("deliverable", "group", "key", "lease", "refused", "ticket")
+    __slots__ = ("deliverable", "due", "group", "key", "lease", "refused", "ticket")
 
     def __init__(self, ticket: Ticket, group: CallerGroup, *, deliverable: bool) -> None:
         self.ticket = ticket
-        self.key = caller_key(ticket.queued_at, ticket.head_start, ticket.call_id)
+        self.key = caller_key(ticket.queued_at, ticket.head_start, ticket.call_id, ticket.strict)
         self.group = group
         self.deliverable = deliverable
         self.lease: Lease | None = None
+        self.due: datetime | None = None
+        """When the next of what changes with waiting alone is to be looked at."""
         self.refused: dict[AgentId, datetime] = {}
         """Agents who may not have this call again yet, and until when."""
 

@@ -23,6 +23,8 @@ class CallerJoined:
     """When the waiting began; together with `head_start` it fixes the call's place for good."""
     head_start: timedelta = timedelta()
     """Priority as seconds of waiting the call is credited with; may be negative."""
+    strict: int = 0
+    """Strict priority: a higher number goes before every lower one; waiting and head start count among equals."""
     skills: tuple[tuple[str, int], ...] = ()
     """Required (skill, least proficiency 1-5) pairs, all needed, besides those of the queue."""
     deliverable: bool = False

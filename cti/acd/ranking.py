@@ -2,6 +2,7 @@
 
 The keys never change while a caller waits or an agent idles: `seconds waited + head start` grows at the same pace for
 everyone, so sorting by `queued_at - head_start` sorts by score at every moment. That is what lets heaps stay valid.
+What does change with time (a ceiling is reached) changes at a known moment: `Books` puts the caller in anew then.
 """
 
 from __future__ import annotations
@@ -11,18 +12,26 @@ from datetime import datetime, timedelta
 
 from cti.ids import AgentId, CallId
 
-CallerKey = tuple[datetime, datetime, CallId]
+CallerKey = tuple[int, datetime, datetime, CallId]
 AgentKey = tuple[datetime, AgentId]
 Requirement = tuple[tuple[str, int], ...]
 """(skill, least proficiency) pairs, sorted by skill, one a skill."""
+
+RAISED = -1_000_000
+"""First part of the key of a caller over the ceiling: before every strict tier."""
 
 LEASE_MARGIN = timedelta(seconds=5)
 """A lease outlives the ring by this: Asterisk's own verdict should arrive first."""
 
 
-def caller_key(queued_at: datetime, head_start: timedelta, call_id: CallId) -> CallerKey:
-    """Sort key of a waiting caller: credited arrival, then true arrival, then the call's id."""
-    return (queued_at - head_start, queued_at, call_id)
+def caller_key(queued_at: datetime, head_start: timedelta, call_id: CallId, strict: int = 0) -> CallerKey:
+    """Sort key of a waiting caller: strict tier, then credited arrival, then true arrival, then the call's id."""
+    return (-strict, queued_at - head_start, queued_at, call_id)
+
+
+def raised_key(queued_at: datetime, call_id: CallId) -> CallerKey:
+    """Sort key of a caller over the ceiling: before everybody else, by true arrival."""
+    return (RAISED, queued_at, queued_at, call_id)
 
 
 def agent_key(idle_since: datetime, agent_id: AgentId) -> AgentKey:

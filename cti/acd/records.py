@@ -10,7 +10,7 @@ from operator import attrgetter
 from cti.acd.decisions import DecisionRecord
 from cti.acd.groups import Groups, Seat, Waiter
 from cti.acd.heap import in_order
-from cti.acd.ranking import AgentKey, CallerKey
+from cti.acd.ranking import RAISED, AgentKey, CallerKey
 from cti.ids import AgentId
 
 CANDIDATES = 10
@@ -55,6 +55,8 @@ def record_of(
         queue=ticket.queue,
         queued_at=ticket.queued_at,
         head_start=ticket.head_start,
+        strict=ticket.strict,
+        raised=key[0] == RAISED,
         idle=idle,
         more_candidates=eligible - len(idle),
         refused=refused,

@@ -17,6 +17,19 @@ class Strategy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Announce:
+    """What waiting callers are told, in their language."""
+
+    place: bool = True
+    wait: bool = True
+    """The expected wait; never a longer one than was told before, unless somebody with more priority came."""
+    every: timedelta = timedelta(seconds=30)
+    """From one announcement to the next; the first comes with the first visit."""
+    comfort: tuple[str, ...] = ("thank_you_for_waiting",)
+    """Prompts said in turn, halfway between the announcements."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """One queue. `titles` are names for people by language."""
 
@@ -35,6 +48,9 @@ class Queue:
     dispositions: tuple[str, ...] = ("resolved", "follow_up", "wrong_number", "other")
     skills: Mapping[str, int] = field(default_factory=dict)
     """Skills (proficiency 1-5) every call of this queue requires."""
+    announce: Announce = Announce()
+    ceiling: timedelta | None = None
+    """Whoever has waited so long goes before everybody who has not, strict tiers included; None: no ceiling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +67,12 @@ class Agent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """A customer tier and what it is worth in waiting: seconds of head start."""
+    """A customer tier and what it is worth in waiting: seconds of head start, or strict priority."""
 
     name: str
     head_start: timedelta = timedelta()
+    strict: int = 0
+    """Callers of a higher number go before all of a lower, however long these have waited; head start counts within."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

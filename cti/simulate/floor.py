@@ -142,6 +142,7 @@ class Floor:
                 queue=kind.queue,
                 queued_at=moment,
                 head_start=tier.head_start if tier else timedelta(),
+                strict=tier.strict if tier else 0,
                 skills=kind.skills,
                 deliverable=True,
             ),

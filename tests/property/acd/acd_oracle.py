@@ -33,10 +33,15 @@ class Call:
     queue: Queue
     deliverable: bool
     offer: int | None = None
+    over_ceiling: bool = False
 
     @property
     def key(self):
-        return (self.joined.queued_at - self.joined.head_start, self.joined.queued_at, self.joined.call_id)
+        """Serving order: who is over the ceiling, by arrival; then strict tiers, and by waiting with head start."""
+        arrived = self.joined.queued_at
+        if self.over_ceiling:
+            return (0, 0, arrived, arrived, self.joined.call_id)
+        return (1, -self.joined.strict, arrived - self.joined.head_start, arrived, self.joined.call_id)
 
 
 @dataclass
@@ -66,6 +71,9 @@ class Oracle:
                 self.release(offer_id, OfferEnd.EXPIRED, now)
                 out.append(("expired", offer_id, call_id, agent_id))
         self.pauses = {pair: until for pair, until in self.pauses.items() if until > now}
+        for call in self.calls.values():
+            ceiling = call.queue.ceiling
+            call.over_ceiling = ceiling is not None and now - call.joined.queued_at >= ceiling
         while pair := self.next_pair():
             call_id, agent_id = pair
             offer_id = self.last = max(self.last + 1, int(now.timestamp()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -423,3 +424,56 @@ def test_a_clock_that_steps_back_neither_offers_nor_ends_anything_early():
     assert engine.handle(Tick(), at(50)) == ()
     (again,) = engine.handle(Tick(), at(111))
     assert again.offer_id == offer.offer_id + 11
+
+
+# --- strict tiers and the ceiling
+
+
+def test_a_strict_tier_goes_before_any_wait_and_any_head_start():
+    engine = Engine(TWO)
+    engine.handle(joined("long", 0, head_start=3000), at(0))
+    engine.handle(replace(joined("vip", 500), strict=1), at(500))
+    engine.handle(replace(joined("first", 501), strict=2), at(501))
+    assert [t.call_id for t in engine.waiting("support")] == ["first", "vip", "long"]
+    (offer,) = engine.handle(free("1001", 502), at(502))
+    assert (offer.call_id, offer.record.strict) == ("first", 2)
+
+
+def ceiling(seconds):
+    queue = replace(TWO.queues["support"], ceiling=timedelta(seconds=seconds))
+    return replace(TWO, queues={**TWO.queues, "support": queue})
+
+
+def test_who_reached_the_ceiling_goes_before_strict_tiers_and_the_engine_says_when():
+    engine = Engine(ceiling(60))
+    engine.handle(joined("plain", 0), at(0))
+    engine.handle(replace(joined("vip", 1), strict=9), at(1))
+    assert engine.next_due(at(1)) == at(60)
+    assert engine.place("plain") == 2
+    engine.handle(Tick(), at(60))
+    assert engine.place("plain") == 1
+    assert engine.next_due(at(60)) == at(61)
+    (offer,) = engine.handle(free("1001", 60), at(60))
+    assert offer.call_id == "plain"
+    assert offer.record.raised
+
+
+def test_the_ceiling_is_reached_under_an_offer_too():
+    engine = Engine(ceiling(60))
+    engine.handle(free("1001", 0), at(0))
+    (offer,) = engine.handle(joined("plain", 50), at(100))
+    engine.handle(replace(joined("vip", 100), strict=1), at(101))
+    engine.handle(AgentBusy(agent_id="1001"), at(105))
+    engine.handle(OfferSettled(offer_id=offer.offer_id, end=OfferEnd.NO_ANSWER), at(115))
+    assert [t.call_id for t in engine.waiting("support")] == ["plain", "vip"]
+
+
+def test_a_new_ceiling_counts_at_once_and_may_be_taken_away():
+    engine = Engine(TWO)
+    engine.handle(joined("plain", 0), at(0))
+    engine.handle(replace(joined("vip", 1), strict=1), at(1))
+    engine.handle(CentreChanged(centre=ceiling(20)), at(30))
+    assert engine.place("plain") == 1
+    engine.handle(CentreChanged(centre=TWO), at(30))
+    assert engine.place("plain") == 2
+    assert engine.next_due(at(30)) is None
