@@ -140,13 +140,15 @@ def stop_leftovers(state_file: Path, data: Path, say: Callable[[str], None], *, 
 def ended(pid: int) -> bool:
     """Whether a process is gone, or has closed everything and only its parent has not looked yet.
 
-    Its command line would be gone too early: memory goes before the sockets do, and those hold the ports we want.
+    Its command line would be gone too early: memory goes before the sockets do, and those hold the ports we want. Nor is
+    the state of its first thread enough: the sockets stay open until the last thread is gone.
     """
     try:
         status = Path(f"/proc/{pid}/stat").read_bytes()
+        threads = len(os.listdir(f"/proc/{pid}/task"))
     except OSError:
         return True
-    return status.rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    return threads <= 1 and status.rpartition(b")")[2].split()[0] in (b"Z", b"X")
 
 
 def _is_ours(pid: int, data: Path) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cti.children import Child, hold_lock, port_is_free, stop_leftovers
+from cti.children import Child, ended, hold_lock, port_is_free, stop_leftovers
 from cti.errors import CtiError
 
 SLEEP = "import time; time.sleep(60)"
@@ -59,6 +59,24 @@ def test_leftovers_of_this_folder_are_stopped(tmp_path: Path, spawn: Callable[..
     assert (bridge.wait(20), asterisk.wait(20)) == (-signal.SIGTERM, -signal.SIGTERM)
     assert len(said) == 2
     assert time.monotonic() - began < 40, "one that ended is not waited for, though its parent has not looked yet"
+
+
+def test_one_with_threads_has_not_ended_when_its_first_thread_has(
+    spawn: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    child = spawn(
+        "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start();"
+        "ctypes.CDLL(None).pthread_exit(None)"
+    )
+    stat = Path(f"/proc/{child.pid}/stat")
+    deadline = time.monotonic() + 30
+    while b") Z" not in stat.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert b") Z" in stat.read_bytes()
+    assert not ended(child.pid)
+    child.kill()
+    child.wait(20)
+    assert ended(child.pid)
 
 
 def test_others_are_not_touched(tmp_path: Path, spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
