@@ -64,6 +64,7 @@ class _Agent(Form):
     queues: list[Name]
     skills: dict[Name, Level] = {}
     miss_limit: Annotated[int, Field(ge=0, le=100)] = 3
+    weight: Annotated[float, Field(ge=0.01, le=100)] = 1
 
 
 class TierForm(Form):
@@ -258,6 +259,7 @@ def _centre(form: _Centre) -> Centre:
                 queues=tuple(QueueName(q) for q in a.queues),
                 skills=dict(a.skills),
                 miss_limit=a.miss_limit,
+                weight=a.weight,
             )
             for ext, a in form.agents.items()
         },

@@ -5,7 +5,7 @@ A lease binds both sides and is released from both in one method each, here and 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
 from cti.acd.decisions import Lease
@@ -23,6 +23,8 @@ REFUSALS = frozenset({OfferEnd.REJECTED, OfferEnd.BUSY, OfferEnd.NO_ANSWER, Offe
 
 `expired` is among them: whoever swallowed an offer without a word would otherwise get it again at once, for ever.
 """
+
+TALK = frozenset({AgentState.TALKING, AgentState.HELD})
 
 FIRST_OFFER = 1_000_000_000
 """Offer numbers have ten digits: the dialplan's patterns count on it."""
@@ -93,17 +95,30 @@ class Books:
             heappush(self._moments, (due, ticket.call_id))
         waiter.due = due
 
-    def change_seat(self, seat: Seat, state: AgentState, idle_since: datetime | None) -> None:
+    def change_seat(self, seat: Seat, state: AgentState, idle_since: datetime | None, now: datetime) -> None:
         """The agent is free since `idle_since`, or (None) in another state."""
         if seat.group is not None:
             if seat.available:
-                seat.group.idle.discard(seat.key)
+                seat.group.discard(seat)
             seat.group.logged_in += (state is not AgentState.OFFLINE) - (seat.state is not AgentState.OFFLINE)
+        if state in TALK and seat.talking_since is None:
+            seat.talking_since = now
+        elif state not in TALK and seat.talking_since is not None:
+            seat.talk += max(now - seat.talking_since, timedelta())
+            seat.talking_since = None
         seat.state = state
         seat.status = state if seat.lease is None else AgentState.RESERVED
         seat.idle_since = idle_since
         if seat.group is not None and seat.available:
-            seat.group.idle.add(seat.key)
+            seat.group.add(seat)
+
+    def count(self, seat: Seat, calls: int, talk: timedelta) -> None:
+        """Set what the agent is ranked by."""
+        if seat.group is not None and seat.available:
+            seat.group.discard(seat)
+        seat.calls, seat.talk = calls, talk
+        if seat.group is not None and seat.available:
+            seat.group.add(seat)
 
     def bind(self, waiter: Waiter, seat: Seat, offer_id: OfferId, deadline: datetime) -> None:
         """Take both sides for an offer."""
@@ -117,7 +132,8 @@ class Books:
         )
         self.groups.hide(waiter)
         if seat.group is not None and seat.available:
-            seat.group.idle.discard(seat.key)
+            seat.group.discard(seat)
+        seat.turn = offer_id
         waiter.lease = seat.lease = self.leases[offer_id] = lease
         seat.status = AgentState.RESERVED
         heappush(self._deadlines, (deadline, offer_id))
@@ -138,9 +154,10 @@ class Books:
         if seat.group is None:
             forget(seat, self.seats, self.waiters)
         elif end is OfferEnd.ANSWERED:
-            self.change_seat(seat, AgentState.TALKING, None)
+            seat.calls += 1
+            self.change_seat(seat, AgentState.TALKING, None, now)
         elif seat.available:
-            seat.group.idle.add(seat.key)
+            seat.group.add(seat)
             self.fresh_agents[lease.agent_id] = None
 
     def leave(self, waiter: Waiter) -> None:

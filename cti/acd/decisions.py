@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from cti.acd.ranking import CallerKey
+from cti.acd.ranking import AgentKey, CallerKey
 from cti.ids import AgentId, CallId, OfferId, QueueName
+from cti.model.centre import Strategy
 from cti.model.facts import AgentState, OfferEnd
 
 
@@ -78,7 +79,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An agent who could have had the call; `score` is seconds of idleness (longest idle: most is first)."""
+    """An agent who could have had the call; most `score` is first, and of equal scores who was idle for longer.
+
+    Seconds of idleness (`longest_idle`), points of proficiency (`best_skill`), or minus what the strategy wants least of:
+    calls, seconds talked, the last offer's number, position, queues and skills, the number drawn.
+    """
 
     agent_id: AgentId
     score: float
@@ -106,8 +111,8 @@ class DecisionRecord:
     queue: QueueName
     queued_at: datetime
     head_start: timedelta
-    idle: tuple[tuple[datetime, AgentId], ...]
-    """Idle since when, and who: the candidates, raw."""
+    idle: tuple[AgentKey, ...]
+    """The candidates' keys: idle since when, and who; before them the strategy's figure unless it is `longest_idle`."""
     more_candidates: int
     """Candidates who are not named."""
     refused: tuple[AgentId, ...]
@@ -119,6 +124,8 @@ class DecisionRecord:
     more_staff: int
     """Agents of the queue who are not in `staff`."""
     ahead: tuple[CallerKey, ...]
+    strategy: Strategy = Strategy.LONGEST_IDLE
+    """What ranked the candidates."""
     strict: int = 0
     """The call's strict priority."""
     raised: bool = False
@@ -132,7 +139,11 @@ class DecisionRecord:
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """Eligible and free, best first."""
-        return tuple(Candidate(agent_id=a, score=(self.at - since).total_seconds()) for since, a in self.idle)
+        return tuple(Candidate(agent_id=key[-1], score=self._score_of(key)) for key in self.idle)
+
+    def _score_of(self, key: AgentKey) -> float:
+        figure = self.at - key[0] if len(key) == 2 else -key[0]
+        return figure.total_seconds() if isinstance(figure, timedelta) else float(figure)
 
     @property
     def excluded(self) -> tuple[Excluded, ...]:

@@ -25,6 +25,7 @@ from cti.acd.inputs import (
     AcdInput,
     AgentBusy,
     AgentFree,
+    AgentTallied,
     CallerJoined,
     CallerLeft,
     CallerNotReady,
@@ -173,13 +174,16 @@ class Engine:
             case CallerReady() | CallerNotReady():
                 self._set_deliverable(event.call_id, isinstance(event, CallerReady), now)
             case AgentFree():
-                self._set_free(event)
+                self._set_free(event, now)
             case AgentBusy():
-                self._set_busy(event)
+                self._set_busy(event, now)
             case OfferSettled():
                 self._settle(event, now)
             case CallerLeft():
                 self._leave(event, now)
+            case AgentTallied():
+                if (seat := self._books.seats.get(event.agent_id)) is not None:
+                    self._books.count(seat, event.calls, event.talk)
             case Tick():
                 pass
             case CentreChanged():
@@ -218,20 +222,20 @@ class Engine:
         else:
             waiter.group.heap.discard(waiter.key)
 
-    def _set_free(self, event: AgentFree) -> None:
+    def _set_free(self, event: AgentFree, now: datetime) -> None:
         _aware(event.idle_since, "idle_since")
         if event.agent_id not in self._books.centre.agents:
             raise IllegalTransition("the centre has no such agent", agent_id=event.agent_id)
         seat = self._books.seats[event.agent_id]
-        self._books.change_seat(seat, AgentState.READY, event.idle_since)
+        self._books.change_seat(seat, AgentState.READY, event.idle_since, now)
         if seat.available:
             self._books.fresh_agents[event.agent_id] = None
 
-    def _set_busy(self, event: AgentBusy) -> None:
+    def _set_busy(self, event: AgentBusy, now: datetime) -> None:
         seat = self._books.seats.get(event.agent_id)
         # Of an agent the centre does not have (any more) it is true without our doing anything.
         if seat is not None:
-            self._books.change_seat(seat, event.state, None)
+            self._books.change_seat(seat, event.state, None, now)
 
     def _settle(self, event: OfferSettled, now: datetime) -> None:
         lease = self._books.leases.get(event.offer_id)

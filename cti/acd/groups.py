@@ -6,15 +6,17 @@ agents. A decision therefore looks at classes, not at people. These are the engi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any
 
 from cti.acd.decisions import Lease, Ticket
 from cti.acd.heap import LazyHeap
 from cti.acd.order import Order
 from cti.acd.ranking import AgentKey, CallerKey, Requirement, agent_key, caller_key, meets, requirement
 from cti.ids import AgentId, CallId, QueueName
-from cti.model.centre import Agent, Centre, Queue
+from cti.model.centre import Agent, Centre, Queue, Strategy
 from cti.model.facts import AgentState
 
 NAMED = 20
@@ -24,9 +26,10 @@ NAMED = 20
 class CallerGroup:
     """Callers of one queue with one requirement. `heap` has those who may be offered now."""
 
-    __slots__ = ("fits", "heap", "members", "needed", "queue", "servers")
+    __slots__ = ("fits", "heap", "members", "needed", "queue", "servers", "strategy")
 
-    def __init__(self, queue: QueueName, needed: Requirement) -> None:
+    def __init__(self, queue: QueueName, needed: Requirement, strategy: Strategy) -> None:
+        self.strategy = strategy
         self.queue = queue
         self.needed = needed
         self.heap: LazyHeap[CallerKey] = LazyHeap()
@@ -40,12 +43,17 @@ class CallerGroup:
 class AgentGroup:
     """Agents with the same queues and skills. `idle` has those who are free and under no offer."""
 
-    __slots__ = ("callers", "idle", "logged_in", "queues", "size", "skills")
+    __slots__ = ("callers", "idle", "logged_in", "queues", "ranked", "size", "skills", "weights")
 
-    def __init__(self, queues: frozenset[QueueName], skills: Mapping[str, int]) -> None:
+    def __init__(self, queues: frozenset[QueueName], skills: Mapping[str, int], strategies: Iterable[Strategy]) -> None:
         self.queues = queues
         self.skills = skills
         self.idle: LazyHeap[AgentKey] = LazyHeap()
+        self.ranked: dict[Strategy, LazyHeap[AgentKey]] = {
+            strategy: LazyHeap() for strategy in strategies if strategy in COUNTED
+        }
+        """Whoever is in `idle`, by what their queues' strategies count."""
+        self.weights: dict[AgentId, float] = {}
         self.size = 0
         self.logged_in = 0
         self.callers: dict[CallerGroup, None] = {}
@@ -53,6 +61,18 @@ class AgentGroup:
     def serves(self, group: CallerGroup) -> bool:
         """Whether these agents may serve those callers."""
         return group.queue in self.queues and meets(self.skills, group.needed)
+
+    def add(self, seat: Seat) -> None:
+        """The agent, of this class, is available."""
+        self.idle.add(seat.key)
+        for strategy, heap in self.ranked.items():
+            heap.add((COUNTED[strategy](seat), *seat.key))
+
+    def discard(self, seat: Seat) -> None:
+        """The agent is not available any more. To be told before anything its keys are made of changes."""
+        self.idle.discard(seat.key)
+        for strategy, heap in self.ranked.items():
+            heap.discard((COUNTED[strategy](seat), *seat.key))
 
 
 class Waiter:
@@ -75,7 +95,20 @@ class Waiter:
 class Seat:
     """One agent in the books. `idle_since` is set when the agent is free, whatever offer is under way."""
 
-    __slots__ = ("agent_id", "group", "idle_since", "lease", "refused", "state", "status")
+    __slots__ = (
+        "agent_id",
+        "calls",
+        "group",
+        "idle_since",
+        "lease",
+        "position",
+        "refused",
+        "state",
+        "status",
+        "talk",
+        "talking_since",
+        "turn",
+    )
 
     def __init__(self, agent_id: AgentId, group: AgentGroup | None) -> None:
         self.agent_id = agent_id
@@ -88,6 +121,15 @@ class Seat:
         self.lease: Lease | None = None
         self.refused: set[CallId] = set()
         """Calls this agent may not have again yet; the mirror of `Waiter.refused`."""
+        self.calls = 0
+        """Offers answered, in all queues."""
+        self.talk = timedelta()
+        """Time talked, without the call under way."""
+        self.talking_since: datetime | None = None
+        self.turn = 0
+        """The last offer made to the agent."""
+        self.position = 0
+        """Place in the centre's file."""
 
     @property
     def available(self) -> bool:
@@ -100,6 +142,15 @@ class Seat:
         if self.idle_since is None:
             raise AssertionError(f"agent {self.agent_id} is not free and has no key")
         return agent_key(self.idle_since, self.agent_id)
+
+
+COUNTED: dict[Strategy, Callable[[Seat], Any]] = {
+    Strategy.FEWEST_CALLS: attrgetter("calls"),
+    Strategy.LEAST_TALK_TIME: attrgetter("talk"),
+    Strategy.ROUND_ROBIN: attrgetter("turn"),
+    Strategy.LINEAR: attrgetter("position"),
+}
+"""Strategies by a figure of the agent that stays as it is while the agent is free."""
 
 
 class Groups:
@@ -138,8 +189,8 @@ class Groups:
             seat.state = AgentState.OFFLINE
             if seat.lease is None:
                 forget(seat, seats, waiters)
-        for agent in centre.agents.values():
-            self._seat(agent, seats)
+        for position, agent in enumerate(centre.agents.values()):
+            self._seat(agent, seats, position)
         for queue in self._queues:
             self.staff[queue] = tuple(sorted(a.agent_id for a in centre.agents.values() if queue in a.queues))
             self.first[queue] = tuple(seats[agent_id] for agent_id in self.staff[queue][:NAMED])
@@ -147,22 +198,26 @@ class Groups:
             waiter.group = self.group_for(waiter.ticket.queue, waiter.ticket.skills)
             self.put(waiter)
 
-    def _seat(self, agent: Agent, seats: dict[AgentId, Seat]) -> None:
+    def _seat(self, agent: Agent, seats: dict[AgentId, Seat], position: int) -> None:
         skills: Requirement = tuple(sorted(agent.skills.items()))
         key = (frozenset(agent.queues), skills)
         group = self._agents.get(key)
         if group is None:
-            group = self._agents[key] = AgentGroup(key[0], dict(skills))
+            group = self._agents[key] = AgentGroup(
+                key[0], dict(skills), dict.fromkeys(self._queues[q].strategy for q in agent.queues if q in self._queues)
+            )
             for queue in key[0] & self.teams.keys():
                 self.teams[queue].append(group)
         seat = seats.get(agent.agent_id)
         if seat is None:
             seat = seats[agent.agent_id] = Seat(agent.agent_id, group)
         seat.group = group
+        seat.position = position
+        group.weights[agent.agent_id] = agent.weight
         group.size += 1
         group.logged_in += seat.state is not AgentState.OFFLINE
         if seat.available:
-            group.idle.add(seat.key)
+            group.add(seat)
 
     def queue(self, name: QueueName) -> Queue:
         """The queue's settings; those it had last when it was taken out of the centre."""
@@ -173,7 +228,7 @@ class Groups:
         needed = requirement(self._queues[queue].skills, skills)
         group = self.callers.get((queue, needed))
         if group is None:
-            group = self.callers[queue, needed] = CallerGroup(queue, needed)
+            group = self.callers[queue, needed] = CallerGroup(queue, needed, self._queues[queue].strategy)
             for agents in self.teams[queue]:
                 if agents.serves(group):
                     group.servers[agents] = None

@@ -26,6 +26,9 @@ class LazyHeap(Generic[K]):
     def __len__(self) -> int:
         return len(self._live)
 
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._live)
+
     def __contains__(self, key: K) -> bool:
         return key in self._live
 

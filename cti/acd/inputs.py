@@ -73,6 +73,16 @@ class AgentBusy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentTallied:
+    """What the agent is ranked by from now on, for strategies that count: after a restart, or to begin a new day."""
+
+    agent_id: AgentId
+    calls: int = 0
+    """Calls answered, in all queues."""
+    talk: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OfferSettled:
     """What became of an offer. Late or repeated: ignored. Illegal for an offer that was never made."""
 
@@ -109,6 +119,7 @@ AcdInput = (
     | CallerNotReady
     | AgentFree
     | AgentBusy
+    | AgentTallied
     | OfferSettled
     | Tick
     | CentreChanged

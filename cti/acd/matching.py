@@ -1,7 +1,7 @@
 """The choice: which waiting callers are offered to which free agents now.
 
-Always the same simple rule: take callers in serving order (`ranking.caller_key`); each gets the longest idle agent who
-may serve it and has not refused it just now; a caller nobody may serve blocks no one.
+Always the same simple rule: take callers in serving order (`ranking.caller_key`); each gets the agent who is
+best by its queue's strategy among those who may serve it and have not refused it just now; a caller nobody may serve blocks no one.
 
 How it stays cheap: after each input no eligible free agent is left beside a deliverable waiting caller. So whatever the
 next input is, only the callers and agents it made newly available (`Books.fresh_*`) can be part of a new pair.
@@ -16,8 +16,9 @@ from heapq import heapify, heappop, heappush
 from cti.acd.books import Books
 from cti.acd.decisions import Offer
 from cti.acd.groups import AgentGroup, CallerGroup, Seat, Waiter
-from cti.acd.ranking import LEASE_MARGIN, AgentKey, CallerKey
+from cti.acd.ranking import LEASE_MARGIN, CallerKey
 from cti.acd.records import record_of
+from cti.acd.strategies import best
 from cti.ids import OfferId
 
 
@@ -56,9 +57,9 @@ def _match_groups(books: Books, callers: list[Waiter], agents: list[Seat], now: 
         if not any(servers.idle.keys for servers in group.servers):
             continue
         waiter = books.waiters[key[-1]]
-        best = best_agent(books, waiter)
-        if best is not None:
-            offers.append(_offer(books, waiter, best, now, [aside for _, aside in set_aside]))
+        chosen = best_agent(books, waiter)
+        if chosen is not None:
+            offers.append(_offer(books, waiter, chosen, now, [aside for _, aside in set_aside]))
         else:
             # Only its own refusals are in its way: the next of its class may be luckier.
             group.heap.discard(key)
@@ -72,13 +73,9 @@ def _match_groups(books: Books, callers: list[Waiter], agents: list[Seat], now: 
 
 
 def best_agent(books: Books, waiter: Waiter) -> Seat | None:
-    """The longest idle agent who may have this call."""
-    best: AgentKey | None = None
-    for agents in waiter.group.servers:
-        key = agents.idle.first_except(waiter.refused)
-        if key is not None and (best is None or key < best):
-            best = key
-    return None if best is None else books.seats[best[-1]]
+    """Who is best by the queue's strategy among the free agents who may have this call."""
+    key = best(waiter.group, waiter.ticket.call_id, waiter.refused)
+    return None if key is None else books.seats[key[-1]]
 
 
 def _best_caller(books: Books, seat: Seat) -> Waiter | None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from cti.ids import AgentId, CallId
 
 CallerKey = tuple[int, datetime, datetime, CallId]
-AgentKey = tuple[datetime, AgentId]
+AgentKey = tuple[Any, ...]
+"""(idle since, agent id), or with the strategy's own figure in front; less is better, and the last part is the id."""
 Requirement = tuple[tuple[str, int], ...]
 """(skill, least proficiency) pairs, sorted by skill, one a skill."""
 

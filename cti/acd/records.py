@@ -9,8 +9,8 @@ from operator import attrgetter
 
 from cti.acd.decisions import DecisionRecord
 from cti.acd.groups import Groups, Seat, Waiter
-from cti.acd.heap import in_order
 from cti.acd.ranking import RAISED, AgentKey, CallerKey
+from cti.acd.strategies import best, ordered
 from cti.ids import AgentId
 
 CANDIDATES = 10
@@ -34,16 +34,15 @@ def record_of(
     `aside` are callers whom the matching took out of their heaps for a moment.
     """
     ticket, group, key = waiter.ticket, waiter.group, waiter.key
-    heaps = [agents.idle for agents in group.servers if agents.idle.keys]
-    free = sum(map(len, heaps))
+    free = sum(len(agents.idle) for agents in group.servers)
     refused = tuple(a for a in waiter.refused if _would_serve(seats.get(a), waiter)) if waiter.refused else ()
     eligible = free - len(refused)
     idle: tuple[AgentKey, ...]
-    if free == 1 and eligible == 1:
-        idle = (heaps[0].keys[0],)
+    if eligible == 1:
+        only = best(group, ticket.call_id, waiter.refused)
+        idle = () if only is None else (only,)
     else:
-        fitting = (one for one in in_order(heaps) if one[-1] not in waiter.refused)
-        idle = tuple(islice(fitting, eligible if uncut else CANDIDATES))
+        idle = tuple(islice(ordered(group, ticket.call_id, waiter.refused), eligible if uncut else CANDIDATES))
     staff = groups.staff[ticket.queue]
     named, fits = groups.first[ticket.queue], group.fits
     if uncut:
@@ -58,6 +57,7 @@ def record_of(
         strict=ticket.strict,
         raised=key[0] == RAISED,
         idle=idle,
+        strategy=group.strategy,
         more_candidates=eligible - len(idle),
         refused=refused,
         staff=tuple(map(_agent_id, named)),

@@ -14,6 +14,18 @@ class Strategy(StrEnum):
     """How a queue ranks the agents who may take a call."""
 
     LONGEST_IDLE = "longest_idle"
+    FEWEST_CALLS = "fewest_calls"
+    LEAST_TALK_TIME = "least_talk_time"
+    ROUND_ROBIN = "round_robin"
+    """Whoever was offered a call least recently, whether or not it was answered."""
+    LINEAR = "linear"
+    """In the order of the centre's file."""
+    RANDOM = "random"
+    """Drawn by the agents' weights; the same call always draws the same."""
+    BEST_SKILL = "best_skill"
+    """The highest proficiency in what the call needs."""
+    LEAST_FLEXIBLE = "least_flexible"
+    """Who has the fewest queues and skills, so that the versatile stay free for others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +75,8 @@ class Agent:
     skills: Mapping[str, int] = field(default_factory=dict)
     miss_limit: int = 3
     """After so many offers missed in a row the agent is set not ready."""
+    weight: float = 1.0
+    """The agent's share in queues whose strategy is `random`; above 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ machinery (classes, heaps, fresh sets) is used here; only its vocabulary.
 
 from __future__ import annotations
 
+import hashlib
+import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,6 +15,7 @@ from cti.acd.inputs import (
     AcdInput,
     AgentBusy,
     AgentFree,
+    AgentTallied,
     CallerJoined,
     CallerLeft,
     CallerNotReady,
@@ -21,7 +24,7 @@ from cti.acd.inputs import (
     LeaseRestored,
     OfferSettled,
 )
-from cti.model.centre import Centre, Queue
+from cti.model.centre import Centre, Queue, Strategy
 from cti.model.facts import AgentState, OfferEnd
 
 REFUSED = {OfferEnd.REJECTED, OfferEnd.BUSY, OfferEnd.NO_ANSWER, OfferEnd.UNREACHABLE, OfferEnd.EXPIRED}
@@ -49,6 +52,18 @@ class Person:
     idle_since: datetime | None = None
     state: AgentState = AgentState.OFFLINE
     offer: int | None = None
+    calls: int = 0
+    talk: timedelta = timedelta()
+    talking_since: datetime | None = None
+    turn: int = 0
+
+    def be(self, state, idle_since, now):
+        talks = (AgentState.TALKING, AgentState.HELD)
+        if self.state not in talks and state in talks:
+            self.talking_since = now
+        if self.state in talks and state not in talks:
+            self.talk += now - self.talking_since
+        self.state, self.idle_since = state, idle_since
 
 
 @dataclass
@@ -105,11 +120,15 @@ class Oracle:
                     out.append(("released", offer_id, event.call_id, agent_id, OfferEnd.CALLER_GONE))
             case AgentFree():
                 person = self.people[event.agent_id]
-                person.idle_since, person.state = event.idle_since, AgentState.READY
+                person.be(AgentState.READY, event.idle_since, now)
             case AgentBusy():
                 person = self.people.get(event.agent_id)
                 if person is not None:
-                    person.idle_since, person.state = None, event.state
+                    person.be(event.state, None, now)
+            case AgentTallied():
+                person = self.people.get(event.agent_id)
+                if person is not None:
+                    person.calls, person.talk = event.calls, event.talk
             case OfferSettled():
                 if event.offer_id in self.offers:
                     self.release(event.offer_id, event.end, now)
@@ -135,7 +154,7 @@ class Oracle:
 
     def bind(self, offer_id, call_id, agent_id, deadline):
         self.offers[offer_id] = (call_id, agent_id, deadline)
-        self.calls[call_id].offer = self.people[agent_id].offer = offer_id
+        self.calls[call_id].offer = self.people[agent_id].offer = self.people[agent_id].turn = offer_id
 
     def release(self, offer_id, end, now):
         call_id, agent_id, _ = self.offers.pop(offer_id)
@@ -144,7 +163,8 @@ class Oracle:
         if end in REFUSED:
             self.pauses[call_id, agent_id] = now + call.queue.refusal_pause
         if end is OfferEnd.ANSWERED:
-            person.idle_since, person.state = None, AgentState.TALKING
+            person.be(AgentState.TALKING, None, now)
+            person.calls += 1
         if end in (OfferEnd.ANSWERED, OfferEnd.CALLER_GONE):
             self.forget_call(call_id)
         if agent_id not in self.centre.agents:
@@ -181,13 +201,37 @@ class Oracle:
         return sorted((c for c, call in self.calls.items() if call.offer is None), key=lambda c: self.calls[c].key)
 
     def next_pair(self):
-        """The first caller in serving order somebody may have now, and the longest idle of those."""
+        """The first caller in serving order somebody may have now, and the best of those by its queue's strategy."""
         for call_id in self.in_order():
             if self.calls[call_id].deliverable:
                 fitting = [a for a in self.people if self.may_have(a, call_id)]
                 if fitting:
-                    return call_id, min(fitting, key=lambda a: (self.people[a].idle_since, a))
+                    return call_id, min(fitting, key=lambda a: (self.figure(a, call_id), self.people[a].idle_since, a))
         return None
+
+    def figure(self, agent_id, call_id):
+        """What the queue's strategy wants least of."""
+        call, agent, person = self.calls[call_id], self.centre.agents[agent_id], self.people[agent_id]
+        match call.queue.strategy:
+            case Strategy.LONGEST_IDLE:
+                return 0
+            case Strategy.FEWEST_CALLS:
+                return person.calls
+            case Strategy.LEAST_TALK_TIME:
+                return person.talk
+            case Strategy.ROUND_ROBIN:
+                return person.turn
+            case Strategy.LINEAR:
+                return list(self.centre.agents).index(agent_id)
+            case Strategy.BEST_SKILL:
+                needed = {*call.queue.skills, *(skill for skill, _ in call.joined.skills)}
+                return -sum(agent.skills.get(skill, 0) for skill in needed)
+            case Strategy.LEAST_FLEXIBLE:
+                return len(set(agent.queues)) + len(agent.skills)
+            case Strategy.RANDOM:
+                digest = hashlib.blake2b(f"{call_id}/{agent_id}".encode(), digest_size=7).digest()
+                return -math.log((int.from_bytes(digest, "big") + 1) / (2**56 + 1)) / agent.weight
+        raise AssertionError(call.queue.strategy)
 
     def why(self, call_id):
         call = self.calls.get(call_id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from acd_oracle import Oracle
@@ -19,6 +20,7 @@ from cti.acd.engine import Engine
 from cti.acd.inputs import (
     AgentBusy,
     AgentFree,
+    AgentTallied,
     CallerJoined,
     CallerLeft,
     CallerNotReady,
@@ -29,7 +31,7 @@ from cti.acd.inputs import (
     Tick,
 )
 from cti.errors import IllegalTransition
-from cti.model.centre import Agent, Centre, Queue
+from cti.model.centre import Agent, Centre, Queue, Strategy
 from cti.model.facts import AgentState, OfferEnd
 from tests.support.examples import NIGHTLY
 
@@ -52,7 +54,7 @@ AGENTS = {
 }
 
 
-def a_centre(agents=AGENTS, *, vip=True, support_skills=None, pause=10, ceiling=None):
+def a_centre(agents=AGENTS, *, vip=True, support_skills=None, pause=10, ceiling=None, ways=(Strategy.LONGEST_IDLE,)):
     queues = [
         Queue(
             name="support",
@@ -60,8 +62,9 @@ def a_centre(agents=AGENTS, *, vip=True, support_skills=None, pause=10, ceiling=
             refusal_pause=timedelta(seconds=pause),
             skills=support_skills or {},
             ceiling=ceiling and timedelta(seconds=ceiling),
+            strategy=ways[0],
         ),
-        Queue(name="sales", titles={}, refusal_pause=timedelta(), ring_timeout=timedelta(seconds=5)),
+        Queue(name="sales", titles={}, refusal_pause=timedelta(), ring_timeout=timedelta(seconds=5), strategy=ways[-1]),
     ]
     if vip:
         queues.append(
@@ -76,7 +79,9 @@ def a_centre(agents=AGENTS, *, vip=True, support_skills=None, pause=10, ceiling=
     return Centre(
         name="test",
         queues={queue.name: queue for queue in queues},
-        agents={a: Agent(agent_id=a, name=a, queues=q, skills=s) for a, (q, s) in agents.items()},
+        agents={
+            a: Agent(agent_id=a, name=a, queues=q, skills=s, weight=1 + int(a) % 3) for a, (q, s) in agents.items()
+        },
         tiers={},
         numbers={},
     )
@@ -87,6 +92,7 @@ CENTRES = [
     a_centre({a: v for a, v in AGENTS.items() if a not in ("1001", "1005")}),
     a_centre(AGENTS | {"1004": (("support", "vip"), {"en": 5})}, support_skills={"en": 4}, pause=25, ceiling=15),
     a_centre(vip=False),
+    *(a_centre(ways=pair, support_skills={"en": 3}, pause=5) for pair in pairwise(Strategy)),
 ]
 SKILLS = [(), (), (("en", 3),), (("en", 4),), (("zh", 4),), (("en", 2), ("zh", 5))]
 seconds = st.integers(0, 40).map(lambda n: timedelta(seconds=n / 2))
@@ -225,11 +231,15 @@ class Floor(RuleBasedStateMachine):
 
     @rule(
         agent_id=st.sampled_from(sorted(AGENTS)),
-        state=st.sampled_from([AgentState.OFFLINE, AgentState.NOT_READY, AgentState.WRAP_UP]),
+        state=st.sampled_from([AgentState.OFFLINE, AgentState.NOT_READY, AgentState.WRAP_UP, AgentState.TALKING]),
         wait=short,
     )
     def busy(self, agent_id, state, wait):
         self.do(AgentBusy(agent_id=agent_id, state=state), wait)
+
+    @rule(agent_id=st.sampled_from(sorted(AGENTS)), calls=st.integers(0, 3), talk=seconds)
+    def tally(self, agent_id, calls, talk):
+        assert self.do(AgentTallied(agent_id=agent_id, calls=calls, talk=talk)) == ()
 
     @precondition(lambda self: self.oracle.offers)
     @rule(data=st.data(), end=st.sampled_from(OfferEnd), wait=short)
