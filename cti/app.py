@@ -41,6 +41,7 @@ from cti.observe import Observer, TimedJournal, TimedTelephony
 from cti.places import Places
 from cti.reports.call_record import CallRecord
 from cti.secrets_file import load_or_make
+from cti.services.announcer import Announcer
 from cti.services.dispatcher import Dispatcher
 from cti.services.flow_runner import FlowLibrary, FlowRunner
 from cti.settings import Settings
@@ -156,7 +157,8 @@ async def serve(settings: Settings) -> None:
     )
     await journal.append([f.BridgeStarted(at=clock.now(), node=NodeName(settings.node), version=version("cti-server"))])
     drain = Drain(journal, settings.database.url, short_abandon=lambda: dispatcher.board.tally.short_abandon)
-    doors = Doors(dispatcher, FlowRunner(dispatcher, flows, places.prompts, clock=clock))
+    announcer = Announcer(dispatcher.board, flows.prompts.prompts, clock)
+    doors = Doors(dispatcher, FlowRunner(dispatcher, flows, places.prompts, clock=clock), announcer)
     agi = AgiServer(settings.asterisk.agi_host, settings.ports.of("agi"), doors.handlers(), meter=observer.agi)
 
     def readiness() -> Sequence[ReadyPart]:

@@ -6,7 +6,7 @@ and the dialplan carries the caller on without us.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -16,6 +16,8 @@ from cti.asterisk.agi.session import AgiLeg, AgiSession
 from cti.asterisk.agi.wire import AgiRequest
 from cti.crm.numbers import normalise
 from cti.ids import CallId, QueueName
+from cti.ivr.effects import Sound
+from cti.services.announcer import Announcer
 from cti.services.desk import CallOver
 from cti.services.dispatcher import Dispatcher
 from cti.services.flow_runner import FlowRunner
@@ -25,11 +27,12 @@ log = structlog.get_logger(__name__)
 
 
 class Doors:
-    """AGI handlers over the dispatcher and the flows."""
+    """AGI handlers over the dispatcher and the flows; with an announcer, waiting callers are told how they stand."""
 
-    def __init__(self, desk: Dispatcher, runner: FlowRunner) -> None:
+    def __init__(self, desk: Dispatcher, runner: FlowRunner, announcer: Announcer | None = None) -> None:
         self._desk = desk
         self._runner = runner
+        self._announcer = announcer
 
     def handlers(self) -> Mapping[str, Handler]:
         """By AGI script name."""
@@ -62,9 +65,11 @@ class Doors:
                 await self._desk.enqueue(call_id, QueueName(queue), skills=(), head_start=timedelta())
             except CallOver:
                 return
-        await self._send_to_wait(call_id, AgiLeg(session))
+        key = request.args[3] if len(request.args) > 3 else ""
+        sounds = self._announcer.due(call_id) if self._announcer is not None and not key else ()
+        await self._send_to_wait(call_id, AgiLeg(session), sounds)
 
-    async def _send_to_wait(self, call_id: CallId, leg: AgiLeg) -> None:
+    async def _send_to_wait(self, call_id: CallId, leg: AgiLeg, sounds: Sequence[Sound] = ()) -> None:
         queue = self._desk.queue_of(call_id)
         call = self._desk.board.calls.get(call_id)
         values: list[tuple[str, str]] = []
@@ -76,6 +81,10 @@ class Doors:
             ]
         if call is not None and call.language:
             values += [("CTI_LANGUAGE", call.language), ("CHANNEL(language)", call.language)]
+        if sounds:
+            # The dialplan plays them when this visit is over: no session is open meanwhile, and an offer, a key or a
+            # hang-up ends the playing as it ends the music.
+            values.append(("CTI_SAY", "&".join(self._runner.sound(sound) for sound in sounds)))
         await leg.set_variables([*values, ("CTI_NEXT", "wait")])
 
     def _who(self, request: AgiRequest) -> tuple[CallId, str | None, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cti.acd.estimates import NOW, ExpectedWait
-from cti.acd.ranking import Requirement, caller_key, meets, requirement
+from cti.acd.ranking import Requirement, meets, requirement
 from cti.ids import CallId, QueueName
 from cti.model.facts import AgentState
 from cti.services.switchboard import Switchboard
@@ -56,22 +56,6 @@ class QueueWaits:
             if idle or (agent.state in _AT_WORK and agent.chosen is AgentState.READY):
                 serving.append(config.queues)
         return free, board.learning.estimates.servers(self._queue, serving, self._now)
-
-
-def honest_place(board: Switchboard, call_id: CallId) -> int | None:
-    """The caller's place, those ahead counted who are under an offer just now: they come back if nobody answers.
-
-    It rises only when somebody with more priority came. None when the call is not waiting.
-    """
-    place, ticket = board.engine.place(call_id), board.engine.ticket(call_id)
-    if place is None or ticket is None:
-        return None
-    key = caller_key(ticket.queued_at, ticket.head_start, call_id)
-    for lease in board.engine.leases():
-        other = board.engine.ticket(lease.call_id) if lease.queue == ticket.queue else None
-        if other is not None and caller_key(other.queued_at, other.head_start, other.call_id) < key:
-            place += 1
-    return place
 
 
 def wait_of(board: Switchboard, call_id: CallId, now: datetime) -> ExpectedWait | None:

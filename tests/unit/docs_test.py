@@ -96,6 +96,7 @@ def test_the_example_of_a_settings_file_is_read(tmp_path: Path) -> None:
 FORMS: dict[str, type[BaseModel]] = {
     "The centre": centre_file._Centre,
     "A queue: `queues.<name>`": centre_file.QueueForm,
+    "Announcements: `queues.<name>.announce`": centre_file.AnnounceForm,
     "An agent: `agents.<extension>`": centre_file._Agent,
     "A tier: `tiers.<name>`": centre_file.TierForm,
     "A number: `numbers.<number>`": centre_file._Number,
@@ -110,6 +111,8 @@ def default_of(about: Any) -> str:
         return "none"
     if default == "":
         return "empty"
+    if isinstance(default, BaseModel):
+        return "see below"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, list):

@@ -7,7 +7,7 @@ import pytest
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.facts import AgentState
 from cti.services import agents
-from cti.services.expected import QueueWaits, honest_place, shown, wait_of
+from cti.services.expected import QueueWaits, shown, wait_of
 from cti.services.rows import Rows
 from cti.services.switchboard import Switchboard
 from tests.support.floor_rig import FloorRig, centre
@@ -118,18 +118,18 @@ def test_a_promise_is_settled_by_the_answer_and_dropped_by_an_abandon(rig: Floor
     assert told.waited == pytest.approx(30, abs=0.1)
 
 
-def test_the_honest_place_counts_who_is_rung_for_and_only_priority_raises_it(rig: FloorRig) -> None:
+def test_the_standing_counts_who_is_rung_for_and_only_priority_raises_it(rig: FloorRig) -> None:
     first, second = rig.call(), rig.call()
     rig.queue(first)
     rig.pass_time(1)
     rig.queue(second)
-    assert (honest_place(rig.board, first), honest_place(rig.board, second)) == (1, 2)
+    assert (rig.board.engine.standing(first), rig.board.engine.standing(second)) == (1, 2)
     rig.ready("1002")
     assert rig.board.engine.place(second) == 1
-    assert honest_place(rig.board, second) == 2
+    assert rig.board.engine.standing(second) == 2
     set_not_ready(rig, "1002")
     rig.not_answered(first)
-    assert honest_place(rig.board, second) == 2
+    assert rig.board.engine.standing(second) == 2
     vip = rig.call(number="+15550100001", tier="vip")
     rig.queue(vip)
-    assert honest_place(rig.board, second) == 3
+    assert rig.board.engine.standing(second) == 3

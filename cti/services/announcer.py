@@ -1,0 +1,141 @@
+"""What a waiting caller is told: decided at each visit from the wait context, played by the dialplan after it.
+
+`decide` is pure. The promises it keeps: the place told never rises unless somebody with more priority came, and then
+that is said first; the wait told never rises unless the place did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from cti.acd.estimates import ExpectedWait
+from cti.clock import Clock
+from cti.ids import CallId
+from cti.ivr.effects import Sound
+from cti.ivr.spoken import GRAMMARS, MOST, WaitRange, Words
+from cti.model.centre import Announce
+from cti.services.expected import wait_of
+from cti.services.switchboard import Switchboard
+
+STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60)
+"""Minutes in which a wait is told: the longer, the coarser."""
+SLACK = timedelta(seconds=2)
+"""A visit comes by whole seconds, so one that is a little early counts as in time."""
+ORDER_CHANGED = "order_changed"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A waiting caller at one visit."""
+
+    at: datetime
+    place: int
+    wait: ExpectedWait | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a caller has been told so far."""
+
+    spoken_at: datetime | None = None
+    """When anything was said last."""
+    told_at: datetime | None = None
+    """When place and wait were said last."""
+    place: int | None = None
+    wait: WaitRange | None = None
+    comforts: int = 0
+
+
+NOTHING = Told()
+
+
+def minutes_of(wait: ExpectedWait) -> WaitRange:
+    """An expected wait in the steps callers are told, rounded outwards."""
+    low, high = wait.low / 60, wait.high / 60
+    if high > STEPS[-1]:
+        return WaitRange(least=0, most=STEPS[-1], above=True)
+    return WaitRange(
+        least=max((step for step in STEPS if step <= low), default=0),
+        most=min(step for step in STEPS if step >= high),
+    )
+
+
+def decide(seen: Seen, told: Told, announce: Announce, language: str, available: Collection[str]) -> tuple[Words, Told]:
+    """The prompts to play now (often none) and what the caller has been told then.
+
+    A sentence with a prompt that is not `available` is left out whole.
+    """
+    grammar = GRAMMARS.get(language)
+    if grammar is not None and (announce.place or announce.wait) and _due(told.told_at, announce.every, seen.at):
+        risen = told.place is not None and seen.place > told.place
+        said: list[str] = []
+        wait = told.wait
+        if announce.place and seen.place <= MOST:
+            said += _whole(grammar.place(seen.place), available)
+        if announce.wait and seen.wait is not None:
+            new = minutes_of(seen.wait)
+            if risen or not _longer(new, told.wait):
+                # Less at the far end and more at the near one would sound longer too.
+                wait = new if risen or told.wait is None else replace(new, least=min(new.least, told.wait.least))
+                said += _whole(grammar.wait(wait), available)
+        if said:
+            if risen:
+                said = [*_whole((ORDER_CHANGED,), available), *said]
+            return tuple(said), replace(told, spoken_at=seen.at, told_at=seen.at, place=seen.place, wait=wait)
+    comfort = [name for name in announce.comfort if name in available]
+    if comfort and _due(told.spoken_at, announce.every / 2, seen.at):
+        said_now = (comfort[told.comforts % len(comfort)],)
+        return said_now, replace(told, spoken_at=seen.at, comforts=told.comforts + 1)
+    return (), told
+
+
+def _due(last: datetime | None, every: timedelta, now: datetime) -> bool:
+    return last is None or now - last >= every - SLACK
+
+
+def _whole(words: Words, available: Collection[str]) -> Words:
+    return words if all(word in available for word in words) else ()
+
+
+def _longer(new: WaitRange, old: WaitRange | None) -> bool:
+    return old is not None and (new.above, new.most) > (old.above, old.most)
+
+
+class Announcer:
+    """Remembers what each waiting caller was told. `prompts` is name -> the languages it is there in."""
+
+    def __init__(self, board: Switchboard, prompts: Mapping[str, Collection[str]], clock: Clock) -> None:
+        self._board = board
+        self._clock = clock
+        languages = {language for there in prompts.values() for language in there}
+        self._available = {
+            language: frozenset(name for name, there in prompts.items() if language in there) for language in languages
+        }
+        self._told: dict[CallId, Told] = {}
+
+    def due(self, call_id: CallId) -> tuple[Sound, ...]:
+        """What to play to this caller now. What is given counts as told."""
+        call, place = self._board.calls.get(call_id), self._board.engine.standing(call_id)
+        queue = self._board.centre.queues.get(call.queue) if call is not None and call.queue is not None else None
+        if call is None or queue is None or place is None:
+            return ()
+        now = self._clock.now()
+        language = call.language or self._board.centre.languages[0]
+        seen = Seen(at=now, place=place, wait=wait_of(self._board, call_id, now))
+        told = self._told.get(call_id, NOTHING)
+        words, after = decide(seen, told, queue.announce, language, self._available.get(language, frozenset()))
+        if words:
+            self._remember(call_id, after)
+            log.info("announced", call_id=call_id, prompts=" ".join(words), place=place, language=language)
+        return tuple(Sound(language=language, name=word) for word in words)
+
+    def _remember(self, call_id: CallId, told: Told) -> None:
+        self._told[call_id] = told
+        if len(self._told) > 2 * len(self._board.calls) + 100:
+            self._told = {known: value for known, value in self._told.items() if known in self._board.calls}
