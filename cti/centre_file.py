@@ -13,7 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cti.errors import ConfigError
 from cti.ids import AgentId, FlowName, QueueName
-from cti.model.centre import Agent, Announce, Centre, Number, Queue, Strategy, Tier
+from cti.model.centre import Agent, Announce, Centre, Number, Queue, Relaxation, Strategy, Tier
 from cti.settings import plain_words
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -42,6 +42,11 @@ class AnnounceForm(Form):
     comfort: list[Name] = ["thank_you_for_waiting"]
 
 
+class _Relaxation(Form):
+    after: Annotated[float, Field(gt=0, le=86400)]
+    skills: dict[Name, Annotated[int, Field(ge=0, le=5)]] = Field(min_length=1)
+
+
 class QueueForm(Form):
     """A queue as the file has it. Times are seconds."""
 
@@ -57,6 +62,15 @@ class QueueForm(Form):
     skills: dict[Name, Level] = {}
     announce: AnnounceForm = AnnounceForm()
     ceiling: Annotated[float, Field(gt=0, le=86400)] | None = None
+    relax: list[_Relaxation] = []
+
+    @field_validator("relax")
+    @classmethod
+    def _by_time(cls, value: list[_Relaxation]) -> list[_Relaxation]:
+        times = [step.after for step in value]
+        if times != sorted(set(times)):
+            raise ValueError("each step must come later than the one before it")
+        return value
 
 
 class _Agent(Form):
@@ -236,6 +250,7 @@ def queue_of(name: str, q: QueueForm) -> Queue:
             comfort=tuple(q.announce.comfort),
         ),
         ceiling=timedelta(seconds=q.ceiling) if q.ceiling is not None else None,
+        relax=tuple(Relaxation(after=timedelta(seconds=r.after), skills=dict(r.skills)) for r in q.relax),
     )
 
 

@@ -79,12 +79,21 @@ class Books:
     def _review(self, waiter: Waiter, now: datetime) -> None:
         """Bring up to date what waiting alone has changed for the caller by `now`, and note when to look again."""
         ticket = waiter.ticket
-        ceiling = self.groups.queue(ticket.queue).ceiling
-        due = ticket.queued_at + ceiling if ceiling is not None else None
-        if due is not None and due <= now:
-            key, due = raised_key(ticket.queued_at, ticket.call_id), None
-        else:
-            key = caller_key(ticket.queued_at, ticket.head_start, ticket.call_id, ticket.strict)
+        queue = self.groups.queue(ticket.queue)
+        due = None
+        key = caller_key(ticket.queued_at, ticket.head_start, ticket.call_id, ticket.strict)
+        if queue.ceiling is not None:
+            due = ticket.queued_at + queue.ceiling
+            if due <= now:
+                key, due = raised_key(ticket.queued_at, ticket.call_id), None
+        if queue.relax:
+            waited = now - ticket.queued_at
+            step = sum(relaxation.after <= waited for relaxation in queue.relax)
+            if self.groups.move(waiter, step):
+                self.fresh_callers[ticket.call_id] = None
+            if step < len(queue.relax):
+                relaxes = ticket.queued_at + queue.relax[step].after
+                due = relaxes if due is None else min(due, relaxes)
         if key != waiter.key:
             if waiter.lease is None:
                 self.groups.hide(waiter)
@@ -100,7 +109,11 @@ class Books:
         if seat.group is not None:
             if seat.available:
                 seat.group.discard(seat)
-            seat.group.logged_in += (state is not AgentState.OFFLINE) - (seat.state is not AgentState.OFFLINE)
+            change = (state is not AgentState.OFFLINE) - (seat.state is not AgentState.OFFLINE)
+            seat.group.logged_in += change
+            if change and seat.group.logged_in == max(change, 0):
+                for group in self.groups.reconnect(seat.group):
+                    self.fresh_callers.update((key[-1], None) for key in group.heap)
         if state in TALK and seat.talking_since is None:
             seat.talking_since = now
         elif state not in TALK and seat.talking_since is not None:

@@ -128,6 +128,8 @@ class DecisionRecord:
     """What ranked the candidates."""
     strict: int = 0
     """The call's strict priority."""
+    relaxed: int = 0
+    """Steps of the queue's `relax` that counted, by time or because nobody logged in had what was needed before."""
     raised: bool = False
     """Whether the call had reached its queue's ceiling and so went before all who had not."""
 

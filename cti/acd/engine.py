@@ -111,7 +111,7 @@ class Engine:
     def why_waiting(self, call_id: CallId, now: datetime) -> str:
         """Why the call is not served at `now`: a `Why` value; empty when it has no ticket or is under an offer.
 
-        `now` counts once requirements relax with time; until then the answer is that of the last input.
+        What time alone changes counts from the `Tick` at `next_due` on.
         """
         waiter = self._books.waiters.get(call_id)
         if waiter is None or waiter.lease is not None:

@@ -8,36 +8,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import accumulate
 from operator import attrgetter
 from typing import Any
 
 from cti.acd.decisions import Lease, Ticket
 from cti.acd.heap import LazyHeap
 from cti.acd.order import Order
-from cti.acd.ranking import AgentKey, CallerKey, Requirement, agent_key, caller_key, meets, requirement
+from cti.acd.ranking import AgentKey, CallerKey, Requirement, agent_key, caller_key, meets, relaxed, requirement
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.centre import Agent, Centre, Queue, Strategy
 from cti.model.facts import AgentState
 
+ClassKey = tuple[QueueName, Requirement, int]
 NAMED = 20
 """Agents of a queue that a decision record names; the others it counts."""
 
 
 class CallerGroup:
-    """Callers of one queue with one requirement. `heap` has those who may be offered now."""
+    """Callers of one queue with one requirement, as many steps relaxed. `heap` has those who may be offered now."""
 
-    __slots__ = ("fits", "heap", "members", "needed", "queue", "servers", "strategy")
+    __slots__ = ("effective", "fits", "heap", "members", "queue", "servers", "stages", "step", "strategy")
 
-    def __init__(self, queue: QueueName, needed: Requirement, strategy: Strategy) -> None:
-        self.strategy = strategy
+    def __init__(self, queue: QueueName, stages: tuple[Requirement, ...], step: int, strategy: Strategy) -> None:
         self.queue = queue
-        self.needed = needed
+        self.stages = stages
+        """What is needed at first, and after each step of the queue's `relax`."""
+        self.step = step
+        """Steps that time has brought."""
+        self.effective = step
+        """Steps that count: more than `step` while nobody is logged in who has what is needed before."""
+        self.strategy = strategy
         self.heap: LazyHeap[CallerKey] = LazyHeap()
         self.members = 0
         """Tickets of the class, offered ones too; an empty class is dropped."""
         self.servers: dict[AgentGroup, None] = {}
         self.fits: tuple[bool, ...] = ()
         """Whether each of the queue's first agents (`Groups.first`) may serve these callers."""
+
+    @property
+    def key(self) -> ClassKey:
+        """What distinguishes the class."""
+        return (self.queue, self.stages[0], self.step)
 
 
 class AgentGroup:
@@ -57,10 +69,6 @@ class AgentGroup:
         self.size = 0
         self.logged_in = 0
         self.callers: dict[CallerGroup, None] = {}
-
-    def serves(self, group: CallerGroup) -> bool:
-        """Whether these agents may serve those callers."""
-        return group.queue in self.queues and meets(self.skills, group.needed)
 
     def add(self, seat: Seat) -> None:
         """The agent, of this class, is available."""
@@ -160,7 +168,7 @@ class Groups:
 
     def __init__(self) -> None:
         self._queues: dict[QueueName, Queue] = {}
-        self.callers: dict[tuple[QueueName, Requirement], CallerGroup] = {}
+        self.callers: dict[ClassKey, CallerGroup] = {}
         """Every class of callers that has a ticket."""
         self._agents: dict[tuple[frozenset[QueueName], Requirement], AgentGroup] = {}
         self.order: dict[QueueName, Order[CallerKey]] = {}
@@ -223,18 +231,56 @@ class Groups:
         """The queue's settings; those it had last when it was taken out of the centre."""
         return self._queues[name]
 
-    def group_for(self, queue: QueueName, skills: Requirement) -> CallerGroup:
-        """The class of callers of `queue` who require `skills` besides what the queue requires."""
-        needed = requirement(self._queues[queue].skills, skills)
-        group = self.callers.get((queue, needed))
+    def group_for(self, queue: QueueName, skills: Requirement, step: int = 0) -> CallerGroup:
+        """The class of callers of `queue` who require `skills` besides what the queue requires, `step` times relaxed."""
+        settings = self._queues[queue]
+        needed = requirement(settings.skills, skills)
+        group = self.callers.get((queue, needed, step))
         if group is None:
-            group = self.callers[queue, needed] = CallerGroup(queue, needed, self._queues[queue].strategy)
-            for agents in self.teams[queue]:
-                if agents.serves(group):
-                    group.servers[agents] = None
-                    agents.callers[group] = None
-            group.fits = tuple(seat.group in group.servers for seat in self.first[queue])
+            stages = tuple(accumulate((r.skills for r in settings.relax), relaxed, initial=needed))
+            group = self.callers[queue, needed, step] = CallerGroup(queue, stages, step, settings.strategy)
+            self.connect(group)
         return group
+
+    def connect(self, group: CallerGroup) -> bool:
+        """Find out who may serve the class, and whether that is somebody new.
+
+        The first stage counts, from the class's step on, that somebody logged in is good enough for; its own if none is.
+        """
+        able: list[AgentGroup] = []
+        for stage in (*range(group.step, len(group.stages)), group.step):
+            able = [agents for agents in self.teams[group.queue] if meets(agents.skills, group.stages[stage])]
+            group.effective = stage
+            if any(agents.logged_in for agents in able):
+                break
+        if group.servers and list(group.servers) == able:
+            return False
+        for agents in group.servers:
+            del agents.callers[group]
+        group.servers = dict.fromkeys(able)
+        for agents in able:
+            agents.callers[group] = None
+        group.fits = tuple(seat.group in group.servers for seat in self.first[group.queue])
+        return True
+
+    def reconnect(self, agents: AgentGroup) -> list[CallerGroup]:
+        """The first of `agents` logged in, or the last left: the classes of callers somebody else may serve now."""
+        return [
+            group
+            for group in self.callers.values()
+            if group.step + 1 < len(group.stages) and group.queue in agents.queues and self.connect(group)
+        ]
+
+    def move(self, waiter: Waiter, step: int) -> bool:
+        """Put the ticket among those who are `step` times relaxed; whether it was not there."""
+        if waiter.group.step == step:
+            return False
+        if waiter.lease is None:
+            self.hide(waiter)
+        self.drop(waiter)
+        waiter.group = self.group_for(waiter.ticket.queue, waiter.ticket.skills, step)
+        self.put(waiter)
+        return True
 
     def put(self, waiter: Waiter) -> None:
         """Enter a ticket: into its class, and into its queue's order unless it is under an offer."""
@@ -247,7 +293,7 @@ class Groups:
         group = waiter.group
         group.members -= 1
         if not group.members:
-            del self.callers[group.queue, group.needed]
+            del self.callers[group.key]
             for agents in group.servers:
                 del agents.callers[group]
 

@@ -49,6 +49,12 @@ def requirement(of_queue: Mapping[str, int], of_call: tuple[tuple[str, int], ...
     return tuple(sorted(needed.items()))
 
 
+def relaxed(needed: Requirement, step: Mapping[str, int]) -> Requirement:
+    """What is still needed when no more than the step's levels is asked for; level 0: not at all."""
+    lower = ((skill, min(level, step.get(skill, level))) for skill, level in needed)
+    return tuple((skill, level) for skill, level in lower if level > 0)
+
+
 def meets(skills: Mapping[str, int], needed: Requirement) -> bool:
     """Whether an agent with `skills` has every needed skill at the needed level."""
     return all(skills.get(skill, 0) >= level for skill, level in needed)

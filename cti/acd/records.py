@@ -55,6 +55,7 @@ def record_of(
         queued_at=ticket.queued_at,
         head_start=ticket.head_start,
         strict=ticket.strict,
+        relaxed=group.effective,
         raised=key[0] == RAISED,
         idle=idle,
         strategy=group.strategy,

@@ -68,9 +68,9 @@ def _prefixed(group: CallerGroup, agents: AgentGroup, key: AgentKey) -> AgentKey
 
 
 def _rank(group: CallerGroup, agents: AgentGroup) -> int:
-    """Less is better: by proficiency in what the call needs, or by how little else these agents could do."""
+    """Less is better: by proficiency in what the call needs at first, or by how little else these agents could do."""
     if group.strategy is Strategy.BEST_SKILL:
-        return -sum(agents.skills.get(skill, 0) for skill, _ in group.needed)
+        return -sum(agents.skills.get(skill, 0) for skill, _ in group.stages[0])
     return len(agents.queues) + len(agents.skills)
 
 

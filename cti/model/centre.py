@@ -42,6 +42,16 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relaxation:
+    """A step by which a queue asks for less of its agents the longer a caller waits."""
+
+    after: timedelta
+    """Of waiting."""
+    skills: Mapping[str, int]
+    """No more than this level is needed from then on; 0: the skill is not needed at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """One queue. `titles` are names for people by language."""
 
@@ -63,6 +73,8 @@ class Queue:
     announce: Announce = Announce()
     ceiling: timedelta | None = None
     """Whoever has waited so long goes before everybody who has not, strict tiers included; None: no ceiling."""
+    relax: tuple[Relaxation, ...] = ()
+    """By time. A step is skipped at once while nobody is logged in who has what is needed before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

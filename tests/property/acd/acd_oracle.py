@@ -74,12 +74,14 @@ class Oracle:
     offers: dict = field(default_factory=dict)
     pauses: dict = field(default_factory=dict)
     last: int = 999_999_999
+    now: datetime | None = None
 
     def __post_init__(self):
         self.people = {agent_id: Person() for agent_id in self.centre.agents}
 
     def handle(self, event: AcdInput, now: datetime) -> list[tuple]:
         out: list[tuple] = []
+        self.now = now
         self.take(event, now, out)
         for offer_id, (call_id, agent_id, deadline) in sorted(self.offers.items(), key=lambda o: (o[1][2], o[0])):
             if deadline <= now:
@@ -185,8 +187,30 @@ class Oracle:
         call, agent = self.calls[call_id], self.centre.agents.get(agent_id)
         if agent is None or call.joined.queue not in agent.queues:
             return False
-        needed = [*self.queue_of(call_id).skills.items(), *call.joined.skills]
-        return all(agent.skills.get(skill, 0) >= level for skill, level in needed)
+        return self.has(agent_id, self.needed(call_id))
+
+    def has(self, agent_id, needed):
+        return all(self.centre.agents[agent_id].skills.get(skill, 0) >= level for skill, level in needed)
+
+    def needed(self, call_id):
+        """What the call asks for now, and if nobody who is logged in has it, what it will ask for next."""
+        call = self.calls[call_id]
+        needed, stages = [*call.queue.skills.items(), *call.joined.skills], []
+        past = 0
+        for step in (None, *call.queue.relax):
+            if step is not None:
+                needed = [(skill, min(level, step.skills.get(skill, level))) for skill, level in needed]
+                past += self.now - call.joined.queued_at >= step.after
+            stages.append(needed)
+        here = [
+            a
+            for a, agent in self.centre.agents.items()
+            if call.joined.queue in agent.queues and self.people[a].state is not AgentState.OFFLINE
+        ]
+        for stage in stages[past:]:
+            if any(self.has(a, stage) for a in here):
+                return stage
+        return stages[past]
 
     def is_available(self, agent_id):
         person = self.people[agent_id]

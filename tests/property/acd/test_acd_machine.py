@@ -31,7 +31,7 @@ from cti.acd.inputs import (
     Tick,
 )
 from cti.errors import IllegalTransition
-from cti.model.centre import Agent, Centre, Queue, Strategy
+from cti.model.centre import Agent, Centre, Queue, Relaxation, Strategy
 from cti.model.facts import AgentState, OfferEnd
 from tests.support.examples import NIGHTLY
 
@@ -54,7 +54,13 @@ AGENTS = {
 }
 
 
-def a_centre(agents=AGENTS, *, vip=True, support_skills=None, pause=10, ceiling=None, ways=(Strategy.LONGEST_IDLE,)):
+def steps(*pairs):
+    return tuple(Relaxation(after=timedelta(seconds=after), skills=skills) for after, skills in pairs)
+
+
+def a_centre(
+    agents=AGENTS, *, vip=True, support_skills=None, pause=10, ceiling=None, ways=(Strategy.LONGEST_IDLE,), relax=()
+):
     queues = [
         Queue(
             name="support",
@@ -63,6 +69,7 @@ def a_centre(agents=AGENTS, *, vip=True, support_skills=None, pause=10, ceiling=
             skills=support_skills or {},
             ceiling=ceiling and timedelta(seconds=ceiling),
             strategy=ways[0],
+            relax=steps(*relax),
         ),
         Queue(name="sales", titles={}, refusal_pause=timedelta(), ring_timeout=timedelta(seconds=5), strategy=ways[-1]),
     ]
@@ -74,6 +81,7 @@ def a_centre(agents=AGENTS, *, vip=True, support_skills=None, pause=10, ceiling=
                 refusal_pause=timedelta(seconds=3),
                 skills={"en": 4},
                 ceiling=timedelta(seconds=9),
+                relax=steps((6, {"en": 1})),
             )
         )
     return Centre(
@@ -92,7 +100,9 @@ CENTRES = [
     a_centre({a: v for a, v in AGENTS.items() if a not in ("1001", "1005")}),
     a_centre(AGENTS | {"1004": (("support", "vip"), {"en": 5})}, support_skills={"en": 4}, pause=25, ceiling=15),
     a_centre(vip=False),
-    *(a_centre(ways=pair, support_skills={"en": 3}, pause=5) for pair in pairwise(Strategy)),
+    a_centre(support_skills={"en": 4}, relax=((4, {"en": 3, "zh": 4}), (12, {"zh": 0}), (13.5, {"en": 0}))),
+    a_centre({a: v for a, v in AGENTS.items() if a != "1005"}, relax=((7, {"zh": 2}),), ceiling=7),
+    *(a_centre(ways=pair, support_skills={"en": 4}, pause=5, relax=((8, {"en": 2}),)) for pair in pairwise(Strategy)),
 ]
 SKILLS = [(), (), (("en", 3),), (("en", 4),), (("zh", 4),), (("en", 2), ("zh", 5))]
 seconds = st.integers(0, 40).map(lambda n: timedelta(seconds=n / 2))
@@ -127,11 +137,12 @@ def state_of(engine):
 
 
 class Floor(RuleBasedStateMachine):
-    @initialize()
-    def open(self):
+    @initialize(centre=st.sampled_from(CENTRES))
+    def open(self, centre):
+        self.first = centre
         self.now = START
-        self.engine = Engine(CENTRES[0])
-        self.oracle = Oracle(CENTRES[0])
+        self.engine = Engine(centre)
+        self.oracle = Oracle(centre)
         self.inputs = []
         self.outputs = []
         self.ever = []
@@ -352,7 +363,7 @@ class Floor(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "inputs"):
-            again = Engine(CENTRES[0])
+            again = Engine(self.first)
             assert [again.handle(event, at) for event, at in self.inputs] == self.outputs
 
 
