@@ -72,7 +72,10 @@ class Rows:
     def change(self, now: datetime) -> Change | None:
         """What differs from what was last given, None when nothing does."""
         board = self._board
-        dirty_queues = board.dirty_queues
+        # A waiting call's place and expected wait come from its queue, so the one is not told without the other.
+        dirty_queues = board.dirty_queues | {
+            ticket.queue for call_id in board.dirty_calls if (ticket := board.engine.ticket(call_id)) is not None
+        }
         dirty_calls = board.dirty_calls | {
             ticket.call_id for queue in dirty_queues for ticket in board.engine.waiting(queue)
         }

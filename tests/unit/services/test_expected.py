@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cti.ids import AgentId, CallId, QueueName
-from cti.model.facts import AgentState
+from cti.model.facts import AgentState, Match
 from cti.services import agents
 from cti.services.expected import QueueWaits, shown, wait_of
+from cti.services.ports import LookUp
 from cti.services.rows import Rows
 from cti.services.switchboard import Switchboard
 from tests.support.floor_rig import FloorRig, centre
@@ -69,6 +70,23 @@ def test_rows_tell_the_expected_wait_and_it_grows_with_the_place(rig: FloorRig) 
     # What a caller sees while nothing happens stays as it is: rows are not sent again for the passing of time.
     rig.pass_time(30)
     assert rows.change(rig.now) is None
+
+
+def test_a_customer_found_late_does_not_take_place_and_wait_from_the_row(rig: FloorRig) -> None:
+    rows = Rows(rig.board)
+    rig.ready("1002")
+    first, second = rig.call(), rig.call()
+    rig.queue(first)
+    rig.queue(second)
+    rows.change(rig.now)
+    before = rows.view(rig.now).calls[second]
+    assert before.place == 1
+    assert before.expected_wait is not None
+    # As after a restart: the look-up is made again, its match is known already, so no fact is recorded.
+    rig.board.know_customer(second, LookUp(match=Match.UNKNOWN), rig.now)
+    rows.change(rig.now)
+    after = rows.view(rig.now).calls[second]
+    assert (after.place, after.expected_wait) == (before.place, before.expected_wait)
 
 
 def test_an_agent_who_will_not_be_ready_after_the_call_does_not_count(rig: FloorRig) -> None:
