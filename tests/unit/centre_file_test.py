@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,31 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
         load_centre(bad)
     with pytest.raises(ConfigError, match=str(tmp_path)):
         load_centre(tmp_path)
+
+
+def test_priority_strategy_and_relaxation() -> None:
+    text = SMALL.replace(
+        "titles: {en: Support}",
+        "titles: {en: Support}\n    strategy: random\n    ceiling: 300\n    skills: {zh: 3}\n"
+        "    relax: [{after: 30, skills: {zh: 1}}, {after: 60.5, skills: {zh: 0}}]",
+    ).replace("{name: Ada,", "{name: Ada, weight: 2.5,")
+    centre = parse_centre(text + "tiers:\n  vip: {strict: 2}\n", source="c.yaml")
+    queue = centre.queues["support"]  # type: ignore[index]
+    assert (queue.strategy, queue.ceiling) == ("random", timedelta(minutes=5))
+    assert [(step.after.total_seconds(), dict(step.skills)) for step in queue.relax] == [(30, {"zh": 1}), (60.5, {"zh": 0})]
+    assert centre.agents["1001"].weight == 2.5  # type: ignore[index]
+    assert centre.tiers["vip"].strict == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("relax: [{after: 60, skills: {zh: 1}}, {after: 60, skills: {zh: 0}}]", "each step must come later"),
+        ("relax: [{after: 0, skills: {zh: 1}}]", "queues.support.relax.0.after: "),
+        ("relax: [{after: 5, skills: {}}]", "queues.support.relax.0.skills: "),
+        ("relax: [{after: 5, skills: {zh: 6}}]", "queues.support.relax.0.skills.zh: "),
+        ("ceiling: 0", "queues.support.ceiling: "),
+    ],
+)
+def test_steps_and_ceiling_that_make_no_sense_are_refused(keys: str, told: str) -> None:
+    assert told in _refused(SMALL.replace("titles: {en: Support}", f"titles: {{en: Support}}\n    {keys}")).message
