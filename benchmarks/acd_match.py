@@ -29,7 +29,7 @@ from cti.acd.decisions import Offer
 from cti.acd.engine import Engine
 from cti.acd.inputs import AgentBusy, AgentFree, CallerJoined, OfferSettled
 from cti.acd.ranking import caller_key, meets, requirement
-from cti.model.centre import Agent, Centre, Queue
+from cti.model.centre import Agent, Centre, Queue, Strategy
 from cti.model.facts import AgentState, OfferEnd
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -37,7 +37,7 @@ QUEUES = [f"queue{n}" for n in range(10)]
 LANGUAGES = ["en", "zh"]
 
 
-def a_floor(agents: int, seed: int) -> Centre:
+def a_floor(agents: int, seed: int, strategy: Strategy = Strategy.LONGEST_IDLE) -> Centre:
     """Ten queues, two languages; an agent is in two neighbouring queues and speaks one or both languages."""
     rng = random.Random(seed)
     staff = {}
@@ -47,7 +47,11 @@ def a_floor(agents: int, seed: int) -> Centre:
         skills = dict.fromkeys(LANGUAGES if n % 4 == 0 else [LANGUAGES[n % 2]], 5)
         staff[f"{1000 + n}"] = Agent(agent_id=f"{1000 + n}", name="", queues=queues, skills=skills)
     return Centre(
-        name="bench", queues={q: Queue(name=q, titles={}) for q in QUEUES}, agents=staff, tiers={}, numbers={}
+        name="bench",
+        queues={q: Queue(name=q, titles={}, strategy=strategy) for q in QUEUES},
+        agents=staff,
+        tiers={},
+        numbers={},
     )
 
 
@@ -189,6 +193,27 @@ def arrivals_to_idle_agents(agents: int, events: int, seed: int = 2) -> dict[str
     return {name: spread(samples) for name, samples in times.items()}
 
 
+def by_strategy(agents: int, events: int, seed: int = 3) -> dict[str, dict[str, float]]:
+    """Everybody idle, one arrival after the other; all strategies take turns, so that a busy machine hits each alike."""
+    rng = random.Random(seed)
+    engines = {strategy: Engine(a_floor(agents, seed, strategy)) for strategy in Strategy}
+    times: dict[str, list[int]] = {strategy: [] for strategy in Strategy}
+    now = START
+    for engine in engines.values():
+        for n in range(agents):
+            engine.handle(AgentFree(agent_id=f"{1000 + n}", idle_since=START - timedelta(seconds=n)), START)
+    for n in range(events):
+        now += timedelta(seconds=1)
+        event = a_caller(n, rng, now)
+        for strategy, engine in engines.items():
+            took, decisions = timed(lambda: engine.handle(event, now))  # noqa: B023
+            times[strategy].append(took)
+            (offer,) = decisions
+            engine.handle(OfferSettled(offer_id=offer.offer_id, end=OfferEnd.ANSWERED), now)
+            engine.handle(AgentFree(agent_id=offer.agent_id, idle_since=now), now)
+    return {strategy: spread(samples) for strategy, samples in times.items()}
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--events", type=int, default=5000)
@@ -217,8 +242,15 @@ def main() -> None:
     first, last = results[sizes[0]], results[sizes[-1]]
     growth = {name: last[name]["p50"] / first[name]["p50"] for name in ("agent free", "arrival", "answered")}
     print(f"growth {sizes[0]} -> {sizes[-1]}, p50: " + ", ".join(f"{n} {g:.2f}x" for n, g in growth.items()))
+    strategies = by_strategy(args.agents, args.naive_events)
+    print("\narrival with everybody idle, by strategy, p50 in times of longest idle:")
+    base = strategies[Strategy.LONGEST_IDLE]["p50"]
+    for strategy, row in strategies.items():
+        print(f"{strategy:26}{row['n']:6.0f}{row['p50']:10.1f}{row['p99']:10.1f}{row['p50'] / base:9.1f}x")
     if args.json:
-        args.json.write_text(json.dumps({"full": full, "by_waiting": results, "growth": growth}, indent=1))
+        args.json.write_text(
+            json.dumps({"full": full, "by_waiting": results, "growth": growth, "strategies": strategies}, indent=1)
+        )
 
 
 if __name__ == "__main__":
