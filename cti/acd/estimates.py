@@ -14,7 +14,7 @@ learned: exponentially weighted, so the newest calls count most, over priors tha
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -192,31 +192,48 @@ class Estimates:
 
         return sum(work(queue) / sum(map(work, served)) for served in agents if queue in served)
 
-    def waits(self, queue: QueueName, count: int, servers: float) -> Sequence[ExpectedWait]:
-        """The expected waits of those with 0, 1, .. `count - 1` callers ahead; empty when nobody serves.
+    def wait(self, queue: QueueName, ahead: int, servers: float) -> ExpectedWait | None:
+        """The expected wait of a caller with `ahead` callers before; None when nobody serves. At once for any place.
 
         Everybody who serves is taken to be busy.
         """
         if servers <= 0:
-            return ()
+            return None
         handling, theta = self.handling(queue), self.patience(queue).rate
-        serving = servers / handling.mean
+        mean, variance = _departures(ahead + 1, servers / handling.mean, theta)
         # One server ends calls as regularly as they are long; many together end them like chance.
         regular = 1 + (handling.spread - 1) / max(1.0, servers)
         unsure = handling.spread / handling.weight
-        mean = variance = 0.0
-        found = []
-        for ahead in range(count):
-            step = 1 / (serving + (ahead + 1) * theta)
-            mean += step
-            variance += step * step * regular
-            found.append(_range(mean, variance + mean * mean * unsure))
-        return found
+        return _range(mean, variance * regular + mean * mean * unsure)
 
-    def wait(self, queue: QueueName, ahead: int, servers: float) -> ExpectedWait | None:
-        """The expected wait of one caller with `ahead` before; None when nobody serves. Costs O(ahead)."""
-        found = self.waits(queue, ahead + 1, servers)
-        return found[-1] if found else None
+
+def _departures(count: int, serving: float, theta: float) -> tuple[float, float]:
+    """Mean and variance of the time until `count` departures: the sums of 1/(serving + k*theta) and of its square."""
+    if theta * count < 1e-9 * serving:
+        return count / serving, count / serving**2
+    first = serving / theta + 1
+    mean = (_digamma(first + count) - _digamma(first)) / theta
+    return mean, (_trigamma(first) - _trigamma(first + count)) / theta**2
+
+
+def _digamma(x: float) -> float:
+    """Of a positive x, by its asymptotic series from 8 on; to about 1e-10."""
+    below = 0.0
+    while x < 8:
+        below += 1 / x
+        x += 1
+    square = 1 / (x * x)
+    return math.log(x) - 0.5 / x - square * (1 / 12 - square * (1 / 120 - square / 252)) - below
+
+
+def _trigamma(x: float) -> float:
+    """Of a positive x, likewise."""
+    below = 0.0
+    while x < 8:
+        below += 1 / (x * x)
+        x += 1
+    square = 1 / (x * x)
+    return 1 / x + square / 2 + (square / x) * (1 / 6 - square * (1 / 30 - square / 42)) + below
 
 
 def _range(mean: float, variance: float) -> ExpectedWait:

@@ -12,6 +12,7 @@ from cti.acd.groups import Groups, Seat, Waiter
 from cti.acd.ranking import RAISED, AgentKey, CallerKey
 from cti.acd.strategies import best, ordered
 from cti.ids import AgentId
+from cti.model.centre import Strategy
 
 CANDIDATES = 10
 """Candidates that the record of an offer names."""
@@ -34,11 +35,14 @@ def record_of(
     `aside` are callers whom the matching took out of their heaps for a moment.
     """
     ticket, group, key = waiter.ticket, waiter.group, waiter.key
-    free = sum(len(agents.idle) for agents in group.servers)
+    heaps = [agents.idle for agents in group.servers if agents.idle.keys]
+    free = sum(map(len, heaps))
     refused = tuple(a for a in waiter.refused if _would_serve(seats.get(a), waiter)) if waiter.refused else ()
     eligible = free - len(refused)
     idle: tuple[AgentKey, ...]
-    if eligible == 1:
+    if free == eligible == 1 and group.strategy is Strategy.LONGEST_IDLE:
+        idle = (heaps[0].keys[0],)
+    elif eligible == 1:
         only = best(group, ticket.call_id, waiter.refused)
         idle = () if only is None else (only,)
     else:
