@@ -14,11 +14,11 @@ import structlog
 
 from cti.acd.estimates import ExpectedWait
 from cti.clock import Clock
-from cti.ids import CallId
+from cti.ids import CallId, QueueName
 from cti.ivr.effects import Sound
 from cti.ivr.spoken import GRAMMARS, MOST, WaitRange, Words
 from cti.model.centre import Announce
-from cti.services.expected import wait_of
+from cti.services.expected import QueueWaits
 from cti.services.switchboard import Switchboard
 
 STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60)
@@ -118,6 +118,7 @@ class Announcer:
             language: frozenset(name for name, there in prompts.items() if language in there) for language in languages
         }
         self._told: dict[CallId, Told] = {}
+        self._waits: dict[QueueName, tuple[datetime, QueueWaits]] = {}
 
     def due(self, call_id: CallId) -> tuple[Sound, ...]:
         """What to play to this caller now. What is given counts as told."""
@@ -127,13 +128,20 @@ class Announcer:
             return ()
         now = self._clock.now()
         language = call.language or self._board.centre.languages[0]
-        seen = Seen(at=now, place=place, wait=wait_of(self._board, call_id, now))
+        seen = Seen(at=now, place=place, wait=self._waits_of(queue.name, now).of(place, call.skills))
         told = self._told.get(call_id, NOTHING)
         words, after = decide(seen, told, queue.announce, language, self._available.get(language, frozenset()))
         if words:
             self._remember(call_id, after)
             log.info("announced", call_id=call_id, prompts=" ".join(words), place=place, language=language)
         return tuple(Sound(language=language, name=word) for word in words)
+
+    def _waits_of(self, queue: QueueName, now: datetime) -> QueueWaits:
+        """Counted anew once a second at most: who serves a large queue is a long list."""
+        known = self._waits.get(queue)
+        if known is None or not timedelta() <= now - known[0] < timedelta(seconds=1):
+            known = self._waits[queue] = now, QueueWaits(self._board, queue, now)
+        return known[1]
 
     def _remember(self, call_id: CallId, told: Told) -> None:
         self._told[call_id] = told

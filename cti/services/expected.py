@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from cti.acd.estimates import NOW, ExpectedWait
@@ -22,7 +21,6 @@ class QueueWaits:
         self._queue = queue
         self._now = now
         self._known: dict[Requirement, tuple[int, float]] = {}
-        self._waits: dict[float, Sequence[ExpectedWait]] = {}
 
     def of(self, place: int, skills: Requirement = ()) -> ExpectedWait | None:
         """The wait of the caller at `place` (1 is next) who requires `skills` besides the queue's.
@@ -35,13 +33,7 @@ class QueueWaits:
         free, servers = self._known[needed]
         if place <= free:
             return NOW
-        if servers <= 0:
-            return None
-        waits = self._waits.get(servers, ())
-        if len(waits) < place:
-            # Twice as many as asked for: a queue is asked place after place.
-            waits = self._waits[servers] = self._board.learning.estimates.waits(self._queue, 2 * place, servers)
-        return waits[place - 1]
+        return self._board.learning.estimates.wait(self._queue, place - 1, servers)
 
     def _staff(self, needed: Requirement) -> tuple[int, float]:
         """How many could answer at once, and how many serve the queue, shared ones by share."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from cti.acd.estimates import Estimates, ExpectedWait
+from cti.acd.estimates import Estimates, ExpectedWait, _departures
 from cti.ids import QueueName
 from tests.support.queue_simulation import simulate
 
@@ -47,7 +47,9 @@ def test_abandons_shorten_the_wait_and_the_more_the_longer_the_line() -> None:
 
 
 def test_every_place_further_back_waits_longer_and_the_range_holds_the_mean() -> None:
-    waits = taught(abandons=5).waits(SUPPORT, 200, 12.0)
+    estimates = taught(abandons=5)
+    waits = [wait for ahead in range(200) if (wait := estimates.wait(SUPPORT, ahead, 12.0)) is not None]
+    assert len(waits) == 200
     assert all(wait.low < wait.mean < wait.high for wait in waits)
     for one, next_ in pairwise(waits):
         assert one.low < next_.low
@@ -55,14 +57,18 @@ def test_every_place_further_back_waits_longer_and_the_range_holds_the_mean() ->
         assert one.high < next_.high
 
 
-def test_one_of_many_is_the_same_as_alone() -> None:
-    estimates = taught(abandons=7)
-    assert estimates.waits(SUPPORT, 30, 3.5)[17] == estimates.wait(SUPPORT, 17, 3.5)
+@pytest.mark.parametrize("serving", [1e-4, 0.003, 0.5, 40.0])
+@pytest.mark.parametrize("theta", [1e-12, 1e-7, 1e-4, 0.01, 2.0])
+def test_the_sums_are_those_added_up_one_by_one(serving: float, theta: float) -> None:
+    for count in (1, 2, 7, 300, 5000):
+        steps = [1 / (serving + k * theta) for k in range(1, count + 1)]
+        mean_, variance = _departures(count, serving, theta)
+        assert mean_ == pytest.approx(math.fsum(steps), rel=1e-5)
+        assert variance == pytest.approx(math.fsum(step * step for step in steps), rel=1e-4)
 
 
 def test_nobody_to_serve_means_no_answer() -> None:
     assert Estimates().wait(SUPPORT, 0, 0.0) is None
-    assert list(Estimates().waits(SUPPORT, 5, 0.0)) == []
 
 
 def test_there_is_an_answer_before_the_first_call() -> None:
