@@ -86,6 +86,7 @@ class Call:
     queued_at: datetime | None = None
     head_start: float = 0.0
     skills: tuple[tuple[str, int], ...] = ()
+    strict: int = 0
     offer_id: OfferId | None = None
     offered_agent: AgentId | None = None
     device: f.Device | None = None
@@ -153,6 +154,7 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
                 queued_at=fact.at,
                 head_start=fact.head_start,
                 skills=fact.skills,
+                strict=fact.strict,
                 next_step=None,
             )
         case f.OfferMade():

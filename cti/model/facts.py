@@ -166,6 +166,8 @@ class CallQueued(CallFact):
     head_start: float = 0.0
     skills: tuple[tuple[str, int], ...] = ()
     """Required (skill, least proficiency 1-5) pairs, all needed."""
+    strict: int = 0
+    """Class of strict priority, 0-9: a higher one is served first whatever the waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

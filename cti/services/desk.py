@@ -97,6 +97,7 @@ def enqueue(
     call = _live(board, call_id)
     if call.state is not CallState.MENU:
         return
+    tier = board.centre.tiers.get(call.tier)
     wanted = {**board.centre.queues[queue].skills}
     for skill, level in skills:
         wanted[skill] = max(level, wanted.get(skill, 0))
@@ -107,6 +108,7 @@ def enqueue(
             queue=queue,
             head_start=head_start(board, call, head_start_of_flow).total_seconds(),
             skills=tuple(sorted(wanted.items())),
+            strict=tier.strict if tier is not None else 0,
         )
     )
     # Not deliverable yet: the flow's session still has variables to set. The wait context says when the caller is there.

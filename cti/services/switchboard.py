@@ -272,6 +272,7 @@ class Switchboard:
                 queued_at=call.queued_at,
                 head_start=timedelta(seconds=call.head_start),
                 skills=call.skills,
+                strict=call.strict,
                 deliverable=deliverable,
             ),
             now,

@@ -11,7 +11,7 @@ import os
 import random
 import signal
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -49,7 +49,8 @@ async def kill_now_and_then(centre: TestCentre, rng: random.Random, kills: int) 
         told = await asyncio.to_thread(centre.refresh)
         pid = told["pids"].get("bridge")
         if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it is only just coming back from the last one
+                os.kill(pid, signal.SIGKILL)
 
 
 def entered(ledger: Path) -> list[str]:

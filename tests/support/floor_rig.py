@@ -27,6 +27,7 @@ queues:
   sales: {titles: {en: Sales}, wrap_up: 0}
 tiers:
   vip: {head_start: 600}
+  rescue: {strict: 5}
 agents:
   "1001": {name: Ada, queues: [support, sales]}
   "1002": {name: Bo, queues: [support]}

@@ -61,6 +61,21 @@ def test_a_vip_who_came_second_is_served_first(rig: FloorRig) -> None:
     assert rig.delivered() == [(second, "1001")]
 
 
+def test_a_strict_tier_goes_before_every_head_start_and_keeps_it_over_a_restart(rig: FloorRig) -> None:
+    vip, strict = rig.call(tier="vip"), rig.call(tier="rescue")
+    rig.queue(vip)
+    rig.pass_time(300)
+    rig.queue(strict)
+    again = FloorRig()
+    again.now = rig.now
+    again.board.recover(rig.facts, rig.now)
+    again.waits(vip)
+    again.waits(strict)
+    for floor in (rig, again):
+        floor.ready("1001")
+        assert floor.delivered() == [(strict, "1001")]
+
+
 def test_a_rejecting_agent_is_not_rung_again_at_once(rig: FloorRig) -> None:
     rig.ready("1001")
     call_id = rig.call()
