@@ -110,8 +110,7 @@ class Dispatcher:
         def add() -> None:
             for record in records:
                 self.board.tally.add(record)
-            self.board.dirty_queues.update(self.board.centre.queues)
-            self.board.dirty_agents.update(self.board.agents)
+            self.board.begin_counting(self._clock.now())
 
         self._put(add)
 

@@ -18,6 +18,7 @@ from cti.acd.inputs import (
     AcdInput,
     AgentBusy,
     AgentFree,
+    AgentTallied,
     CallerJoined,
     CallerLeft,
     CallerNotReady,
@@ -295,8 +296,7 @@ class Switchboard:
             if until <= now:
                 self.finish_wrap_up(agent_id, now, at=until, by="timer")
         if self.tally.roll(now):
-            self.dirty_queues.update(self.centre.queues)
-            self.dirty_agents.update(self.agents)
+            self.begin_counting(now)
         self.route(Tick(), now)
 
     def finish_wrap_up(
@@ -319,6 +319,16 @@ class Switchboard:
         )
         self.withdraw_pop(agent_id, "call_ended")
         self.sync_agent(agent_id, now)
+
+    def begin_counting(self, now: datetime) -> None:
+        """Today's figures changed other than by a call that ended now: a new day, or calls remembered at the start."""
+        self.dirty_queues.update(self.centre.queues)
+        self.dirty_agents.update(self.agents)
+        for agent_id in self.centre.agents:
+            day = self.tally.agent(agent_id)
+            self.route(
+                AgentTallied(agent_id=agent_id, calls=day.calls, talk=timedelta(seconds=day.talk_seconds)), now
+            )
 
     # -- screen pops ---------------------------------------------------------------------------------------------
 
@@ -413,3 +423,4 @@ class Switchboard:
                 self.pops[agent_id] = self._pop(shown, offer, offer.at)
                 self.dirty_pops.add(agent_id)
         self.tally.roll(now)
+        self.begin_counting(now)
