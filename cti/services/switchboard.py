@@ -326,9 +326,7 @@ class Switchboard:
         self.dirty_agents.update(self.agents)
         for agent_id in self.centre.agents:
             day = self.tally.agent(agent_id)
-            self.route(
-                AgentTallied(agent_id=agent_id, calls=day.calls, talk=timedelta(seconds=day.talk_seconds)), now
-            )
+            self.route(AgentTallied(agent_id=agent_id, calls=day.calls, talk=timedelta(seconds=day.talk_seconds)), now)
 
     # -- screen pops ---------------------------------------------------------------------------------------------
 

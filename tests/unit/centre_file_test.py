@@ -113,7 +113,10 @@ def test_priority_strategy_and_relaxation() -> None:
     centre = parse_centre(text + "tiers:\n  vip: {strict: 2}\n", source="c.yaml")
     queue = centre.queues["support"]  # type: ignore[index]
     assert (queue.strategy, queue.ceiling) == ("random", timedelta(minutes=5))
-    assert [(step.after.total_seconds(), dict(step.skills)) for step in queue.relax] == [(30, {"zh": 1}), (60.5, {"zh": 0})]
+    assert [(step.after.total_seconds(), dict(step.skills)) for step in queue.relax] == [
+        (30, {"zh": 1}),
+        (60.5, {"zh": 0}),
+    ]
     assert centre.agents["1001"].weight == 2.5  # type: ignore[index]
     assert centre.tiers["vip"].strict == 2
 
