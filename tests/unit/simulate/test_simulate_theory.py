@@ -39,8 +39,10 @@ def test_first_come_first_served_to_the_microsecond(s, a, t):
     scenario = a_floor(s, a, t, 20_000 if NIGHTLY else 3_000)
     found, expected = waits_of(simulate(scenario, arrivals(scenario))), plain_waits(arrivals(scenario), s)
     assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        assert one == pytest.approx(other, abs=1e-6)
+    assert (
+        max(abs(x - y) for one, other in zip(found, expected, strict=True) for x, y in zip(one, other, strict=True))
+        < 1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,8 +52,10 @@ def test_strict_priority_to_the_microsecond(s, a, t, first):
     scenario = a_floor(s, a, t, 20_000 if NIGHTLY else 3_000, first=first)
     found, expected = waits_of(simulate(scenario, arrivals(scenario))), plain_waits_by_kind(arrivals(scenario), s)
     assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        assert one == pytest.approx(other, abs=1e-6)
+    assert (
+        max(abs(x - y) for one, other in zip(found, expected, strict=True) for x, y in zip(one, other, strict=True))
+        < 1e-6
+    )
 
 
 def agrees(waits, theory):
@@ -74,14 +78,14 @@ def test_the_engine_and_erlang_c(s, a, t):
 
 @pytest.mark.parametrize(("s", "a", "t"), [(14, 10.0, 180.0), (55, 50.0, 300.0), *random_floors(2, 11)])
 def test_the_second_simulation_and_erlang_c(s, a, t):
-    waits = [wait for _, _, wait in plain_waits(arrivals(a_floor(s, a, t, 20_000_000 if NIGHTLY else 300_000)), s)]
+    waits = [wait for _, _, wait in plain_waits(arrivals(a_floor(s, a, t, 20_000_000 if NIGHTLY else 60_000)), s)]
     agrees([float(wait > 0) for wait in waits], erlang_c(s, a))
     agrees(waits, mean_wait(s, a, t))
 
 
 def test_the_second_simulation_and_cobham():
     s, a, t, first = 50, 47.0, 300.0, 0.1
-    rows = plain_waits_by_kind(arrivals(a_floor(s, a, t, 20_000_000 if NIGHTLY else 400_000, first=first)), s)
+    rows = plain_waits_by_kind(arrivals(a_floor(s, a, t, 20_000_000 if NIGHTLY else 100_000, first=first)), s)
     of_vip, of_regular = two_classes(s, a, t, first)
     vip = [wait for _, kind, wait in rows if kind == 0]
     agrees(vip, of_vip)
