@@ -66,6 +66,19 @@ def find(recording: Samples, sound: Samples) -> tuple[float, float]:
     return best / 8000, float(likeness[best])
 
 
+def spoken(recording: Samples, sound: Samples) -> tuple[float, float]:
+    """(seconds, likeness) of a sound whose clock may slip: phones add and drop a few milliseconds in the middle of a word.
+
+    Looked for in thirds, each near where it belongs after the first found; the likeness is that of the second best.
+    """
+    third = sound.size // 3
+    parts = [find(recording, sound[index * third : (index + 1) * third]) for index in range(3)]
+    begin = max(range(3), key=lambda index: parts[index][1])
+    at = parts[begin][0] - begin * third / 8000
+    fitting = [likeness for index, (when, likeness) in enumerate(parts) if abs(when - index * third / 8000 - at) < 0.06]
+    return at, sorted(fitting)[-2] if len(fitting) > 1 else 0.0
+
+
 def announcements(centre: TestCentre) -> list[dict[str, str]]:
     """What the bridge says it had announced."""
     lines = (line for file in (centre.data / "log").glob("*.log") for line in file.read_text().splitlines())
@@ -96,10 +109,10 @@ async def test_callers_hear_their_place_in_their_own_language(quick: TestCentre,
     ]
     for number, (language, names) in enumerate(expected):
         recording = heard(tmp_path / f"{number}.wav")
-        found = [find(recording, prompt(language, name)) for name in names]
+        found = [spoken(recording, prompt(language, name)) for name in names]
         assert all(likeness > 0.7 for _, likeness in found), (number, names, found)
         assert [when for when, _ in found] == sorted(when for when, _ in found)
-    assert find(heard(tmp_path / "0.wav"), prompt("zh", "you_are_next"))[1] < 0.5
+    assert spoken(heard(tmp_path / "0.wav"), prompt("zh", "you_are_next"))[1] < 0.5
 
 
 async def test_an_offer_in_the_middle_of_an_announcement_rings_at_once_and_no_caller_is_lost(
