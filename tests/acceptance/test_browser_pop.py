@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from datetime import datetime
@@ -17,7 +18,7 @@ from tests.support.centre import TestCentre
 
 pytestmark = [pytest.mark.real, pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
 
-CALLS = 60
+CALLS = int(os.environ.get("CTI_POPS", "30"))
 
 
 async def take_all(ada: AgentWindow, phones: dict[str, Softphone]) -> list[str]:
