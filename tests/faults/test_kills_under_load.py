@@ -23,7 +23,7 @@ from tests.support.sipp import Sipp
 
 LONG = os.environ.get("CTI_FAULTS") == "long"
 SEED = int(os.environ.get("CTI_SEED", "20261"))
-KILLS = 100 if LONG else 4
+KILLS = int(os.environ.get("CTI_KILLS", "100" if LONG else "4"))
 RATE = 2.0
 STAY_SECONDS = 25
 CALLS = int(RATE * (KILLS * 7 + 10))
