@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cti.acd.inputs import CallerReady
 from cti.errors import IllegalTransition
@@ -20,6 +20,8 @@ from cti.model.facts import HangupBy, OfferEnd
 from cti.services import call_control
 from cti.services.switchboard import Switchboard
 
+YOUNG = timedelta(seconds=2)
+"""A call younger than this when the snapshot was complete may have begun while it was being taken."""
 WAIT, DELIVER, SURVIVAL = "cti-wait", "cti-deliver", "cti-survival"
 
 
@@ -74,10 +76,20 @@ def _leave_offer(board: Switchboard, call: Call, now: datetime, *, at: datetime)
     board.leave_queue(call.call_id, now)
 
 
-def unexplained(board: Switchboard, snapshot: s.Snapshot) -> bool:
-    """Whether a call we hold live is not in the snapshot."""
+def _missing(board: Switchboard, snapshot: s.Snapshot) -> list[Call]:
+    """Live calls that the snapshot should have and has not.
+
+    The ledger is read after the snapshot was taken and knows younger calls: about those this snapshot says nothing. What
+    happens to them comes as signals, for the link was up when they began.
+    """
     there = {channel.unique_id for channel in snapshot.channels}
-    return any(call_id not in there for call_id in board.calls)
+    judged = snapshot.at - YOUNG
+    return [call for call in board.calls.values() if call.call_id not in there and call.started_at < judged]
+
+
+def unexplained(board: Switchboard, snapshot: s.Snapshot) -> bool:
+    """Whether a call we hold live is gone without a word."""
+    return bool(_missing(board, snapshot))
 
 
 def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> None:
@@ -93,9 +105,8 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
             agents_legs.append(channel)
     board.legs = {leg.channel: (leg.call_id, leg.agent_id) for leg in agents_legs if leg.call_id and leg.agent_id}
     board.bridges = _bridges(snapshot)
-    for call in list(board.calls.values()):
-        if call.call_id not in callers:
-            call_control.end_call(board, call, now, at=now, hangup_by=HangupBy.SYSTEM, inferred=True)
+    for call in _missing(board, snapshot):
+        call_control.end_call(board, call, now, at=now, hangup_by=HangupBy.SYSTEM, inferred=True)
     for channel in callers.values():
         _place(board, channel, agents_legs, now)
     for device in snapshot.devices:

@@ -336,3 +336,27 @@ def test_a_snapshot_finds_talk_that_began_unseen(rig: FloorRig) -> None:
     rig.drain()
     assert rig.live(call_id).state is CallState.TALKING
     assert rig.board.agents[AgentId("1001")].state is AgentState.TALKING
+
+
+def test_a_call_younger_than_the_snapshot_is_not_closed_by_it(rig: FloorRig) -> None:
+    from cti.services.reconcile import adopt_ledger, adopt_snapshot, unexplained
+
+    old = rig.call()
+    rig.queue(old)
+    rig.pass_time(60)
+    taken = snapshot(rig)
+    started = f.CallStarted(
+        at=rig.now + timedelta(seconds=0.3),
+        call_id=f.CallId("t1-9.9"),
+        node=NodeName("t1"),
+        caller_number="+15550100002",
+        did="5000",
+        channel="PJSIP/trunk-99",
+        inferred=True,
+    )
+    rig.pass_time(0.5)
+    adopt_ledger(rig.board, [started], rig.now)
+    assert unexplained(rig.board, taken)
+    adopt_snapshot(rig.board, taken, rig.now)
+    assert set(rig.board.calls) == {"t1-9.9"}
+    assert not unexplained(rig.board, taken)
