@@ -60,8 +60,11 @@ def entered(ledger: Path) -> list[str]:
 
 
 def inversions(rows: list[dict[str, object]]) -> int:
-    """Pairs served against their order although both waited at the time, by more than half a second."""
-    answered = [r for r in rows if r["outcome"] == "answered"]
+    """Pairs served against their order although both waited at the time, by more than half a second.
+
+    Among the bridge's own offers: a caller whom repeated kills drove into Asterisk's native queue stands in another line.
+    """
+    answered = [r for r in rows if r["outcome"] == "answered" and r["offered_at"] is not None]
     found = 0
     for first in answered:
         for second in answered:
