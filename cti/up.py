@@ -34,7 +34,7 @@ from cti.places import DEMO_CENTRE, Places
 from cti.prompts import build_prompts
 from cti.secrets_file import Secrets, load_or_make
 from cti.settings import Settings
-from cti.status import describe
+from cti.status import describe, ready
 from cti.store.embedded import EmbeddedPostgres
 
 READY_WITHIN = 60.0
@@ -206,8 +206,6 @@ class Up:
         return {**os.environ, "CTI_DATABASE__URL": self._dsn, "PYTHONUNBUFFERED": "1"}
 
     async def _wait_ready(self) -> None:
-        from cti.status import ready
-
         deadline = time.monotonic() + READY_WITHIN
         parts: dict[str, object] = {}
         while time.monotonic() < deadline:

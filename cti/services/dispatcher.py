@@ -344,10 +344,6 @@ class Dispatcher:
         call = self.board.calls.get(call_id)
         return self.board.centre.queues.get(call.queue) if call is not None and call.queue is not None else None
 
-    def connected(self) -> bool:
-        """Whether the telephone system is seen now."""
-        return self._telephony.connected()
-
     # -- what is shown -------------------------------------------------------------------------------------------
 
     def view(self) -> FloorView:
