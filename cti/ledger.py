@@ -17,7 +17,7 @@ import structlog
 from cti.asterisk.cel import KnownCall, LedgerFile, infer_facts, known_calls, settled_position
 from cti.ids import CallId
 from cti.model import facts as f
-from cti.secrets_file import write_private
+from cti.private_file import write_private
 from cti.services.switchboard import Switchboard
 
 SETTLE_EVERY = 30.0
@@ -47,7 +47,7 @@ class CelLedger:
             await asyncio.sleep(SETTLE_EVERY)
             try:
                 read = await asyncio.to_thread(self._file.read, self._position())
-                write_private(self._position_file, f"{settled_position(read, _known(board))}\n")
+                write_private(self._position_file, f"{settled_position(read, _known(board))}\n".encode())
             except OSError as error:
                 log.warning("ledger_not_settled", error=str(error))
 

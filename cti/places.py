@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cti.secrets_file import write_private
+from cti.private_file import write_private
 from cti.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -56,7 +56,7 @@ class Places:
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Remember what runs, for `cti status` and for cleaning up after a crash."""
-        write_private(self.state_file, json.dumps(state) + "\n")
+        write_private(self.state_file, json.dumps(state).encode() + b"\n")
 
     def read_state(self) -> dict[str, Any]:
         """What runs, as last remembered; empty when nothing does."""

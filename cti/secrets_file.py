@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import stat
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from cti.errors import ConfigError
 from cti.model.centre import Centre
+from cti.private_file import write_private
 
 WORDS = 12
 """Length of a generated log-in password: letters and digits without look-alikes, 31^12 (59 bits)."""
@@ -61,7 +61,7 @@ def load_or_make(data: Path, centre: Centre) -> Secrets:
     )
     fresh = {"ami": made.ami, "session_key": made.session_key, "sip": made.sip, "logins": made.logins}
     if fresh != tree:
-        write_private(path, json.dumps(fresh, indent=2, ensure_ascii=False) + "\n")
+        write_private(path, (json.dumps(fresh, indent=2, ensure_ascii=False) + "\n").encode())
     return made
 
 
@@ -82,17 +82,6 @@ def read_secrets(path: Path) -> dict[str, object]:
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: not the secrets of a centre", remedy=remedy)
     return tree
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file only its owner can read, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _password() -> str:

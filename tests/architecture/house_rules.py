@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "ids": set(),
     "clock": set(),
+    "private_file": set(),
     "settings": {"errors", "ids"},
     # the pure core
     "model": BASE,
@@ -43,18 +44,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "journal": BASE | {"clock", "model"},
     # the one owner, and the adapters that satisfy its ports
     "services": BASE | {"clock", "journal"} | PURE,
-    **{room: BASE | {"clock", "settings", "journal", "services"} | PURE for room in ADAPTERS},
+    **{room: BASE | {"clock", "private_file", "settings", "journal", "services"} | PURE for room in ADAPTERS},
     # what one centre is made of: files, sounds, processes, what a person is shown of it
-    "secrets_file": BASE | {"model", "settings"},
+    "secrets_file": BASE | {"model", "private_file", "settings"},
     "centre_file": BASE | {"model", "settings"},
-    "places": BASE | {"secrets_file", "settings"},
+    "places": BASE | {"private_file", "settings"},
     "children": BASE,
     "panel": set(),
     "status": BASE | {"model"} | CENTRE,
     "prompts": BASE | {"ivr"},
     # the composition
     "entry": BASE | PURE | {"asterisk", "crm", "services"},
-    "ledger": BASE | PURE | {"asterisk", "services", "secrets_file"},
+    "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
     "observe": BASE | PURE | {"journal", "metrics", "services", "store"},
     "app": BASE | {"clock", "journal", "services"} | PURE | ADAPTERS | CENTRE | GLUE,
     # programs of their own around it

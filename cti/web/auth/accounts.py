@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from cti.errors import ConfigError
 from cti.ids import AgentId
 from cti.model.centre import Agent
+from cti.private_file import write_private
 from cti.web.auth.permissions import Role
 
 _MEMORY_KIB = 32 * 1024
@@ -56,19 +56,6 @@ class Account(BaseModel):
 
 
 _FILE = TypeAdapter(list[Account])
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` in one step, readable by its owner only; it is on the disk when this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
 
 
 def _parse(path: Path, raw: bytes) -> list[Account]:

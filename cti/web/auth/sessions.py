@@ -20,7 +20,8 @@ from itsdangerous import BadData, URLSafeSerializer
 from pydantic import TypeAdapter, ValidationError
 
 from cti.clock import Clock
-from cti.web.auth.accounts import Account, Accounts, write_private
+from cti.private_file import write_private
+from cti.web.auth.accounts import Account, Accounts
 
 log = structlog.get_logger(__name__)
 
