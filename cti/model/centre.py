@@ -8,6 +8,9 @@ from datetime import timedelta
 from enum import StrEnum
 
 from cti.ids import AgentId, FlowName, QueueName
+from cti.model.calendar import Calendar
+from cti.model.facts import AgentState
+from cti.model.requirement import ANYBODY, Requirement
 
 
 class Strategy(StrEnum):
@@ -26,6 +29,94 @@ class Strategy(StrEnum):
     """The highest proficiency in what the call needs."""
     LEAST_FLEXIBLE = "least_flexible"
     """Who has the fewest queues and skills, so that the versatile stay free for others."""
+    RING_ALL = "ring_all"
+    """Everybody who is free rings at once; who answers first has the call, the others are let go."""
+
+
+class TargetKind(StrEnum):
+    """Where a call can go instead of waiting for an agent of its queue."""
+
+    QUEUE = "queue"
+    """Another queue; the time waited counts there."""
+    FLOW = "flow"
+    VOICEMAIL = "voicemail"
+    CALLBACK = "callback"
+    """The caller is called back when the place is reached; where that cannot be, voicemail."""
+    NUMBER = "number"
+    """An outside number, over the trunk; it must be on the list of numbers that may be dialled."""
+    HANG_UP = "hang_up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a call goes. `name` is the queue, the flow or the number; empty for the other kinds."""
+
+    kind: TargetKind
+    name: str = ""
+
+
+VOICEMAIL = Target(kind=TargetKind.VOICEMAIL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overflow:
+    """A rule by which a caller goes elsewhere. Exactly one of the three limits is set.
+
+    `after` is watched while the caller waits; `expected` and `length` are looked at when the caller would join.
+    """
+
+    to: Target
+    after: timedelta | None = None
+    """Waited so long."""
+    expected: timedelta | None = None
+    """The expected wait is more than this."""
+    length: int | None = None
+    """So many wait already."""
+
+
+class CallbackFirst(StrEnum):
+    """Who is called first when a callback's turn has come."""
+
+    CUSTOMER = "customer"
+    """The customer is called, and waits at the head of the line until an agent is free."""
+    AGENT = "agent"
+    """An agent takes the callback as an offer; then the customer is called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackRules:
+    """How a queue calls back those who gave up waiting on the line, but not their place."""
+
+    first: CallbackFirst = CallbackFirst.CUSTOMER
+    attempts: int = 3
+    """Calls to the customer before it is given up."""
+    retry: timedelta = timedelta(minutes=5)
+    """From a call that reached nobody to the next."""
+    ring_timeout: timedelta = timedelta(seconds=30)
+    calendar: str = ""
+    """When customers may be called; empty: whenever the queue is open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """Whether a caller is held for a certain agent before the others may serve."""
+
+    own: bool = True
+    """The agent who is named in the customer's record."""
+    last: timedelta | None = None
+    """The agent who talked with this caller last, if that was not longer ago than this; None: nobody."""
+    hold: timedelta = timedelta(seconds=30)
+    """How long the caller is held for that agent. Who is not logged in is not waited for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delays:
+    """How long an agent is offered no call at all after an offer that failed, by how it failed."""
+
+    rejected: timedelta = timedelta()
+    busy: timedelta = timedelta(seconds=10)
+    no_answer: timedelta = timedelta()
+    unreachable: timedelta = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +161,47 @@ class Queue:
     dispositions: tuple[str, ...] = ("resolved", "follow_up", "wrong_number", "other")
     skills: Mapping[str, int] = field(default_factory=dict)
     """Skills (proficiency 1-5) every call of this queue requires."""
+    requires: Requirement = ANYBODY
+    """What every call requires besides: alternatives."""
     announce: Announce = Announce()
     ceiling: timedelta | None = None
     """Whoever has waited so long goes before everybody who has not, strict tiers included; None: no ceiling."""
     relax: tuple[Relaxation, ...] = ()
     """By time. A step is skipped at once while nobody is logged in who has what is needed before it."""
+    weight: int = 0
+    """0-9. Callers of a heavier queue go before those of a lighter one, whatever their tiers and waits."""
+    head_start: timedelta = timedelta()
+    """Of all its callers, on top of tier, number and flow."""
+    count_menu: bool = False
+    """Whether the time in the menus counts as waiting."""
+    tier_wait: timedelta = timedelta()
+    """Agents of tier 2 are asked when the caller has waited so long, of tier 3 after twice that, and so on; at once while
+    nobody of a lower tier is logged in. Zero: they are asked whenever nobody of a lower tier is free."""
+    preference: Preference | None = None
+    calendar: str = ""
+    """Opening hours; empty: always open."""
+    max_length: int | None = None
+    """Callers waiting; who would be one more goes to `when_full`."""
+    max_wait: timedelta | None = None
+    """Who has waited so long goes to `when_late`."""
+    join_empty: frozenset[AgentState] = frozenset()
+    """Nobody may join while every agent who could serve the call is in one of these states, or there is none. Empty: no
+    such limit."""
+    leave_empty: frozenset[AgentState] = frozenset()
+    """Whoever waits leaves when that comes about while they wait."""
+    when_closed: Target = VOICEMAIL
+    when_full: Target = VOICEMAIL
+    when_late: Target = VOICEMAIL
+    when_empty: Target = VOICEMAIL
+    overflow: tuple[Overflow, ...] = ()
+    """Tried in order, after the limits above."""
+    options: Mapping[str, Target] = field(default_factory=dict)
+    """What a waiting caller can have by a key (0-9, *, #)."""
+    callback: CallbackRules = CallbackRules()
+    wrap_up_extension: timedelta = timedelta(seconds=30)
+    """By how much an agent may extend the work after a call, at a time."""
+    wrap_up_longest: timedelta = timedelta(minutes=10)
+    """Extended work after a call ends then at the latest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +216,19 @@ class Agent:
     """After so many offers missed in a row the agent is set not ready."""
     weight: float = 1.0
     """The agent's share in queues whose strategy is `random`; above 0."""
+    tiers: Mapping[QueueName, int] = field(default_factory=dict)
+    """The agent's tier, 1-9, in queues where it is not 1: a lower number is asked first."""
+    groups: tuple[str, ...] = ()
+    """Teams the agent belongs to; what these gave (queues, skills) is in the fields above."""
+    wrap_up: timedelta | None = None
+    """Instead of the queues' own."""
+    delays: Delays = Delays()
+    number: str = ""
+    """Where the device `external` rings: an outside number, digits with an optional plus."""
+
+    def tier(self, queue: QueueName) -> int:
+        """The agent's tier in a queue, 1 is asked first."""
+        return self.tiers.get(queue, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +254,28 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outbound:
+    """What may be dialled over the trunk. Nothing else ever is."""
+
+    allow: tuple[str, ...] = ()
+    """Beginnings of E.164 numbers ("+1555"); empty: nothing may be dialled."""
+    caller_id: str = ""
+    """The number that is shown; empty: the first of the centre's."""
+    most_at_once: int = 10
+    """Calls over the trunk at the same time that the bridge began."""
+
+    def may_dial(self, number: str) -> bool:
+        """Whether an E.164 number is on the list."""
+        return (
+            number.startswith("+")
+            and number[1:].isascii()
+            and number[1:].isdigit()
+            and 7 <= len(number) <= 16
+            and any(number.startswith(beginning) for beginning in self.allow)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Centre:
     """The whole configuration of the floor. Immutable; a change makes a new one."""
 
@@ -127,3 +289,7 @@ class Centre:
     tiers: Mapping[str, Tier]
     numbers: Mapping[str, Number]
     not_ready_reasons: tuple[str, ...] = ("break", "lunch", "meeting", "training", "admin")
+    not_ready_limits: Mapping[str, timedelta] = field(default_factory=dict)
+    """Reasons that end by themselves: the agent is ready again then."""
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    outbound: Outbound = Outbound()

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cti.ids import AgentId, CallId, CustomerId, FlowName, NodeName, OfferId, QueueName
+from cti.model.requirement import Skills
 
 
 class Direction(StrEnum):
@@ -67,6 +68,8 @@ class Device(StrEnum):
 
     SIP = "sip"
     BROWSER = "browser"
+    EXTERNAL = "external"
+    """An outside number, over the trunk."""
 
 
 class HangupBy(StrEnum):
@@ -111,6 +114,9 @@ class CallStarted(CallFact):
     caller_number: str | None = None
     did: str = ""
     channel: str = ""
+    """Empty for a callback that has not been dialled yet."""
+    parent: CallId | None = None
+    """The call that asked to be called back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +166,25 @@ class CustomerMatched(CallFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallQueued(CallFact):
-    """The call was given a ticket. `head_start` is seconds of priority; a call keeps this place whatever offers fail."""
+    """The call was given a ticket, or moved to another queue with it. `head_start` is seconds of priority; a call keeps
+    this place whatever offers fail."""
 
     queue: QueueName
     head_start: float = 0.0
     skills: tuple[tuple[str, int], ...] = ()
     """Required (skill, least proficiency 1-5) pairs, all needed."""
     strict: int = 0
-    """Class of strict priority, 0-9: a higher one is served first whatever the waits."""
+    """Class of strict priority, 0-99: a higher one is served first whatever the waits."""
+    requires: tuple[Skills, ...] = ((),)
+    """Alternatives, one of which is needed besides `skills` (see `cti.model.requirement`)."""
+    since: datetime | None = None
+    """From when on waiting counts, where that is not `at`: moved here from another queue, or the menus count."""
+    preferred: AgentId | None = None
+    """The agent the call is held for before others may serve it."""
+    hold: float = 0.0
+    """Seconds it is held for that agent, counted from `at`."""
+    by: str = ""
+    """Who moved a waiting call here: a rule ("overflow"), a key ("option"), a user's name. Empty: the flow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +192,107 @@ class CallDequeued(CallFact):
     """The call left the queue for a reason other than an answer or a hang-up."""
 
     reason: str
+    """"full", "late", "empty", "closed", "overflow", "option", "supervisor", ..."""
+    to: str = ""
+    """Where it went: "voicemail", "callback", "flow:after_hours", "number:+1555...", "queue:sales", "hang_up"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorityChanged(CallFact):
+    """Somebody changed the priority of a waiting call. The values replace what the call had."""
+
+    head_start: float
+    strict: int
+    by: str
+    """The user who did it."""
+    reason: str = ""
+    before: tuple[float, int] = (0.0, 0)
+    """(head start, strict) until then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided(CallFact):
+    """Why a call was offered to this agent, or to nobody, as things stood at `at`. For people; nothing is derived from it."""
+
+    queue: QueueName
+    offer_id: OfferId | None = None
+    """The offer that was made; None: nobody could have the call."""
+    agents: tuple[AgentId, ...] = ()
+    """Whom it was offered to."""
+    why: str = ""
+    """Where nobody could have it: the reason (a `cti.acd.decisions.Why` value)."""
+    score: float = 0.0
+    """Seconds waited plus head start."""
+    strict: int = 0
+    relaxed: int = 0
+    raised: bool = False
+    strategy: str = ""
+    candidates: tuple[tuple[AgentId, float], ...] = ()
+    """(agent, score), best first."""
+    more_candidates: int = 0
+    excluded: tuple[tuple[AgentId, str], ...] = ()
+    """(agent, reason)."""
+    more_agents: int = 0
+    """Agents of the queue who are neither among the candidates nor the excluded named here."""
+    passed_over: tuple[CallId, ...] = ()
+    """Calls before this one that nobody eligible was free for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitPromised(CallFact):
+    """What was expected for a waiting caller at `at`: seconds more to wait. What came of it is the call's own record."""
+
+    queue: QueueName
+    place: int
+    low: float
+    mean: float
+    high: float
+    told: bool = False
+    """Whether the caller heard it; the first promise of each ticket is kept even unheard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackAsked(CallFact):
+    """The caller will be called back: the ticket goes over to the call `callback_id`, with its place."""
+
+    callback_id: CallId
+    number: str
+    """E.164."""
+    confirmed: bool = False
+    """Whether the caller confirmed or keyed the number, rather than being called back where the call came from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDialled(CallFact):
+    """The customer of a callback is being called."""
+
+    attempt: int
+    """From 1."""
+    channel: str
+    """The channel's name or unique id, ours and known before it is made: what makes a repeated command harmless."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackReached(CallFact):
+    """The customer answered."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackFailed(CallFact):
+    """The attempt reached nobody. `retry_at` None: it was the last."""
+
+    attempt: int
+    status: str
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSentOut(CallFact):
+    """The caller was connected (or is being connected) to an outside number instead of an agent."""
+
+    number: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +304,19 @@ class OfferMade(CallFact):
     queue: QueueName
     device: Device
     deadline: datetime
+    others: tuple[AgentId, ...] = ()
+    """Agents who ring at the same time for the same offer (`ring_all`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferDeclined(CallFact):
+    """One of several agents of an offer is out of it; the others go on ringing."""
+
+    offer_id: OfferId
+    agent_id: AgentId
+    end: OfferEnd
+    pause_until: datetime | None = None
+    """Until when the agent is offered nothing at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,11 +329,18 @@ class OfferRang(CallFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferEnded(CallFact):
-    """The lease was released, for exactly one reason."""
+    """The lease was released, for exactly one reason, by all its agents.
+
+    Answered: `agent_id` is who answered, the others were superseded. Otherwise each of them ended as `end` says.
+    """
 
     offer_id: OfferId
     agent_id: AgentId
     end: OfferEnd
+    others: tuple[AgentId, ...] = ()
+    """Agents who were in the offer to its end, besides `agent_id`."""
+    pause_until: datetime | None = None
+    """Until when these agents are offered nothing at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +416,14 @@ class WrapUpEnded(CallFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WrapUpExtended(CallFact):
+    """The work after the call may take until then."""
+
+    agent_id: AgentId
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentChanged(Fact):
     """An agent's state as they (or the system) chose it; offers and talk are told by call facts."""
 
@@ -285,6 +431,30 @@ class AgentChanged(Fact):
     state: AgentState
     reason: str = ""
     device: Device = Device.SIP
+    until: datetime | None = None
+    """Not ready until then; the agent is ready again by itself."""
+    by: str = ""
+    """The user who set it for the agent; empty: the agent, or the system."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CentreApplied(Fact):
+    """A configuration of the centre took effect."""
+
+    version: str
+    by: str = ""
+    changes: tuple[str, ...] = ()
+    """One line for each thing that changed, in plain words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreachRepaired(Fact):
+    """The books did not add up: what was found, of which calls and agents, and what was done about it."""
+
+    kind: str
+    calls: tuple[CallId, ...] = ()
+    agents: tuple[AgentId, ...] = ()
+    repair: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +472,8 @@ FACT_TYPES: dict[str, type[Fact]] = {
         CallStarted, FlowEntered, FlowStepDone, FlowFinished, LanguageChosen, CustomerMatched, CallQueued, CallDequeued,
         OfferMade, OfferRang, OfferEnded, CallAnswered, CallHeld, CallRetrieved, TalkEnded, RecordingStarted,
         SurvivalEntered, VoicemailLeft, CallEnded, WrapUpEnded, AgentChanged, BridgeStarted,
+        PriorityChanged, Decided, WaitPromised, CallbackAsked, CallbackDialled, CallbackReached, CallbackFailed, CallSentOut,
+        OfferDeclined, WrapUpExtended, CentreApplied, BreachRepaired,
     )
 }  # fmt: skip
 """Name on disk -> class. Names are for ever: a renamed fact keeps its old name here."""
