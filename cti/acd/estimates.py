@@ -9,12 +9,16 @@ under 3 %). Means and variances add up; the range is that of a gamma distributio
 
 Agents who serve several queues count for each by its share of their work. `mu`, `theta` and the work of each queue are
 learned: exponentially weighted, so the newest calls count most, over priors that a few calls outweigh.
+
+What theory leaves out (patience and handling times that are not exponential, agents who come and go) is learned from
+promises kept and broken: slowly, per queue, a factor on the mean so that errors cancel out, and each end of the range so
+that one real wait in ten lies beyond it. Both are integral controls: over many promises they cannot stay wrong.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,18 +28,29 @@ HANDLING_PRIOR = 210.0
 """Seconds of talk and wrap-up of a call, before any was seen."""
 PRIOR_CALLS = 4.0
 """Calls the prior of the handling time is worth."""
-HANDLING_MEMORY = 400
-"""Calls over which handling times are remembered."""
+HANDLING_MEMORY = 1500
+"""Calls over which handling times are remembered. Fewer follow a change faster, but scatter: with 400 the estimates are
+2 % too long, because a queue is long just when the last calls happened to be."""
 PATIENCE_PRIOR = 900.0
 """Seconds a caller waits before giving up, before anybody did."""
 PRIOR_ABANDONS = 1.0
-PATIENCE_MEMORY = 600
+PATIENCE_MEMORY = 2000
 """Calls over which patience is remembered; abandons are rare, so more than for handling times."""
 WORK_SECONDS = 1800.0
 """Arrivals are remembered over about so long: how agents' time divides among their queues changes slowly."""
 PRIOR_ARRIVALS = 1.0
 EIGHTY_PERCENT = 1.2816
 """Standard normal deviate that leaves 10 % on each side."""
+BEYOND = 0.1
+"""Share of real waits below the range, and as many above it."""
+MEAN_GAIN = 1 / 1500
+"""How much of one promise's error, relative to the mean wait, goes into the learned factor."""
+RANGE_GAIN = 0.006
+"""How far, in standard deviates, one broken promise moves that end of the range (times 0.9; a kept one back, times 0.1)."""
+LEAST_END, MOST_END = 0.3, 4.0
+"""Bounds of the ends of the range, in standard deviates."""
+MOST_FACTOR = 2.0
+"""The learned factor on the mean stays between one half and this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +130,43 @@ class Arrivals:
         return max(self._count * math.exp(-passed / WORK_SECONDS), PRIOR_ARRIVALS)
 
 
+class Calibration:
+    """What promises kept and broken taught about one queue, on top of theory."""
+
+    __slots__ = ("_waited", "above", "below", "factor")
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+        """On the mean that theory gives."""
+        self.below = EIGHTY_PERCENT
+        """Standard deviates from the middle to the range's low end."""
+        self.above = EIGHTY_PERCENT
+        """And to its high end."""
+        self._waited = 0.0
+        """Mean wait, of late: what an error is measured by."""
+
+    def see(self, promise: ExpectedWait, waited: float) -> None:
+        """One more promise met what really was."""
+        if promise.mean <= 0:
+            return
+        self._waited += (max(waited, promise.mean) - self._waited) * (0.01 if self._waited else 1.0)
+        # One wild wait is worth no more than three usual ones.
+        error = max(-3.0, min((waited - promise.mean) / self._waited, 3.0))
+        self.factor = max(1 / MOST_FACTOR, min(self.factor * math.exp(MEAN_GAIN * error), MOST_FACTOR))
+        self.below = _held(self.below + RANGE_GAIN * ((waited < promise.low) - BEYOND))
+        self.above = _held(self.above + RANGE_GAIN * ((waited > promise.high) - BEYOND))
+
+
+def _held(deviates: float) -> float:
+    return max(LEAST_END, min(deviates, MOST_END))
+
+
 @dataclass(slots=True)
 class Accuracy:
-    """What came of the promises of one queue. Bookkeeping: it changes."""
+    """What came of the promises of one queue: a fold over (promise, real wait). Bookkeeping: it changes.
+
+    Means are 0 before the first promise.
+    """
 
     promises: int = 0
     kept: int = 0
@@ -137,6 +186,54 @@ class Accuracy:
         self.bias += promise.mean - waited
         self.waited += waited
 
+    @property
+    def mean_error(self) -> float:
+        """Seconds promised too much in the mean; below 0: too little."""
+        return self.bias / self.promises if self.promises else 0.0
+
+    @property
+    def mean_absolute_error(self) -> float:
+        """Seconds a promise was off in the mean."""
+        return self.error / self.promises if self.promises else 0.0
+
+    @property
+    def mean_wait(self) -> float:
+        """Seconds really waited in the mean."""
+        return self.waited / self.promises if self.promises else 0.0
+
+    @property
+    def inside(self) -> float:
+        """Share of real waits within the promised range; 0.8 is aimed at."""
+        return self.kept / self.promises if self.promises else 0.0
+
+    @property
+    def relative_error(self) -> float:
+        """Mean absolute error over mean wait: what a promise is off, as a share; 1 is as good as promising nothing."""
+        return self.error / self.waited if self.waited > 0 else 0.0
+
+    @property
+    def relative_bias(self) -> float:
+        """Mean promise over mean wait, less one."""
+        return self.bias / self.waited if self.waited > 0 else 0.0
+
+    def __add__(self, other: Accuracy) -> Accuracy:
+        """The promises of both together: of several queues, or of several days."""
+        return Accuracy(
+            promises=self.promises + other.promises,
+            kept=self.kept + other.kept,
+            error=self.error + other.error,
+            bias=self.bias + other.bias,
+            waited=self.waited + other.waited,
+        )
+
+
+def accuracy(settled: Iterable[tuple[ExpectedWait, float]]) -> Accuracy:
+    """What came of these promises, each with the seconds really waited."""
+    out = Accuracy()
+    for promise, waited in settled:
+        out.settle(promise, waited)
+    return out
+
 
 class Estimates:
     """What was learned of each queue, and the waits that follow from it. One owner; synchronous."""
@@ -145,6 +242,7 @@ class Estimates:
         self._handling: dict[QueueName, Handling] = {}
         self._patience: dict[QueueName, Patience] = {}
         self._arrivals: dict[QueueName, Arrivals] = {}
+        self._calibration: dict[QueueName, Calibration] = {}
         self.accuracy: dict[QueueName, Accuracy] = {}
 
     # --- learning ---------------------------------------------------------------------------------------------
@@ -165,6 +263,7 @@ class Estimates:
     def settled(self, queue: QueueName, promise: ExpectedWait, waited: float) -> None:
         """A caller who was promised this when joining has been answered after `waited` seconds."""
         self.accuracy.setdefault(queue, Accuracy()).settle(promise, waited)
+        self._calibration.setdefault(queue, Calibration()).see(promise, waited)
 
     # --- asking -----------------------------------------------------------------------------------------------
 
@@ -175,6 +274,10 @@ class Estimates:
     def patience(self, queue: QueueName) -> Patience:
         """What is known of the queue's callers' patience."""
         return self._patience.get(queue) or Patience()
+
+    def calibration(self, queue: QueueName) -> Calibration:
+        """What promises to the queue's callers taught."""
+        return self._calibration.get(queue) or Calibration()
 
     def work(self, queue: QueueName, now: datetime | None = None) -> float:
         """The queue's share of work relative to others: calls remembered times handling time."""
@@ -204,7 +307,31 @@ class Estimates:
         # One server ends calls as regularly as they are long; many together end them like chance.
         regular = 1 + (handling.spread - 1) / max(1.0, servers)
         unsure = handling.spread / handling.weight
-        return _range(mean, variance * regular + mean * mean * unsure)
+        return _range(mean, variance * regular + mean * mean * unsure, self.calibration(queue))
+
+
+def staged(stages: Sequence[tuple[ExpectedWait | None, float]]) -> ExpectedWait | None:
+    """The wait of a caller whom others may serve, too, after a while.
+
+    Each stage: the wait if it lasted for ever (None: nobody serves), and in how many seconds from now it ends, in
+    ascending order, the last one never (`inf`). What is left of the wait when a stage ends goes on at the next one's pace.
+    """
+    begun, left = 0.0, 1.0
+    low = mean = high = 0.0
+    for wait, ends in stages:
+        lasts = max(0.0, ends - begun)
+        if wait is None:
+            if ends == math.inf:
+                return None
+            low, mean, high = low + lasts, mean + lasts, high + lasts
+        else:
+            part = min(left, lasts / wait.mean) if wait.mean > 0 else left
+            low, mean, high = low + part * wait.low, mean + part * wait.mean, high + part * wait.high
+            left -= part
+            if left <= 0:
+                break
+        begun = max(begun, ends)
+    return ExpectedWait(low=low, mean=mean, high=high)
 
 
 def _departures(count: int, serving: float, theta: float) -> tuple[float, float]:
@@ -236,11 +363,14 @@ def _trigamma(x: float) -> float:
     return 1 / x + square / 2 + (square / x) * (1 / 6 - square * (1 / 30 - square / 42)) + below
 
 
-def _range(mean: float, variance: float) -> ExpectedWait:
-    """The middle 80 % of the gamma distribution with this mean and variance (Wilson and Hilferty's approximation)."""
+def _range(mean: float, variance: float, learned: Calibration) -> ExpectedWait:
+    """The middle of the gamma distribution with this mean and variance (Wilson and Hilferty's approximation), with the
+    learned factor and ends."""
+    mean *= learned.factor
     if variance <= 0:
         return ExpectedWait(low=mean, mean=mean, high=mean)
+    variance *= learned.factor**2
     shape = mean * mean / variance
-    centre, width = 1 - 1 / (9 * shape), EIGHTY_PERCENT / (3 * math.sqrt(shape))
-    low, high = max(0.0, centre - width) ** 3, (centre + width) ** 3
-    return ExpectedWait(low=mean * low, mean=mean, high=mean * high)
+    centre, width = 1 - 1 / (9 * shape), 1 / (3 * math.sqrt(shape))
+    low, high = max(0.0, centre - learned.below * width) ** 3, (centre + learned.above * width) ** 3
+    return ExpectedWait(low=mean * min(low, 1.0), mean=mean, high=mean * max(high, 1.0))

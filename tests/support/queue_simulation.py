@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -13,6 +14,19 @@ from cti.acd.estimates import Estimates, ExpectedWait
 from cti.ids import QueueName
 
 QUEUE = QueueName("support")
+DAY = 86400.0
+
+
+def exponential(mean: float) -> Callable[[random.Random], float]:
+    """Times with this mean."""
+    return lambda chance: chance.expovariate(1 / mean)
+
+
+def lognormal(mean: float, spread: float = 1.0) -> Callable[[random.Random], float]:
+    """Times with this mean; `spread` is the standard deviation over the mean."""
+    sigma = math.sqrt(math.log(1 + spread**2))
+    mu = math.log(mean) - sigma**2 / 2
+    return lambda chance: chance.lognormvariate(mu, sigma)
 
 
 @dataclass(slots=True)
@@ -26,6 +40,10 @@ class Tally:
         ours = fmean(abs(real - promise.mean) for promise, _, real in self.rows)
         theirs = fmean(abs(real - average) for _, average, real in self.rows)
         return ours / theirs
+
+    def error(self) -> float:
+        """Mean absolute error of the promise over the mean wait."""
+        return fmean(abs(real - promise.mean) for promise, _, real in self.rows) / fmean(real for *_, real in self.rows)
 
     def bias(self) -> float:
         """Mean promise over mean wait, less one."""
@@ -42,33 +60,46 @@ def simulate(
     load: float,
     handling: Callable[[random.Random], float],
     mean_handling: float,
-    patience: float | None,
+    patience: Callable[[random.Random], float] | None,
     calls: int,
     seed: int,
     warm_up: int,
+    swing: float = 0.0,
 ) -> Tally:
-    """Poisson arrivals; `patience` is the mean of exponential patience, None for endless. The first calls only teach."""
-    rng = random.Random(seed)
-    rate = servers * load / mean_handling
+    """Poisson arrivals whose rate swings by +- `swing` over the day; without `patience` nobody gives up.
+
+    The first `warm_up` calls only teach. The moving average is app_queue's: whole seconds, (3 * old + new) >> 2.
+    """
+    chance = random.Random(seed)
+    most = servers * load / mean_handling * (1 + swing)
     estimates, tally, average = Estimates(), Tally(), 0
     now, free = 0.0, servers
     waiting: deque[tuple[float, float, ExpectedWait | None, int, int]] = deque()
-    events: list[tuple[float, int, int, float]] = []  # when, kind (0 end of a call), tie, length
-    arrival, arrived = rng.expovariate(rate), 0
+    events: list[tuple[float, int, float]] = []  # when a call ends, its number, its length
+
+    def next_arrival(at: float) -> float:
+        """Thinned: of a stream at the highest rate, as many as the rate of the hour allows."""
+        while True:
+            at += chance.expovariate(most)
+            if chance.random() * (1 + swing) < 1 + swing * math.sin(2 * math.pi * at / DAY):
+                return at
 
     def give_up() -> None:
         """Take out who has gone by now. Waiting callers are few against events, so all are looked at."""
+        if patience is None:
+            return
         for entry in [entry for entry in waiting if entry[1] <= now]:
             waiting.remove(entry)
             estimates.left(QUEUE, entry[1] - entry[0], abandoned=True)
 
     def serve(number: int) -> None:
-        length = handling(rng)
-        heappush(events, (now + length, 0, number, length))
+        length = handling(chance)
+        heappush(events, (now + length, number, length))
 
+    arrival, arrived = next_arrival(0.0), 0
     while arrived < calls or events:
         if events and (arrived >= calls or events[0][0] <= arrival):
-            now, _, _, length = heappop(events)
+            now, _, length = heappop(events)
             estimates.handled(QUEUE, length)
             give_up()
             if not waiting:
@@ -77,14 +108,16 @@ def simulate(
             joined, _, promise, told, number = waiting.popleft()
             waited = now - joined
             estimates.left(QUEUE, waited, abandoned=False)
-            if promise is not None and number >= warm_up:
-                tally.rows.append((promise, float(told), waited))
+            if promise is not None:
+                estimates.settled(QUEUE, promise, waited)
+                if number >= warm_up:
+                    tally.rows.append((promise, float(told), waited))
             average = (average * 3 + int(waited)) >> 2
             serve(number)
             continue
         now = arrival
         arrived += 1
-        arrival = now + rng.expovariate(rate)
+        arrival = next_arrival(now)
         give_up()
         if free:
             free -= 1
@@ -92,6 +125,6 @@ def simulate(
             average = (average * 3) >> 2
             serve(arrived)
             continue
-        gone = now + rng.expovariate(1 / patience) if patience is not None else float("inf")
+        gone = now + patience(chance) if patience is not None else math.inf
         waiting.append((now, gone, estimates.wait(QUEUE, len(waiting), float(servers)), average, arrived))
     return tally

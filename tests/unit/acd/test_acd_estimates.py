@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
-from cti.acd.estimates import Estimates, ExpectedWait, _departures
+from cti.acd.estimates import NOW, Calibration, Estimates, ExpectedWait, _departures, accuracy, staged
 from cti.ids import QueueName
-from tests.support.queue_simulation import simulate
+from tests.support.examples import NIGHTLY
+from tests.support.queue_simulation import exponential, lognormal, simulate
 
 SUPPORT, SALES = QueueName("support"), QueueName("sales")
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -94,7 +96,7 @@ def test_a_shared_agent_counts_by_the_share_of_the_work() -> None:
 
 def test_what_was_is_forgotten() -> None:
     estimates = taught(handling=400.0)
-    for _ in range(2000):
+    for _ in range(8000):
         estimates.handled(SUPPORT, 100.0)
     assert mean(estimates, 0, 1.0) == pytest.approx(100, rel=0.05)
     for _ in range(200):
@@ -112,24 +114,92 @@ def test_promises_are_counted_with_what_came_of_them() -> None:
     assert (told.promises, told.kept, told.error, told.bias, told.waited) == (2, 1, 30.0, -30.0, 70.0)
 
 
-def lognormal(mean_: float) -> tuple[float, float]:
-    sigma = math.sqrt(math.log(2))
-    return math.log(mean_) - sigma**2 / 2, sigma
+def test_accuracy_is_a_fold_over_promises_and_adds_up() -> None:
+    promise = ExpectedWait(low=10, mean=20, high=30)
+    told = accuracy([(promise, 26.0), (promise, 44.0)])
+    assert (told.mean_error, told.mean_absolute_error, told.mean_wait, told.inside) == (-15.0, 15.0, 35.0, 0.5)
+    assert told.relative_error == pytest.approx(30 / 70)
+    assert told.relative_bias == pytest.approx(-30 / 70)
+    assert accuracy([(promise, 26.0)]) + accuracy([(promise, 44.0)]) == told
+    nothing = accuracy([])
+    assert (nothing.mean_error, nothing.mean_absolute_error, nothing.inside, nothing.relative_error) == (0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("kind", ["exponential", "lognormal"])
-@pytest.mark.parametrize(("servers", "load", "patience"), [(10, 1.1, 300.0), (20, 1.2, 120.0), (50, 1.05, 180.0)])
+def test_what_theory_leaves_out_is_learned_from_promises_broken() -> None:
+    """Waits are half as long again as theory says, and far more alike."""
+    estimates = taught()
+    for number in range(6000):
+        promise = estimates.wait(SUPPORT, 9, 10.0)
+        assert promise is not None
+        estimates.settled(SUPPORT, promise, 300.0 + number % 11)
+    promise = estimates.wait(SUPPORT, 9, 10.0)
+    assert promise is not None
+    assert promise.mean == pytest.approx(305, rel=0.02)
+    assert promise.low <= 302
+    assert promise.high - promise.low < 80
+    assert 0.75 < estimates.accuracy[SUPPORT].inside
+    # Another queue has learned nothing of it.
+    assert estimates.calibration(SALES).factor == 1
+
+
+def test_one_wild_wait_teaches_little() -> None:
+    calibration = Calibration()
+    promise = ExpectedWait(low=80, mean=100, high=120)
+    for waited in (100.0, 100.0, 100_000.0):
+        calibration.see(promise, waited)
+    assert 1 < calibration.factor < 1.01
+    for _ in range(100_000):
+        calibration.see(promise, 1000.0)
+    assert calibration.factor == pytest.approx(2)  # and never more
+    assert calibration.above == pytest.approx(4)
+
+
+MINUTE = ExpectedWait(low=30, mean=60, high=90)
+QUARTER = ExpectedWait(low=450, mean=900, high=1350)
+
+
+def test_a_wait_that_ends_in_its_first_stage_is_that_stage_s() -> None:
+    assert staged([(MINUTE, 120.0), (QUARTER, math.inf)]) == MINUTE
+    assert staged([(QUARTER, math.inf)]) == QUARTER
+
+
+def test_what_is_left_of_a_wait_when_more_may_serve_goes_at_their_pace() -> None:
+    wait = staged([(QUARTER, 450.0), (MINUTE, math.inf)])
+    assert wait is not None
+    assert wait.mean == pytest.approx(450 + 30)  # half of the way, then half a minute
+    assert wait.low < wait.mean < wait.high
+
+
+def test_nobody_at_first_means_waiting_for_the_stage_that_has_somebody() -> None:
+    assert staged([(None, 100.0), (MINUTE, math.inf)]) == ExpectedWait(low=130, mean=160, high=190)
+    assert staged([(None, 100.0), (NOW, math.inf)]) == ExpectedWait(low=100, mean=100, high=100)
+    assert staged([(None, math.inf)]) is None
+
+
+LAWS = {"exponential": exponential(180.0), "lognormal": lognormal(180.0)}
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize(
+    ("servers", "load", "patience", "swing"),
+    [
+        (20, 0.95, None, 0.0),
+        (20, 0.85, None, 0.3),
+        (10, 1.1, exponential(300.0), 0.0),
+        (50, 1.05, exponential(180.0), 0.3),
+        (50, 1.1, lognormal(300.0), 0.0),
+    ],
+    ids=["endless", "endless-swing", "abandons", "abandons-swing", "abandons-lognormal"],
+)
 def test_the_error_is_at_most_seven_tenths_of_a_moving_average(
-    kind: str, servers: int, load: float, patience: float
+    law: str, servers: int, load: float, patience: Callable[[random.Random], float] | None, swing: float
 ) -> None:
-    def handling(rng: random.Random) -> float:
-        return rng.expovariate(1 / 180) if kind == "exponential" else rng.lognormvariate(*lognormal(180))
-
+    """At a length a test can bear, so bias and range have some room; benchmarks/expected_wait.py has the long runs."""
     tally = simulate(
-        servers=servers, load=load, handling=handling, mean_handling=180.0, patience=patience,
-        calls=12_000, seed=11, warm_up=2_000,
+        servers=servers, load=load, handling=LAWS[law], mean_handling=180.0, patience=patience,
+        calls=150_000 if NIGHTLY else 20_000, seed=11, warm_up=4_000, swing=swing,
     )  # fmt: skip
     assert len(tally.rows) > 3000
     assert tally.ratio() <= 0.70
-    assert abs(tally.bias()) < 0.05
-    assert 0.75 < tally.inside() < 0.88
+    assert abs(tally.bias()) < (0.02 if NIGHTLY else 0.035)
+    assert (0.78 if NIGHTLY else 0.77) < tally.inside() < (0.82 if NIGHTLY else 0.83)
