@@ -2,118 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from cti.centre_forms import CentreForm, agent_of, calendar_of, number_of, outbound_of, queue_of, tier_of
 from cti.errors import ConfigError
-from cti.ids import AgentId, FlowName, QueueName
-from cti.model.centre import Agent, Announce, Centre, Number, Queue, Relaxation, Strategy, Tier
+from cti.ids import AgentId, QueueName
+from cti.model.centre import Centre, Target, TargetKind
 from cti.settings import plain_words
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Extension = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,5}$")]
-Did = Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{2,15}$")]
-Level = Annotated[int, Field(ge=1, le=5)]
-Seconds = Annotated[float, Field(ge=0, le=86400)]
-DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r'^[^\x00-\x1f"<>;\\\x7f]+$')]
-"""A person's or centre's name. Signs that mean something in Asterisk's configuration files are refused."""
-
 F = TypeVar("F", bound=BaseModel)
-
-
-class Form(BaseModel):
-    """A mapping of a file: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-class AnnounceForm(Form):
-    """What waiting callers are told, as the file has it."""
-
-    place: bool = True
-    wait: bool = True
-    every: Annotated[float, Field(ge=10, le=600)] = 30
-    comfort: list[Name] = ["thank_you_for_waiting"]
-
-
-class _Relaxation(Form):
-    after: Annotated[float, Field(gt=0, le=86400)]
-    skills: dict[Name, Annotated[int, Field(ge=0, le=5)]] = Field(min_length=1)
-
-
-class QueueForm(Form):
-    """A queue as the file has it. Times are seconds."""
-
-    titles: dict[str, DisplayName]
-    strategy: Strategy = Strategy.LONGEST_IDLE
-    ring_timeout: Annotated[float, Field(ge=3, le=120)] = 15
-    wrap_up: Seconds = 30
-    service_level: Seconds = 20
-    short_abandon: Seconds = 5
-    refusal_pause: Seconds = 10
-    record: bool = False
-    dispositions: list[Name] = ["resolved", "follow_up", "wrong_number", "other"]
-    skills: dict[Name, Level] = {}
-    announce: AnnounceForm = AnnounceForm()
-    ceiling: Annotated[float, Field(gt=0, le=86400)] | None = None
-    relax: list[_Relaxation] = []
-
-    @field_validator("relax")
-    @classmethod
-    def _by_time(cls, value: list[_Relaxation]) -> list[_Relaxation]:
-        times = [step.after for step in value]
-        if times != sorted(set(times)):
-            raise ValueError("each step must come later than the one before it")
-        return value
-
-
-class _Agent(Form):
-    name: DisplayName
-    queues: list[Name]
-    skills: dict[Name, Level] = {}
-    miss_limit: Annotated[int, Field(ge=0, le=100)] = 3
-    weight: Annotated[float, Field(ge=0.01, le=100)] = 1
-
-
-class TierForm(Form):
-    """A tier as the file has it."""
-
-    head_start: Seconds = 0
-    strict: Annotated[int, Field(ge=0, le=9)] = 0
-
-
-class _Number(Form):
-    flow: Name
-    survival_queue: Name
-    title: str = ""
-    head_start: Seconds = 0
-
-
-class _Centre(Form):
-    name: DisplayName
-    region: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "US"
-    time_zone: str = "UTC"
-    languages: list[Name] = ["en", "zh"]
-    queues: dict[Name, QueueForm] = Field(min_length=1)
-    agents: dict[Extension, _Agent] = {}
-    tiers: dict[Name, TierForm] = {}
-    numbers: dict[Did, _Number] = Field(min_length=1)
-    not_ready_reasons: list[Name] = ["break", "lunch", "meeting", "training", "admin"]
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except Exception as error:
-            raise ValueError(f"{value} is no time zone of the IANA data base, such as Asia/Shanghai") from error
-        return value
+Place: TypeAlias = tuple[str | int, ...]
 
 
 def read_tree(text: str, *, source: str) -> Any:
@@ -150,20 +55,62 @@ def parse_centre(text: str, *, source: str) -> Centre:
     tree = read_tree(text, source=source)
     if bent := _bent_keys(text, source, tree):
         raise ConfigError("\n".join(bent), remedy="write these keys in quotes")
-    form = check(_Centre, tree, source=source, docs="docs/centre.md")
-    problems = [
-        f"{place_of(source, tree, where)}: {'.'.join(where)}: there is no queue {queue}"
-        for where, queue in [
-            *((("agents", ext, "queues"), q) for ext, agent in form.agents.items() for q in agent.queues),
-            *((("numbers", did, "survival_queue"), number.survival_queue) for did, number in form.numbers.items()),
-        ]
-        if queue not in form.queues
-    ]
-    if problems:
-        raise ConfigError("\n".join(problems), remedy=f"the queues are {', '.join(form.queues)}")
+    form = check(CentreForm, tree, source=source, docs="docs/centre.md")
+    if problems := [
+        f"{place_of(source, tree, where)}: {'.'.join(map(str, where))}: {what}" for where, what in _astray(form)
+    ]:
+        raise ConfigError(
+            "\n".join(problems), remedy=f"the queues are {', '.join(form.queues)}; docs/centre.md describes each key"
+        )
     if alike := _alike(source, tree, form):
         raise ConfigError("\n".join(alike), remedy="keep one of the two")
     return _centre(form)
+
+
+def _astray(form: CentreForm) -> Iterator[tuple[Place, str]]:
+    """What is named but is not there, or may not be: the place in the file and the trouble."""
+    for ext, agent in form.agents.items():
+        mine: Place = ("agents", ext)
+        yield from _unknown((*mine, "queues"), "queue", agent.queues, form.queues)
+        yield from _unknown((*mine, "groups"), "group", agent.groups, form.groups)
+        known = {*agent.queues, *(q for name in agent.groups if name in form.groups for q in form.groups[name].queues)}
+        if not known:
+            yield mine, "the agent serves no queue: name some in queues, or a group that has some"
+        yield from _unknown((*mine, "tiers"), "queue of this agent", agent.tiers, known)
+        if agent.number and not outbound_of(form.outbound).may_dial(agent.number):
+            yield (*mine, "number"), f"{agent.number} is not on the list outbound.allow"
+    for name, group in form.groups.items():
+        yield from _unknown(("groups", name, "queues"), "queue", group.queues, form.queues)
+        yield from _unknown(("groups", name, "tiers"), "queue of this group", group.tiers, group.queues)
+    for did, number in form.numbers.items():
+        yield from _unknown(("numbers", did, "survival_queue"), "queue", [number.survival_queue], form.queues)
+    yield from _unknown(("not_ready_limits",), "reason", form.not_ready_limits, form.not_ready_reasons)
+    for queue, settings in form.queues.items():
+        here: Place = ("queues", queue)
+        for where, wanted in (
+            (("calendar",), settings.calendar),
+            (("callback", "calendar"), settings.callback.calendar),
+        ):
+            yield from _unknown((*here, *where), "calendar", [wanted] if wanted else [], form.calendars)
+        for path, target in settings.targets():
+            if trouble := _target_trouble(queue, target, form):
+                yield (*here, *path), trouble
+
+
+def _unknown(where: Place, kind: str, named: Iterable[str], there: Collection[str]) -> Iterator[tuple[Place, str]]:
+    for name in named:
+        if name not in there:
+            yield where, f"there is no {kind} {name}"
+
+
+def _target_trouble(queue: str, target: Target, form: CentreForm) -> str:
+    if target.kind is TargetKind.QUEUE and target.name not in form.queues:
+        return f"there is no queue {target.name}"
+    if target.kind is TargetKind.QUEUE and target.name == queue:
+        return "a queue cannot overflow into itself"
+    if target.kind is TargetKind.NUMBER and not outbound_of(form.outbound).may_dial(target.name):
+        return f"{target.name} is not on the list outbound.allow"
+    return ""
 
 
 def load_centre(path: Path) -> Centre:
@@ -195,7 +142,7 @@ def _bent_keys(text: str, source: str, tree: Any) -> list[str]:
     return problems
 
 
-def _alike(source: str, tree: Any, form: _Centre) -> list[str]:
+def _alike(source: str, tree: Any, form: CentreForm) -> list[str]:
     """Numbers that differ only by the plus: callers reach both by the same digits."""
     taken: dict[str, str] = {}
     problems = []
@@ -229,64 +176,18 @@ def place_of(source: str, tree: Any, path: tuple[int | str, ...]) -> str:
     return f"{source}:{line}"
 
 
-def queue_of(name: str, q: QueueForm) -> Queue:
-    """The queue a form tells of."""
-    return Queue(
-        name=QueueName(name),
-        titles=dict(q.titles),
-        strategy=q.strategy,
-        ring_timeout=timedelta(seconds=q.ring_timeout),
-        wrap_up=timedelta(seconds=q.wrap_up),
-        service_level=timedelta(seconds=q.service_level),
-        short_abandon=timedelta(seconds=q.short_abandon),
-        refusal_pause=timedelta(seconds=q.refusal_pause),
-        record=q.record,
-        dispositions=tuple(q.dispositions),
-        skills=dict(q.skills),
-        announce=Announce(
-            place=q.announce.place,
-            wait=q.announce.wait,
-            every=timedelta(seconds=q.announce.every),
-            comfort=tuple(q.announce.comfort),
-        ),
-        ceiling=timedelta(seconds=q.ceiling) if q.ceiling is not None else None,
-        relax=tuple(Relaxation(after=timedelta(seconds=r.after), skills=dict(r.skills)) for r in q.relax),
-    )
-
-
-def tier_of(name: str, t: TierForm) -> Tier:
-    """The tier a form tells of."""
-    return Tier(name=name, head_start=timedelta(seconds=t.head_start), strict=t.strict)
-
-
-def _centre(form: _Centre) -> Centre:
+def _centre(form: CentreForm) -> Centre:
     return Centre(
         name=form.name,
         region=form.region,
         time_zone=form.time_zone,
         languages=tuple(form.languages),
         not_ready_reasons=tuple(form.not_ready_reasons),
+        not_ready_limits={reason: timedelta(seconds=limit) for reason, limit in form.not_ready_limits.items()},
         queues={QueueName(name): queue_of(name, q) for name, q in form.queues.items()},
-        agents={
-            AgentId(ext): Agent(
-                agent_id=AgentId(ext),
-                name=a.name,
-                queues=tuple(QueueName(q) for q in a.queues),
-                skills=dict(a.skills),
-                miss_limit=a.miss_limit,
-                weight=a.weight,
-            )
-            for ext, a in form.agents.items()
-        },
+        agents={AgentId(ext): agent_of(ext, a, form.groups) for ext, a in form.agents.items()},
         tiers={name: tier_of(name, t) for name, t in form.tiers.items()},
-        numbers={
-            did: Number(
-                did=did,
-                flow=FlowName(n.flow),
-                title=n.title,
-                survival_queue=QueueName(n.survival_queue),
-                head_start=timedelta(seconds=n.head_start),
-            )
-            for did, n in form.numbers.items()
-        },
+        numbers={did: number_of(did, n) for did, n in form.numbers.items()},
+        calendars={name: calendar_of(name, c) for name, c in form.calendars.items()},
+        outbound=outbound_of(form.outbound),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from cti.ids import AgentId, CallId, ChannelName, OfferId
 from cti.model.facts import Device
@@ -10,13 +11,17 @@ from cti.model.facts import Device
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliver:
-    """Send the waiting caller to the agent's device: one Redirect whose target names offer, device and agent."""
+    """Send the waiting caller to the agent's device: one Redirect whose target names offer, device and agent.
+
+    With `others` all these agents' devices ring at once (`ring_all`).
+    """
 
     call_id: CallId
     channel: ChannelName
     offer_id: OfferId
     agent_id: AgentId
     device: Device
+    others: tuple[tuple[AgentId, Device], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,4 +40,42 @@ class HangUp:
     cause: int = 16
 
 
-Command = Deliver | ReturnToWait | HangUp
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendToVoicemail:
+    """Send a waiting caller to the voicemail context."""
+
+    call_id: CallId
+    channel: ChannelName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendToFlow:
+    """Send a waiting caller back into the flow context; which flow it is, the bridge says when the channel asks."""
+
+    call_id: CallId
+    channel: ChannelName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendOut:
+    """Connect the caller to an outside number (E.164) over the trunk. Only numbers of `Outbound.may_dial`."""
+
+    call_id: CallId
+    channel: ChannelName
+    number: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialCustomer:
+    """Call a customer back over the trunk; who answers is put into the wait context as the call `call_id`.
+
+    `channel_id` is ours and new with each attempt, so that a repeated command cannot call twice.
+    """
+
+    call_id: CallId
+    channel_id: str
+    number: str
+    ring_timeout: timedelta
+
+
+Command = Deliver | ReturnToWait | HangUp | SendToVoicemail | SendToFlow | SendOut | DialCustomer

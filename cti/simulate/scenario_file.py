@@ -8,20 +8,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from cti.centre_file import (
-    Extension,
-    Form,
-    Level,
-    Name,
-    QueueForm,
-    TierForm,
-    check,
-    load_centre,
-    place_of,
-    queue_of,
-    read_tree,
-    tier_of,
-)
+from cti.centre_file import check, load_centre, place_of, read_tree
+from cti.centre_forms import Extension, Form, Level, Name, QueueForm, TierForm, queue_of, tier_of
 from cti.errors import ConfigError
 from cti.ids import AgentId, QueueName
 from cti.model.centre import Agent, Centre

@@ -23,7 +23,7 @@ SEAMS = {"cti.services.ports", "cti.services.floor"}
 """All an adapter may know of the services."""
 JOURNAL_SEAMS = {"cti.journal", "cti.journal.codec", "cti.journal.errors"}
 """All that services and adapters may know of the journal: they get the writer as the port `services.ports.Journal`."""
-CENTRE = {"centre_file", "places", "secrets_file", "settings"}
+CENTRE = {"centre_file", "centre_forms", "places", "secrets_file", "settings"}
 """The files of one centre."""
 GLUE = {"entry", "ledger", "observe"}
 """What joins rooms that may not know each other; part of the composition, with a file each to stay readable."""
@@ -47,7 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{room: BASE | {"clock", "private_file", "settings", "journal", "services"} | PURE for room in ADAPTERS},
     # what one centre is made of: files, sounds, processes, what a person is shown of it
     "secrets_file": BASE | {"model", "private_file", "settings"},
-    "centre_file": BASE | {"model", "settings"},
+    "centre_forms": BASE | {"model"},
+    "centre_file": BASE | {"centre_forms", "model", "settings"},
     "places": BASE | {"private_file", "settings"},
     "children": BASE,
     "panel": set(),
@@ -61,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # programs of their own around it
     "up": BASE | {"model", "asterisk", "crm", "store", "children", "panel", "prompts", "status"} | CENTRE,
     "demo": BASE | {"model", "status"} | CENTRE,
-    "simulate": BASE | {"model", "acd", "centre_file"},
+    "simulate": BASE | {"model", "acd", "centre_file", "centre_forms"},
     "doctor": BASE | PURE | ADAPTERS | {"services", "children", "prompts", "status"} | CENTRE,
 }
 """Room -> rooms it may import besides itself. A room that is neither here nor in `OUTERMOST` is an error: whoever adds

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from typer.main import get_command
 
-from cti import centre_file
+from cti import centre_forms as forms
 from cti.centre_file import load_centre, parse_centre
 from cti.cli import app
 from cti.ivr.checker import check_text
@@ -22,6 +22,7 @@ from cti.ivr.document import Table
 from cti.ivr.prompt_book import PromptBook, parse_prompts
 from cti.ivr.reading import Fields, Findings
 from cti.ivr.verbs import VERBS
+from cti.model.centre import Target
 from cti.model.facts import Outcome
 from cti.places import DEMO_CENTRE
 from cti.settings import Settings, load_settings
@@ -94,12 +95,20 @@ def test_the_example_of_a_settings_file_is_read(tmp_path: Path) -> None:
 
 
 FORMS: dict[str, type[BaseModel]] = {
-    "The centre": centre_file._Centre,
-    "A queue: `queues.<name>`": centre_file.QueueForm,
-    "Announcements: `queues.<name>.announce`": centre_file.AnnounceForm,
-    "An agent: `agents.<extension>`": centre_file._Agent,
-    "A tier: `tiers.<name>`": centre_file.TierForm,
-    "A number: `numbers.<number>`": centre_file._Number,
+    "The centre": forms.CentreForm,
+    "A queue: `queues.<name>`": forms.QueueForm,
+    "Announcements: `queues.<name>.announce`": forms.AnnounceForm,
+    "Going elsewhere: `queues.<name>.overflow`": forms.OverflowForm,
+    "Whom a caller is held for: `queues.<name>.preferred`": forms.PreferenceForm,
+    "Calling back: `queues.<name>.callback`": forms.CallbackForm,
+    "An agent: `agents.<extension>`": forms.AgentForm,
+    "After a failed offer: `agents.<extension>.delays`": forms.DelaysForm,
+    "A group: `groups.<name>`": forms.GroupForm,
+    "A tier: `tiers.<name>`": forms.TierForm,
+    "A number: `numbers.<number>`": forms.NumberForm,
+    "A calendar: `calendars.<name>`": forms.CalendarForm,
+    "Holidays: `calendars.<name>.holidays`": forms.HolidaysForm,
+    "Dialling out: `outbound`": forms.OutboundForm,
 }
 
 
@@ -113,6 +122,8 @@ def default_of(about: Any) -> str:
         return "empty"
     if isinstance(default, BaseModel):
         return "see below"
+    if isinstance(default, Target):
+        return f"`{default.kind}`"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, list):

@@ -31,7 +31,7 @@ from cti.asterisk.ami.snapshot import DEVICES, STATUS, snapshot_of, was_restarte
 from cti.asterisk.ami.translate import Accounts, OrderCheck, Translator
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
-from cti.model.commands import Command, Deliver, ReturnToWait
+from cti.model.commands import Command, Deliver, HangUp, ReturnToWait
 from cti.model.facts import Device
 from cti.model.signals import LinkLost, Signal
 
@@ -66,7 +66,9 @@ def action_of(command: Command) -> dict[str, str]:
             "Exten": "s",
             "Priority": "1",
         }
-    return {"Action": "Hangup", "Channel": command.channel, "Cause": str(command.cause)}
+    if isinstance(command, HangUp):
+        return {"Action": "Hangup", "Channel": command.channel, "Cause": str(command.cause)}
+    raise AmiActionInvalid(f"{type(command).__name__} has no action yet")
 
 
 class AmiTelephony:

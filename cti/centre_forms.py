@@ -1,0 +1,498 @@
+"""The tables of centre.yaml as forms: each key with its bounds, and the value of the model it makes.
+
+What needs to know more than one table (a queue that is named must exist) is checked by `centre_file`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+from functools import cache
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from holidays import country_holidays
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from cti.ids import AgentId, FlowName, QueueName
+from cti.model.calendar import DAY, Calendar, Span
+from cti.model.centre import (
+    VOICEMAIL,
+    Agent,
+    Announce,
+    CallbackFirst,
+    CallbackRules,
+    Delays,
+    Number,
+    Outbound,
+    Overflow,
+    Preference,
+    Queue,
+    Relaxation,
+    Strategy,
+    Target,
+    TargetKind,
+    Tier,
+)
+from cti.model.facts import AgentState
+from cti.model.requirement import Requirement, RequirementError, parse_requirement
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Extension = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,5}$")]
+Did = Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{2,15}$")]
+Key = Annotated[str, StringConstraints(pattern=r"^[0-9*#]$")]
+Level = Annotated[int, Field(ge=1, le=5)]
+Seconds = Annotated[float, Field(ge=0, le=86400)]
+DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r'^[^\x00-\x1f"<>;\\\x7f]+$')]
+"""A person's or centre's name. Signs that mean something in Asterisk's configuration files are refused."""
+
+HOLIDAY_YEARS = range(2020, 2051)
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_SPAN = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(24:00|(?:[01][0-9]|2[0-3]):[0-5][0-9])")
+_OUTSIDE = re.compile(r"\+[0-9]{7,15}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+TARGET_FORMS = 'voicemail, callback, hang_up, {queue: NAME}, {flow: NAME} or {number: "+1555..."}'
+F = TypeVar("F", bound="Form")
+
+
+def _target(value: object) -> Target:
+    if isinstance(value, Target):
+        return value
+    if isinstance(value, str) and value in ("voicemail", "callback", "hang_up"):
+        return Target(kind=TargetKind(value))
+    if isinstance(value, dict) and len(value) == 1:
+        ((kind, name),) = value.items()
+        pattern = {"queue": _NAME, "flow": _NAME, "number": _OUTSIDE}.get(str(kind))
+        if pattern is not None and pattern.fullmatch(str(name)):
+            return Target(kind=TargetKind(kind), name=str(name))
+    raise ValueError(f"a target is {TARGET_FORMS}")
+
+
+def _requirement(value: object) -> Requirement:
+    if isinstance(value, tuple):
+        return value
+    try:
+        return parse_requirement(str(value))
+    except RequirementError as error:
+        raise ValueError(f"column {error.column}: {error.message}") from None
+
+
+TargetField = Annotated[Target, BeforeValidator(_target)]
+RequirementField = Annotated[Any, BeforeValidator(_requirement)]
+
+
+class Form(BaseModel):
+    """A mapping of a file: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, arbitrary_types_allowed=True)
+
+
+class AnnounceForm(Form):
+    """What waiting callers are told."""
+
+    place: bool = True
+    wait: bool = True
+    every: Annotated[float, Field(ge=10, le=600)] = 30
+    comfort: list[Name] = ["thank_you_for_waiting"]
+
+
+class RelaxationForm(Form):
+    """A step by which less skill is asked for."""
+
+    after: Annotated[float, Field(gt=0, le=86400)]
+    skills: dict[Name, Annotated[int, Field(ge=0, le=5)]] = Field(min_length=1)
+
+
+class OverflowForm(Form):
+    """A rule by which a caller goes elsewhere."""
+
+    to: TargetField
+    after: Annotated[float, Field(gt=0, le=86400)] | None = None
+    expected: Annotated[float, Field(gt=0, le=86400)] | None = None
+    length: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> OverflowForm:
+        if sum(limit is not None for limit in (self.after, self.expected, self.length)) != 1:
+            raise ValueError("give exactly one of after, expected and length")
+        return self
+
+
+class PreferenceForm(Form):
+    """Whether a caller is held for a certain agent first."""
+
+    own: bool = True
+    last: Annotated[float, Field(gt=0, le=400 * 86400)] | None = None
+    hold: Seconds = 30
+
+
+class CallbackForm(Form):
+    """How callers are called back."""
+
+    first: CallbackFirst = CallbackFirst.CUSTOMER
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    retry: Annotated[float, Field(ge=5, le=86400)] = 300
+    ring_timeout: Annotated[float, Field(ge=5, le=120)] = 30
+    calendar: str = ""
+
+
+class DelaysForm(Form):
+    """How long an agent is offered nothing after an offer that failed."""
+
+    rejected: Annotated[float, Field(ge=0, le=3600)] = 0
+    busy: Annotated[float, Field(ge=0, le=3600)] = 10
+    no_answer: Annotated[float, Field(ge=0, le=3600)] = 0
+    unreachable: Annotated[float, Field(ge=0, le=3600)] = 10
+
+
+class QueueForm(Form):
+    """A queue. Times are seconds."""
+
+    titles: dict[str, DisplayName]
+    strategy: Strategy = Strategy.LONGEST_IDLE
+    ring_timeout: Annotated[float, Field(ge=3, le=120)] = 15
+    wrap_up: Seconds = 30
+    wrap_up_extension: Annotated[float, Field(ge=0, le=3600)] = 30
+    wrap_up_longest: Seconds = 600
+    service_level: Seconds = 20
+    short_abandon: Seconds = 5
+    refusal_pause: Seconds = 10
+    record: bool = False
+    dispositions: list[Name] = ["resolved", "follow_up", "wrong_number", "other"]
+    skills: dict[Name, Level] = {}
+    requires: RequirementField = ""
+    relax: list[RelaxationForm] = []
+    weight: Annotated[int, Field(ge=0, le=9)] = 0
+    head_start: Seconds = 0
+    count_menu: bool = False
+    ceiling: Annotated[float, Field(gt=0, le=86400)] | None = None
+    tier_wait: Seconds = 0
+    preferred: PreferenceForm | None = None
+    announce: AnnounceForm = AnnounceForm()
+    calendar: str = ""
+    max_length: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    max_wait: Annotated[float, Field(gt=0, le=86400)] | None = None
+    join_empty: list[AgentState] = []
+    leave_empty: list[AgentState] = []
+    when_closed: TargetField = VOICEMAIL
+    when_full: TargetField = VOICEMAIL
+    when_late: TargetField = VOICEMAIL
+    when_empty: TargetField = VOICEMAIL
+    overflow: list[OverflowForm] = []
+    options: dict[Key, TargetField] = {}
+    callback: CallbackForm = CallbackForm()
+
+    @field_validator("relax")
+    @classmethod
+    def _by_time(cls, value: list[RelaxationForm]) -> list[RelaxationForm]:
+        times = [step.after for step in value]
+        if times != sorted(set(times)):
+            raise ValueError("each step must come later than the one before it")
+        return value
+
+    @field_validator("join_empty", "leave_empty")
+    @classmethod
+    def _not_ready_ones(cls, value: list[AgentState]) -> list[AgentState]:
+        if AgentState.READY in value:
+            raise ValueError("whoever is ready can take the call: ready cannot be in this list")
+        return value
+
+    def targets(self) -> list[tuple[tuple[str | int, ...], Target]]:
+        """Every target with its place in the table."""
+        found: list[tuple[tuple[str | int, ...], Target]] = [
+            ((key,), getattr(self, key)) for key in ("when_closed", "when_full", "when_late", "when_empty")
+        ]
+        found += [(("overflow", n, "to"), rule.to) for n, rule in enumerate(self.overflow)]
+        return found + [(("options", key), target) for key, target in self.options.items()]
+
+
+class GroupForm(Form):
+    """A team: what its members get besides their own."""
+
+    queues: list[Name] = []
+    skills: dict[Name, Level] = {}
+    tiers: dict[Name, Annotated[int, Field(ge=1, le=9)]] = {}
+
+
+class AgentForm(Form):
+    """An agent."""
+
+    name: DisplayName
+    queues: list[Name] = []
+    skills: dict[Name, Level] = {}
+    groups: list[Name] = []
+    tiers: dict[Name, Annotated[int, Field(ge=1, le=9)]] = {}
+    miss_limit: Annotated[int, Field(ge=0, le=100)] = 3
+    weight: Annotated[float, Field(ge=0.01, le=100)] = 1
+    wrap_up: Seconds | None = None
+    delays: DelaysForm = DelaysForm()
+    number: Annotated[str, StringConstraints(pattern=r"^(\+[0-9]{7,15})?$")] = ""
+
+
+class TierForm(Form):
+    """A customer tier."""
+
+    head_start: Seconds = 0
+    strict: Annotated[int, Field(ge=0, le=9)] = 0
+
+
+class NumberForm(Form):
+    """A dialled number."""
+
+    flow: Name
+    survival_queue: Name
+    title: str = ""
+    head_start: Seconds = 0
+
+
+class HolidaysForm(Form):
+    """A country's public holidays."""
+
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    subdivision: str = ""
+
+    @model_validator(mode="after")
+    def _known(self) -> HolidaysForm:
+        try:
+            _holidays(self.country, self.subdivision)
+        except NotImplementedError:
+            raise ValueError(f"no holidays are known of {self.country} {self.subdivision}".rstrip()) from None
+        return self
+
+
+class CalendarForm(Form):
+    """Opening hours."""
+
+    hours: dict[str, str | list[str]]
+    holidays: HolidaysForm | None = None
+    closed: list[date] = []
+    special: dict[date, str | list[str]] = {}
+
+    @field_validator("hours")
+    @classmethod
+    def _days(cls, value: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+        seen: set[int] = set()
+        for days, spans in value.items():
+            numbers = _days_of(days)
+            if twice := seen & set(numbers):
+                raise ValueError(f"{_WEEKDAYS[min(twice)]} is named twice")
+            seen |= set(numbers)
+            _spans(spans)
+        return value
+
+    @field_validator("special")
+    @classmethod
+    def _special(cls, value: dict[date, str | list[str]]) -> dict[date, str | list[str]]:
+        for spans in value.values():
+            _spans(spans)
+        return value
+
+
+class OutboundForm(Form):
+    """What may be dialled over the trunk."""
+
+    allow: list[Annotated[str, StringConstraints(pattern=r"^\+[0-9]{1,15}$")]] = []
+    caller_id: Annotated[str, StringConstraints(pattern=r"^(\+[0-9]{7,15})?$")] = ""
+    most_at_once: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+class CentreForm(Form):
+    """The whole file."""
+
+    name: DisplayName
+    region: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "US"
+    time_zone: str = "UTC"
+    languages: list[Name] = ["en", "zh"]
+    queues: dict[Name, QueueForm] = Field(min_length=1)
+    agents: dict[Extension, AgentForm] = {}
+    groups: dict[Name, GroupForm] = {}
+    tiers: dict[Name, TierForm] = {}
+    numbers: dict[Did, NumberForm] = Field(min_length=1)
+    calendars: dict[Name, CalendarForm] = {}
+    outbound: OutboundForm = OutboundForm()
+    not_ready_reasons: list[Name] = ["break", "lunch", "meeting", "training", "admin"]
+    not_ready_limits: dict[Name, Annotated[float, Field(ge=10, le=86400)]] = {}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except Exception as error:
+            raise ValueError(f"{value} is no time zone of the IANA data base, such as Asia/Shanghai") from error
+        return value
+
+
+# ---- from forms to the model
+
+
+def _seconds(value: float | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=value)
+
+
+def queue_of(name: str, q: QueueForm) -> Queue:
+    """The queue a form tells of."""
+    return Queue(
+        name=QueueName(name),
+        titles=dict(q.titles),
+        strategy=q.strategy,
+        ring_timeout=timedelta(seconds=q.ring_timeout),
+        wrap_up=timedelta(seconds=q.wrap_up),
+        wrap_up_extension=timedelta(seconds=q.wrap_up_extension),
+        wrap_up_longest=timedelta(seconds=q.wrap_up_longest),
+        service_level=timedelta(seconds=q.service_level),
+        short_abandon=timedelta(seconds=q.short_abandon),
+        refusal_pause=timedelta(seconds=q.refusal_pause),
+        record=q.record,
+        dispositions=tuple(q.dispositions),
+        skills=dict(q.skills),
+        requires=_requirement(q.requires),
+        relax=tuple(Relaxation(after=timedelta(seconds=r.after), skills=dict(r.skills)) for r in q.relax),
+        weight=q.weight,
+        head_start=timedelta(seconds=q.head_start),
+        count_menu=q.count_menu,
+        ceiling=_seconds(q.ceiling),
+        tier_wait=timedelta(seconds=q.tier_wait),
+        preference=_preference(q.preferred),
+        announce=Announce(
+            place=q.announce.place,
+            wait=q.announce.wait,
+            every=timedelta(seconds=q.announce.every),
+            comfort=tuple(q.announce.comfort),
+        ),
+        calendar=q.calendar,
+        max_length=q.max_length,
+        max_wait=_seconds(q.max_wait),
+        join_empty=frozenset(q.join_empty),
+        leave_empty=frozenset(q.leave_empty),
+        when_closed=q.when_closed,
+        when_full=q.when_full,
+        when_late=q.when_late,
+        when_empty=q.when_empty,
+        overflow=tuple(
+            Overflow(to=o.to, after=_seconds(o.after), expected=_seconds(o.expected), length=o.length)
+            for o in q.overflow
+        ),
+        options=dict(q.options),
+        callback=CallbackRules(
+            first=q.callback.first,
+            attempts=q.callback.attempts,
+            retry=timedelta(seconds=q.callback.retry),
+            ring_timeout=timedelta(seconds=q.callback.ring_timeout),
+            calendar=q.callback.calendar,
+        ),
+    )
+
+
+def _preference(form: PreferenceForm | None) -> Preference | None:
+    if form is None:
+        return None
+    return Preference(own=form.own, last=_seconds(form.last), hold=timedelta(seconds=form.hold))
+
+
+def agent_of(extension: str, a: AgentForm, groups: Mapping[str, GroupForm]) -> Agent:
+    """The agent a form tells of, with what the groups give. The agent's own word counts before a group's."""
+    teams = [groups[name] for name in a.groups if name in groups]
+    skills = dict(a.skills)
+    tiers = dict(a.tiers)
+    for team in teams:
+        for skill, level in team.skills.items():
+            if skill not in a.skills:
+                skills[skill] = max(level, skills.get(skill, 0))
+        for queue, tier in team.tiers.items():
+            if queue not in a.tiers:
+                tiers[queue] = min(tier, tiers.get(queue, tier))
+    queues = dict.fromkeys([*a.queues, *(queue for team in teams for queue in team.queues)])
+    return Agent(
+        agent_id=AgentId(extension),
+        name=a.name,
+        queues=tuple(QueueName(queue) for queue in queues),
+        skills=skills,
+        groups=tuple(a.groups),
+        tiers={QueueName(queue): tier for queue, tier in tiers.items() if queue in queues},
+        miss_limit=a.miss_limit,
+        weight=a.weight,
+        wrap_up=_seconds(a.wrap_up),
+        delays=Delays(
+            rejected=timedelta(seconds=a.delays.rejected),
+            busy=timedelta(seconds=a.delays.busy),
+            no_answer=timedelta(seconds=a.delays.no_answer),
+            unreachable=timedelta(seconds=a.delays.unreachable),
+        ),
+        number=a.number,
+    )
+
+
+def tier_of(name: str, t: TierForm) -> Tier:
+    """The tier a form tells of."""
+    return Tier(name=name, head_start=timedelta(seconds=t.head_start), strict=t.strict)
+
+
+def number_of(did: str, n: NumberForm) -> Number:
+    """The dialled number a form tells of."""
+    return Number(
+        did=did,
+        flow=FlowName(n.flow),
+        title=n.title,
+        survival_queue=QueueName(n.survival_queue),
+        head_start=timedelta(seconds=n.head_start),
+    )
+
+
+def outbound_of(o: OutboundForm) -> Outbound:
+    """The rules of dialling out a form tells of."""
+    return Outbound(allow=tuple(o.allow), caller_id=o.caller_id, most_at_once=o.most_at_once)
+
+
+def calendar_of(name: str, c: CalendarForm) -> Calendar:
+    """The calendar a form tells of, its holidays as days of `HOLIDAY_YEARS`. A special day counts before a closed one."""
+    week: list[tuple[Span, ...]] = [()] * 7
+    for days, spans in c.hours.items():
+        for number in _days_of(days):
+            week[number] = _spans(spans)
+    off = dict.fromkeys(c.closed, ())
+    if c.holidays is not None:
+        off |= dict.fromkeys(_holidays(c.holidays.country, c.holidays.subdivision), ())
+    special = {day: _spans(spans) for day, spans in c.special.items()}
+    return Calendar(name=name, week=tuple(week), days={**off, **special})
+
+
+@cache
+def _holidays(country: str, subdivision: str) -> tuple[date, ...]:
+    return tuple(sorted(country_holidays(country, subdiv=subdivision or None, years=HOLIDAY_YEARS)))
+
+
+def _days_of(text: str) -> range:
+    first, _, last = text.partition("-")
+    if first not in _WEEKDAYS or (last or first) not in _WEEKDAYS:
+        raise ValueError(f"{text} is no day: write mon, tue, wed, thu, fri, sat, sun or a range such as mon-fri")
+    numbers = range(_WEEKDAYS.index(first), _WEEKDAYS.index(last or first) + 1)
+    if not numbers:
+        raise ValueError(f"{text}: the week begins on mon")
+    return numbers
+
+
+def _spans(value: str | list[str]) -> tuple[Span, ...]:
+    spans: list[Span] = []
+    for text in [value] if isinstance(value, str) else value:
+        match = _SPAN.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text} is no time of day: write 09:00-17:00, at the latest 24:00")
+        opens = int(match[1]) * 60 + int(match[2])
+        hours, minutes = match[3].split(":")
+        closes = min(int(hours) * 60 + int(minutes), DAY)
+        if closes <= opens:
+            raise ValueError(f"{text} ends before it begins; over midnight write two days")
+        if spans and opens < spans[-1][1]:
+            raise ValueError(f"{text} begins before the span before it has ended")
+        spans.append((opens, closes))
+    return tuple(spans)
