@@ -1,0 +1,1 @@
+"""What the comparison with Asterisk's own app_queue is made of."""
