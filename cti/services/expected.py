@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from cti.acd.estimates import NOW, ExpectedWait
-from cti.acd.ranking import Requirement, meets, requirement
+from cti.acd.estimates import NOW, ExpectedWait, staged
 from cti.ids import CallId, QueueName
+from cti.model.centre import Agent, Queue
 from cti.model.facts import AgentState
+from cti.model.requirement import ANYBODY, Requirement, Skills, all_of, both, meets, relaxed
 from cti.services.switchboard import Switchboard
 
 _AT_WORK = frozenset({AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HELD, AgentState.WRAP_UP})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """Who may serve a caller who has waited for `after` seconds."""
+
+    after: float
+    free: int
+    """Could answer at once."""
+    servers: float
+    """At work or free, shared ones by share."""
+    logged_in: bool
+    """Whether anybody of them is: the engine skips a step while nobody is."""
 
 
 class QueueWaits:
@@ -20,42 +36,71 @@ class QueueWaits:
         self._board = board
         self._queue = queue
         self._now = now
-        self._known: dict[Requirement, tuple[int, float]] = {}
+        self._known: dict[Requirement, tuple[_Stage, ...]] = {}
 
-    def of(self, place: int, skills: Requirement = ()) -> ExpectedWait | None:
-        """The wait of the caller at `place` (1 is next) who requires `skills` besides the queue's.
+    def of(
+        self, place: int, skills: Skills = (), requires: Requirement = ANYBODY, since: datetime | None = None
+    ) -> ExpectedWait | None:
+        """The wait from now on of the caller at `place` (1 is next) who requires these besides what the queue does.
 
-        None when nobody who may serve is at work.
+        `since` is when the caller began to wait (None: now): who has waited for long may be served by more agents, and
+        more will be asked as time goes on. None when nobody who may serve is at work.
         """
-        needed = requirement(self._board.centre.queues[self._queue].skills, skills)
+        settings = self._board.centre.queues[self._queue]
+        needed = both(both(all_of(settings.skills), settings.requires), both(all_of(skills), requires))
         if needed not in self._known:
-            self._known[needed] = self._staff(needed)
-        free, servers = self._known[needed]
-        if place <= free:
+            self._known[needed] = self._stages(settings, needed)
+        stages = self._known[needed]
+        waited = max(0.0, (self._now - since).total_seconds()) if since is not None else 0.0
+        reached = max(n for n, stage in enumerate(stages) if n == 0 or stage.after <= waited)
+        first = next((n for n in range(reached, len(stages)) if stages[n].logged_in), reached)
+        if place <= stages[first].free:
             return NOW
-        return self._board.learning.estimates.wait(self._queue, place - 1, servers)
+        estimates = self._board.learning.estimates
+        ends = [stage.after - waited for stage in stages[first + 1 :]] + [math.inf]
+        waits = (estimates.wait(self._queue, place - 1, stage.servers) for stage in stages[first:])
+        return staged(list(zip(waits, ends, strict=True)))
 
-    def _staff(self, needed: Requirement) -> tuple[int, float]:
-        """How many could answer at once, and how many serve the queue, shared ones by share."""
-        board, free = self._board, 0
+    def _stages(self, settings: Queue, needed: Requirement) -> tuple[_Stage, ...]:
+        """What time changes: skills are relaxed, and agents of higher tiers are asked."""
+        members = [agent for agent in self._board.centre.agents.values() if self._queue in agent.queues]
+        highest = max((agent.tier(self._queue) for agent in members), default=1)
+        moments = {timedelta(), *(step.after for step in settings.relax)}
+        if settings.tier_wait:
+            moments |= {settings.tier_wait * tier for tier in range(1, highest)}
+        out = []
+        for after in sorted(moments):
+            wanted, tier = needed, 1 + after // settings.tier_wait if settings.tier_wait else highest
+            for step in settings.relax:
+                if step.after <= after:
+                    wanted = relaxed(wanted, step.skills)
+            able = [a for a in members if a.tier(self._queue) <= tier and meets(a.skills, wanted)]
+            out.append(self._stage(after.total_seconds(), able))
+        return tuple(out)
+
+    def _stage(self, after: float, able: list[Agent]) -> _Stage:
+        board, free, logged_in = self._board, 0, False
         serving: list[tuple[QueueName, ...]] = []
-        for agent_id, config in board.centre.agents.items():
-            if self._queue not in config.queues or not meets(config.skills, needed):
-                continue
-            agent, idle = board.agents[agent_id], board.engine.is_free(agent_id)
+        for config in able:
+            agent, idle = board.agents[config.agent_id], board.engine.is_free(config.agent_id)
             free += idle
+            logged_in |= agent.state is not AgentState.OFFLINE
             # Who will not take another call after this one does not shorten the wait.
             if idle or (agent.state in _AT_WORK and agent.chosen is AgentState.READY):
                 serving.append(config.queues)
-        return free, board.learning.estimates.servers(self._queue, serving, self._now)
+        servers = board.learning.estimates.servers(self._queue, serving, self._now)
+        return _Stage(after=after, free=free, servers=servers, logged_in=logged_in)
 
 
 def wait_of(board: Switchboard, call_id: CallId, now: datetime) -> ExpectedWait | None:
-    """The expected wait of one waiting call; None when it is not waiting, or nobody who may serve it is at work."""
+    """The expected wait of one waiting call from now on; None when it is not waiting, or nobody who may serve it is at
+    work."""
     place, ticket = board.engine.place(call_id), board.engine.ticket(call_id)
     if place is None or ticket is None or ticket.queue not in board.centre.queues:
         return None
-    return QueueWaits(board, ticket.queue, now).of(place, ticket.skills)
+    call = board.calls.get(call_id)
+    skills = call.skills if call is not None else ()
+    return QueueWaits(board, ticket.queue, now).of(place, skills, since=ticket.queued_at)
 
 
 def promise(board: Switchboard, call_id: CallId, now: datetime) -> None:

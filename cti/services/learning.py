@@ -22,17 +22,23 @@ class Learning:
         self.estimates = Estimates()
         self._busy: dict[AgentId, tuple[CallId, QueueName, datetime]] = {}
         """Agents with a call of a queue, since when."""
-        self._promises: dict[CallId, ExpectedWait] = {}
+        self._promises: dict[CallId, tuple[ExpectedWait, datetime | None]] = {}
+        """The first promise of each ticket, and when it was made; None: when the call joined."""
 
     def promise(self, call_id: CallId, wait: ExpectedWait) -> None:
-        """This was expected for the call when it joined."""
-        self._promises[call_id] = wait
+        """This was expected for the call when it joined. (A `WaitPromised` fact says the same, and outlives a restart.)"""
+        self._promises.setdefault(call_id, (wait, None))
 
     def learn(self, fact: f.Fact, call: Call | None) -> None:
         """Take one fact in. `call` is the call it is about as it was before the fact."""
         match fact:
             case f.CallQueued():
                 self.estimates.arrived(fact.queue, fact.at)
+            case f.WaitPromised():
+                # A caller nobody is before is promised nothing that could be right or wrong.
+                if fact.mean > 0:
+                    wait = ExpectedWait(low=fact.low, mean=fact.mean, high=fact.high)
+                    self._promises.setdefault(fact.call_id, (wait, fact.at))
             case f.CallAnswered():
                 self._answered(fact, call)
             case f.WrapUpEnded():
@@ -48,9 +54,10 @@ class Learning:
     def _answered(self, fact: f.CallAnswered, call: Call | None) -> None:
         if call is None or call.queue is None:
             return
-        promise = self._promises.get(call.call_id)
-        if promise is not None and call.state in _WAITS and call.queued_at is not None:
-            self.estimates.settled(call.queue, promise, (fact.at - call.queued_at).total_seconds())
+        promise, made_at = self._promises.get(call.call_id, (None, None))
+        began = made_at or call.queued_at
+        if promise is not None and call.state in _WAITS and began is not None:
+            self.estimates.settled(call.queue, promise, max(0.0, (fact.at - began).total_seconds()))
         self._left(call, fact.at, abandoned=False)
         self._busy[fact.agent_id] = (call.call_id, call.queue, fact.at)
 

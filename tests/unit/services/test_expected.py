@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
-from cti.ids import AgentId, CallId, QueueName
+from cti.centre_file import parse_centre
+from cti.ids import AgentId, CallId, NodeName, QueueName
+from cti.model import facts as f
 from cti.model.facts import AgentState, Match
 from cti.services import agents
 from cti.services.expected import QueueWaits, shown, wait_of
+from cti.services.learning import Learning
 from cti.services.ports import LookUp
 from cti.services.rows import Rows
 from cti.services.switchboard import Switchboard
@@ -151,3 +157,81 @@ def test_the_standing_counts_who_is_rung_for_and_only_priority_raises_it(rig: Fl
     vip = rig.call(number="+15550100001", tier="vip")
     rig.queue(vip)
     assert rig.board.engine.standing(second) == 3
+
+
+def test_the_first_promise_that_is_a_fact_counts_from_when_it_was_made(rig: FloorRig) -> None:
+    rig.ready("1002")
+    first, second = rig.call(), rig.call()
+    rig.queue(first)
+    rig.ring(first, "1002")
+    rig.answer(first, "1002")
+    rig.queue(second)
+    learning = rig.board.learning = Learning()  # as after a restart: what was only kept in memory is gone
+    for mean in (0.0, 2.0, 1.0):
+        rig.pass_time(5)
+        wait = f.WaitPromised(at=rig.now, call_id=second, queue=SUPPORT, place=1, low=0.0, mean=mean, high=2 * mean)
+        learning.learn(wait, rig.board.calls[second])
+    rig.part(first, rig.leg("1002"), "1002")
+    rig.hang_up_caller(first)
+    rig.pass_time(10.001)
+    rig.ring(second, "1002")
+    rig.answer(second, "1002")
+    told = learning.estimates.accuracy[SUPPORT]
+    assert (told.promises, told.kept) == (1, 0)
+    assert told.waited == pytest.approx(15, abs=0.1)
+    assert told.bias == pytest.approx(2 - told.waited)
+
+
+RELAXING = """
+name: Relaxing
+numbers:
+  "5000": {flow: main, survival_queue: support}
+queues:
+  support:
+    titles: {en: Support}
+    relax: [{after: 120, skills: {zh: 0}}]
+agents:
+  "1001": {name: Ada, queues: [support], skills: {zh: 5}}
+  "1002": {name: Bo, queues: [support]}
+  "1003": {name: Cy, queues: [support]}
+"""
+
+
+def relaxing(*at_work: str) -> Switchboard:
+    """One who speaks the language and two who do not; those named talk with somebody."""
+    now = FloorRig().now
+    board = Switchboard(parse_centre(RELAXING, source="relaxing.yaml"), node=NodeName("t1"), now=now)
+    for name in at_work:
+        status = board.agents[AgentId(name)]
+        board.agents[AgentId(name)] = replace(status, call_id=CallId("other"), chosen=AgentState.READY)
+    for _ in range(2000):
+        board.learning.estimates.handled(SUPPORT, 600.0)
+        board.learning.estimates.left(SUPPORT, 300.0, abandoned=False)
+    return board
+
+
+def mean_of(board: Switchboard, place: int, *, waited: float = 0.0) -> float:
+    now = FloorRig().now
+    waits = QueueWaits(board, SUPPORT, now)
+    wait = waits.of(place, (("zh", 3),), since=now - timedelta(seconds=waited))
+    assert wait is not None
+    return wait.mean
+
+
+def test_agents_who_may_serve_after_a_relaxation_count_from_then_on() -> None:
+    everyone = relaxing("1001", "1002", "1003")
+    # One serves for two minutes, a fifth of the way; then three do.
+    assert mean_of(everyone, 1) == pytest.approx(120 + 0.8 * 200, rel=0.02)
+    assert mean_of(everyone, 1, waited=60) == pytest.approx(60 + 0.9 * 200, rel=0.02)
+    assert mean_of(everyone, 1, waited=120) == pytest.approx(200, rel=0.02)
+    # Who requires nothing has all three from the beginning.
+    wait = QueueWaits(everyone, SUPPORT, FloorRig().now).of(1)
+    assert wait is not None
+    assert wait.mean == pytest.approx(200, rel=0.02)
+
+
+def test_a_step_nobody_is_logged_in_for_is_not_waited_for() -> None:
+    assert mean_of(relaxing("1002", "1003"), 1) == pytest.approx(300, rel=0.02)
+    assert mean_of(relaxing("1001"), 1) == pytest.approx(600, rel=0.02)
+    nobody = QueueWaits(relaxing(), SUPPORT, FloorRig().now)
+    assert nobody.of(1, (("zh", 3),)) is None
