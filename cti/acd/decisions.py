@@ -10,6 +10,7 @@ from cti.acd.ranking import AgentKey, CallerKey
 from cti.ids import AgentId, CallId, OfferId, QueueName
 from cti.model.centre import Strategy
 from cti.model.facts import AgentState, OfferEnd
+from cti.model.requirement import ANYBODY, Requirement
 
 
 class Why(StrEnum):
@@ -27,6 +28,8 @@ class Why(StrEnum):
     """Everyone free who may serve it refused or missed it a moment ago."""
     NOT_DELIVERABLE = "not_deliverable"
     """An agent is free, but the caller's channel cannot be moved at this moment."""
+    HELD_FOR_AGENT = "held_for_agent"
+    """Kept for the preferred agent, who is logged in but not free."""
 
 
 class Exclusion(StrEnum):
@@ -46,6 +49,8 @@ class IgnoredBecause(StrEnum):
     """The offer had ended before: this settlement is late, or a repetition."""
     NO_TICKET = "no_ticket"
     """The call has no ticket (any more)."""
+    NOT_IN_OFFER = "not_in_offer"
+    """The agent is out of the offer already, or never was in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,10 @@ class Ticket:
     """What the call itself requires; the queue's own requirements come on top."""
     strict: int = 0
     """Strict priority; a higher number goes first."""
+    requires: Requirement = ANYBODY
+    """What the call requires besides: alternatives."""
+    preferred: AgentId | None = None
+    hold_until: datetime | None = None
 
     def score(self, now: datetime) -> float:
         """Seconds waited plus seconds of head start: who has more is served first (of the same strict priority)."""
@@ -75,6 +84,12 @@ class Lease:
     agent_id: AgentId
     queue: QueueName
     deadline: datetime
+    others: tuple[AgentId, ...] = ()
+
+    @property
+    def agent_ids(self) -> tuple[AgentId, ...]:
+        """Everybody in the offer, best first."""
+        return (self.agent_id, *self.others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +192,12 @@ class Offer:
     queue: QueueName
     deadline: datetime
     record: DecisionRecord
+    others: tuple[AgentId, ...] = ()
+
+    @property
+    def agent_ids(self) -> tuple[AgentId, ...]:
+        """Everybody in the offer, best first."""
+        return (self.agent_id, *self.others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +207,12 @@ class Expired:
     offer_id: OfferId
     call_id: CallId
     agent_id: AgentId
+    others: tuple[AgentId, ...] = ()
+
+    @property
+    def agent_ids(self) -> tuple[AgentId, ...]:
+        """Everybody in the offer, best first."""
+        return (self.agent_id, *self.others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +223,12 @@ class Released:
     call_id: CallId
     agent_id: AgentId
     end: OfferEnd
+    others: tuple[AgentId, ...] = ()
+
+    @property
+    def agent_ids(self) -> tuple[AgentId, ...]:
+        """Everybody in the offer, best first."""
+        return (self.agent_id, *self.others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from cti.ids import AgentId, CallId, OfferId, QueueName
 from cti.model.centre import Centre
 from cti.model.facts import AgentState, OfferEnd
+from cti.model.requirement import ANYBODY, Requirement, Skills
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +26,15 @@ class CallerJoined:
     """Priority as seconds of waiting the call is credited with; may be negative."""
     strict: int = 0
     """Strict priority: a higher number goes before every lower one; waiting and head start count among equals."""
-    skills: tuple[tuple[str, int], ...] = ()
-    """Required (skill, least proficiency 1-5) pairs, all needed, besides those of the queue."""
+    skills: Skills = ()
+    """Required (skill, least proficiency 1-5) pairs, all needed, besides what the queue requires."""
+    requires: Requirement = ANYBODY
+    """Alternatives, one of which is needed besides `skills` and what the queue requires."""
+    preferred: AgentId | None = None
+    """Until `hold_until` nobody else may have the call, while this agent is logged in, of the queue, and good enough for
+    the last step of its `relax`. A refusal by the agent ends that. After it, and otherwise, everybody may."""
+    hold_until: datetime | None = None
+    """None: the call is not held."""
     deliverable: bool = False
     """Whether the channel can be redirected already (a call found waiting after a restart)."""
 
@@ -36,6 +44,33 @@ class CallerLeft:
     """The call gives up its ticket: hung up, or sent elsewhere. An offer of it ends as `caller_gone`."""
 
     call_id: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerReprioritised:
+    """The call's priority is another now; the values replace what it had. Its place follows; an offer of it stays."""
+
+    call_id: CallId
+    head_start: timedelta = timedelta()
+    strict: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerMoved:
+    """The ticket goes to another queue (or asks for something else in its own) and keeps `queued_at`; the rest replaces
+    what it had. An offer of it stays as it is: answered, it served the call; otherwise the call waits in the new queue.
+
+    Illegal when the queue does not exist.
+    """
+
+    call_id: CallId
+    queue: QueueName
+    head_start: timedelta = timedelta()
+    strict: int = 0
+    skills: Skills = ()
+    requires: Requirement = ANYBODY
+    preferred: AgentId | None = None
+    hold_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +119,24 @@ class AgentTallied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferSettled:
-    """What became of an offer. Late or repeated: ignored. Illegal for an offer that was never made."""
+    """What became of an offer: all its agents are released. Late or repeated: ignored. Illegal for an offer never made."""
 
     offer_id: OfferId
+    end: OfferEnd
+    agent_id: AgentId | None = None
+    """Who answered; must be given (and be in the offer) when several agents were. The others are free again as before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDeclined:
+    """One agent is out of an offer (`end`: not `answered`, not `caller_gone`); the others go on ringing.
+
+    When it was the last of them the offer is over, and the engine answers `Released` with this `end`. Ignored when the
+    offer is over or the agent out of it already. Illegal for an offer never made.
+    """
+
+    offer_id: OfferId
+    agent_id: AgentId
     end: OfferEnd
 
 
@@ -110,17 +160,22 @@ class LeaseRestored:
     call_id: CallId
     agent_id: AgentId
     deadline: datetime
+    others: tuple[AgentId, ...] = ()
+    """More agents who ring for the same offer."""
 
 
 AcdInput = (
     CallerJoined
     | CallerLeft
+    | CallerReprioritised
+    | CallerMoved
     | CallerReady
     | CallerNotReady
     | AgentFree
     | AgentBusy
     | AgentTallied
     | OfferSettled
+    | AgentDeclined
     | Tick
     | CentreChanged
     | LeaseRestored
