@@ -38,6 +38,10 @@ class AgentStatus:
     wrap_call: CallId | None = None
     missed: int = 0
     """Offers missed in a row."""
+    until: datetime | None = None
+    """When *not ready* ends by itself."""
+    paused_until: datetime | None = None
+    """Nothing is offered to the agent before this moment, after an offer that failed."""
 
     @property
     def state(self) -> AgentState:
@@ -60,7 +64,15 @@ def apply_agent(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
 def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
     match fact:
         case f.AgentChanged() if fact.state in CHOSEN_STATES:
-            agent = replace(agent, chosen=fact.state, reason=fact.reason, device=fact.device, missed=0)
+            agent = replace(
+                agent,
+                chosen=fact.state,
+                reason=fact.reason,
+                device=fact.device,
+                missed=0,
+                until=fact.until,
+                paused_until=None,
+            )
             return replace(agent, idle_since=fact.at, since=fact.at) if agent.state in CHOSEN_STATES else agent
         case f.OfferMade():
             return replace(agent, offer_id=fact.offer_id, offer_call=fact.call_id, ringing=False)
@@ -69,7 +81,7 @@ def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
         case f.OfferEnded() if fact.offer_id == agent.offer_id:
             agent = replace(agent, offer_id=None, offer_call=None, ringing=False)
             if fact.end in MISSES:
-                return replace(agent, missed=agent.missed + 1, idle_since=fact.at)
+                return replace(agent, missed=agent.missed + 1, idle_since=fact.at, paused_until=fact.pause_until)
             return agent
         case f.CallAnswered():
             return replace(agent, call_id=fact.call_id, held=False, missed=0, wrap_call=None)

@@ -9,6 +9,7 @@ from cti.model import facts as f
 from cti.model.agent import CHOSEN_STATES
 from cti.model.commands import HangUp, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
+from cti.services import agent_time
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 
@@ -43,7 +44,8 @@ def set_agent(
             remedy="change it when the call is over",
         )
     if (agent.chosen, agent.reason, agent.device) != (state, reason, chosen):
-        board.record(f.AgentChanged(at=now, agent_id=agent_id, state=state, reason=reason, device=chosen))
+        until = agent_time.not_ready_limit(board.centre, state, reason, now)
+        board.record(f.AgentChanged(at=now, agent_id=agent_id, state=state, reason=reason, device=chosen, until=until))
     board.sync_agent(agent_id, now)
 
 
@@ -86,3 +88,20 @@ def finish_wrap_up(
             "unknown_disposition", "no queue has that disposition", remedy=f"use one of {', '.join(sorted(known))}"
         )
     board.finish_wrap_up(agent_id, now, disposition=disposition, note=note)
+
+
+def extend_wrap_up(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime) -> None:
+    """More time for the work after this call, by what the queue allows at a time."""
+    _known(board, agent_id)
+    if board.agents[agent_id].wrap_call != call_id:
+        raise Refused("no_wrap_up", "the agent has no work to finish for that call", remedy="the time may have run out")
+    name = board.wrap_queue.get(agent_id)
+    queue = board.centre.queues.get(name) if name is not None else None
+    until = agent_time.extended(board, agent_id, call_id, queue)
+    if until is None:
+        raise Refused(
+            "wrap_up_at_its_longest",
+            "the work after this call cannot take longer",
+            remedy="finish it, and become not ready for what is left to do",
+        )
+    board.record(f.WrapUpExtended(at=now, call_id=call_id, agent_id=agent_id, until=until))

@@ -26,6 +26,7 @@ from cti.model.call import CallState
 from cti.model.centre import Centre, Queue
 from cti.model.commands import Command, Deliver
 from cti.model.facts import AgentState, Device, FlowStepDone, Match, OfferEnd
+from cti.model.requirement import ANYBODY, Requirement
 from cti.reports.call_record import CallRecord
 from cti.services import agents, call_control, desk, reconcile
 from cti.services.floor import Change, FloorView, LinkView, Refused
@@ -293,6 +294,10 @@ class Dispatcher:
             lambda now: agents.finish_wrap_up(self.board, agent_id, call_id, now, disposition=disposition, note=note)
         )
 
+    async def extend_wrap_up(self, agent_id: AgentId, call_id: CallId) -> None:
+        """See `Floor.extend_wrap_up`."""
+        await self._ask(lambda now: agents.extend_wrap_up(self.board, agent_id, call_id, now))
+
     def page(self, agent_id: AgentId, *, connected: bool) -> None:
         """See `Floor.page`."""
         self._put(lambda: self._rows.page(agent_id, connected=connected))
@@ -320,14 +325,22 @@ class Dispatcher:
         return answer
 
     async def enqueue(
-        self, call_id: CallId, queue: QueueName, *, skills: Sequence[tuple[str, int]], head_start: timedelta
+        self,
+        call_id: CallId,
+        queue: QueueName,
+        *,
+        skills: Sequence[tuple[str, int]],
+        head_start: timedelta,
+        requires: Requirement = ANYBODY,
     ) -> None:
         """See `CallDesk.enqueue`. Waits for the directory's answer (it has a deadline), for the tier sets the place."""
         if queue not in self.board.centre.queues:
             raise Refused("unknown_queue", f"there is no queue {queue}", remedy="cti flow check finds such names")
         await self.look_up_customer(call_id)
         await self._ask(
-            lambda now: desk.enqueue(self.board, call_id, queue, now, skills=skills, head_start_of_flow=head_start)
+            lambda now: desk.enqueue(
+                self.board, call_id, queue, now, skills=skills, head_start_of_flow=head_start, requires=requires
+            )
         )
 
     async def flow_finished(self, call_id: CallId) -> None:

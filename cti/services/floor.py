@@ -58,6 +58,10 @@ class AgentRow:
     calls_today: int
     talk_seconds_today: float
     wrap_up_until: datetime | None = None
+    not_ready_until: datetime | None = None
+    """When *not ready* ends by itself."""
+    paused_until: datetime | None = None
+    """Ready, but offered nothing before this moment: an offer failed a moment ago."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +191,10 @@ class Floor(Protocol):
         self, agent_id: AgentId, call_id: CallId, *, disposition: str = "", note: str = ""
     ) -> None:
         """The work after the call is done; the agent is ready again (or what was asked for meanwhile)."""
+        ...
+
+    async def extend_wrap_up(self, agent_id: AgentId, call_id: CallId) -> None:
+        """More time for the work after the call, by what its queue allows at a time."""
         ...
 
     def page(self, agent_id: AgentId, *, connected: bool) -> None:

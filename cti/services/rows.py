@@ -159,6 +159,8 @@ class Rows:
             calls_today=day.calls,
             talk_seconds_today=day.talk_seconds,
             wrap_up_until=board.wrap_until.get(agent_id) if agent.state is AgentState.WRAP_UP else None,
+            not_ready_until=agent.until if agent.state is AgentState.NOT_READY else None,
+            paused_until=board.pauses.get(agent_id) if agent.state is AgentState.READY else None,
         )
 
     def _call_row(self, call: Call, place: int | None, now: datetime, waits: Mapping[QueueName, QueueWaits]) -> CallRow:

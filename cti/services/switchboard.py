@@ -36,6 +36,7 @@ from cti.model.centre import Centre
 from cti.model.commands import Command, Deliver, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
 from cti.model.signals import DeviceReachable
+from cti.services import agent_time
 from cti.services.floor import Pop
 from cti.services.learning import Learning
 from cti.services.ports import LookUp
@@ -85,6 +86,10 @@ class Switchboard:
         self.pops: dict[AgentId, Pop] = {}
         self.withdrawn: dict[AgentId, str] = {}
         self.wrap_until: dict[AgentId, datetime] = {}
+        self.pauses: dict[AgentId, datetime] = {}
+        """Agents to be looked at again when the pause after a failed offer is over."""
+        self.wrap_queue: dict[AgentId, QueueName | None] = {}
+        """Whose call the work is done for."""
         self.tally = Tally(centre)
         self.learning = Learning()
         """What the facts teach about waits."""
@@ -128,10 +133,14 @@ class Switchboard:
             self._begin_wrap_up(fact)
         elif isinstance(fact, f.WrapUpEnded):
             self.wrap_until.pop(fact.agent_id, None)
+            self.wrap_queue.pop(fact.agent_id, None)
+        elif isinstance(fact, f.WrapUpExtended) and fact.agent_id in self.wrap_until:
+            self.wrap_until[fact.agent_id] = fact.until
+            self.dirty_agents.add(fact.agent_id)
         self.learning.learn(fact, before_call)
 
     def _apply_to_call(self, fact: f.CallFact) -> None:
-        if isinstance(fact, f.WrapUpEnded):
+        if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended):
             return
         call = self.calls.get(fact.call_id)
         if call is None:
@@ -161,7 +170,8 @@ class Switchboard:
     def _begin_wrap_up(self, fact: f.TalkEnded) -> None:
         call = self.calls.get(fact.call_id)
         queue = self.centre.queues.get(call.queue) if call is not None and call.queue is not None else None
-        self.wrap_until[fact.agent_id] = fact.at + (queue.wrap_up if queue is not None else timedelta())
+        self.wrap_until[fact.agent_id] = fact.at + agent_time.wrap_up_of(self.centre.agents.get(fact.agent_id), queue)
+        self.wrap_queue[fact.agent_id] = queue.name if queue is not None else None
 
     # -- the engine ----------------------------------------------------------------------------------------------
 
@@ -236,11 +246,21 @@ class Switchboard:
         offer_id, agent_id = call.offer_id, call.offered_agent
         if offer_id is None or agent_id is None:
             return
-        self.record(f.OfferEnded(at=at, call_id=call.call_id, offer_id=offer_id, agent_id=agent_id, end=end))
+        config = self.centre.agents.get(agent_id)
+        self.record(
+            f.OfferEnded(
+                at=at,
+                call_id=call.call_id,
+                offer_id=offer_id,
+                agent_id=agent_id,
+                end=end,
+                pause_until=agent_time.pause_after(config, end, at),
+            )
+        )
         if end is not OfferEnd.ANSWERED:
             self.withdraw_pop(agent_id, end.value)
         agent = self.agents.get(agent_id)
-        limit = self.centre.agents[agent_id].miss_limit if agent_id in self.centre.agents else 0
+        limit = config.miss_limit if config is not None else 0
         if agent is not None and limit and agent.missed >= limit and agent.chosen is AgentState.READY:
             self.record(
                 f.AgentChanged(
@@ -252,7 +272,11 @@ class Switchboard:
         """Tell the engine whether this agent may be offered a call, if that has changed."""
         agent = self.agents[agent_id]
         device = self.devices.get((agent_id, agent.device))
-        free = agent.state is AgentState.READY and device is not None and device.reachable and not device.in_use
+        paused = agent.paused_until is not None and agent.paused_until > now
+        if paused and agent.paused_until is not None:
+            self.pauses[agent_id] = agent.paused_until
+        usable = device is not None and device.reachable and not device.in_use
+        free = agent.state is AgentState.READY and usable and not paused
         told = agent.idle_since if free else agent.state
         if self._told.get(agent_id) == told:
             return
@@ -273,7 +297,10 @@ class Switchboard:
                 queued_at=call.queued_at,
                 head_start=timedelta(seconds=call.head_start),
                 skills=call.skills,
+                requires=call.requires,
                 strict=call.strict,
+                preferred=call.preferred,
+                hold_until=call.hold_until,
                 deliverable=deliverable,
             ),
             now,
@@ -287,14 +314,12 @@ class Switchboard:
 
     def next_due(self, now: datetime) -> datetime | None:
         """When `tick` has something to do by the passing of time alone."""
-        due = [moment for moment in (self.engine.next_due(now), *self.wrap_until.values()) if moment is not None]
+        due = [moment for moment in (self.engine.next_due(now), *agent_time.due(self)) if moment is not None]
         return min(due, default=None)
 
     def tick(self, now: datetime) -> None:
-        """Do what is due: wrap-ups that ran out, leases, refusal pauses."""
-        for agent_id, until in list(self.wrap_until.items()):
-            if until <= now:
-                self.finish_wrap_up(agent_id, now, at=until, by="timer")
+        """Do what is due: wrap-ups and breaks that ran out, leases, refusal pauses."""
+        agent_time.tick(self, now)
         if self.tally.roll(now):
             self.begin_counting(now)
         self.route(Tick(), now)

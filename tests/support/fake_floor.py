@@ -224,6 +224,9 @@ class FakeFloor:
     ) -> None:
         await self._ask("finish_wrap_up", agent_id, call_id, disposition, note)
 
+    async def extend_wrap_up(self, agent_id: AgentId, call_id: CallId) -> None:
+        await self._ask("extend_wrap_up", agent_id, call_id)
+
     def page(self, agent_id: AgentId, *, connected: bool) -> None:
         self.pages[agent_id] = self.pages.get(agent_id, 0) + (1 if connected else -1)
         if (row := self.agents.get(agent_id)) is not None and row.page_connected != (self.pages[agent_id] > 0):

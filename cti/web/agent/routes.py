@@ -102,6 +102,14 @@ async def finish_wrap_up(request: web.Request) -> web.Response:
     return _answer(request, agent_id)
 
 
+async def extend_wrap_up(request: web.Request) -> web.Response:
+    """More time for the work after the call."""
+    agent_id = agent_of(request)
+    call = read_path(request, CallParams)
+    await request.app[DEPS].floor.extend_wrap_up(agent_id, CallId(call.call_id))
+    return _answer(request, agent_id)
+
+
 async def phone(request: web.Request) -> web.Response:
     """The agent's own phone accounts."""
     deps, agent_id = request.app[DEPS], agent_of(request)
@@ -184,6 +192,16 @@ OPERATIONS = (
         summary="Finish the work after a call, with its disposition",
         params=CallParams,
         body=WrapUpBody,
+        answer=AgentAnswer,
+        errors=_REFUSED,
+    ),
+    Operation(
+        name="call_wrap_up_extend",
+        method=hdrs.METH_POST,
+        path="/api/v1/agent/calls/{call_id}/wrapup/extend",
+        handler=extend_wrap_up,
+        summary="More time for the work after a call",
+        params=CallParams,
         answer=AgentAnswer,
         errors=_REFUSED,
     ),

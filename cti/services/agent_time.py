@@ -1,0 +1,80 @@
+"""What ends by itself for an agent: the work after a call, a limited *not ready*, the pause after an offer that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cti.ids import AgentId, CallId
+from cti.model import facts as f
+from cti.model.centre import Agent, Centre, Queue
+from cti.model.facts import AgentState, OfferEnd
+
+if TYPE_CHECKING:
+    from cti.services.switchboard import Switchboard
+
+
+def due(board: Switchboard) -> Iterator[datetime]:
+    """Every moment at which something of this ends."""
+    yield from board.wrap_until.values()
+    yield from board.pauses.values()
+    yield from (agent.until for agent in board.agents.values() if agent.until is not None)
+
+
+def tick(board: Switchboard, now: datetime) -> None:
+    """End what is over."""
+    for agent_id, until in list(board.wrap_until.items()):
+        if until <= now:
+            board.finish_wrap_up(agent_id, now, at=until, by="timer")
+    for agent_id, agent in list(board.agents.items()):
+        if agent.until is not None and agent.until <= now:
+            # At the moment it was to end, or the longest-idle agent would be whoever's timer fired last.
+            board.record(
+                f.AgentChanged(
+                    at=agent.until, agent_id=agent_id, state=AgentState.READY, device=agent.device, by="timer"
+                )
+            )
+            board.sync_agent(agent_id, now)
+    for agent_id, until in list(board.pauses.items()):
+        if until <= now:
+            del board.pauses[agent_id]
+            board.dirty_agents.add(agent_id)
+            board.sync_agent(agent_id, now)
+
+
+def pause_after(agent: Agent | None, end: OfferEnd, at: datetime) -> datetime | None:
+    """Until when the agent is offered nothing after an offer that ended so; None: not at all."""
+    if agent is None:
+        return None
+    pause = {
+        OfferEnd.REJECTED: agent.delays.rejected,
+        OfferEnd.BUSY: agent.delays.busy,
+        OfferEnd.NO_ANSWER: agent.delays.no_answer,
+        OfferEnd.EXPIRED: agent.delays.no_answer,
+        OfferEnd.UNREACHABLE: agent.delays.unreachable,
+    }.get(end, timedelta())
+    return at + pause if pause else None
+
+
+def wrap_up_of(agent: Agent | None, queue: Queue | None) -> timedelta:
+    """How long the work after a call may take."""
+    if agent is not None and agent.wrap_up is not None:
+        return agent.wrap_up
+    return queue.wrap_up if queue is not None else timedelta()
+
+
+def not_ready_limit(centre: Centre, state: AgentState, reason: str, at: datetime) -> datetime | None:
+    """When *not ready* for this reason ends by itself; None: not before the agent says so."""
+    limit = centre.not_ready_limits.get(reason) if state is AgentState.NOT_READY else None
+    return None if limit is None else at + limit
+
+
+def extended(board: Switchboard, agent_id: AgentId, call_id: CallId, queue: Queue | None) -> datetime | None:
+    """The new end of the work after a call when it is extended once; None when it cannot be extended further."""
+    until, agent = board.wrap_until.get(agent_id), board.agents[agent_id]
+    if until is None or queue is None or agent.wrap_call != call_id or not queue.wrap_up_extension:
+        return None
+    longest = agent.since + max(queue.wrap_up_longest, wrap_up_of(board.centre.agents.get(agent_id), queue))
+    new = min(until + queue.wrap_up_extension, longest)
+    return new if new > until else None
