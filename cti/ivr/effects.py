@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from cti.ids import QueueName
 from cti.model.facts import Match
+from cti.model.requirement import ANYBODY, Requirement
 
 ALL_KEYS = "0123456789*#"
 
@@ -58,6 +59,8 @@ class Enqueue:
     queue: QueueName
     skills: Sequence[tuple[str, int]]
     head_start: timedelta
+    requires: Requirement = ANYBODY
+    """Alternatives, one of which is needed besides `skills`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,13 @@ so what a restarted bridge reads from the journal equals what the old one knew.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cti.errors import IllegalTransition
 from cti.ids import AgentId, CallId, ChannelName, CustomerId, FlowName, NodeName, OfferId, QueueName
 from cti.model import facts as f
+from cti.model.requirement import ANYBODY, Requirement
 
 
 class CallState(StrEnum):
@@ -36,10 +37,13 @@ CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
     (S.MENU, f.FlowFinished): S.MENU,
     (S.MENU, f.CallQueued): S.WAITING,
     (S.WAITING, f.FlowStepDone): S.WAITING,
+    (S.WAITING, f.CallQueued): S.WAITING,
+    (S.WAITING, f.PriorityChanged): S.WAITING,
     (S.WAITING, f.CallDequeued): S.MENU,
     (S.WAITING, f.OfferMade): S.OFFERED,
     (S.WAITING, f.CallAnswered): S.TALKING,
     (S.OFFERED, f.FlowStepDone): S.OFFERED,
+    (S.OFFERED, f.PriorityChanged): S.OFFERED,
     (S.OFFERED, f.OfferRang): S.OFFERED,
     (S.OFFERED, f.OfferEnded): S.WAITING,
     (S.OFFERED, f.CallAnswered): S.TALKING,
@@ -84,9 +88,18 @@ class Call:
     tier: str = ""
     queue: QueueName | None = None
     queued_at: datetime | None = None
+    """Since when it waits, as far as its place goes: the menus may count, and a move to another queue changes nothing."""
+    joined_at: datetime | None = None
+    """Since when it has a ticket of its present queue."""
     head_start: float = 0.0
     skills: tuple[tuple[str, int], ...] = ()
+    """What the call itself asks of an agent; the queue's own requirements come on top."""
+    requires: Requirement = ANYBODY
+    """Alternatives, one of which is needed besides."""
     strict: int = 0
+    preferred: AgentId | None = None
+    """Whom the call is held for until `hold_until`."""
+    hold_until: datetime | None = None
     offer_id: OfferId | None = None
     offered_agent: AgentId | None = None
     device: f.Device | None = None
@@ -151,12 +164,18 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
             return replace(
                 call,
                 queue=fact.queue,
-                queued_at=fact.at,
+                queued_at=fact.since or fact.at,
+                joined_at=fact.at,
                 head_start=fact.head_start,
                 skills=fact.skills,
+                requires=fact.requires,
                 strict=fact.strict,
+                preferred=fact.preferred,
+                hold_until=fact.at + timedelta(seconds=fact.hold) if fact.preferred is not None else None,
                 next_step=None,
             )
+        case f.PriorityChanged():
+            return replace(call, head_start=fact.head_start, strict=fact.strict)
         case f.OfferMade():
             return replace(
                 call,

@@ -10,10 +10,12 @@ from cti.ids import CallId, ChannelName, FlowName, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
+from cti.model.requirement import ANYBODY, Requirement
 from cti.services.call_control import start_call
 from cti.services.expected import promise
 from cti.services.ports import FlowCall
 from cti.services.switchboard import Switchboard
+from cti.services.terms import ticket_fact
 
 
 class CallOver(CtiError):
@@ -77,13 +79,6 @@ def flow_finished(board: Switchboard, call_id: CallId, now: datetime) -> None:
         board.record(f.FlowFinished(at=now, call_id=call_id))
 
 
-def head_start(board: Switchboard, call: Call, flow: timedelta) -> timedelta:
-    """Seconds of priority of a call: what its flow, its customer's tier and its dialled number are worth together."""
-    tier = board.centre.tiers.get(call.tier)
-    number = board.centre.numbers.get(call.did)
-    return flow + (tier.head_start if tier else timedelta()) + (number.head_start if number else timedelta())
-
-
 def enqueue(
     board: Switchboard,
     call_id: CallId,
@@ -92,24 +87,14 @@ def enqueue(
     *,
     skills: Sequence[tuple[str, int]],
     head_start_of_flow: timedelta,
+    requires: Requirement = ANYBODY,
 ) -> None:
     """Give the call a ticket; a call that has one keeps it."""
     call = _live(board, call_id)
     if call.state is not CallState.MENU:
         return
-    tier = board.centre.tiers.get(call.tier)
-    wanted = {**board.centre.queues[queue].skills}
-    for skill, level in skills:
-        wanted[skill] = max(level, wanted.get(skill, 0))
     board.record(
-        f.CallQueued(
-            at=now,
-            call_id=call_id,
-            queue=queue,
-            head_start=head_start(board, call, head_start_of_flow).total_seconds(),
-            skills=tuple(sorted(wanted.items())),
-            strict=tier.strict if tier is not None else 0,
-        )
+        ticket_fact(board, call, queue, now, skills=skills, requires=requires, head_start_of_flow=head_start_of_flow)
     )
     # Not deliverable yet: the flow's session still has variables to set. The wait context says when the caller is there.
     board.join_queue(board.calls[call_id], now, deliverable=False)

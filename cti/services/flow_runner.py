@@ -199,6 +199,7 @@ class _Session:
                     turn.effect.queue,
                     skills=turn.effect.skills,
                     head_start=turn.effect.head_start,
+                    requires=turn.effect.requires,
                 )
                 result = e.Done()
             case _:

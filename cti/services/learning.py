@@ -33,6 +33,7 @@ class Learning:
         """Take one fact in. `call` is the call it is about as it was before the fact."""
         match fact:
             case f.CallQueued():
+                self._left(call, fact.at, abandoned=False)  # moved here from another queue
                 self.estimates.arrived(fact.queue, fact.at)
             case f.WaitPromised():
                 # A caller nobody is before is promised nothing that could be right or wrong.
@@ -55,7 +56,7 @@ class Learning:
         if call is None or call.queue is None:
             return
         promise, made_at = self._promises.get(call.call_id, (None, None))
-        began = made_at or call.queued_at
+        began = made_at or call.joined_at
         if promise is not None and call.state in _WAITS and began is not None:
             self.estimates.settled(call.queue, promise, max(0.0, (fact.at - began).total_seconds()))
         self._left(call, fact.at, abandoned=False)
@@ -65,5 +66,5 @@ class Learning:
         if call is None:
             return
         self._promises.pop(call.call_id, None)
-        if call.state in _WAITS and call.queue is not None and call.queued_at is not None:
-            self.estimates.left(call.queue, (at - call.queued_at).total_seconds(), abandoned=abandoned)
+        if call.state in _WAITS and call.queue is not None and call.joined_at is not None:
+            self.estimates.left(call.queue, (at - call.joined_at).total_seconds(), abandoned=abandoned)

@@ -10,6 +10,7 @@ from typing import Protocol
 from cti.ids import CallId, CustomerId, FlowName, QueueName
 from cti.model.commands import Command
 from cti.model.facts import Fact, FlowStepDone, Match
+from cti.model.requirement import ANYBODY, Requirement
 
 
 class Journal(Protocol):
@@ -62,6 +63,8 @@ class CustomerCard:
     company: str
     notes: str
     contacts: tuple[ContactSummary, ...] = ()
+    own_agent: str = ""
+    """The agent who looks after this customer; empty: nobody in particular."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +157,18 @@ class CallDesk(Protocol):
         ...
 
     async def enqueue(
-        self, call_id: CallId, queue: QueueName, *, skills: Sequence[tuple[str, int]], head_start: timedelta
+        self,
+        call_id: CallId,
+        queue: QueueName,
+        *,
+        skills: Sequence[tuple[str, int]],
+        head_start: timedelta,
+        requires: Requirement = ANYBODY,
     ) -> None:
-        """Give the call a ticket. The tier's and the number's head start are added by the desk. Idempotent."""
+        """Give the call a ticket. What the tier, the number and the queue are worth is added by the desk. Idempotent.
+
+        `skills` are all needed, and one of the alternatives of `requires`.
+        """
         ...
 
     async def flow_finished(self, call_id: CallId) -> None:

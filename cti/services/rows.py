@@ -8,6 +8,7 @@ from datetime import datetime
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.call import Call, CallState
 from cti.model.facts import AgentState, Device
+from cti.model.requirement import Skills, all_of
 from cti.services.expected import QueueWaits, shown
 from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, QueueRow
 from cti.services.floor import CallState as RowState
@@ -163,6 +164,11 @@ class Rows:
             paused_until=board.pauses.get(agent_id) if agent.state is AgentState.READY else None,
         )
 
+    def _needed(self, call: Call) -> Skills:
+        """What the call and its queue ask of an agent together; alternatives apart."""
+        queue = self._board.centre.queues.get(call.queue) if call.queue is not None else None
+        return all_of((*(queue.skills.items() if queue is not None else ()), *call.skills))[0]
+
     def _call_row(self, call: Call, place: int | None, now: datetime, waits: Mapping[QueueName, QueueWaits]) -> CallRow:
         board = self._board
         waiting = call.state is CallState.WAITING
@@ -182,7 +188,7 @@ class Rows:
             queued_at=call.queued_at,
             place=place if waiting else None,
             head_start=call.head_start,
-            skills=call.skills,
+            skills=self._needed(call),
             why_waiting=board.engine.why_waiting(call.call_id, now) if waiting else "",
             choice=" > ".join(call.choices),
             agent_id=call.offered_agent or call.agent_id,

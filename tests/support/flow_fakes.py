@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from cti.ids import CallId, QueueName
 from cti.ivr.effects import ALL_KEYS
 from cti.model.facts import FlowStepDone, Match
+from cti.model.requirement import ANYBODY, Requirement
 from cti.services.desk import CallOver
 from cti.services.ports import FlowCall, LegGone, LookUp, NoDigit, Played, Pressed
 
@@ -99,9 +100,16 @@ class RecordingDesk:
         return self.answer
 
     async def enqueue(
-        self, call_id: CallId, queue: QueueName, *, skills: Sequence[tuple[str, int]], head_start: timedelta
+        self,
+        call_id: CallId,
+        queue: QueueName,
+        *,
+        skills: Sequence[tuple[str, int]],
+        head_start: timedelta,
+        requires: Requirement = ANYBODY,
     ) -> None:
-        self._say("enqueue", (queue, tuple(skills), head_start))
+        asked = (queue, tuple(skills), head_start)
+        self._say("enqueue", asked if requires == ANYBODY else (*asked, requires))
 
     async def flow_finished(self, call_id: CallId) -> None:
         self._say("finished", call_id)

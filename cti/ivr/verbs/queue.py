@@ -12,6 +12,7 @@ from cti.ivr.effects import ALL_KEYS, AwaitAgent, Done, Enqueue, Heard, Play, Re
 from cti.ivr.flow import Exit, Leave, Memo, Move, Perform, Scene, Spoken, Step
 from cti.ivr.problems import Position
 from cti.ivr.reading import Fields
+from cti.model.requirement import ANYBODY, Requirement, RequirementError, parse_requirement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Queue(Step):
     queue_at: Position
     say: tuple[Spoken, ...]
     skills: tuple[tuple[str, int], ...]
+    requires: Requirement
     head_start: timedelta
 
     def enter(self, scene: Scene) -> Move:
@@ -48,7 +50,7 @@ class Queue(Step):
         raise self.confused(result)
 
     def _enqueue(self, scene: Scene) -> Perform:
-        effect = Enqueue(queue=self.queue, skills=self.skills, head_start=self.head_start)
+        effect = Enqueue(queue=self.queue, skills=self.skills, requires=self.requires, head_start=self.head_start)
         return Perform(effect=effect, scene=scene, memo=Announced())
 
     def exits(self) -> tuple[Exit, ...]:
@@ -76,5 +78,19 @@ def read(name: str, at: Position, fields: Fields) -> Queue:
         queue_at=queue.at,
         say=fields.spoken("say"),
         skills=tuple(skills),
+        requires=_requirement(fields),
         head_start=fields.duration("head_start", timedelta(), least=timedelta(), most=timedelta(hours=4)),
     )
+
+
+def _requirement(fields: Fields) -> Requirement:
+    """What `requires` asks of an agent; a problem is noted at the column where the expression goes wrong."""
+    found = fields.scalar("requires")
+    if found is None:
+        return ANYBODY
+    try:
+        return parse_requirement(found.text)
+    except RequirementError as error:
+        at = Position(line=found.at.line, column=found.at.column + error.column - 1 + found.quoted)
+        fields.wrong(at, error.message, error.remedy, "requirement")
+        return ANYBODY
