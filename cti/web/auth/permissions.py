@@ -31,6 +31,7 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "offer_reject": _AGENT,
     "call_hang_up": _AGENT,
     "call_wrap_up": _AGENT,
+    "call_wrap_up_extend": _AGENT,
     "state": _ANY,  # an agent gets the own row and the queues only
     "feed": _ANY,  # the same
     "calls": _FLOOR,

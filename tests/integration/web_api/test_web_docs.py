@@ -38,6 +38,7 @@ async def test_the_shell_examples_run_from_log_in_to_log_out(site):
         "reject",
         "hang_up",
         "finish_wrap_up",
+        "extend_wrap_up",
     ]
     assert site.floor.asked[0][2:] == (AgentState.READY, "", Device.SIP)
     assert site.floor.asked[4][3:] == ("resolved", "Sent the invoice again.")

@@ -387,6 +387,12 @@ export class Desk {
     if (await this.#ask(() => api.wrapUp(call, this.draft.disposition, this.draft.note.trim()))) forgetDraft(call);
   }
 
+  /** More time for the work after the call, as much as its queue allows. */
+  async moreTime(): Promise<void> {
+    const call = this.callId;
+    if (this.step === "wrap_up" && call !== null && !this.busy) await this.#ask(() => api.moreTime(call));
+  }
+
   /** Called once a second: the server's timer must not lose what was written. */
   tick(): void {
     const until = this.row?.wrap_up_until;

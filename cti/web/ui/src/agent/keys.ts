@@ -43,6 +43,7 @@ function act(key: string, event: KeyboardEvent, desk: Desk): boolean {
       return true;
     case "wrap_up":
       if (key === "d" || (key === "Enter" && !onControl(event.target))) void desk.done();
+      else if (key === "+") void desk.moreTime();
       else return pick(key, desk);
       return true;
     default:

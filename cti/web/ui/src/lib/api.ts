@@ -62,6 +62,7 @@ export const api = {
     request<unknown>("POST", "/agent/state", { state, ...more }),
   reject: (offer: OfferId) => request<unknown>("POST", `/agent/offers/${offer}/reject`),
   hangUp: (call: CallId) => request<unknown>("POST", `/agent/calls/${id(call)}/hangup`),
+  moreTime: (call: CallId) => request<unknown>("POST", `/agent/calls/${id(call)}/wrapup/extend`),
   wrapUp: (call: CallId, disposition: string, note: string) =>
     request<unknown>("POST", `/agent/calls/${id(call)}/wrapup`, { disposition, note }),
   centre: () => request<CentreInfo>("GET", "/centre"),

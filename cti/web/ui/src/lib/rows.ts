@@ -52,6 +52,10 @@ export interface AgentRow {
   readonly calls_today: number;
   readonly talk_seconds_today: number;
   readonly wrap_up_until: Moment | null;
+  /** When "not ready" ends by itself. */
+  readonly not_ready_until: Moment | null;
+  /** Ready, but offered nothing before this moment: an offer failed a moment ago. */
+  readonly paused_until: Moment | null;
 }
 
 export interface CallRow {
