@@ -36,6 +36,7 @@ EXPECTED: dict[str, set[str | None]] = {
     "offer_reject": AGENTS,
     "call_hang_up": AGENTS,
     "call_wrap_up": AGENTS,
+    "call_wrap_up_extend": AGENTS,
     "state": LOGGED_IN,
     "feed": LOGGED_IN,
     "calls": FLOOR,
