@@ -382,10 +382,11 @@ class Dispatcher:
         now = self._clock.monotonic()
         if self._publish_at is None:
             self._publish_at = now + PUBLISH_EVERY
-        if now < self._publish_at and not self.board.dirty_pops:
-            return
-        self._publish_at = None
-        change = self._rows.change(self._clock.now())
+        if now < self._publish_at:
+            change = self._rows.urgent() if self.board.dirty_pops else None
+        else:
+            self._publish_at = None
+            change = self._rows.change(self._clock.now())
         if change is None:
             return
         for subscriber in list(self._subscribers):

@@ -70,6 +70,21 @@ class Rows:
             link=self._link,
         )
 
+    def urgent(self) -> Change | None:
+        """Changed screen pops, and their agents' rows: cheap, for it stands between a decision and its Redirect.
+
+        The rest of what changed stays for `change`, whose cost grows with the queue.
+        """
+        board = self._board
+        pops = {agent_id: board.pops.get(agent_id) for agent_id in board.dirty_pops}
+        withdrawn = {agent_id: board.withdrawn.pop(agent_id, "") for agent_id, pop in pops.items() if pop is None}
+        agents = {agent_id: self._agent_row(agent_id) for agent_id in board.dirty_agents & pops.keys()}
+        board.dirty_agents -= agents.keys()
+        board.dirty_pops = set()
+        agents = {key: row for key, row in agents.items() if self._agents.get(key) != row}
+        self._agents.update(agents)
+        return Change(agents=agents, pops=pops, withdrawn=withdrawn) if pops else None
+
     def change(self, now: datetime) -> Change | None:
         """What differs from what was last given, None when nothing does."""
         board = self._board

@@ -12,6 +12,7 @@ Calls never wait for this. When Postgres is away, the journal grows and `run` tr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -32,6 +33,9 @@ from cti.store.pool import UNREACHABLE, connect
 
 _log = structlog.get_logger(__name__)
 
+GATHER = 0.2
+"""Seconds facts gather before they are drained together. A transaction costs the same for one fact as for a hundred, and one
+right at each fact would compete for processor and disk with the call that the fact is about."""
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 _LOCK = 0x6374695F6472616E
@@ -95,6 +99,7 @@ class Drain:
         self._unfolded = 0
         self._turn = asyncio.Lock()
         self._moved = asyncio.Event()
+        self._hurry = asyncio.Event()
 
     # --- for the application -----------------------------------------------------------------------------------------
 
@@ -104,7 +109,7 @@ class Drain:
         try:
             while True:
                 try:
-                    while await self.drain_once():
+                    while await self.drain_once() >= self._batch:
                         pause = RETRY_FIRST
                     pause = RETRY_FIRST
                 except (RemoteError, asyncpg.PostgresError, *UNREACHABLE) as error:
@@ -114,6 +119,8 @@ class Drain:
                     await self._lost(error)
                 else:
                     await self._journal.wait_beyond(self._cursor)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._hurry.wait(), GATHER)
                     continue
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, RETRY_MOST)
@@ -146,6 +153,8 @@ class Drain:
                 self._behind_since = time.monotonic()
             self._cursor = await self._store(connection, records)
             self._drained += len(records)
+            if len(records) < self._batch:
+                self._behind_since = None  # all there was; what came meanwhile is gathering
             self._settled()
             await asyncio.to_thread(self._journal.forget, self._cursor)
             return len(records)
@@ -156,6 +165,7 @@ class Drain:
         `run` must be running.
         """
         goal = self._journal.end
+        self._hurry.set()
         try:
             async with asyncio.timeout(timeout):
                 while not self._known or self._cursor < goal:
@@ -163,6 +173,8 @@ class Drain:
                     await self._moved.wait()
         except TimeoutError:
             return False
+        finally:
+            self._hurry.clear()
         return True
 
     async def rebuild(self) -> int:
