@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -133,18 +134,55 @@ def demo(data: Data = None, config: Config = None) -> None:
 def simulate(
     scenario: Annotated[Path, typer.Argument(help="What is simulated (YAML); docs/acd.md describes the keys.")],
     compare: Annotated[Path | None, typer.Option("--compare", help="Another scenario, side by side.")] = None,
+    replay: Annotated[
+        str, typer.Option("--replay", metavar="FROM..TO", help="Callers of the past, out of the database.")
+    ] = "",
+    calls: Annotated[
+        Path | None, typer.Option("--calls", help="Out of this export of report.calls (CSV or JSON) instead.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with a picture and tables.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Write the picture alone.")] = None,
+    data: Data = None,
+    config: Config = None,
 ) -> None:
     """Send simulated callers through the routing engine on a virtual clock, and print how they fared."""
+    from cti.simulate.chart import html as html_page
+    from cti.simulate.chart import svg as picture
+    from cti.simulate.compare import changes
     from cti.simulate.figures import figures
     from cti.simulate.floor import simulate as run_floor
     from cti.simulate.page import comparison, page
+    from cti.simulate.recorded import calls_of_database, calls_of_file
+    from cti.simulate.replay import past_calls, replayed
+    from cti.simulate.scenario import Arrival, Scenario
     from cti.simulate.scenario_file import load_scenario
     from cti.simulate.traffic import arrivals
 
-    scenarios = [load_scenario(path) for path in (scenario, compare) if path is not None]
-    runs = [figures(one, run_floor(one, arrivals(one))) for one in scenarios]
-    text = comparison(*runs) if compare is not None else page(runs[0])
+    def callers_of(one: Scenario) -> tuple[Scenario, Iterable[Arrival]]:
+        plan = one.replay
+        if plan is None:
+            return one, arrivals(one)
+        if plan.file:
+            rows = calls_of_file(Path(plan.file))
+        else:
+            rows = asyncio.run(calls_of_database(_database_url(_settings(data, config)), plan.begin, plan.end))
+        past = replayed(one, plan, past_calls(rows))
+        for queue, count in past.left_out.items():
+            err.print(f"{one.name}: {count} call(s) left out: it has no queue {queue}", markup=False, highlight=False)
+        return past.scenario, past.arrivals
+
+    scenarios = [
+        callers_of(load_scenario(path, replay=replay, file=calls)) for path in (scenario, compare) if path is not None
+    ]
+    logs = [run_floor(one, coming) for one, coming in scenarios]
+    runs = [figures(one, log) for (one, _), log in zip(scenarios, logs, strict=True)]
+    changed = changes(scenarios[0][0], logs[0], scenarios[1][0], logs[1]) if compare is not None else ()
+    text = comparison(runs[0], runs[1], changed) if compare is not None else page(runs[0])
     out.print(text, highlight=False, markup=False, soft_wrap=True)
+    for path, content in ((html, html_page(runs, changed)), (svg, picture(runs))):
+        if path is not None:
+            path.write_text(content, encoding="utf-8")
+            err.print(f"written: {path}", markup=False, highlight=False)
 
 
 @asterisk_app.command("install")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cti.simulate.floor import Log
-from cti.simulate.scenario import HALF_HOUR, Scenario
+from cti.simulate.scenario import HALF_HOUR, CallerKind, Scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def figures(scenario: Scenario, log: Log) -> Figures:
     return Figures(
         name=scenario.name,
         total=_row("all", scenario, log, counted),
-        kinds=tuple(_row(_title(scenario, k), scenario, log, some) for k, some in enumerate(by_kind)),
+        kinds=tuple(_row(title_of(scenario.callers[k]), scenario, log, some) for k, some in enumerate(by_kind)),
         half_hours=tuple(_row(_clock(scenario, h), scenario, log, some) for h, some in enumerate(by_half)),
         occupancy=_share(sum(log.busy.values()), sum(log.present.values())),
         agents=len(scenario.centre.agents),
@@ -90,8 +90,8 @@ def _row(title: str, scenario: Scenario, log: Log, some: Sequence[int]) -> Row:
     )
 
 
-def _title(scenario: Scenario, kind: int) -> str:
-    callers = scenario.callers[kind]
+def title_of(callers: CallerKind) -> str:
+    """What a kind of callers is called: queue, tier, skills."""
     skills = " ".join(f"{skill}{level}" for skill, level in callers.skills)
     return " ".join(part for part in (callers.queue, callers.tier, skills) if part)
 

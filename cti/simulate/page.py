@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from cti.simulate.compare import Change, Changes
 from cti.simulate.figures import Figures, Row
 
 BAR = 40
@@ -17,19 +18,32 @@ def page(run: Figures) -> str:
     return "\n".join([*_summary(run), "", *_plot(run)])
 
 
-def comparison(one: Figures, other: Figures) -> str:
-    """Two runs side by side, and what the other changes."""
-    lines = [*_summary(one), "", *_summary(other), "", f"{other.name} against {one.name}:"]
+def comparison(one: Figures, other: Figures, changes: Sequence[Changes]) -> str:
+    """Two runs, and what the other changes: differences with a sign and their standard error."""
+    lines = [*_summary(one), "", *_summary(other), "", f"{other.name} against {one.name}, each caller against itself:"]
+    lines.append(f"{'':24}{'in time':>25}{'waited by all':>25}{'hung up':>25}")
+    lines += [
+        f"{row.title[:23]:24}{_told(row.in_time, '%', 100):>25}{_told(row.waited, 's'):>25}"
+        f"{_told(row.hung_up, '%', 100):>25}"
+        for row in changes
+    ]
     named = {row.title: row for row in other.kinds}
-    pairs = [(one.total, other.total)] + [(row, named[row.title]) for row in one.kinds if row.title in named]
-    for before, after in pairs:
-        lines.append(
-            f"  {before.title:22} in time {100 * before.in_time:5.1f} % -> {100 * after.in_time:5.1f} %"
-            f"   mean {before.mean:.1f} s -> {after.mean:.1f} s   p95 {before.p95:.1f} s -> {after.p95:.1f} s"
-            f"   hung up {before.abandoned} -> {after.abandoned}"
-        )
-    lines.append(f"  {'occupancy':22} {100 * one.occupancy:.1f} % -> {100 * other.occupancy:.1f} %")
+    for before in (one.total, *(row for row in one.kinds if len(one.kinds) > 1)):
+        after = other.total if before is one.total else named.get(before.title)
+        if after is not None:
+            lines.append(
+                f"{before.title[:23]:24}mean of those answered {before.mean:.1f} s -> {after.mean:.1f} s"
+                f" ({after.mean - before.mean:+.1f})   p95 {before.p95:.1f} s -> {after.p95:.1f} s"
+                f" ({after.p95 - before.p95:+.1f})"
+            )
+    more = 100 * (other.occupancy - one.occupancy)
+    lines.append(f"{'occupancy':24}{100 * one.occupancy:.1f} % -> {100 * other.occupancy:.1f} % ({more:+.1f})")
     return "\n".join(lines)
+
+
+def _told(change: Change, unit: str, times: float = 1.0) -> str:
+    sure = f" +-{times * change.error:.1f}" if change.error is not None else ""
+    return f"{times * change.before:.1f} {times * change.difference:+.1f}{sure} {unit}"
 
 
 def _summary(run: Figures) -> Iterator[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cti.ids import AgentId, QueueName
@@ -56,6 +56,18 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Calls of the past to be the callers: those queued from `begin` until before `end`, aware moments."""
+
+    begin: datetime
+    end: datetime
+    file: str = ""
+    """An export of `report.calls`; empty: the database."""
+    languages: Mapping[str, int] = field(default_factory=dict)
+    """Language of the caller -> the proficiency in the skill of that name they require; none of the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One run. Its clock begins at `start`, a time of the day."""
 
@@ -72,6 +84,8 @@ class Scenario:
     rosters: Mapping[AgentId, tuple[Shift, ...]]
     """Shifts by agent; an agent without any is always there."""
     callers: tuple[CallerKind, ...]
+    replay: Replay | None = None
+    """Where the callers come from instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import dataclasses
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -13,7 +15,7 @@ from cti.centre_forms import Extension, Form, Level, Name, QueueForm, TierForm, 
 from cti.errors import ConfigError
 from cti.ids import AgentId, QueueName
 from cti.model.centre import Agent, Centre
-from cti.simulate.scenario import CallerKind, Law, Scenario, Shift, Times
+from cti.simulate.scenario import CallerKind, Law, Replay, Scenario, Shift, Times
 
 DOCS = "docs/acd.md"
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
@@ -55,6 +57,13 @@ class _Callers(Form):
     skills: dict[Name, Level] = Field(default_factory=dict)
 
 
+class _Replay(Form):
+    begin: Annotated[date | datetime | str, Field(alias="from")]
+    end: Annotated[date | datetime | str, Field(alias="to")]
+    file: str | None = None
+    languages: dict[Name, Level] = Field(default_factory=dict)
+
+
 class _Scenario(Form):
     name: str = "scenario"
     seed: int = 1
@@ -67,21 +76,30 @@ class _Scenario(Form):
     tiers: dict[Name, TierForm] = Field(default_factory=dict)
     agents: list[_Staff] | None = None
     shifts: dict[Extension, list[Span]] = Field(default_factory=dict)
-    callers: list[_Callers] = Field(min_length=1)
+    time_zone: str | None = None
+    callers: list[_Callers] = Field(default_factory=list)
+    replay: _Replay | None = None
 
 
-def load_scenario(path: Path) -> Scenario:
-    """Read a scenario file, and the centre's file it names. Raises `ConfigError`."""
+def load_scenario(path: Path, *, replay: str = "", file: Path | None = None) -> Scenario:
+    """Read a scenario file, and the centre's file it names. Raises `ConfigError`.
+
+    With `replay` ("FROM..TO") or `file` (an export of `report.calls`) the callers are those of the past, not the file's.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}", remedy=f"give the path of a scenario file; {DOCS} has one") from None
-    return parse_scenario(text, source=str(path), folder=path.parent)
+    return parse_scenario(text, source=str(path), folder=path.parent, replay=replay, file=file)
 
 
-def parse_scenario(text: str, *, source: str, folder: Path) -> Scenario:
-    """Check `text` (YAML) and give the scenario. A centre's file is looked for from `folder`. Raises `ConfigError`."""
+def parse_scenario(text: str, *, source: str, folder: Path, replay: str = "", file: Path | None = None) -> Scenario:
+    """Check `text` (YAML) and give the scenario. Files it names are looked for from `folder`. Raises `ConfigError`."""
     tree = read_tree(text, source=source)
+    if isinstance(tree.get("callers"), dict) and list(tree["callers"]) == ["replay"]:
+        callers = tree.pop("callers")
+        tree["replay"] = callers["replay"]
+        tree.lc.data["replay"] = callers.lc.data["replay"]
     form = check(_Scenario, tree, source=source, docs=DOCS)
     centre = _centre(form, folder)
     problems = []
@@ -105,6 +123,25 @@ def parse_scenario(text: str, *, source: str, folder: Path) -> Scenario:
             wrong(("callers", n, "queue"), f"there is no queue {callers.queue}")
         if callers.tier is not None and callers.tier not in centre.tiers:
             wrong(("callers", n, "tier"), f"there is no tier {callers.tier}")
+    zone = _zone(form, centre)
+    if zone is None:
+        wrong(("time_zone",), "there is no such time zone")
+        zone = UTC
+    centre = dataclasses.replace(centre, time_zone=form.time_zone or centre.time_zone)
+    asked = _asked(form, replay, file, folder)
+    plan = None
+    if asked is not None:
+        try:
+            plan = Replay(
+                begin=_moment(asked.begin, zone), end=_moment(asked.end, zone), file=asked.file or "",
+                languages=asked.languages,
+            )  # fmt: skip
+        except ValueError as error:
+            wrong(("replay",), f"{error}: give dates or times, as in 2026-03-02 or 2026-03-02T08:00")
+        if plan is not None and plan.end <= plan.begin:
+            wrong(("replay",), "it ends before it begins")
+    elif not form.callers:
+        wrong(("callers",), "nobody comes")
     if problems:
         raise ConfigError("\n".join(problems), remedy=f"correct these; {DOCS} describes each key")
     return Scenario(
@@ -117,7 +154,41 @@ def parse_scenario(text: str, *, source: str, folder: Path) -> Scenario:
         centre=centre,
         rosters=_rosters(form),
         callers=tuple(_kind(callers) for callers in form.callers),
+        replay=plan,
     )
+
+
+def _asked(form: _Scenario, replay: str, file: Path | None, folder: Path) -> _Replay | None:
+    """What is to be replayed, of the command line first."""
+    found = form.replay
+    if found is not None and found.file is not None:
+        found = found.model_copy(update={"file": str(folder / found.file)})
+    if replay:
+        begin, _, end = replay.partition("..")
+        languages = found.languages if found is not None else {}
+        kept = found.file if found is not None else None
+        found = _Replay.model_validate({"from": begin, "to": end, "file": kept, "languages": languages})
+    if found is not None and file is not None:
+        found = found.model_copy(update={"file": str(file)})
+    if found is None and file is not None:
+        raise ConfigError(f"of when are the calls of {file} wanted?", remedy="give the range: --replay FROM..TO")
+    return found
+
+
+def _zone(form: _Scenario, centre: Centre) -> tzinfo | None:
+    try:
+        return ZoneInfo(form.time_zone or centre.time_zone)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def _moment(value: date | datetime | str, zone: tzinfo) -> datetime:
+    """A day begins at midnight; without a time zone it is the centre's. Raises `ValueError`."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.strip())
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    return (value if value.tzinfo is not None else value.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _centre(form: _Scenario, folder: Path) -> Centre:
@@ -133,6 +204,7 @@ def _centre(form: _Scenario, folder: Path) -> Centre:
     whole = load_centre(folder / form.centre)
     return Centre(
         name=form.name,
+        time_zone=whole.time_zone,
         queues=whole.queues,
         tiers=whole.tiers,
         agents=whole.agents if form.agents is None else agents,

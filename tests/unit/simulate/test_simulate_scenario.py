@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from cti.cli import app
 from cti.errors import ConfigError
 from cti.places import DEMO_CENTRE
+from cti.simulate.chart import told
+from cti.simulate.compare import changes
 from cti.simulate.figures import figures
 from cti.simulate.floor import simulate
 from cti.simulate.page import comparison, page
@@ -171,9 +173,27 @@ def test_figures_are_what_the_log_says():
 
 def test_two_are_compared_side_by_side():
     one, other = small(), small(SMALL.replace("name: Small", "name: Bigger").replace("count: 2", "count: 5"))
-    text = comparison(figures(one, run(one)), figures(other, run(other)))
-    assert "Bigger against Small:" in text
+    logs = run(one), run(other)
+    changed = changes(one, logs[0], other, logs[1])
+    text = comparison(figures(one, logs[0]), figures(other, logs[1]), changed)
+    assert "Bigger against Small, each caller against itself:" in text
     assert "support vip zh3" in text
+    assert [row.title for row in changed] == ["all", "support", "support vip zh3"]
+    everyone = changed[0]
+    assert everyone.waited.difference < 0 < everyone.in_time.difference
+    assert everyone.waited.error is not None
+    assert f"{everyone.waited.before:.1f} {everyone.waited.difference:+.1f} +-{everyone.waited.error:.1f} s" in text
+    assert changed[2].waited.error is None  # too few came
+    # Against itself nothing changes, for certain.
+    same = changes(one, logs[0], one, logs[0])[0]
+    assert (same.waited.difference, same.waited.error, same.hung_up.difference) == (0, 0, 0)
+
+
+def test_runs_that_met_other_callers_have_no_paired_error():
+    one, other = small(), small(SMALL.replace("hours: 2", "hours: 2\nseed: 9"))
+    (everyone, *_) = changes(one, run(one), other, run(other))
+    assert everyone.waited.error is None
+    assert "±" not in told(everyone.waited, "s")
 
 
 def test_the_command(tmp_path):
@@ -184,7 +204,9 @@ def test_the_command(tmp_path):
     assert told.exit_code == 0
     assert "Small: 3 agents" in told.output
     assert "08:30" in told.output
-    assert "Other against Small" in CliRunner().invoke(app, ["simulate", str(path), "--compare", str(other)]).output
+    both = CliRunner().invoke(app, ["simulate", str(path), "--compare", str(other), "--html", str(tmp_path / "p.html")])
+    assert "Other against Small" in both.output
+    assert "Other" in (tmp_path / "p.html").read_text(encoding="utf-8")
     with pytest.raises(ConfigError):
         load_scenario(tmp_path / "none.yaml")
 
