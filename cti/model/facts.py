@@ -185,6 +185,8 @@ class CallQueued(CallFact):
     """Seconds it is held for that agent, counted from `at`."""
     by: str = ""
     """Who moved a waiting call here: a rule ("overflow"), a key ("option"), a user's name. Empty: the flow."""
+    reason: str = ""
+    """What a user said why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,14 +271,15 @@ class CallbackDialled(CallFact):
     attempt: int
     """From 1."""
     channel: str
-    """The channel's name or unique id, ours and known before it is made: what makes a repeated command harmless."""
+    """The channel's unique id, ours and known before it is made: what makes a repeated command harmless."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackReached(CallFact):
-    """The customer answered."""
+    """The customer answered and said so by a key: not a machine. From now on it is a waiting call like any other."""
 
     channel: str
+    """The channel's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

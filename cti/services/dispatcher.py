@@ -28,8 +28,8 @@ from cti.model.commands import Command, Deliver
 from cti.model.facts import AgentState, Device, FlowStepDone, Match, OfferEnd
 from cti.model.requirement import ANYBODY, Requirement
 from cti.reports.call_record import CallRecord
-from cti.services import agents, call_control, desk, reconcile
-from cti.services.floor import Change, FloorView, LinkView, Refused
+from cti.services import agents, call_control, desk, priority, reconcile
+from cti.services.floor import Change, FloorView, LinkView, Refused, Standing
 from cti.services.ports import Directory, FlowCall, Journal, LookUp, Telephony
 from cti.services.rows import Rows
 from cti.services.switchboard import Out, Switchboard
@@ -297,6 +297,27 @@ class Dispatcher:
     async def extend_wrap_up(self, agent_id: AgentId, call_id: CallId) -> None:
         """See `Floor.extend_wrap_up`."""
         await self._ask(lambda now: agents.extend_wrap_up(self.board, agent_id, call_id, now))
+
+    async def change_priority(
+        self,
+        call_id: CallId,
+        *,
+        by: str,
+        reason: str,
+        head_start: timedelta | None = None,
+        strict: int | None = None,
+        front: bool = False,
+    ) -> Standing:
+        """See `Floor.change_priority`."""
+        return await self._ask(
+            lambda now: priority.change_priority(
+                self.board, call_id, now, by=by, reason=reason, head_start=head_start, strict=strict, front=front
+            )
+        )
+
+    async def change_queue(self, call_id: CallId, queue: QueueName, *, by: str, reason: str) -> Standing:
+        """See `Floor.change_queue`."""
+        return await self._ask(lambda now: priority.change_queue(self.board, call_id, queue, now, by=by, reason=reason))
 
     def page(self, agent_id: AgentId, *, connected: bool) -> None:
         """See `Floor.page`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from cti.errors import CtiError
@@ -151,6 +151,18 @@ class FloorView:
     link: LinkView
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a waiting call stands after a change."""
+
+    call_id: CallId
+    queue: QueueName
+    head_start: float
+    strict: int
+    place: int | None
+    """Place in its queue, 1 is next; None when it is being offered to an agent."""
+
+
 class Refused(CtiError):
     """The floor refused a request; `error_id` says why, nothing changed."""
 
@@ -195,6 +207,23 @@ class Floor(Protocol):
 
     async def extend_wrap_up(self, agent_id: AgentId, call_id: CallId) -> None:
         """More time for the work after the call, by what its queue allows at a time."""
+        ...
+
+    async def change_priority(
+        self,
+        call_id: CallId,
+        *,
+        by: str,
+        reason: str,
+        head_start: timedelta | None = None,
+        strict: int | None = None,
+        front: bool = False,
+    ) -> Standing:
+        """Give a waiting call another priority; what is None stays. `by` is the user's name."""
+        ...
+
+    async def change_queue(self, call_id: CallId, queue: QueueName, *, by: str, reason: str) -> Standing:
+        """Move a waiting call to another queue; it keeps the time it has waited."""
         ...
 
     def page(self, agent_id: AgentId, *, connected: bool) -> None:

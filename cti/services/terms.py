@@ -42,6 +42,7 @@ def ticket_fact(
     head_start_of_flow: timedelta = timedelta(),
     since: datetime | None = None,
     by: str = "",
+    reason: str = "",
 ) -> f.CallQueued:
     """The fact that gives `call` a ticket of `queue`, which must be one of the centre's.
 
@@ -73,12 +74,15 @@ def ticket_fact(
         preferred=preferred,
         hold=hold.total_seconds(),
         by=by,
+        reason=reason,
     )
 
 
-def move(board: Switchboard, call: Call, queue: QueueName, now: datetime, *, by: str) -> None:
+def move(board: Switchboard, call: Call, queue: QueueName, now: datetime, *, by: str, reason: str = "") -> None:
     """Give a waiting call's ticket to another queue. It keeps since when it waits, and may be offered if it could before."""
-    board.record(ticket_fact(board, call, queue, now, by=by))
+    if call.queue is not None:
+        board.dirty_queues.add(call.queue)
+    board.record(ticket_fact(board, call, queue, now, by=by, reason=reason))
     call = board.calls[call.call_id]
     board.route(
         CallerMoved(

@@ -15,6 +15,7 @@ import cti.web.calls.routes
 import cti.web.health.routes
 import cti.web.public.routes
 import cti.web.supervisor.routes
+import cti.web.supervisor.waiting
 from cti.web import feed
 from cti.web.auth.attempts import Attempts
 from cti.web.auth.routes import LIMITS, LoginLimits
@@ -40,6 +41,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.auth.routes.OPERATIONS,
     *cti.web.agent.routes.OPERATIONS,
     *cti.web.supervisor.routes.OPERATIONS,
+    *cti.web.supervisor.waiting.OPERATIONS,
     *feed.OPERATIONS,
     *cti.web.calls.routes.OPERATIONS,
     *cti.web.public.routes.OPERATIONS,

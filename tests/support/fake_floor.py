@@ -26,7 +26,7 @@ from cti.ids import AgentId, CallId, CustomerId, FlowName, OfferId, QueueName
 from cti.metrics.registry import Metrics
 from cti.model.centre import Agent, Centre, Number, Queue, Tier
 from cti.model.facts import AgentState, Device
-from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, Pop, QueueRow, Refused
+from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, Pop, QueueRow, Refused, Standing
 from cti.services.ports import ContactSummary, CustomerCard
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
@@ -226,6 +226,36 @@ class FakeFloor:
 
     async def extend_wrap_up(self, agent_id: AgentId, call_id: CallId) -> None:
         await self._ask("extend_wrap_up", agent_id, call_id)
+
+    async def change_priority(
+        self,
+        call_id: CallId,
+        *,
+        by: str,
+        reason: str,
+        head_start: timedelta | None = None,
+        strict: int | None = None,
+        front: bool = False,
+    ) -> Standing:
+        self._asked_of_a_call("change_priority", call_id, by, reason, head_start, strict, front)
+        row = self.calls.get(call_id) or self.make_call(call_id)
+        given = max((call.head_start for call in self.calls.values()), default=0.0) + 3600 if front else row.head_start
+        row = dataclasses.replace(row, head_start=head_start.total_seconds() if head_start is not None else given)
+        self.apply(Change(calls={call_id: row} if call_id in self.calls else {}))
+        return Standing(
+            call_id=call_id, queue=row.queue or SUPPORT, head_start=row.head_start, strict=strict or 0, place=row.place
+        )
+
+    async def change_queue(self, call_id: CallId, queue: QueueName, *, by: str, reason: str) -> Standing:
+        self._asked_of_a_call("change_queue", call_id, queue, by, reason)
+        row = dataclasses.replace(self.calls.get(call_id) or self.make_call(call_id), queue=queue)
+        self.apply(Change(calls={call_id: row} if call_id in self.calls else {}))
+        return Standing(call_id=call_id, queue=queue, head_start=row.head_start, strict=0, place=row.place)
+
+    def _asked_of_a_call(self, *request: Any) -> None:
+        self.asked.append(request)
+        if (error := self.refuse.get(request[0])) is not None:
+            raise error
 
     def page(self, agent_id: AgentId, *, connected: bool) -> None:
         self.pages[agent_id] = self.pages.get(agent_id, 0) + (1 if connected else -1)

@@ -36,6 +36,8 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "feed": _ANY,  # the same
     "calls": _FLOOR,
     "call": _FLOOR,
+    "call_priority": _FLOOR,
+    "call_queue": _FLOOR,
     "centre": PUBLIC,
     "webcall": PUBLIC,
     "openapi": PUBLIC,

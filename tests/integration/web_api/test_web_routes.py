@@ -41,6 +41,8 @@ EXPECTED: dict[str, set[str | None]] = {
     "feed": LOGGED_IN,
     "calls": FLOOR,
     "call": FLOOR,
+    "call_priority": FLOOR,
+    "call_queue": FLOOR,
     "centre": EVERYONE,
     "webcall": EVERYONE,
     "openapi": EVERYONE,
@@ -52,6 +54,8 @@ GOOD_BODY: dict[str, Any] = {
     "login": {"username": "1001", "password": "demo"},
     "agent_state": {"state": "ready"},
     "call_wrap_up": {"disposition": "resolved", "note": "all well"},
+    "call_priority": {"head_start": 60.0, "reason": "waits for long"},
+    "call_queue": {"queue": "sales", "reason": "asked for it"},
 }
 
 
@@ -100,8 +104,9 @@ async def test_each_role_gets_in_or_not(site, operation):
     ],
 )
 async def test_bad_bodies_are_refused_cleanly(site, operation, body, kind, status, error_id):
+    user = "1001" if "1001" in EXPECTED[operation.name] else "supervisor"
     answer, said = await site.ask(
-        operation.method, concrete(operation), "1001", data=body, headers={"Content-Type": kind}
+        operation.method, concrete(operation), user, data=body, headers={"Content-Type": kind}
     )
     assert (answer.status, said["error"]["id"]) == (status, error_id)
     assert "Traceback" not in json.dumps(said)
@@ -388,3 +393,26 @@ async def test_health_and_figures(make_site):
     assert 'cti_queue_waiting{queue="support"} 0.0' in text
     assert 'cti_agents{state="offline"} 8.0' in text
     assert 'cti_http_requests_total{operation="readyz",status="503"} 1.0' in text
+
+
+async def test_a_supervisor_changes_priority_and_queue_of_a_waiting_call_in_their_own_name(site):
+    path = "/api/v1/calls/a1-1.1"
+    answer, said = await site.ask("POST", f"{path}/priority", "supervisor", json={"front": True, "reason": "a VIP"})
+    assert answer.status == 200
+    assert set(said) == {"call_id", "queue", "head_start", "strict", "place"}
+    assert site.floor.asked[-1] == ("change_priority", "a1-1.1", "supervisor", "a VIP", None, None, True)
+    answer, said = await site.ask("POST", f"{path}/queue", "admin", json={"queue": "sales", "reason": "asked for it"})
+    assert (answer.status, said["queue"]) == (200, "sales")
+    assert site.floor.asked[-1] == ("change_queue", "a1-1.1", "sales", "admin", "asked for it")
+    for body in (
+        {"reason": "nothing named"},
+        {"front": True},
+        {"strict": 100, "reason": "x"},
+        {"head_start": 1e9, "reason": "x"},
+    ):
+        answer, said = await site.ask("POST", f"{path}/priority", "admin", json=body)
+        assert (answer.status, said["error"]["id"]) == (400, "invalid_input")
+    for error_id, status in (("under_offer", 409), ("not_waiting", 409), ("unknown_call", 404), ("unknown_queue", 404)):
+        site.floor.refuse["change_queue"] = Refused(error_id, "no", remedy="wait")
+        answer, said = await site.ask("POST", f"{path}/queue", "admin", json={"queue": "sales", "reason": "asked"})
+        assert (answer.status, said["error"]) == (status, {"id": error_id, "message": "no", "remedy": "wait"})
