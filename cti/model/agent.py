@@ -17,6 +17,11 @@ CHOSEN_STATES = frozenset({AgentState.OFFLINE, AgentState.NOT_READY, AgentState.
 MISSES = frozenset({OfferEnd.NO_ANSWER, OfferEnd.REJECTED, OfferEnd.UNREACHABLE, OfferEnd.BUSY, OfferEnd.EXPIRED})
 """Ends of an offer that were the agent's side's doing."""
 
+FREES_OFFER = frozenset({"agent_reserved_without_offer"})
+FREES_CALL = frozenset({"agent_in_no_call"})
+SEATS = frozenset({"talk_without_agent"})
+"""Kinds of breaches whose repair changes the agent beyond what other facts can say (see `cti.services.audit`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStatus:
@@ -91,6 +96,12 @@ def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
             return replace(agent, held=False)
         case f.TalkEnded() if fact.call_id == agent.call_id:
             return replace(agent, call_id=None, held=False, wrap_call=fact.call_id)
+        case f.BreachRepaired() if fact.kind in FREES_OFFER:
+            return replace(agent, offer_id=None, offer_call=None, ringing=False)
+        case f.BreachRepaired() if fact.kind in FREES_CALL:
+            return replace(agent, call_id=None, held=False, idle_since=fact.at)
+        case f.BreachRepaired() if fact.kind in SEATS and agent.call_id is None and fact.calls:
+            return replace(agent, call_id=fact.calls[0], held=False, wrap_call=None)
         case f.WrapUpEnded() if fact.call_id == agent.wrap_call:
             return replace(agent, wrap_call=None, idle_since=fact.at)
         case _:

@@ -51,6 +51,8 @@ class Out:
     """What one turn asks of the world, in order: facts made durable first, then commands and look-ups."""
 
     facts: list[f.Fact] = field(default_factory=list)
+    offers: list[Offer] = field(default_factory=list)
+    """Made in this turn: what explains them is written down after its facts."""
     commands: list[Command] = field(default_factory=list)
     look_ups: list[tuple[CallId, str | None]] = field(default_factory=list)
 
@@ -72,6 +74,8 @@ class Switchboard:
         self.flow_version = flow_version
         self.normalise = normalise
         """A caller's number as the line gave it -> E.164."""
+        self.can_dial_out = False
+        """Whether the trunk has an address to send calls to."""
         self.engine = Engine(centre)
         self.calls: dict[CallId, Call] = {}
         self.agents: dict[AgentId, AgentStatus] = {
@@ -115,6 +119,8 @@ class Switchboard:
             self.out.facts.append(fact)
 
     def _apply(self, fact: f.Fact) -> None:
+        if isinstance(fact, f.Decided):
+            return
         before_call = self.calls.get(fact.call_id) if isinstance(fact, f.CallFact) else None
         if isinstance(fact, f.CallStarted):
             if fact.call_id not in self.calls and fact.call_id not in self.closed:
@@ -140,7 +146,7 @@ class Switchboard:
         self.learning.learn(fact, before_call)
 
     def _apply_to_call(self, fact: f.CallFact) -> None:
-        if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended):
+        if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended | f.WaitPromised):
             return
         call = self.calls.get(fact.call_id)
         if call is None:
@@ -164,6 +170,8 @@ class Switchboard:
         self.left_first.pop(fact.call_id, None)
 
     def _touched(self, fact: f.Fact) -> Iterable[AgentId]:
+        if isinstance(fact, f.BreachRepaired):
+            return [agent_id for agent_id in fact.agents if agent_id in self.agents]
         agent_id = getattr(fact, "agent_id", None)
         return (agent_id,) if agent_id in self.agents else ()
 
@@ -188,6 +196,7 @@ class Switchboard:
             self._bring_back(lease, now)
 
     def _offer(self, offer: Offer, now: datetime) -> None:
+        self.out.offers.append(offer)
         agent = self.agents[offer.agent_id]
         call = self.calls[offer.call_id]
         self.record(
