@@ -133,6 +133,15 @@ class Engine:
         waiter = self._books.waiters.get(call_id)
         return None if waiter is None else record_of(waiter, self._books.groups, self._books.seats, now, uncut=True)
 
+    def overlooked(self, call_id: CallId) -> AgentId | None:
+        """A free agent who could have this caller now, who can be moved. Always None once an input is taken in, unless
+        the matching has a fault: for whoever watches over it."""
+        waiter = self._books.waiters.get(call_id)
+        if waiter is None or waiter.lease is not None or not waiter.deliverable:
+            return None
+        seat = best_agent(self._books, waiter)
+        return None if seat is None else seat.agent_id
+
     def ticket(self, call_id: CallId) -> Ticket | None:
         """The call's ticket, offered or not."""
         waiter = self._books.waiters.get(call_id)

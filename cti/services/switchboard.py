@@ -280,13 +280,9 @@ class Switchboard:
     def sync_agent(self, agent_id: AgentId, now: datetime) -> None:
         """Tell the engine whether this agent may be offered a call, if that has changed."""
         agent = self.agents[agent_id]
-        device = self.devices.get((agent_id, agent.device))
-        paused = agent.paused_until is not None and agent.paused_until > now
-        if paused and agent.paused_until is not None:
+        if agent.paused_until is not None and agent.paused_until > now:
             self.pauses[agent_id] = agent.paused_until
-        usable = device is not None and device.reachable and not device.in_use
-        free = agent.state is AgentState.READY and usable and not paused
-        told = agent.idle_since if free else agent.state
+        told = self.standing_of(agent_id, now)
         if self._told.get(agent_id) == told:
             return
         self._told[agent_id] = told
@@ -294,6 +290,19 @@ class Switchboard:
             self.route(AgentFree(agent_id=agent_id, idle_since=told), now)
         else:
             self.route(AgentBusy(agent_id=agent_id, state=told), now)
+
+    def standing_of(self, agent_id: AgentId, now: datetime) -> datetime | AgentState:
+        """Since when the agent may be offered a call; otherwise what the agent is doing."""
+        agent = self.agents[agent_id]
+        device = self.devices.get((agent_id, agent.device))
+        usable = device is not None and device.reachable and not device.in_use
+        paused = agent.paused_until is not None and agent.paused_until > now
+        return agent.idle_since if agent.state is AgentState.READY and usable and not paused else agent.state
+
+    def tell_again(self, agent_id: AgentId, now: datetime) -> None:
+        """Tell the engine what the agent is doing, whatever it was told before."""
+        self._told.pop(agent_id, None)
+        self.sync_agent(agent_id, now)
 
     def join_queue(self, call: Call, now: datetime, *, deliverable: bool) -> None:
         """Give the engine the ticket of a waiting call; the place follows from when it was queued, not from now."""
