@@ -52,6 +52,10 @@ export const en = {
     not_an_agent: "This log-in has no extension; supervisors work on the floor page.",
     wrong_origin: "This address is not one of the centre's own. Open the page by the address you were given.",
     not_found: "This is no longer there.",
+    not_waiting: "This caller does not wait any more.",
+    under_offer: "An agent's phone is ringing for this caller. Try again if nobody answers.",
+    unknown_call: "This call is over.",
+    unknown_queue: "There is no such queue any more.",
     unknown: (id: string) => `That did not work (${id}).`,
   },
 
@@ -92,6 +96,7 @@ export const en = {
     behind_others: "Others come first",
     refused_recently: "Just refused or missed",
     not_deliverable: "Leaving a menu",
+    held_for_agent: "Kept for their agent",
   },
 
   tiers: {
@@ -342,6 +347,18 @@ export const en = {
       since: "Since",
       agent: "Agent",
       length: "Length",
+    },
+    placing: {
+      open: "Change the place of this caller",
+      heading: (who: string) => `Change the place of ${who}`,
+      front: "To the front",
+      more: (minutes: number) => `+${minutes} min`,
+      moreHint: "Minutes count as if the caller had waited so much longer.",
+      otherQueue: "Wait in another queue",
+      moved: (queue: string) => `Moved to ${queue}`,
+      reason: "Reason (kept with the call)",
+      over: "This caller does not wait any more.",
+      close: "Close",
     },
     needsNothing: "any agent",
     ringsAt: (name: string) => `rings at ${name}`,

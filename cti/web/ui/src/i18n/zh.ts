@@ -53,6 +53,10 @@ export const zh: Dictionary = {
     not_an_agent: "此账号没有分机；班长请使用现场页面。",
     wrong_origin: "此地址不属于本中心，请使用给您的地址打开页面。",
     not_found: "该内容已不存在。",
+    not_waiting: "此来电已不在等待。",
+    under_offer: "正在为此来电振铃。若无人接听，请再试。",
+    unknown_call: "通话已结束。",
+    unknown_queue: "该队列已不存在。",
     unknown: (id) => `操作未成功（${id}）。`,
   },
 
@@ -93,6 +97,7 @@ export const zh: Dictionary = {
     behind_others: "前面还有人",
     refused_recently: "刚被拒接或未接",
     not_deliverable: "正在离开菜单",
+    held_for_agent: "为专属坐席保留",
   },
 
   tiers: {
@@ -343,6 +348,18 @@ export const zh: Dictionary = {
       since: "持续",
       agent: "坐席",
       length: "总时长",
+    },
+    placing: {
+      open: "调整此来电的位置",
+      heading: (who) => `调整 ${who} 的位置`,
+      front: "移到最前",
+      more: (minutes) => `+${minutes} 分钟`,
+      moreHint: "所加分钟按来电者多等了这么久计算。",
+      otherQueue: "改到其他队列等待",
+      moved: (queue) => `移到 ${queue}`,
+      reason: "原因（随通话保存）",
+      over: "此来电已不在等待。",
+      close: "关闭",
     },
     needsNothing: "任意坐席",
     ringsAt: (name) => `${name} 振铃中`,

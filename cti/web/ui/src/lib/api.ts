@@ -1,5 +1,5 @@
 // The HTTP API, typed. The session is a cookie that scripts cannot read; nothing secret is kept here.
-import type { AgentDesk, CallId, CentreInfo, Device, OfferId, PhoneAccount, User, WebCall } from "./rows";
+import type { AgentDesk, CallId, CentreInfo, Device, OfferId, PhoneAccount, QueueName, User, WebCall } from "./rows";
 
 /** The server said no, or did not answer: `id` is stable ("unreachable" when there was no answer at all). */
 export class ApiError extends Error {
@@ -65,6 +65,10 @@ export const api = {
   moreTime: (call: CallId) => request<unknown>("POST", `/agent/calls/${id(call)}/wrapup/extend`),
   wrapUp: (call: CallId, disposition: string, note: string) =>
     request<unknown>("POST", `/agent/calls/${id(call)}/wrapup`, { disposition, note }),
+  changePriority: (call: CallId, to: { head_start?: number; strict?: number; front?: boolean }, reason: string) =>
+    request<unknown>("POST", `/calls/${id(call)}/priority`, { ...to, reason }),
+  changeQueue: (call: CallId, queue: QueueName, reason: string) =>
+    request<unknown>("POST", `/calls/${id(call)}/queue`, { queue, reason }),
   centre: () => request<CentreInfo>("GET", "/centre"),
   webCall: () => request<WebCall>("POST", "/webcall"),
 };
