@@ -27,6 +27,8 @@ class CallState(StrEnum):
     AFTER = "after"
     """The agent has left and the caller's leg is still there."""
     SURVIVAL = "survival"
+    OUT = "out"
+    """Connected, or being connected, to an outside number."""
     ENDED = "ended"
 
 
@@ -36,6 +38,7 @@ CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
     (S.MENU, f.FlowStepDone): S.MENU,
     (S.MENU, f.FlowFinished): S.MENU,
     (S.MENU, f.CallQueued): S.WAITING,
+    (S.MENU, f.CallDequeued): S.MENU,
     (S.WAITING, f.FlowStepDone): S.WAITING,
     (S.WAITING, f.CallQueued): S.WAITING,
     (S.WAITING, f.PriorityChanged): S.WAITING,
@@ -55,8 +58,13 @@ CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
     (S.SURVIVAL, f.FlowEntered): S.MENU,
     (S.SURVIVAL, f.CallAnswered): S.TALKING,
     (S.AFTER, f.OfferEnded): S.AFTER,
+    (S.MENU, f.CallbackAsked): S.MENU,
+    (S.MENU, f.CallSentOut): S.OUT,
+    (S.WAITING, f.CallbackDialled): S.WAITING,
+    (S.WAITING, f.CallbackReached): S.WAITING,
+    (S.WAITING, f.CallbackFailed): S.WAITING,
 }
-for _live in (S.MENU, S.WAITING, S.OFFERED, S.TALKING, S.HELD, S.AFTER, S.SURVIVAL):
+for _live in (S.MENU, S.WAITING, S.OFFERED, S.TALKING, S.HELD, S.AFTER, S.SURVIVAL, S.OUT):
     CALL_TRANSITIONS[_live, f.CallEnded] = S.ENDED
     for _same in (f.LanguageChosen, f.CustomerMatched, f.RecordingStarted, f.VoicemailLeft):
         CALL_TRANSITIONS[_live, _same] = _live
@@ -109,6 +117,33 @@ class Call:
     """The agent who talks, or talked last."""
     answered_at: datetime | None = None
     outcome: f.Outcome | None = None
+    destination: str = ""
+    """Where a call that left its queue, or could not join, was sent (`CallDequeued.to`), until it is in a flow or a queue
+    again. Whoever finds the caller elsewhere sends them there."""
+    parent: CallId | None = None
+    """Of a callback: the call that asked for it."""
+    callback: CallId | None = None
+    """The callback that took over this call's place."""
+    attempt: int = 0
+    """Of a callback: how often the customer was called so far."""
+    leg_id: str = ""
+    """Of a callback: the unique id of the customer's channel, from the command to dial it to its end."""
+    dialled_at: datetime | None = None
+    retry_at: datetime | None = None
+    """Of a callback: not called before then."""
+    sent_to: str = ""
+    """The outside number the caller was connected to."""
+
+    @property
+    def absent(self) -> bool:
+        """Whether nobody is on the line: a callback whose customer has not been reached. It waits, and cannot be moved,
+        announced to or offered."""
+        return self.parent is not None and not self.channel
+
+    @property
+    def dialling(self) -> bool:
+        """Whether the customer of a callback is being called."""
+        return self.absent and bool(self.leg_id)
 
     @property
     def live(self) -> bool:
@@ -125,6 +160,7 @@ def begin_call(fact: f.CallStarted) -> Call:
         direction=fact.direction,
         caller_number=fact.caller_number,
         did=fact.did,
+        parent=fact.parent,
         started_at=fact.at,
         since=fact.at,
     )
@@ -150,7 +186,8 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
         call = replace(call, state=state, since=fact.at)
     match fact:
         case f.FlowEntered():
-            return replace(call, flow=fact.flow, next_step=fact.step or call.next_step)
+            resumed = call.next_step if fact.flow == call.flow else None
+            return replace(call, flow=fact.flow, next_step=fact.step or resumed, destination="")
         case f.FlowStepDone():
             choices = (*call.choices, fact.choice) if fact.choice else call.choices
             return replace(call, next_step=fact.next_step, choices=choices)
@@ -173,7 +210,10 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
                 preferred=fact.preferred,
                 hold_until=fact.at + timedelta(seconds=fact.hold) if fact.preferred is not None else None,
                 next_step=None,
+                destination="",
             )
+        case f.CallDequeued():
+            return replace(call, destination=fact.to)
         case f.PriorityChanged():
             return replace(call, head_start=fact.head_start, strict=fact.strict)
         case f.OfferMade():
@@ -191,6 +231,23 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
             return replace(call, agent_id=fact.agent_id, answered_at=call.answered_at or fact.at)
         case f.SurvivalEntered():
             return replace(call, queue=call.queue or fact.queue)
+        case f.CallbackAsked():
+            return replace(call, callback=fact.callback_id)
+        case f.CallbackDialled():
+            return replace(
+                call,
+                attempt=fact.attempt,
+                leg_id=fact.channel,
+                dialled_at=fact.at,
+                retry_at=None,
+                channel=ChannelName(""),
+            )
+        case f.CallbackReached():
+            return replace(call, channel=ChannelName(fact.channel))
+        case f.CallbackFailed():
+            return replace(call, leg_id="", channel=ChannelName(""), retry_at=fact.retry_at)
+        case f.CallSentOut():
+            return replace(call, sent_to=fact.number)
         case f.CallEnded():
             return replace(call, outcome=fact.outcome)
         case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from cti.ids import AgentId, CallId, ChannelName, OfferId
+from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
 from cti.model.facts import Device
 
 
@@ -76,6 +76,20 @@ class DialCustomer:
     channel_id: str
     number: str
     ring_timeout: timedelta
+    caller_id: str = ""
+    """The number that is shown."""
+    queue: QueueName | None = None
+    """For the wait context, and for the native queue should the bridge be away then."""
+    did: str = ""
+    language: str = ""
 
 
-Command = Deliver | ReturnToWait | HangUp | SendToVoicemail | SendToFlow | SendOut | DialCustomer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmCallback:
+    """Tell the caller that they will be called back, and end the call."""
+
+    call_id: CallId
+    channel: ChannelName
+
+
+Command = Deliver | ReturnToWait | HangUp | SendToVoicemail | SendToFlow | SendOut | DialCustomer | ConfirmCallback

@@ -191,12 +191,14 @@ class CallQueued(CallFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDequeued(CallFact):
-    """The call left the queue for a reason other than an answer or a hang-up."""
+    """The call left the queue for a reason other than an answer or a hang-up, or could not join it."""
 
     reason: str
     """"full", "late", "empty", "closed", "overflow", "option", "supervisor", ..."""
     to: str = ""
     """Where it went: "voicemail", "callback", "flow:after_hours", "number:+1555...", "queue:sales", "hang_up"."""
+    queue: QueueName | None = None
+    """The queue it left or could not join."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

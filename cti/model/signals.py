@@ -131,6 +131,8 @@ class ChannelGone(Signal):
     agent_id: AgentId | None
     is_caller: bool
     cause: int
+    unique_id: str = ""
+    """Of the channel; a callback's legs are told apart by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,28 @@ class VoicemailRecorded(Signal):
     call_id: CallId
     path: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerAnswered(Signal):
+    """The customer of a callback picked up and pressed the key (`confirmed`), or picked up and did not: a machine
+    (UserEvent CtiCallback)."""
+
+    call_id: CallId
+    channel: ChannelName
+    unique_id: str
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerUnreached(Signal):
+    """Dialling a customer came to nothing (OriginateResponse: Failure); there may never have been a channel.
+
+    `reason` is Asterisk's number: 3 no answer, 5 busy, 8 congestion, 0 and 1 others.
+    """
+
+    unique_id: str
+    reason: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

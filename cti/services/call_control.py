@@ -17,6 +17,7 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.facts import HangupBy, OfferEnd
+from cti.services import callbacks
 from cti.services.switchboard import Switchboard
 
 BUSY, NO_ANSWER, REJECTED = 17, 19, 21
@@ -62,7 +63,10 @@ def _caller_entered(board: Switchboard, signal: s.CallerEntered, now: datetime) 
 
 def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> None:
     call = board.calls.get(signal.call_id)
-    if call is None:
+    if call is None or call.absent:
+        return
+    if call.callback is not None:
+        callbacks.confirm_again(board, call)
         return
     if call.state is CallState.OFFERED:
         # An offer is only made when the caller is known to wait, so this is news: the delivery was lost on the way
@@ -183,7 +187,9 @@ def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> N
     call = board.calls.get(signal.call_id) if signal.call_id is not None else None
     if call is None:
         return
-    if signal.is_caller or signal.channel == call.channel:
+    if call.absent:
+        callbacks.leg_gone(board, call, signal, now)
+    elif (signal.is_caller and not call.leg_id) or signal.channel == call.channel:
         end_call(board, call, now, at=signal.at, cause=signal.cause)
     elif leg is not None and leg[1] == call.agent_id:
         end_talk(board, call, now, at=signal.at)
@@ -262,6 +268,8 @@ HANDLERS: dict[type[s.Signal], Callable[[Switchboard, Any, datetime], None]] = {
     s.SurvivalBegan: _survival_began,
     s.VoicemailRecorded: _voicemail_recorded,
     s.DeviceReachable: device_changed,
+    s.CustomerAnswered: callbacks.customer_answered,
+    s.CustomerUnreached: callbacks.customer_unreached,
 }
 
 

@@ -76,6 +76,11 @@ class Switchboard:
         """A caller's number as the line gave it -> E.164."""
         self.can_dial_out = False
         """Whether the trunk has an address to send calls to."""
+        self.linked = False
+        """Whether the telephone system is in sight: nobody is called back while it is not."""
+        self.callbacks: dict[CallId, None] = {}
+        """Live calls that are callbacks."""
+        self.callbacks_looked_at: datetime | None = None
         self.engine = Engine(centre)
         self.calls: dict[CallId, Call] = {}
         self.agents: dict[AgentId, AgentStatus] = {
@@ -126,6 +131,8 @@ class Switchboard:
             if fact.call_id not in self.calls and fact.call_id not in self.closed:
                 self.calls[fact.call_id] = begin_call(fact)
                 self.history[fact.call_id] = [fact]
+                if fact.parent is not None:
+                    self.callbacks[fact.call_id] = None
         elif isinstance(fact, f.CallFact):
             self._apply_to_call(fact)
         for agent_id in self._touched(fact):
@@ -162,6 +169,7 @@ class Switchboard:
             self.calls[fact.call_id] = after
             return
         del self.calls[fact.call_id]
+        self.callbacks.pop(fact.call_id, None)
         self.closed[fact.call_id] = None
         if len(self.closed) > CLOSED_KEPT:
             del self.closed[next(iter(self.closed))]

@@ -1,0 +1,82 @@
+"""Calls over the trunk that we begin: what may be dialled, how many at a time, and sending a caller to an outside number.
+
+Everything that leaves over the trunk passes `permitted`: a number of the centre's list (`Outbound.may_dial`), a trunk that
+has an address, a free place under `most_at_once`. The dialplan checks once more that it is digits.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from cti.model import facts as f
+from cti.model.call import Call, CallState
+from cti.model.commands import SendOut
+from cti.model.facts import Device, OfferEnd
+from cti.services.switchboard import Switchboard
+
+_E164 = re.compile(r"\+[1-9][0-9]{5,14}")
+
+
+def why_not(board: Switchboard, number: str | None) -> str:
+    """Why this number can never be dialled as things are set; empty: it can.
+
+    "no_trunk" (the trunk has no address), "no_number" (withheld), "not_allowed" (not on the centre's list).
+    """
+    if not board.can_dial_out:
+        return "no_trunk"
+    if not number:
+        return "no_number"
+    if _E164.fullmatch(number) is None or not board.centre.outbound.may_dial(number):
+        return "not_allowed"
+    return ""
+
+
+def in_use(board: Switchboard) -> int:
+    """Calls over the trunk now that we began: callers sent out, callbacks, agents at outside numbers."""
+    callers = sum(call.state is CallState.OUT or bool(call.leg_id) for call in board.calls.values())
+    agents = sum(
+        agent.device is Device.EXTERNAL and (agent.offer_id is not None or agent.call_id is not None)
+        for agent in board.agents.values()
+    )
+    return callers + agents
+
+
+def has_room(board: Switchboard) -> bool:
+    """Whether one more call may leave over the trunk now."""
+    return in_use(board) < board.centre.outbound.most_at_once
+
+
+def caller_id(board: Switchboard) -> str:
+    """The number that is shown to whom we call: the configured one, else the first of the centre's that is E.164."""
+    outbound = board.centre.outbound
+    if outbound.caller_id:
+        return outbound.caller_id
+    return next((did for did in board.centre.numbers if _E164.fullmatch(did)), "")
+
+
+def send_out(board: Switchboard, call: Call, number: str, now: datetime, reason: str) -> bool:
+    """Connect a caller who is in the menus or waits to an outside number. False, and nothing changed, where that cannot be.
+
+    `reason` is why the caller leaves the queue ("late", "option", ...), as in `CallDequeued`. A caller under an offer leaves
+    it. What the number does then is the dialplan's: answered, the call ends with that talk; not answered, voicemail.
+    """
+    call = board.calls.get(call.call_id, call)
+    if call.absent or why_not(board, number) or not has_room(board):
+        return False
+    if call.state not in (CallState.MENU, CallState.WAITING, CallState.OFFERED):
+        return False
+    leave(board, call, now, reason=reason, to=f"number:{number}")
+    board.record(f.CallSentOut(at=now, call_id=call.call_id, number=number))
+    board.out.commands.append(SendOut(call_id=call.call_id, channel=call.channel, number=number))
+    return True
+
+
+def leave(board: Switchboard, call: Call, now: datetime, *, reason: str, to: str) -> None:
+    """Take a caller out of the queue, if in one, from under an offer too. The call is in the menus then, as far as the
+    table knows: whoever calls this sends it somewhere."""
+    if call.offer_id is not None:
+        board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)
+    if board.calls[call.call_id].state is CallState.WAITING:
+        board.record(f.CallDequeued(at=now, call_id=call.call_id, reason=reason, to=to))
+        board.leave_queue(call.call_id, now)
