@@ -29,6 +29,8 @@ from cti.model.facts import AgentState, Device, FlowStepDone, Match, OfferEnd
 from cti.model.requirement import ANYBODY, Requirement
 from cti.reports.call_record import CallRecord
 from cti.services import agents, call_control, desk, priority, reconcile
+from cti.services.audit import Audit
+from cti.services.decisions import DecisionLog
 from cti.services.floor import Change, FloorView, LinkView, Refused, Standing
 from cti.services.ports import Directory, FlowCall, Journal, LookUp, Telephony
 from cti.services.rows import Rows
@@ -90,6 +92,8 @@ class Dispatcher:
         self._ledger = ledger or NoLedger()
         self._observe = observe
         self._rows = Rows(self.board)
+        self._audit = Audit(self.board)
+        self._decisions = DecisionLog(self.board)
         self._inbox: asyncio.Queue[Callable[[], Awaitable[None] | None]] = asyncio.Queue()
         self._subscribers: set[asyncio.Queue[Change | None]] = set()
         self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
@@ -101,6 +105,7 @@ class Dispatcher:
     def recover(self, facts: Sequence[f.Fact]) -> None:
         """Before `run`: rebuild the floor from the journal."""
         self.board.recover(facts, self._clock.now())
+        self._decisions.remember(facts)
         self._rows.change(self._clock.now())
         for call in self.board.calls.values():
             self._start_look_up(call.call_id, call.caller_number)
@@ -153,6 +158,8 @@ class Dispatcher:
 
     def _perform(self) -> asyncio.Future[None] | None:
         """Make the turn's facts durable, in order, then carry its commands out."""
+        now = self._clock.now()
+        self._check(now)
         out, self.board.out = self.board.out, Out()
         for call_id, number in out.look_ups:
             self._start_look_up(call_id, number)
@@ -166,7 +173,24 @@ class Dispatcher:
                     self._look_ups.pop(fact.call_id, None)
         if out.commands:
             self._spawn(self._command(durable, out.commands))
+        self._explain(out, now)
         return durable
+
+    def _check(self, now: datetime) -> None:
+        """See that the books add up. A fault in the audit itself must not stop the floor."""
+        try:
+            self._audit.turn(now)
+        except Exception:
+            log.exception("audit_failed")
+
+    def _explain(self, out: Out, now: datetime) -> None:
+        """Write down why. Behind the facts that matter: no command and no answer waits for what only explains."""
+        try:
+            explained = self._decisions.turn(out.facts, out.offers, now)
+            if explained:
+                asyncio.ensure_future(self._journal.append(explained)).add_done_callback(_report_journal)
+        except Exception:
+            log.exception("decision_not_written")
 
     async def _command(self, durable: asyncio.Future[None] | None, commands: Sequence[Command]) -> None:
         # A full disk must not stop calls: after the wait we go on, and the journal says loudly that it is behind.
@@ -377,6 +401,25 @@ class Dispatcher:
         """The queue a live call has a ticket of, None without one."""
         call = self.board.calls.get(call_id)
         return self.board.centre.queues.get(call.queue) if call is not None and call.queue is not None else None
+
+    def promised(self, fact: f.WaitPromised) -> None:
+        """A waiting caller was told how long it may take."""
+
+        def keep() -> None:
+            if self.may_wait(fact.call_id):
+                self.board.record(fact)
+
+        self._put(keep)
+
+    # -- what is explained ---------------------------------------------------------------------------------------
+
+    def facts_of(self, call_id: CallId) -> Sequence[f.CallFact]:
+        """What is remembered of a call that is live, or ended lately."""
+        return self._decisions.facts_of(call_id)
+
+    def present(self, call_id: CallId) -> f.Decided | None:
+        """Why a waiting call is not served at this moment, everybody of its queue named; None when it does not wait."""
+        return self._decisions.present(call_id, self._clock.now())
 
     # -- what is shown -------------------------------------------------------------------------------------------
 
