@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cti.asterisk.cel_facts import (
-    KnownCall,
-    KnownTalk,
-    LedgerEvent,
-    LedgerRead,
-    infer_facts,
-    known_calls,
-    read_ledger,
-    settled_position,
-)
+from cti.asterisk.cel_facts import LedgerEvent, LedgerRead, infer_facts, read_ledger, settled_position
+from cti.asterisk.cel_known import KnownCall, KnownTalk, known_calls
 
 __all__ = [
     "KnownCall",

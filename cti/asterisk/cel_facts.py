@@ -5,7 +5,7 @@ The ledger is written by `cel_custom` whether or not a bridge runs: one CSV line
 the first as its peer; `hangupsource` of both legs' HANGUP names the channel whose far end hung up, or
 `dialplan/builtin`; an event of our own carries `{"extra": "..."}`.
 
-A call's id is its caller channel's unique id. The linked id merges when channels are bridged, so it only ever helps to
+A call's id is its caller channel's unique id; a callback's customer is on the leg the journal names. The linked id merges when channels are bridged, so it only ever helps to
 find an agent's leg, never a call.
 """
 
@@ -15,13 +15,14 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal
 
+from cti.asterisk.cel_known import EPOCH, KnownCall
 from cti.ids import AgentId, CallId, NodeName, QueueName
 from cti.model import facts as f
-from cti.model.call import CALL_TRANSITIONS, CallState
+from cti.model.call import CALL_TRANSITIONS
 from cti.model.facts import Fact, HangupBy
 
 COLUMNS = (
@@ -33,7 +34,6 @@ SAME_MOMENT = timedelta(seconds=2)
 """A bridge's facts carry AMI's time of the same event; within this an answer (or survival) is the known one."""
 LONGEST_LINE = 16 * 1024
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AT = re.compile(r"([0-9]{1,11})\.([0-9]{6})\Z")
 _EVENT = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
 _UNIQUE = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
@@ -77,70 +77,6 @@ class LedgerRead:
     skipped: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownTalk:
-    """A talk the journal has."""
-
-    agent_id: AgentId
-    answered_at: datetime
-    ended_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownCall:
-    """What the journal says about one call: enough to see which of the ledger's facts are news."""
-
-    call_id: CallId
-    closed: bool = False
-    state: CallState = CallState.MENU
-    channel: str = ""
-    talks: tuple[KnownTalk, ...] = ()
-    survivals: tuple[datetime, ...] = ()
-    voicemails: tuple[str, ...] = ()
-    last_at: datetime = _EPOCH
-
-    @property
-    def talking(self) -> KnownTalk | None:
-        """The talk that has not ended."""
-        return self.talks[-1] if self.talks and self.talks[-1].ended_at is None else None
-
-    def after(self, fact: f.CallFact) -> KnownCall:
-        """This call when `fact` is in the journal too. A move the table does not have leaves the state as it was."""
-        known = replace(
-            self,
-            state=CALL_TRANSITIONS.get((self.state, type(fact)), self.state),
-            last_at=max(self.last_at, fact.at),
-        )
-        match fact:
-            case f.CallStarted():
-                return replace(known, channel=fact.channel)
-            case f.CallAnswered():
-                talk = KnownTalk(agent_id=fact.agent_id, answered_at=fact.at)
-                return replace(known, talks=(*known.talks, talk))
-            case f.TalkEnded():
-                if known.talking is None:
-                    return known
-                ended = replace(known.talking, ended_at=fact.at)
-                return replace(known, talks=(*known.talks[:-1], ended))
-            case f.SurvivalEntered():
-                return replace(known, survivals=(*known.survivals, fact.at))
-            case f.VoicemailLeft():
-                return replace(known, voicemails=(*known.voicemails, fact.path))
-            case f.CallEnded():
-                return replace(known, closed=True)
-            case _:
-                return known
-
-
-def known_calls(facts: Iterable[Fact], closed: Iterable[CallId] = ()) -> dict[CallId, KnownCall]:
-    """What `facts` (the journal, or the histories of the live calls) say; `closed` are calls known to be over besides."""
-    known = {call_id: KnownCall(call_id=call_id, closed=True) for call_id in closed}
-    for fact in facts:
-        if isinstance(fact, f.CallFact):
-            known[fact.call_id] = known.get(fact.call_id, KnownCall(call_id=fact.call_id)).after(fact)
-    return known
-
-
 def read_ledger(data: bytes, *, offset: int = 0) -> LedgerRead:
     """Read whole lines of `data`, which begins at byte `offset` of the file; a torn last line is left for the next time.
 
@@ -178,7 +114,7 @@ def _event(line: str, offset: int) -> LedgerEvent | None:
     if found is None or not _EVENT.match(event) or not _UNIQUE.match(unique_id):
         return None
     try:
-        at = _EPOCH + timedelta(seconds=int(found[1]), microseconds=int(found[2]))
+        at = EPOCH + timedelta(seconds=int(found[1]), microseconds=int(found[2]))
         tree = json.loads(extra) if extra else {}
     except (OverflowError, ValueError, RecursionError):
         return None
@@ -200,7 +136,10 @@ def _event(line: str, offset: int) -> LedgerEvent | None:
 
 def settled_position(read: LedgerRead, known: Mapping[CallId, KnownCall]) -> int:
     """The position from which to read next time so that no call still open in `known` loses its beginning."""
+    legs = {call.leg_id for call in known.values() if call.leg_id and not call.closed}
     for event in read.events:
+        if event.unique_id in legs:
+            return event.offset
         call_id = _call_of(event)
         if call_id is not None and event.event == INBOUND and not _is_closed(known, call_id):
             return event.offset
@@ -242,7 +181,7 @@ class _Story:
     talk_is_news: bool = False
     left: tuple[Literal["caller", "agent"], datetime] | None = None
     """Who left the last talk first, if nothing came after it."""
-    last_at: datetime = _EPOCH
+    last_at: datetime = EPOCH
 
 
 class _Reading:
@@ -252,20 +191,21 @@ class _Reading:
         self._known = known
         self._number = number
         self.facts: list[Fact] = []
-        self._stories: dict[CallId, _Story] = {}
+        self._stories: dict[str, _Story] = {}
+        """By the unique id of the caller's channel."""
         self._ids: dict[str, str] = {}
         """Channel name -> unique id, of channels that are there now."""
         self._bridges: dict[str, dict[str, str]] = {}
         """Bridge id -> unique id -> channel name."""
         for call in known.values():
-            if not call.closed:
+            if not call.closed and call.callers_leg:
                 self._begin(call)
 
     def _begin(self, call: KnownCall) -> _Story:
         story = _Story(known=call, channel=call.channel, last_at=call.last_at)
-        self._stories[call.call_id] = story
+        self._stories[call.callers_leg] = story
         if call.channel:
-            self._ids[call.channel] = call.call_id
+            self._ids[call.channel] = call.callers_leg
         return story
 
     def _tell(self, story: _Story, fact: f.CallFact) -> None:
@@ -274,7 +214,7 @@ class _Reading:
 
     def take(self, event: LedgerEvent) -> None:
         self._ids[event.channel] = event.unique_id
-        story = self._stories.get(CallId(event.unique_id))
+        story = self._stories.get(event.unique_id)
         if story is not None:
             story.last_at = max(story.last_at, event.at)
         match event.event:
@@ -282,6 +222,8 @@ class _Reading:
                 self._inbound(event)
             case "CTI_SURVIVAL" if story is not None:
                 self._survival(story, event)
+            case "CTI_CALLBACK" if story is not None:
+                self._callback(story, event)
             case "CTI_VOICEMAIL" if story is not None:
                 self._voicemail(story, event)
             case "BRIDGE_ENTER":
@@ -325,6 +267,15 @@ class _Reading:
             ),
         )
 
+    def _callback(self, story: _Story, event: LedgerEvent) -> None:
+        """The customer of a callback pressed the key."""
+        known = story.known
+        if known.callback and not known.channel and event.fields[:1] == (known.call_id,):
+            story.channel = event.channel
+            self._tell(
+                story, f.CallbackReached(at=event.at, call_id=known.call_id, channel=event.channel, inferred=True)
+            )
+
     def _voicemail(self, story: _Story, event: LedgerEvent) -> None:
         story.left = None
         if len(event.fields) < 2 or not event.fields[1] or event.fields[1] in story.known.voicemails:
@@ -347,15 +298,15 @@ class _Reading:
             members[self._ids.get(peer, peer)] = peer
         members[event.unique_id] = event.channel
         for unique_id in list(members):
-            story = self._stories.get(CallId(unique_id))
+            story = self._stories.get(unique_id)
             if story is not None and story.talk is None:
                 self._meet(story, members, event.at)
 
     def _meet(self, story: _Story, members: Mapping[str, str], at: datetime) -> None:
         """Proof of talk: caller and agent, and nobody else, are in one bridge."""
-        others = [unique_id for unique_id in members if unique_id != story.known.call_id]
+        others = [unique_id for unique_id in members if unique_id != story.known.callers_leg]
         agent_id = _agent_of(members[others[0]]) if len(others) == 1 else None
-        if agent_id is None or CallId(others[0]) in self._stories:
+        if agent_id is None or others[0] in self._stories:
             return
         leg = "" if others[0] == members[others[0]] else others[0]
         story.left = None
@@ -390,7 +341,7 @@ class _Reading:
 
     def _part(self, event: LedgerEvent) -> None:
         """This channel leaves whatever talk it is in."""
-        caller = self._stories.get(CallId(event.unique_id))
+        caller = self._stories.get(event.unique_id)
         if caller is not None:
             self._recall(caller, event.at)
             self._end_talk(caller, "caller", event.at)
@@ -405,7 +356,7 @@ class _Reading:
             leg = story.talk[1]
             # Of a talk that began before this ledger the leg's id is unknown: peers and linked id must name the call.
             ours = leg == event.unique_id if leg else (
-                story.channel in event.peers or event.linked_id == story.known.call_id
+                story.channel in event.peers or event.linked_id == story.known.callers_leg
             )  # fmt: skip
             if ours:
                 self._end_talk(story, "agent", event.at)
@@ -431,7 +382,7 @@ class _Reading:
                 del self._bridges[bridge_id]
         if self._ids.get(event.channel) == event.unique_id:
             del self._ids[event.channel]
-        if story is None or story.known.closed:
+        if story is None or story.known.closed or _unreached(story.known):
             return
         cause = event.extra.get("hangupcause")
         self._tell(
@@ -444,18 +395,23 @@ class _Reading:
                 inferred=True,
             ),
         )
-        del self._stories[story.known.call_id]
+        del self._stories[event.unique_id]
 
     def close_before(self, moment: datetime) -> None:
         for story in list(self._stories.values()):
-            if story.last_at >= moment or story.known.closed:
+            if story.last_at >= moment or story.known.closed or _unreached(story.known):
                 continue
             at = story.last_at
             self._recall(story, at)
             self._end_talk(story, "caller", at)
             call_id = story.known.call_id
             self._tell(story, f.CallEnded(at=at, call_id=call_id, hangup_by=HangupBy.SYSTEM, cause=0, inferred=True))
-            del self._stories[call_id]
+            del self._stories[story.known.callers_leg]
+
+
+def _unreached(known: KnownCall) -> bool:
+    """Whether the channel is an attempt that reached nobody: its end is not the callback's, and whoever dialled counts it."""
+    return known.callback and not known.channel
 
 
 def _hangup_by(story: _Story, event: LedgerEvent) -> HangupBy:

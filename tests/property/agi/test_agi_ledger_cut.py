@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cti.asterisk.cel_facts import infer_facts, known_calls, read_ledger
+from cti.asterisk.cel_facts import infer_facts, read_ledger
+from cti.asterisk.cel_known import known_calls
 from cti.ids import AgentId, CallId, NodeName, OfferId, QueueName
 from cti.model import facts as f
 from cti.model.call import CALL_TRANSITIONS, CallState

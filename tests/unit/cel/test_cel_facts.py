@@ -9,7 +9,8 @@ import pytest
 
 from cti.asterisk import render
 from cti.asterisk.cel import LedgerFile
-from cti.asterisk.cel_facts import COLUMNS, infer_facts, known_calls, read_ledger, settled_position
+from cti.asterisk.cel_facts import COLUMNS, infer_facts, read_ledger, settled_position
+from cti.asterisk.cel_known import known_calls
 from cti.ids import AgentId, CallId, NodeName, OfferId, QueueName
 from cti.model import facts as f
 from cti.model.facts import Device, Fact, HangupBy
