@@ -41,16 +41,36 @@ class Calendar:
         now_open = self.is_open(at, zone)
         today = at.astimezone(zone).date()
         for ahead in range(_HORIZON):
-            day = today + timedelta(days=ahead)
-            for minute in sorted({edge for span in self.spans(day) for edge in span} | {0}):
-                moment = _moment(day, minute, zone)
+            for moment in sorted(self._edges(today + timedelta(days=ahead), zone)):
                 if moment > at and self.is_open(moment, zone) != now_open:
                     return moment
         return None
 
+    def _edges(self, day: date, zone: tzinfo) -> set[datetime]:
+        """The moments of a day at which it may open or close: the spans' ends and midnight, each as often as the clock
+        on the wall shows it, and the change of the clocks itself, which may skip an end."""
+        minutes = {edge for span in self.spans(day) for edge in span} | {0}
+        found = {_moment(day, minute, zone, fold) for minute in minutes for fold in (0, 1)}
+        begins, ends = _moment(day, 0, zone, 0), _moment(day, DAY, zone, 0)
+        if begins.astimezone(zone).utcoffset() != ends.astimezone(zone).utcoffset():
+            found.add(_clock_change(begins, ends, zone))
+        return found
 
-def _moment(day: date, minute: int, zone: tzinfo) -> datetime:
+
+def _moment(day: date, minute: int, zone: tzinfo, fold: int) -> datetime:
     if minute >= DAY:
         day, minute = day + timedelta(days=1), minute - DAY
-    local = datetime.combine(day, time(minute // 60, minute % 60), tzinfo=zone)
+    local = datetime.combine(day, time(minute // 60, minute % 60, fold=fold), tzinfo=zone)
     return local.astimezone(UTC)
+
+
+def _clock_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """The first minute of the new offset between two moments (whole minutes, UTC) whose offsets differ."""
+    old = before.astimezone(zone).utcoffset()
+    minutes = int((after - before) / timedelta(minutes=1))
+    low, high = 0, minutes
+    while high - low > 1:
+        middle = (low + high) // 2
+        same = (before + timedelta(minutes=middle)).astimezone(zone).utcoffset() == old
+        low, high = (middle, high) if same else (low, middle)
+    return before + timedelta(minutes=high)

@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # what one centre is made of: files, sounds, processes, what a person is shown of it
     "secrets_file": BASE | {"model", "private_file", "settings"},
     "centre_forms": BASE | {"model"},
+    "centre_text": {"model"},
     "centre_file": BASE | {"centre_forms", "model", "settings"},
     "places": BASE | {"private_file", "settings"},
     "children": BASE,

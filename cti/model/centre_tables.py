@@ -1,0 +1,246 @@
+"""The centre as the tables of centre.yaml: the keys and units of that file, values that YAML can hold.
+
+The other way round from the forms that read the file. What is written, and what is told of a change, comes from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields
+from datetime import date, timedelta
+from typing import Any, TypeAlias
+
+from cti.ids import AgentId, FlowName, QueueName
+from cti.model.calendar import Calendar, Span
+from cti.model.centre import (
+    Agent,
+    Announce,
+    CallbackRules,
+    Centre,
+    Delays,
+    Number,
+    Outbound,
+    Preference,
+    Queue,
+    Target,
+    Tier,
+)
+from cti.model.facts import AgentState
+from cti.model.requirement import text_of
+
+Table: TypeAlias = dict[str, Any]
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+SECONDS = frozenset({
+    "ring_timeout", "wrap_up", "wrap_up_extension", "wrap_up_longest", "service_level", "short_abandon", "refusal_pause",
+    "head_start", "ceiling", "tier_wait", "max_wait", "after", "expected", "every", "last", "hold", "retry", "rejected",
+    "busy", "no_answer", "unreachable",
+})  # fmt: skip
+"""Keys whose numbers are seconds."""
+
+
+def seconds(value: timedelta | None) -> float | int | None:
+    """Seconds, without a point where they are whole."""
+    if value is None:
+        return None
+    number = value.total_seconds()
+    return int(number) if number == int(number) else number
+
+
+def queue_table(queue: Queue) -> Table:
+    """A queue's every key."""
+    return {
+        "titles": dict(queue.titles),
+        "strategy": queue.strategy.value,
+        "ring_timeout": seconds(queue.ring_timeout),
+        "wrap_up": seconds(queue.wrap_up),
+        "wrap_up_extension": seconds(queue.wrap_up_extension),
+        "wrap_up_longest": seconds(queue.wrap_up_longest),
+        "service_level": seconds(queue.service_level),
+        "short_abandon": seconds(queue.short_abandon),
+        "refusal_pause": seconds(queue.refusal_pause),
+        "record": queue.record,
+        "dispositions": list(queue.dispositions),
+        "skills": dict(queue.skills),
+        "requires": text_of(queue.requires),
+        "relax": [{"after": seconds(step.after), "skills": dict(step.skills)} for step in queue.relax],
+        "weight": queue.weight,
+        "head_start": seconds(queue.head_start),
+        "count_menu": queue.count_menu,
+        "ceiling": seconds(queue.ceiling),
+        "tier_wait": seconds(queue.tier_wait),
+        "preferred": _preferred(queue.preference),
+        "announce": _announce(queue.announce),
+        "calendar": queue.calendar,
+        "max_length": queue.max_length,
+        "max_wait": seconds(queue.max_wait),
+        "join_empty": _states(queue.join_empty),
+        "leave_empty": _states(queue.leave_empty),
+        "when_closed": target_value(queue.when_closed),
+        "when_full": target_value(queue.when_full),
+        "when_late": target_value(queue.when_late),
+        "when_empty": target_value(queue.when_empty),
+        "overflow": [
+            {"to": target_value(rule.to), "after": seconds(rule.after), "expected": seconds(rule.expected), "length": rule.length}
+            for rule in queue.overflow
+        ],
+        "options": {key: target_value(target) for key, target in queue.options.items()},
+        "callback": _callback(queue.callback),
+    }  # fmt: skip
+
+
+def _preferred(preference: Preference | None) -> Table | None:
+    if preference is None:
+        return None
+    return {"own": preference.own, "last": seconds(preference.last), "hold": seconds(preference.hold)}
+
+
+def _announce(announce: Announce) -> Table:
+    return {
+        "place": announce.place,
+        "wait": announce.wait,
+        "every": seconds(announce.every),
+        "comfort": list(announce.comfort),
+    }
+
+
+def _callback(rules: CallbackRules) -> Table:
+    return {
+        "first": rules.first.value,
+        "attempts": rules.attempts,
+        "retry": seconds(rules.retry),
+        "ring_timeout": seconds(rules.ring_timeout),
+        "calendar": rules.calendar,
+    }
+
+
+def _states(states: Collection[AgentState]) -> list[str]:
+    return [state.value for state in AgentState if state in states]
+
+
+def target_value(target: Target) -> str | dict[str, str]:
+    """A target as the file has it."""
+    return {target.kind.value: target.name} if target.name else target.kind.value
+
+
+def agent_table(agent: Agent) -> Table:
+    """An agent's every key; what groups gave is the agent's own here."""
+    return {
+        "name": agent.name,
+        "queues": list(agent.queues),
+        "skills": dict(agent.skills),
+        "groups": list(agent.groups),
+        "tiers": dict(agent.tiers),
+        "miss_limit": agent.miss_limit,
+        "weight": agent.weight,
+        "wrap_up": seconds(agent.wrap_up),
+        "delays": {name.name: seconds(getattr(agent.delays, name.name)) for name in fields(Delays)},
+        "number": agent.number,
+    }
+
+
+def tier_table(tier: Tier) -> Table:
+    """A customer tier's every key."""
+    return {"head_start": seconds(tier.head_start), "strict": tier.strict}
+
+
+def number_table(number: Number) -> Table:
+    """A dialled number's every key."""
+    return {
+        "title": number.title,
+        "flow": number.flow,
+        "survival_queue": number.survival_queue,
+        "head_start": seconds(number.head_start),
+    }
+
+
+def calendar_table(calendar: Calendar) -> Table:
+    """A calendar's every key but `holidays`, which are days like others by now."""
+    return {
+        "hours": {WEEKDAYS[day]: spans_value(spans) for day, spans in enumerate(calendar.week) if spans},
+        "closed": sorted(day for day, spans in calendar.days.items() if not spans),
+        "special": {day: spans_value(spans) for day, spans in sorted(calendar.days.items()) if spans},
+    }
+
+
+def spans_value(spans: Iterable[Span]) -> list[str]:
+    """Spans of a day as the file has them."""
+    return [f"{_clock(opens)}-{_clock(closes)}" for opens, closes in spans]
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def outbound_table(outbound: Outbound) -> Table:
+    """What may be dialled, every key."""
+    return {
+        "allow": list(outbound.allow),
+        "caller_id": outbound.caller_id,
+        "most_at_once": outbound.most_at_once,
+    }
+
+
+def centre_table(centre: Centre) -> Table:
+    """The keys of the file that are not tables of named things, but `outbound`."""
+    return {
+        "name": centre.name,
+        "region": centre.region,
+        "time_zone": centre.time_zone,
+        "languages": list(centre.languages),
+        "not_ready_reasons": list(centre.not_ready_reasons),
+        "not_ready_limits": {reason: seconds(limit) for reason, limit in centre.not_ready_limits.items()},
+    }
+
+
+_QUEUE = queue_table(Queue(name=QueueName(""), titles={}))
+_AGENT = agent_table(Agent(agent_id=AgentId(""), name="", queues=()))
+_TIER = tier_table(Tier(name=""))
+_NUMBER = number_table(Number(did="", flow=FlowName(""), survival_queue=QueueName("")))
+_OUTBOUND = outbound_table(Outbound())
+_CENTRE = centre_table(Centre(name="", queues={}, agents={}, tiers={}, numbers={}))
+_PREFERRED = _preferred(Preference())
+
+
+def whole_table(centre: Centre) -> Table:
+    """The file's tables with the keys that are not as they are by default; a form reads the same centre back."""
+    groups = dict.fromkeys(name for agent in centre.agents.values() for name in agent.groups)
+    tables: Table = {"name": centre.name, **_told(centre_table(centre), _CENTRE)}
+    tables["numbers"] = {did: _told(number_table(number), _NUMBER) for did, number in centre.numbers.items()}
+    tables["queues"] = {
+        name: {"titles": dict(queue.titles), **_told(queue_table(queue), _QUEUE)}
+        for name, queue in centre.queues.items()
+    }
+    tables["tiers"] = {name: _told(tier_table(tier), _TIER) for name, tier in centre.tiers.items()}
+    tables["groups"] = {name: {} for name in groups}
+    tables["agents"] = {extension: _told(agent_table(agent), _AGENT) for extension, agent in centre.agents.items()}
+    tables["calendars"] = {
+        name: {"hours": {}, **_told(calendar_table(calendar), {"hours": None, "closed": [], "special": {}})}
+        for name, calendar in centre.calendars.items()
+    }
+    tables["outbound"] = _told(outbound_table(centre.outbound), _OUTBOUND)
+    return {key: value for key, value in tables.items() if value != {}}
+
+
+def _told(table: Mapping[str, Any], usual: Mapping[str, Any]) -> Table:
+    told: Table = {}
+    for key, value in table.items():
+        before = usual[key]
+        if isinstance(value, dict) and isinstance(before, dict) and before:
+            if inner := _told(value, before):  # a table of keys in a table
+                told[key] = inner
+        elif key == "preferred" and value is not None:
+            told[key] = _told(value, _PREFERRED or {})
+        elif key == "overflow":
+            if value:
+                told[key] = [{name: part for name, part in rule.items() if part is not None} for rule in value]
+        elif value != before:
+            told[key] = value
+    return told
+
+
+def dates_told(days: Iterable[date]) -> str:
+    """Days in words, the first few by name."""
+    named = [day.isoformat() for day in days]
+    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
