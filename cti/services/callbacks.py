@@ -18,12 +18,13 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cti.acd.decisions import Why
+from cti.acd.inputs import CallerNotReady
 from cti.acd.ranking import caller_key
 from cti.ids import AgentId, CallId, ChannelName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
-from cti.model.callback import attempt_leg, callback_id
+from cti.model.callback import attempt_leg, callback_id, is_callback
 from cti.model.centre import CallbackRules, Queue
 from cti.model.commands import ConfirmCallback, DialCustomer, HangUp
 from cti.model.facts import Direction, HangupBy, Outcome
@@ -36,6 +37,9 @@ LOOK_EVERY = timedelta(seconds=1)
 """How often it is looked whose turn it is."""
 OVERDUE = timedelta(seconds=90)
 """An attempt that is neither confirmed nor over so long after its telephone stopped ringing is hung up."""
+
+_CONFIRMED = ("cti-wait", "cti-deliver", "cti-survival", "cti-voicemail")
+"""Contexts a customer only comes to who pressed the key."""
 
 _BUSY, _NO_ANSWER, _REJECTED, _NO_ONE = 17, 19, 21, 18
 _BY_CAUSE = {_BUSY: "busy", _NO_ANSWER: "no_answer", _NO_ONE: "no_answer", _REJECTED: "rejected"}
@@ -297,6 +301,40 @@ def attempt_failed(board: Switchboard, call: Call, status: str, now: datetime, *
     board.record(f.CallbackFailed(at=at, call_id=call.call_id, attempt=call.attempt, status=status, retry_at=retry_at))
     if retry_at is None:
         _close(board, call, now, at=at, outcome=Outcome.FAILED)
+
+
+def lost(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
+    """The customer's channel is gone and nobody can say why: Asterisk was restarted, or the command never reached it."""
+    if call.offer_id is not None:
+        board.end_offer(call, f.OfferEnd.CALLER_GONE, now, at=at, deliverable=False)
+    call = board.calls[call.call_id]
+    if call.state is CallState.WAITING and call.leg_id:
+        board.route(CallerNotReady(call_id=call.call_id), now)
+        attempt_failed(board, call, "lost", now, at=at)
+
+
+def leg_of(call: Call) -> str:
+    """The unique id of the caller's channel, empty where there is none to look for."""
+    return call.leg_id if call.parent is not None else call.call_id
+
+
+def on_the_line(board: Switchboard, channel: s.LiveChannel, now: datetime) -> bool:
+    """Whether the channel of a snapshot is a caller who is there.
+
+    A customer who confirmed unseen is, from now on; one who is still being called is not yet. A channel of an attempt
+    that was given up is hung up.
+    """
+    if channel.call_id is None or not is_callback(channel.call_id):
+        return True
+    call = board.calls.get(channel.call_id)
+    if call is None and channel.call_id not in board.closed:
+        return False  # of a journal that is lost: the caller's next visit from the wait context makes it known
+    if call is None or call.leg_id != channel.unique_id:
+        board.out.commands.append(HangUp(channel=channel.channel))
+        return False
+    if call.absent and channel.context.startswith(_CONFIRMED):
+        board.record(f.CallbackReached(at=now, call_id=call.call_id, channel=channel.channel, inferred=True))
+    return not board.calls[call.call_id].absent
 
 
 def cancel(board: Switchboard, call_id: CallId, now: datetime, *, by: str) -> None:

@@ -24,11 +24,11 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
 from cti.model.centre import Centre, Queue
-from cti.model.commands import Command, Deliver
+from cti.model.commands import Command, Deliver, DialCustomer
 from cti.model.facts import AgentState, Device, FlowStepDone, Match, OfferEnd
 from cti.model.requirement import ANYBODY, Requirement
 from cti.reports.call_record import CallRecord
-from cti.services import agents, call_control, desk, priority, reconcile
+from cti.services import agents, call_control, callbacks, departures, desk, priority, reconcile, timers
 from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
 from cti.services.floor import Change, FloorView, LinkView, Refused, Standing
@@ -133,7 +133,8 @@ class Dispatcher:
                     except Exception:
                         log.exception("dispatcher_input_failed")
                 else:
-                    self.board.tick(self._clock.now())
+                    timers.tick(self.board, self._clock.now())
+                self._call_back()
                 self._perform()
                 self._publish()
         finally:
@@ -144,7 +145,7 @@ class Dispatcher:
                     subscriber.put_nowait(None)
 
     async def _next(self) -> Callable[[], Awaitable[None] | None] | None:
-        due = self.board.next_due(self._clock.now())
+        due = timers.next_due(self.board, self._clock.now())
         delay = 1.0 if due is None else min(1.0, max(0.0, (due - self._clock.now()).total_seconds()))
         if self._publish_at is not None:
             delay = min(delay, max(0.0, self._publish_at - self._clock.monotonic()))
@@ -204,6 +205,8 @@ class Dispatcher:
                 log.warning("command_failed", command=type(command).__name__, error=error.message)
                 if isinstance(command, Deliver) and not error.outcome_unknown:
                     self._put(partial(self._deliver_refused, command))
+                elif isinstance(command, DialCustomer) and not error.outcome_unknown:
+                    self._put(partial(self._not_dialled, command))
 
     def _deliver_refused(self, command: Deliver) -> None:
         call = self.board.calls.get(command.call_id)
@@ -212,6 +215,15 @@ class Dispatcher:
             # The channel cannot be redirected: it is on its way out, and its end comes as a signal, or it will say
             # itself when it waits again. Until then it is not offered to anybody.
             self.board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)
+
+    def _call_back(self) -> None:
+        try:
+            callbacks.attend(self.board, self._clock.now())
+        except Exception:
+            log.exception("callbacks_not_attended")
+
+    def _not_dialled(self, command: DialCustomer) -> None:
+        callbacks.not_sent(self.board, command, self._clock.now())
 
     # -- inputs --------------------------------------------------------------------------------------------------
 
@@ -225,6 +237,7 @@ class Dispatcher:
     def _signal(self, signal: s.Signal) -> Awaitable[None] | None:
         now = self._clock.now()
         if isinstance(signal, s.LinkLost):
+            self.board.linked = False
             self._rows.link(LinkView(connected=False, unknown_since=signal.at))
         elif isinstance(signal, s.Snapshot):
             return self._adopt(signal)
@@ -249,6 +262,7 @@ class Dispatcher:
             if not reconcile.unexplained(self.board, snapshot):
                 break
         reconcile.adopt_snapshot(self.board, snapshot, self._clock.now())
+        self.board.linked = True
         self._rows.link(LinkView(connected=True, unknown_since=None))
         log.info("snapshot_adopted", channels=len(snapshot.channels), calls=len(self.board.calls))
 

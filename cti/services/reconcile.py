@@ -16,8 +16,9 @@ from cti.ids import CallId, ChannelName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
+from cti.model.callback import is_callers_leg
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import call_control
+from cti.services import call_control, callbacks, errands
 from cti.services.switchboard import Switchboard
 
 YOUNG = timedelta(seconds=2)
@@ -38,6 +39,8 @@ def adopt_ledger(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> 
         call = board.calls.get(fact.call_id)
         if isinstance(fact, f.CallAnswered) and call is not None:
             call_control.answered(board, call, fact.agent_id, now, at=fact.at, inferred=True)
+        elif isinstance(fact, f.CallEnded) and call is not None and _lost(call, fact):
+            callbacks.lost(board, call, now, at=fact.at)
         elif isinstance(fact, f.CallEnded) and call is not None:
             call_control.end_call(
                 board,
@@ -63,6 +66,12 @@ def adopt_ledger(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> 
     return taken
 
 
+def _lost(call: Call, fact: f.CallEnded) -> bool:
+    """Whether the telephone system fell over under a customer who was called back and waited: not the customer's doing."""
+    unserved = call.state in (CallState.WAITING, CallState.OFFERED)
+    return call.parent is not None and unserved and fact.hangup_by is HangupBy.SYSTEM
+
+
 def _adopt_call(board: Switchboard, fact: f.CallStarted) -> None:
     number = board.normalise(fact.caller_number)
     if fact.call_id not in board.calls:
@@ -84,7 +93,11 @@ def _missing(board: Switchboard, snapshot: s.Snapshot) -> list[Call]:
     """
     there = {channel.unique_id for channel in snapshot.channels}
     judged = snapshot.at - YOUNG
-    return [call for call in board.calls.values() if call.call_id not in there and call.started_at < judged]
+    return [
+        call
+        for call in board.calls.values()
+        if (leg := callbacks.leg_of(call)) and leg not in there and (call.dialled_at or call.started_at) < judged
+    ]
 
 
 def unexplained(board: Switchboard, snapshot: s.Snapshot) -> bool:
@@ -99,14 +112,18 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
     for channel in snapshot.channels:
         if channel.call_id is None:
             continue
-        if channel.unique_id == channel.call_id:
-            callers[channel.call_id] = channel
+        if is_callers_leg(channel.call_id, channel.unique_id):
+            if callbacks.on_the_line(board, channel, now):
+                callers[channel.call_id] = channel
         elif channel.agent_id is not None:
             agents_legs.append(channel)
     board.legs = {leg.channel: (leg.call_id, leg.agent_id) for leg in agents_legs if leg.call_id and leg.agent_id}
     board.bridges = _bridges(snapshot)
     for call in _missing(board, snapshot):
-        call_control.end_call(board, call, now, at=now, hangup_by=HangupBy.SYSTEM, inferred=True)
+        if call.dialling or (call.parent is not None and snapshot.restarted and call.answered_at is None):
+            callbacks.lost(board, call, now, at=now)
+        else:
+            call_control.end_call(board, call, now, at=now, hangup_by=HangupBy.SYSTEM, inferred=True)
     for channel in callers.values():
         _place(board, channel, agents_legs, now)
     for device in snapshot.devices:
@@ -166,3 +183,6 @@ def _place(board: Switchboard, channel: s.LiveChannel, legs: list[s.LiveChannel]
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)
     if call.state in (CallState.WAITING, CallState.OFFERED):
         board.route(CallerReady(call_id=call.call_id), now)
+    elif channel.context.startswith(WAIT):
+        # Sent elsewhere, but the command was lost with a bridge or a link.
+        errands.send(board, call)
