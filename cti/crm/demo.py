@@ -30,7 +30,11 @@ class DemoCustomer:
     phones: tuple[str, ...]
     company: str = ""
     notes: str = ""
+    own_agent: str = ""
 
+
+_OWN_AGENTS = {"Fatima El-Sayed": "1001"}
+"""Customers who have an agent of their own."""
 
 _FIRST = (
     ("Zoë Chen", "vip", "en", "Chen Imports", "Prefers a call back over e-mail. Contract renewal in March."),
@@ -116,6 +120,7 @@ def customers() -> tuple[DemoCustomer, ...]:
                 phones=tuple(phones),
                 company=company,
                 notes=notes,
+                own_agent=_OWN_AGENTS.get(name, ""),
             )
         )
     return tuple(people)
@@ -127,9 +132,9 @@ async def load(pool: asyncpg.Pool, *, region: str = "US") -> int:
     async with pool.acquire() as connection, connection.transaction():
         for one in customers():
             customer_id = await connection.fetchval(
-                "INSERT INTO crm.customers (reference, name, tier, language, company, notes)"
-                " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (reference) DO NOTHING RETURNING customer_id",
-                one.reference, one.name, one.tier, one.language, one.company, one.notes,
+                "INSERT INTO crm.customers (reference, name, tier, language, company, notes, own_agent)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (reference) DO NOTHING RETURNING customer_id",
+                one.reference, one.name, one.tier, one.language, one.company, one.notes, one.own_agent,
             )  # fmt: skip
             if customer_id is None:
                 continue

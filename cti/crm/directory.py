@@ -18,9 +18,9 @@ import structlog
 
 from cti.clock import Clock, SystemClock
 from cti.crm.numbers import normalise
-from cti.ids import CustomerId
+from cti.ids import AgentId, CustomerId
 from cti.model.facts import Match
-from cti.services.ports import ContactSummary, CustomerCard, LookUp
+from cti.services.ports import ContactSummary, CustomerCard, LookUp, Talk
 
 _log = structlog.get_logger(__name__)
 
@@ -28,7 +28,7 @@ MOST_CARDS = 10
 MOST_CONTACTS = 5
 
 _CUSTOMERS = """
-SELECT c.customer_id, c.name, c.tier, c.language, c.company, c.notes,
+SELECT c.customer_id, c.name, c.tier, c.language, c.company, c.notes, c.own_agent,
        (SELECT array_agg(p.number ORDER BY p.number) FROM crm.phones p WHERE p.customer_id = c.customer_id) AS phones,
        k.contacts
   FROM crm.customers c
@@ -41,6 +41,14 @@ SELECT c.customer_id, c.name, c.tier, c.language, c.company, c.notes,
  WHERE c.customer_id IN (SELECT customer_id FROM crm.phones WHERE number = $1)
  ORDER BY c.customer_id
  LIMIT $3
+"""
+
+_LAST_TALK = """
+SELECT agent, coalesce(ended_at, answered_at) AS at
+  FROM cti.calls
+ WHERE caller_number = $1 AND agent IS NOT NULL
+ ORDER BY started_at DESC
+ LIMIT 1
 """
 
 _UNAVAILABLE = LookUp(match=Match.UNAVAILABLE)
@@ -109,13 +117,16 @@ class CustomerDirectory:
 
     async def _ask(self, key: str) -> LookUp:
         try:
-            rows = await self._pool.fetch(_CUSTOMERS, key, MOST_CONTACTS, MOST_CARDS)
+            async with self._pool.acquire() as connection:
+                rows = await connection.fetch(_CUSTOMERS, key, MOST_CONTACTS, MOST_CARDS)
+                talk = await connection.fetchrow(_LAST_TALK, key)
             cards = tuple(_card(row) for row in rows)
         except Exception as error:  # whatever it is, the call goes on without the card
             self._trouble(type(error).__name__)
             return _UNAVAILABLE
         match = Match.UNKNOWN if not cards else Match.FOUND if len(cards) == 1 else Match.SEVERAL
-        answer = LookUp(match=match, cards=cards)
+        last = Talk(agent_id=AgentId(talk["agent"]), at=talk["at"]) if talk is not None else None
+        answer = LookUp(match=match, cards=cards, last_talk=last)
         self._cache[key] = (self._clock.monotonic() + self._keep, answer)
         self._cache.move_to_end(key)
         while len(self._cache) > self._size:
@@ -141,6 +152,7 @@ def _card(row: Any) -> CustomerCard:
         phones=tuple(row["phones"] or ()),
         company=row["company"],
         notes=row["notes"],
+        own_agent=row["own_agent"],
         contacts=tuple(
             ContactSummary(at=at, queue=queue, outcome=outcome, agent=agent, note=note)
             for at, queue, outcome, agent, note in contacts

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from cti.ids import CallId, CustomerId, FlowName, QueueName
+from cti.ids import AgentId, CallId, CustomerId, FlowName, QueueName
 from cti.model.commands import Command
 from cti.model.facts import Fact, FlowStepDone, Match
 from cti.model.requirement import ANYBODY, Requirement
@@ -68,12 +68,22 @@ class CustomerCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """A talk of an agent with a caller; `at` is when it ended."""
+
+    agent_id: AgentId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
     """The answer of the customer directory."""
 
     match: Match
     cards: tuple[CustomerCard, ...] = ()
     """One card when found, up to ten when several, none otherwise."""
+    last_talk: Talk | None = None
+    """The last talk with somebody at this number, customer or not."""
 
 
 class Directory(Protocol):

@@ -37,8 +37,10 @@ from cti.model.commands import Command, Deliver, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
 from cti.model.signals import DeviceReachable
 from cti.services import agent_time
+from cti.services.acquaintance import LastTalks
 from cti.services.floor import Pop
 from cti.services.learning import Learning
+from cti.services.looks import Looks
 from cti.services.ports import LookUp
 from cti.services.tally import Tally
 
@@ -100,6 +102,10 @@ class Switchboard:
         self.wrap_queue: dict[AgentId, QueueName | None] = {}
         """Whose call the work is done for."""
         self.tally = Tally(centre)
+        self.last_talks = LastTalks()
+        """Who talked with which number last."""
+        self.looks = Looks()
+        """Which waiting calls may have to go elsewhere, and when."""
         self.learning = Learning()
         """What the facts teach about waits."""
         self.history: dict[CallId, list[f.Fact]] = {}
@@ -142,6 +148,11 @@ class Switchboard:
                 self.agents[agent_id] = after
                 self.dirty_agents.add(agent_id)
                 self.dirty_queues.update(self.centre.agents[agent_id].queues)
+                self.looks.staff(
+                    name
+                    for name in self.centre.agents[agent_id].queues
+                    if after.state is not before.state and after.state in self.centre.queues[name].leave_empty
+                )
         if isinstance(fact, f.TalkEnded) and fact.agent_id in self.agents:
             self._begin_wrap_up(fact)
         elif isinstance(fact, f.WrapUpEnded):
@@ -151,6 +162,7 @@ class Switchboard:
             self.wrap_until[fact.agent_id] = fact.until
             self.dirty_agents.add(fact.agent_id)
         self.learning.learn(fact, before_call)
+        self.last_talks.learn(fact, before_call)
 
     def _apply_to_call(self, fact: f.CallFact) -> None:
         if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended | f.WaitPromised):
@@ -165,6 +177,7 @@ class Switchboard:
         self.dirty_calls.add(fact.call_id)
         if after.queue is not None:
             self.dirty_queues.add(after.queue)
+        self.looks.fact(fact, after)
         if after.live:
             self.calls[fact.call_id] = after
             return
@@ -193,6 +206,7 @@ class Switchboard:
 
     def route(self, event: AcdInput, now: datetime) -> None:
         """Tell the engine, and carry out what it decides."""
+        self.looks.heard(event, now)
         decisions = self.engine.handle(event, now)
         expired = [decision for decision in decisions if isinstance(decision, Expired)]
         for lease in expired:

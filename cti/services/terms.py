@@ -107,12 +107,17 @@ def preferred_agent(board: Switchboard, call: Call, queue: Queue, at: datetime) 
     preference = queue.preference
     if preference is None:
         return None, timedelta()
-    wanted: list[AgentId | None] = []
+    wanted: list[AgentId] = []
     known = board.cards.get(call.call_id)
     if preference.own and known is not None and known.match is f.Match.FOUND:
         wanted += [AgentId(card.own_agent) for card in known.cards[:1]]
+    if preference.last is not None:
+        talks = (board.last_talks.of(call.caller_number), known.last_talk if known is not None else None)
+        last = max((talk for talk in talks if talk is not None), key=lambda talk: talk.at, default=None)
+        if last is not None and at - last.at <= preference.last:
+            wanted.append(last.agent_id)
     for agent_id in wanted:
-        agent = board.centre.agents.get(agent_id) if agent_id is not None else None
+        agent = board.centre.agents.get(agent_id)
         if agent is not None and queue.name in agent.queues:
             return agent.agent_id, preference.hold
     return None, timedelta()

@@ -86,8 +86,30 @@ async def test_the_last_five_contacts_newest_first(directory: CustomerDirectory,
     directory.forget("(555) 010-0001")
     (card,) = (await directory.look_up("+15550100001")).cards
     assert [contact.at for contact in card.contacts] == [f"2026-03-01T09:0{n}:00Z" for n in (6, 5, 4, 3, 2)]
+    talk = (await directory.look_up("+15550100001")).last_talk
+    assert talk is not None
+    assert talk.agent_id == "1001"
+    assert talk.at.isoformat() > "2026-03-01T09:06"
     last = card.contacts[0]
     assert (last.queue, last.outcome, last.agent, last.note) == ("support", "answered", "1001", "好的")
+
+
+async def test_the_own_agent_of_a_customer_is_on_the_card_and_strangers_have_talked_too(
+    directory: CustomerDirectory, pool: asyncpg.Pool
+) -> None:
+    (card,) = (await directory.look_up("+15550100013")).cards
+    assert (card.name, card.own_agent) == ("Fatima El-Sayed", "1001")
+    assert (await directory.look_up("+15550100001")).cards[0].own_agent == ""
+    await pool.execute(
+        "INSERT INTO cti.calls (call_id, node, direction, started_at, ended_at, caller_number, did, agent, outcome, hangup_by)"
+        " SELECT 'c' || n, 'a1', 'inbound', now() - n * interval '1 hour', now() - n * interval '1 hour', '+15550199998',"
+        " '5000', CASE n WHEN 1 THEN NULL ELSE '100' || n END, 'answered', 'caller' FROM generate_series(1, 3) n"
+    )
+    stranger = await directory.look_up("+15550199998")
+    assert stranger.match is Match.UNKNOWN
+    assert stranger.last_talk is not None
+    assert stranger.last_talk.agent_id == "1002"  # the newest call that somebody answered
+    assert (await directory.look_up("+15550199997")).last_talk is None
 
 
 async def test_the_same_caller_is_asked_for_once(directory: CustomerDirectory, pool: asyncpg.Pool) -> None:
