@@ -157,7 +157,7 @@ async def serve(settings: Settings) -> None:
     )
     await journal.append([f.BridgeStarted(at=clock.now(), node=NodeName(settings.node), version=version("cti-server"))])
     drain = Drain(journal, settings.database.url, short_abandon=lambda: dispatcher.board.tally.short_abandon)
-    announcer = Announcer(dispatcher.board, flows.prompts.prompts, clock)
+    announcer = Announcer(dispatcher.board, flows.prompts.prompts, clock, dispatcher.promised)
     doors = Doors(dispatcher, FlowRunner(dispatcher, flows, places.prompts, clock=clock), announcer)
     agi = AgiServer(settings.asterisk.agi_host, settings.ports.of("agi"), doors.handlers(), meter=observer.agi)
 

@@ -6,7 +6,7 @@ that is said first; the wait told never rises unless the place did.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,7 +18,8 @@ from cti.ids import CallId, QueueName
 from cti.ivr.effects import Sound
 from cti.ivr.spoken import GRAMMARS, MOST, WaitRange, Words
 from cti.model.centre import Announce
-from cti.services.expected import QueueWaits
+from cti.model.facts import WaitPromised
+from cti.services.expected import QueueWaits, promised
 from cti.services.switchboard import Switchboard
 
 STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60)
@@ -47,6 +48,8 @@ class Told:
     """When anything was said last."""
     told_at: datetime | None = None
     """When place and wait were said last."""
+    promised_at: datetime | None = None
+    """When a wait was said last."""
     place: int | None = None
     wait: WaitRange | None = None
     comforts: int = 0
@@ -75,7 +78,7 @@ def decide(seen: Seen, told: Told, announce: Announce, language: str, available:
     if grammar is not None and (announce.place or announce.wait) and _due(told.told_at, announce.every, seen.at):
         risen = told.place is not None and seen.place > told.place
         said: list[str] = []
-        wait = told.wait
+        wait, promised_at = told.wait, told.promised_at
         if announce.place and seen.place <= MOST:
             said += _whole(grammar.place(seen.place), available)
         if announce.wait and seen.wait is not None:
@@ -83,11 +86,16 @@ def decide(seen: Seen, told: Told, announce: Announce, language: str, available:
             if risen or not _longer(new, told.wait):
                 # Less at the far end and more at the near one would sound longer too.
                 wait = new if risen or told.wait is None else replace(new, least=min(new.least, told.wait.least))
-                said += _whole(grammar.wait(wait), available)
+                if words := _whole(grammar.wait(wait), available):
+                    said += words
+                    promised_at = seen.at
         if said:
             if risen:
                 said = [*_whole((ORDER_CHANGED,), available), *said]
-            return tuple(said), replace(told, spoken_at=seen.at, told_at=seen.at, place=seen.place, wait=wait)
+            after = replace(
+                told, spoken_at=seen.at, told_at=seen.at, promised_at=promised_at, place=seen.place, wait=wait
+            )
+            return tuple(said), after
     comfort = [name for name in announce.comfort if name in available]
     if comfort and _due(told.spoken_at, announce.every / 2, seen.at):
         said_now = (comfort[told.comforts % len(comfort)],)
@@ -108,10 +116,18 @@ def _longer(new: WaitRange, old: WaitRange | None) -> bool:
 
 
 class Announcer:
-    """Remembers what each waiting caller was told. `prompts` is name -> the languages it is there in."""
+    """Remembers what each waiting caller was told. `prompts` is name -> the languages it is there in; `promise` is given
+    each wait that is told."""
 
-    def __init__(self, board: Switchboard, prompts: Mapping[str, Collection[str]], clock: Clock) -> None:
+    def __init__(
+        self,
+        board: Switchboard,
+        prompts: Mapping[str, Collection[str]],
+        clock: Clock,
+        promise: Callable[[WaitPromised], None] = lambda _fact: None,
+    ) -> None:
         self._board = board
+        self._promise = promise
         self._clock = clock
         languages = {language for there in prompts.values() for language in there}
         self._available = {
@@ -133,6 +149,8 @@ class Announcer:
         words, after = decide(seen, told, queue.announce, language, self._available.get(language, frozenset()))
         if words:
             self._remember(call_id, after)
+            if after.promised_at == now and seen.wait is not None and seen.wait.mean > 0:
+                self._promise(promised(seen.wait, call_id, queue.name, place, now, told=True))
             log.info("announced", call_id=call_id, prompts=" ".join(words), place=place, language=language)
         return tuple(Sound(language=language, name=word) for word in words)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from cti.acd.estimates import NOW, ExpectedWait, staged
 from cti.ids import CallId, QueueName
 from cti.model.centre import Agent, Queue
-from cti.model.facts import AgentState
+from cti.model.facts import AgentState, WaitPromised
 from cti.model.requirement import ANYBODY, Requirement, Skills, all_of, both, meets, relaxed
 from cti.services.switchboard import Switchboard
 
@@ -104,10 +104,18 @@ def wait_of(board: Switchboard, call_id: CallId, now: datetime) -> ExpectedWait 
 
 
 def promise(board: Switchboard, call_id: CallId, now: datetime) -> None:
-    """Remember what is expected for a call that has just joined, to compare it with what comes."""
-    wait = wait_of(board, call_id, now)
-    if wait is not None and wait.mean > 0:
-        board.learning.promise(call_id, wait)
+    """Put down what is expected for a call that has just joined, to compare it with what comes."""
+    place, call, wait = board.engine.place(call_id), board.calls.get(call_id), wait_of(board, call_id, now)
+    if wait is not None and place is not None and call is not None and call.queue is not None and wait.mean > 0:
+        board.record(promised(wait, call_id, call.queue, place, now, told=False))
+
+
+def promised(
+    wait: ExpectedWait, call_id: CallId, queue: QueueName, place: int, now: datetime, *, told: bool
+) -> WaitPromised:
+    """An expected wait as the fact that it was expected, or told."""
+    low, mean, high = (round(seconds, 1) for seconds in (wait.low, wait.mean, wait.high))
+    return WaitPromised(at=now, call_id=call_id, queue=queue, place=place, low=low, mean=mean, high=high, told=told)
 
 
 def shown(wait: ExpectedWait | None) -> tuple[int, int] | None:

@@ -22,12 +22,8 @@ class Learning:
         self.estimates = Estimates()
         self._busy: dict[AgentId, tuple[CallId, QueueName, datetime]] = {}
         """Agents with a call of a queue, since when."""
-        self._promises: dict[CallId, tuple[ExpectedWait, datetime | None]] = {}
-        """The first promise of each ticket, and when it was made; None: when the call joined."""
-
-    def promise(self, call_id: CallId, wait: ExpectedWait) -> None:
-        """This was expected for the call when it joined. (A `WaitPromised` fact says the same, and outlives a restart.)"""
-        self._promises.setdefault(call_id, (wait, None))
+        self._promises: dict[CallId, tuple[ExpectedWait, datetime]] = {}
+        """The first promise of each ticket, and when it was made."""
 
     def learn(self, fact: f.Fact, call: Call | None) -> None:
         """Take one fact in. `call` is the call it is about as it was before the fact."""
@@ -55,10 +51,10 @@ class Learning:
     def _answered(self, fact: f.CallAnswered, call: Call | None) -> None:
         if call is None or call.queue is None:
             return
-        promise, made_at = self._promises.get(call.call_id, (None, None))
-        began = made_at or call.joined_at
-        if promise is not None and call.state in _WAITS and began is not None:
-            self.estimates.settled(call.queue, promise, max(0.0, (fact.at - began).total_seconds()))
+        known = self._promises.get(call.call_id)
+        if known is not None and call.state in _WAITS:
+            promise, made_at = known
+            self.estimates.settled(call.queue, promise, max(0.0, (fact.at - made_at).total_seconds()))
         self._left(call, fact.at, abandoned=False)
         self._busy[fact.agent_id] = (call.call_id, call.queue, fact.at)
 
