@@ -17,10 +17,20 @@ from cti.asterisk.agi.wire import AgiRequest
 from cti.crm.numbers import normalise
 from cti.ids import CallId, QueueName
 from cti.ivr.effects import Sound
+from cti.model.centre import TargetKind
 from cti.services.announcer import Announcer
 from cti.services.desk import CallOver
 from cti.services.dispatcher import Dispatcher
+from cti.services.errands import destination
 from cti.services.flow_runner import FlowRunner
+
+NEXT = {
+    TargetKind.VOICEMAIL: "voicemail",
+    TargetKind.FLOW: "flow",
+    TargetKind.NUMBER: "out",
+    TargetKind.HANG_UP: "hangup",
+}
+"""CTI_NEXT for a caller who goes elsewhere. Who will be called back waits for the command that says so."""
 
 Handler: TypeAlias = Callable[[AgiRequest, AgiSession], Awaitable[None]]
 log = structlog.get_logger(__name__)
@@ -36,7 +46,7 @@ class Doors:
 
     def handlers(self) -> Mapping[str, Handler]:
         """By AGI script name."""
-        return {"call": self.call, "wait": self.wait, "option": self.wait}
+        return {"call": self.call, "wait": self.wait, "option": self.option}
 
     async def call(self, request: AgiRequest, session: AgiSession) -> None:
         """A caller in the inbound context: run the flow, new or where it was."""
@@ -48,26 +58,54 @@ class Doors:
             return
         leg = AgiLeg(session)
         following = await self._runner.run(flow_call, leg)
-        if following == "wait":
-            await self._send_to_wait(call_id, leg)
-        elif following == "hangup":
+        if following == "hangup":
             await leg.set_variables([("CTI_NEXT", "hangup")])
+        elif following != "gone":
+            await self._send_on(call_id, leg)
 
     async def wait(self, request: AgiRequest, session: AgiSession) -> None:
         """A waiting caller looks in. One we do not know (a lost journal) is given a place now, never turned away."""
+        call_id = await self._known(request)
+        if call_id is None:
+            return
+        sounds = self._announcer.due(call_id) if self._announcer is not None else ()
+        await self._send_on(call_id, AgiLeg(session), sounds)
+
+    async def option(self, request: AgiRequest, session: AgiSession) -> None:
+        """A waiting caller pressed a key. Keys are not logged."""
+        call_id = await self._known(request)
+        if call_id is None:
+            return
+        if len(request.args) > 3:
+            await self._desk.press(call_id, request.args[3])
+        await self._send_on(call_id, AgiLeg(session))
+
+    async def _known(self, request: AgiRequest) -> CallId | None:
+        """The visiting call, with a place in a queue unless it was sent elsewhere; None when it is over."""
         call_id, number, did = self._who(request)
-        if not self._desk.may_wait(call_id):
+        board = self._desk.board
+        if not self._desk.may_wait(call_id) and destination(board.calls.get(call_id)) is None:
             try:
                 await self._desk.caller_arrived(call_id, channel=request.channel, number=number, did=did)
-                board = self._desk.board
                 known = board.centre.numbers.get(did)
                 queue = known.survival_queue if known is not None else next(iter(board.centre.queues))
                 await self._desk.enqueue(call_id, QueueName(queue), skills=(), head_start=timedelta())
             except CallOver:
-                return
-        key = request.args[3] if len(request.args) > 3 else ""
-        sounds = self._announcer.due(call_id) if self._announcer is not None and not key else ()
-        await self._send_to_wait(call_id, AgiLeg(session), sounds)
+                return None
+        return call_id
+
+    async def _send_on(self, call_id: CallId, leg: AgiLeg, sounds: Sequence[Sound] = ()) -> None:
+        """The answer of every session: the caller goes on waiting, or where they were sent instead."""
+        call = self._desk.board.calls.get(call_id)
+        target = destination(call)
+        following = NEXT.get(target.kind) if target is not None else None
+        if following is None or target is None:
+            await self._send_to_wait(call_id, leg, sounds)
+            return
+        values = [("CTI_LANGUAGE", call.language)] if call is not None and call.language else []
+        if target.kind is TargetKind.NUMBER:
+            values.append(("CTI_OUT", target.name))
+        await leg.set_variables([*values, ("CTI_NEXT", following)])
 
     async def _send_to_wait(self, call_id: CallId, leg: AgiLeg, sounds: Sequence[Sound] = ()) -> None:
         queue = self._desk.queue_of(call_id)

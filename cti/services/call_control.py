@@ -17,7 +17,7 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import callbacks
+from cti.services import callbacks, errands
 from cti.services.switchboard import Switchboard
 
 BUSY, NO_ANSWER, REJECTED = 17, 19, 21
@@ -67,6 +67,9 @@ def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> N
         return
     if call.callback is not None:
         callbacks.confirm_again(board, call)
+        return
+    if call.destination:
+        errands.send(board, call)
         return
     if call.state is CallState.OFFERED:
         # An offer is only made when the caller is known to wait, so this is news: the delivery was lost on the way

@@ -10,9 +10,10 @@ from cti.ids import CallId, ChannelName, FlowName, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
+from cti.model.centre import Target, TargetKind
 from cti.model.requirement import ANYBODY, Requirement
+from cti.services import departures, errands
 from cti.services.call_control import start_call
-from cti.services.expected import promise
 from cti.services.ports import FlowCall
 from cti.services.switchboard import Switchboard
 from cti.services.terms import ticket_fact
@@ -41,12 +42,13 @@ def caller_arrived(
         raise CallOver(f"call {call_id} has ended", call_id=call_id)
     number_config = board.centre.numbers.get(did)
     flow = call.flow or (number_config.flow if number_config else FlowName("main"))
+    target = errands.destination(call)
     if call.state in (CallState.MENU, CallState.SURVIVAL):
-        board.record(
-            f.FlowEntered(
-                at=now, call_id=call_id, flow=flow, version=board.flow_version(flow), step=call.next_step or ""
-            )
-        )
+        if target is not None and target.kind is TargetKind.FLOW:
+            flow = FlowName(target.name)
+            departures.enter_flow(board, call_id, flow, now)
+        elif target is None:
+            departures.enter_flow(board, call_id, flow, now, step=call.next_step or "")
     call = board.calls[call_id]
     return FlowCall(
         call_id=call_id,
@@ -55,7 +57,7 @@ def caller_arrived(
         language=call.language,
         flow=flow,
         resume_at=call.next_step,
-        finished=call.state is not CallState.MENU,
+        finished=call.state is not CallState.MENU or bool(call.destination),
     )
 
 
@@ -88,14 +90,15 @@ def enqueue(
     skills: Sequence[tuple[str, int]],
     head_start_of_flow: timedelta,
     requires: Requirement = ANYBODY,
-) -> None:
-    """Give the call a ticket; a call that has one keeps it."""
+) -> Target | None:
+    """Give the call a ticket; a call that has one keeps it. None: it waits, else where it goes instead."""
     call = _live(board, call_id)
-    if call.state is not CallState.MENU:
-        return
-    board.record(
-        ticket_fact(board, call, queue, now, skills=skills, requires=requires, head_start_of_flow=head_start_of_flow)
-    )
-    # Not deliverable yet: the flow's session still has variables to set. The wait context says when the caller is there.
-    board.join_queue(board.calls[call_id], now, deliverable=False)
-    promise(board, call_id, now)
+    if call.state is not CallState.MENU or call.destination:
+        return errands.destination(call)
+
+    def ticket_of(name: QueueName, by: str) -> f.CallQueued:
+        return ticket_fact(
+            board, call, name, now, skills=skills, requires=requires, head_start_of_flow=head_start_of_flow, by=by
+        )
+
+    return departures.join(board, call, ticket_of, queue)

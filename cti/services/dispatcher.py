@@ -23,7 +23,7 @@ from cti.ids import AgentId, CallId, FlowName, NodeName, OfferId, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
-from cti.model.centre import Centre, Queue
+from cti.model.centre import Centre, Queue, Target
 from cti.model.commands import Command, Deliver, DialCustomer
 from cti.model.facts import AgentState, Device, FlowStepDone, Match, OfferEnd
 from cti.model.requirement import ANYBODY, Requirement
@@ -391,16 +391,20 @@ class Dispatcher:
         skills: Sequence[tuple[str, int]],
         head_start: timedelta,
         requires: Requirement = ANYBODY,
-    ) -> None:
+    ) -> Target | None:
         """See `CallDesk.enqueue`. Waits for the directory's answer (it has a deadline), for the tier sets the place."""
         if queue not in self.board.centre.queues:
             raise Refused("unknown_queue", f"there is no queue {queue}", remedy="cti flow check finds such names")
         await self.look_up_customer(call_id)
-        await self._ask(
+        return await self._ask(
             lambda now: desk.enqueue(
                 self.board, call_id, queue, now, skills=skills, head_start_of_flow=head_start, requires=requires
             )
         )
+
+    async def press(self, call_id: CallId, key: str) -> None:
+        """A waiting caller pressed a key: see `departures.press`."""
+        await self._ask(lambda now: departures.press(self.board, call_id, key, now))
 
     async def flow_finished(self, call_id: CallId) -> None:
         """See `CallDesk.flow_finished`."""

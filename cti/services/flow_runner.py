@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from cti.clock import Clock, SystemClock
 from cti.errors import ConfigError
 from cti.ids import FlowName
 from cti.ivr import effects as e
 from cti.ivr.checker import check_flow, live
+from cti.ivr.expression import Value
 from cti.ivr.flow import Flow
 from cti.ivr.interpreter import StepTrace, Turn, advance, start
 from cti.ivr.parser import parse_flow
 from cti.ivr.problems import Problem
 from cti.ivr.prompt_book import PromptBook, parse_prompts
-from cti.model.centre import Centre
+from cti.model.centre import Centre, Target, TargetKind
 from cti.model.facts import FlowStepDone, Match
 from cti.services.desk import CallOver
 from cti.services.ports import CallDesk, CallerLeg, FlowCall, LegGone, LookUp, Played, Pressed
 
-Next = Literal["wait", "hangup", "gone"]
-"""Where the channel goes after the flow: on to wait for an agent, to its end, or nowhere (the session is over)."""
+Next = Literal["wait", "elsewhere", "hangup", "gone"]
+"""Where the channel goes after the flow: on to wait for an agent, where the desk says (no queue would have the call), to its
+end, or nowhere (the session is over)."""
 
 MANIFEST = "prompts.yaml"
 
@@ -102,6 +105,15 @@ class FlowLibrary:
         flow = self._live.get(name)
         return flow.version if flow else ""
 
+    def local(self, now: datetime) -> datetime:
+        """The moment by the clock on the centre's wall."""
+        return now.astimezone(ZoneInfo(self._centre.time_zone))
+
+    def is_open(self, calendar: str, now: datetime) -> bool:
+        """Whether a calendar of the centre is open. One that is gone (the centre changed under the call) is open."""
+        found = self._centre.calendars.get(calendar)
+        return found is None or found.is_open(now, ZoneInfo(self._centre.time_zone))
+
     def __iter__(self) -> Iterator[Flow]:
         return iter(self._live.values())
 
@@ -130,7 +142,7 @@ class FlowRunner:
     async def run(self, call: FlowCall, leg: CallerLeg) -> Next:
         """Walk the call's flow to its end, or until the session is over.
 
-        When it gives "wait" or "hangup", every step, and the ticket, is in the journal. Errors of the desk other than
+        When it gives "wait", "elsewhere" or "hangup", every step, and the ticket, is in the journal. Errors of the desk other than
         `CallOver` are raised: the session then ends unfinished and the dialplan takes the caller over.
         """
         if call.finished:
@@ -155,8 +167,10 @@ class _Session:
 
     def __init__(self, runner: FlowRunner, call: FlowCall, leg: CallerLeg, flow: Flow) -> None:
         self._desk = runner._desk
+        self._flows = runner._flows
         self._clock = runner._clock
         self._sound = runner.sound
+        self._flows = runner._flows
         self._call = call
         self._leg = leg
         self._flow = flow
@@ -164,7 +178,8 @@ class _Session:
         self._step_began = self._clock.monotonic()
 
     async def walk(self) -> Next:
-        turn = start(self._flow, language=self._call.language, at=self._call.resume_at)
+        known: dict[str, Value] = {"caller.number": self._call.caller_number or "", "call.did": self._call.did}
+        turn = start(self._flow, language=self._call.language, at=self._call.resume_at, known=known)
         while True:
             for trace in turn.traces:
                 self._record(trace)
@@ -179,7 +194,17 @@ class _Session:
                 case e.LeaveFlow():
                     await self._settle()
                     return "gone"
-            turn = await self._perform(turn)
+                case e.Enqueue():
+                    target = await self._enqueue(turn.effect)
+                    if target is None:
+                        turn = advance(turn.state, e.Done())
+                    elif target.kind is TargetKind.FLOW:
+                        self._flow = self._flows.get(FlowName(target.name))
+                        turn = start(self._flow, language=turn.state.scene.language)
+                    else:
+                        return "elsewhere"
+                case _:
+                    turn = await self._perform(turn)
 
     async def _perform(self, turn: Turn) -> Turn:
         match turn.effect:
@@ -189,22 +214,26 @@ class _Session:
                 result = await self._await_digit(turn.effect)
             case e.LookUpCustomer():
                 result = _looked_up(await self._desk.look_up_customer(self._call.call_id))
+            case e.LookAtClock():
+                result = e.ClockSeen(local=self._flows.local(self._clock.now()))
+            case e.AskCalendar():
+                result = e.CalendarSeen(is_open=self._flows.is_open(turn.effect.calendar, self._clock.now()))
             case e.ChooseLanguage():
                 self._later(self._desk.choose_language(self._call.call_id, turn.effect.language))
                 result = e.Done()
-            case e.Enqueue():
-                await self._settle()
-                await self._desk.enqueue(
-                    self._call.call_id,
-                    turn.effect.queue,
-                    skills=turn.effect.skills,
-                    head_start=turn.effect.head_start,
-                    requires=turn.effect.requires,
-                )
-                result = e.Done()
             case _:
-                raise AssertionError("an end is not performed")
+                raise AssertionError("an end, or a place in a queue, is not performed")
         return advance(turn.state, result)
+
+    async def _enqueue(self, enqueue: e.Enqueue) -> Target | None:
+        await self._settle()
+        return await self._desk.enqueue(
+            self._call.call_id,
+            enqueue.queue,
+            skills=enqueue.skills,
+            head_start=enqueue.head_start,
+            requires=enqueue.requires,
+        )
 
     async def _play(self, play: e.Play) -> e.Result:
         if not play.sounds:
@@ -259,4 +288,6 @@ class _Session:
 
 def _looked_up(answer: LookUp) -> e.LookedUp:
     card = answer.cards[0] if answer.match is Match.FOUND and answer.cards else None
-    return e.LookedUp(match=answer.match, tier=card.tier if card else "", language=card.language if card else "")
+    if card is None:
+        return e.LookedUp(match=answer.match)
+    return e.LookedUp(match=answer.match, tier=card.tier, language=card.language, name=card.name)

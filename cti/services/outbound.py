@@ -78,5 +78,5 @@ def leave(board: Switchboard, call: Call, now: datetime, *, reason: str, to: str
     if call.offer_id is not None:
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)
     if board.calls[call.call_id].state is CallState.WAITING:
-        board.record(f.CallDequeued(at=now, call_id=call.call_id, reason=reason, to=to))
+        board.record(f.CallDequeued(at=now, call_id=call.call_id, queue=call.queue, reason=reason, to=to))
         board.leave_queue(call.call_id, now)

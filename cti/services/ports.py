@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from cti.ids import AgentId, CallId, CustomerId, FlowName, QueueName
+from cti.model.centre import Target
 from cti.model.commands import Command
 from cti.model.facts import Fact, FlowStepDone, Match
 from cti.model.requirement import ANYBODY, Requirement
@@ -174,10 +175,10 @@ class CallDesk(Protocol):
         skills: Sequence[tuple[str, int]],
         head_start: timedelta,
         requires: Requirement = ANYBODY,
-    ) -> None:
+    ) -> Target | None:
         """Give the call a ticket. What the tier, the number and the queue are worth is added by the desk. Idempotent.
 
-        `skills` are all needed, and one of the alternatives of `requires`.
+        `skills` are all needed, and one of the alternatives of `requires`. None: it waits. Otherwise the queue would not have it, and this is where it goes instead; a flow is entered already.
         """
         ...
 

@@ -13,7 +13,7 @@ from cti.model.call import Call
 from cti.model.centre import Centre
 from cti.model.commands import Command, Deliver, ReturnToWait
 from cti.model.facts import AgentState, Device
-from cti.services import agents, call_control, desk
+from cti.services import agents, call_control, desk, timers
 from cti.services.ports import CustomerCard, LookUp
 from cti.services.switchboard import Out, Switchboard
 
@@ -62,12 +62,12 @@ class FloorRig:
         """Let time pass, stopping at each moment at which something is due."""
         end = self.now + timedelta(seconds=seconds)
         commands: list[Command] = []
-        while (due := self.board.next_due(self.now)) is not None and due <= end:
+        while (due := timers.next_due(self.board, self.now)) is not None and due <= end:
             self.now = max(due, self.now)
             before = due
-            self.board.tick(self.now)
+            timers.tick(self.board, self.now)
             commands += self.drain()
-            if self.board.next_due(self.now) == before:
+            if timers.next_due(self.board, self.now) == before:
                 break
         self.now = end
         return commands
