@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cti.ivr.expression import ExpressionError, Kind, check, names_in
 from cti.ivr.flow import DigitsOf, Flow, Prompt, Step
+from cti.ivr.names import CLOCK, GIVEN, assigned_before
 from cti.ivr.parser import parse_flow
 from cti.ivr.problems import Position, Problem, Severity, meant
 from cti.ivr.prompt_book import PromptBook
 from cti.ivr.verbs.choose_language import ChooseLanguage
 from cti.ivr.verbs.collect import Collect
 from cti.ivr.verbs.look_up_customer import LookUp
+from cti.ivr.verbs.open_hours import OpenHours
 from cti.ivr.verbs.queue import Queue
 from cti.ivr.verbs.set_language import SetLanguage
 from cti.model.centre import Centre
@@ -35,6 +38,7 @@ def check_flow(flow: Flow, centre: Centre, prompts: PromptBook) -> list[Problem]
         check.reach()
     check.silent_loops()
     check.names()
+    check.expressions()
     for step in flow.steps.values():
         check.prompts_of(step)
     return sorted(check.problems, key=lambda problem: problem.at)
@@ -108,6 +112,9 @@ class _Check:
                 self.note(at, "unknown_language", f'the centre does not speak "{language}"', f"it speaks {known}")
         answers = {step.answer for step in flow.steps.values() if isinstance(step, Collect)}
         for step in flow.steps.values():
+            if isinstance(step, OpenHours) and step.calendar not in centre.calendars:
+                remedy = meant(step.calendar, centre.calendars, "add the calendar to the centre or name another")
+                self.note(step.calendar_at, "unknown_calendar", f'there is no calendar "{step.calendar}"', remedy)
             if isinstance(step, Queue) and step.queue not in centre.queues:
                 remedy = meant(step.queue, centre.queues, "add the queue to the centre or name another")
                 self.note(step.queue_at, "unknown_queue", f'there is no queue "{step.queue}"', remedy)
@@ -131,6 +138,55 @@ class _Check:
                 if isinstance(part, DigitsOf) and part.answer not in answers:
                     remedy = meant(part.answer, answers, "collect it before it is read back")
                     self.note(part.at, "unknown_answer", f'no step collects "{part.answer}"', remedy)
+
+    def expressions(self) -> None:
+        """Expressions use names that have a value there, and their types fit."""
+        before = assigned_before(self.flow)
+        kinds = self._kinds()
+        for step in self.flow.steps.values():
+            here = set(before[step.name])
+            for written in step.expressions():
+                later = (names_in(written.tree) & kinds.keys()) - here - GIVEN.keys() - CLOCK.keys()
+                if later:
+                    name = min(later)
+                    message = f'step "{step.name}": "{name}" may have no value here'
+                    self.note(written.at, "no_value", message, "give it a value on every way that leads here")
+                here.add(written.gives)
+                try:
+                    kind = check(written.tree, kinds)
+                except ExpressionError as error:
+                    at = Position(line=written.at.line, column=written.at.column + error.column - 1)
+                    self.note(at, "expression", f'step "{step.name}": {error.message}', error.remedy)
+                    continue
+                if written.kind is not None and kind is not written.kind:
+                    message = f'step "{step.name}": this is a {kind}, and a {written.kind} is needed'
+                    self.note(written.at, "expression", message, 'compare it, as in customer.tier == "vip"')
+                if kinds.get(written.gives, kind) is not kind:
+                    message = (
+                        f'step "{step.name}": "{written.gives}" is a {kinds[written.gives]} elsewhere and a {kind} here'
+                    )
+                    self.note(written.at, "expression", message, "use two names")
+
+    def _kinds(self) -> dict[str, Kind]:
+        """The type of every name, by the first step in the text that gives it one."""
+        kinds: dict[str, Kind] = {**GIVEN, **CLOCK}
+        for step in self.flow.steps.values():
+            kinds |= {name: kind for name, kind in step.gives().items() if kind is not None}
+        open_ = [written for step in self.flow.steps.values() for written in step.expressions() if written.gives]
+        while open_:
+            # A value may use one that a later step of the text gives; each round finds the types of one layer more.
+            left = []
+            for written in open_:
+                if written.gives in kinds:
+                    continue
+                try:
+                    kinds[written.gives] = check(written.tree, kinds)
+                except ExpressionError:
+                    left.append(written)
+            if len(left) == len(open_):
+                break
+            open_ = left
+        return kinds
 
     def prompts_of(self, step: Step) -> None:
         """Everything a step says has a text in every language it may be said in."""

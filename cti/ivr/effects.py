@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cti.ids import QueueName
 from cti.model.facts import Match
@@ -43,6 +43,18 @@ class AwaitDigit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUpCustomer:
     """Ask who calls. Result: `LookedUp`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtClock:
+    """Ask for the centre's local time. Result: `ClockSeen`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskCalendar:
+    """Ask whether a calendar of the centre is open now. Result: `CalendarSeen`."""
+
+    calendar: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +117,21 @@ class LookedUp:
     match: Match
     tier: str = ""
     language: str = ""
+    name: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSeen:
+    """The centre's local time."""
+
+    local: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarSeen:
+    """Whether the calendar is open."""
+
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,5 +145,5 @@ class Gone:
 
 
 Ending = AwaitAgent | HangUp | LeaveFlow
-Effect = Play | AwaitDigit | LookUpCustomer | ChooseLanguage | Enqueue | Ending
-Result = Heard | Key | Silence | LookedUp | Done | Gone
+Effect = Play | AwaitDigit | LookUpCustomer | LookAtClock | AskCalendar | ChooseLanguage | Enqueue | Ending
+Result = Heard | Key | Silence | LookedUp | ClockSeen | CalendarSeen | Done | Gone

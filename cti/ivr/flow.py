@@ -9,11 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import ClassVar
 
 from cti.errors import CtiError
 from cti.ids import FlowName
 from cti.ivr.effects import Effect, Ending, Result, Sound
+from cti.ivr.expression import Expression, ExpressionFault, Kind, Value, evaluate, names_in
+from cti.ivr.names import NOBODY
 from cti.ivr.problems import Position
 
 
@@ -52,6 +55,17 @@ Spoken = Prompt | DigitsOf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """An expression and where the text has it. `kind` is what it must be, None for any; `gives` the name it is kept under."""
+
+    tree: Expression
+    at: Position
+    """Where the expression's first character stands."""
+    kind: Kind | None = None
+    gives: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
     """One way out of a step.
 
@@ -73,6 +87,16 @@ class Scene:
     """Keys pressed ahead of the question they answer."""
     answers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Digits collected, by the name the flow gave them."""
+    values: Mapping[str, Value] = field(default_factory=lambda: dict(NOBODY), repr=False)
+    """What expressions may use besides answers and the language: see `names`."""
+
+    def compute(self, tree: Expression, more: Mapping[str, Value] = MappingProxyType({})) -> Value | None:
+        """The value of an expression now, None where it cannot be computed."""
+        answers = {f"answer.{name}": digits for name, digits in self.answers.items()}
+        try:
+            return evaluate(tree, {**self.values, **answers, "call.language": self.language, **more})
+        except ExpressionFault:
+            return None
 
     def sounds(self, spoken: tuple[Spoken, ...]) -> tuple[Sound, ...]:
         """The sound files for what is to be said, in the caller's language."""
@@ -121,6 +145,8 @@ class Step(ABC):
     verb: ClassVar[str]
     ends_flow: ClassVar[bool] = False
     """True for verbs that lead to no further step."""
+    giving: ClassVar[frozenset[str]] = frozenset()
+    """Names of the exits on which `gives` has been given."""
 
     name: str
     at: Position
@@ -143,6 +169,20 @@ class Step(ABC):
     def spoken(self) -> tuple[Spoken, ...]:
         """Everything the step may say."""
         return ()
+
+    def gives(self) -> Mapping[str, Kind | None]:
+        """Names that have a value after this step, with their types; None: the type of an expression."""
+        return {}
+
+    def expressions(self) -> tuple[Written, ...]:
+        """Every expression the step computes."""
+        return ()
+
+    def uses(self) -> frozenset[str]:
+        """Names whose values the step asks for."""
+        computed = (names_in(written.tree) for written in self.expressions())
+        read_out = {f"answer.{part.answer}" for part in self.spoken() if isinstance(part, DigitsOf)}
+        return frozenset().union(read_out, *computed)
 
     def confused(self, result: Result) -> UnexpectedResult:
         """The error for a result that fits no effect of this step."""

@@ -10,10 +10,13 @@ A state is rebuilt from (flow, step, language) after a crash: `start(flow, langu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cti.ivr.effects import Effect, Gone, HangUp, LeaveFlow, Result
+from cti.ivr.expression import Value
 from cti.ivr.flow import Flow, Leave, Memo, Move, Scene, UnexpectedResult
+from cti.ivr.names import NOBODY, lost_at
 
 MAX_STEPS = 200
 """Steps one call may complete. A caller who listens to the opening hours 60 times is still served."""
@@ -54,15 +57,16 @@ class Turn:
     traces: tuple[StepTrace, ...] = ()
 
 
-def start(flow: Flow, *, language: str, at: str | None = None) -> Turn:
-    """Begin `flow` at its first step, or at the step `at`.
+def start(flow: Flow, *, language: str, at: str | None = None, known: Mapping[str, Value] = NOBODY) -> Turn:
+    """Begin `flow` at its first step, or at the step `at`. `known` are values expressions may use (see `names`).
 
     `language` counts when the flow speaks it; otherwise the flow's first language does. A step `at` that this version
-    does not have (the flow was changed meanwhile) means the beginning.
+    does not have (the flow was changed meanwhile) means the beginning, and so does one behind which something is asked
+    for that was learned before it: digits are kept nowhere, so after a restart the caller is asked again.
     """
     spoken = language if language in flow.languages else flow.languages[0]
-    scene = Scene(language=spoken, languages=flow.languages)
-    first = at if at is not None and at in flow.steps else flow.start.step
+    scene = Scene(language=spoken, languages=flow.languages, values={**NOBODY, **known})
+    first = at if at is not None and at in flow.steps and not lost_at(flow, at) else flow.start.step
     return _enter(FlowState(flow=flow, step=first, scene=scene), ())
 
 

@@ -10,7 +10,8 @@ import re
 from datetime import timedelta
 
 from cti.ivr.document import Listing, Node, Scalar, Table
-from cti.ivr.flow import DigitsOf, Prompt, Spoken, Target
+from cti.ivr.expression import ExpressionError, Kind, Literal, parse
+from cti.ivr.flow import DigitsOf, Prompt, Spoken, Target, Written
 from cti.ivr.problems import Position, Problem, meant
 from cti.ivr.question import Retry
 
@@ -142,6 +143,17 @@ class Fields:
             return None
         self.wrong(node.at, "a list within a list of prompts", "write one list of names", "shape")
         return None
+
+    def expression(self, found: Scalar, kind: Kind | None = None, gives: str = "") -> Written:
+        """The expression that `found` says; a problem is noted at the column where it goes wrong."""
+        at = Position(line=found.at.line, column=found.at.column + found.quoted)
+        try:
+            tree = parse(found.text)
+        except ExpressionError as error:
+            place = Position(line=at.line, column=at.column + error.column - 1)
+            self.wrong(place, error.message, error.remedy, "expression")
+            tree = Literal(value="", at=1)
+        return Written(tree=tree, at=at, kind=kind, gives=gives)
 
     def duration(
         self, key: str, default: timedelta, *, least: timedelta = timedelta(milliseconds=100), most: timedelta

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from cti.model.facts import Match
 
 ROOT = Path(__file__).parents[2]
 FLOWS = ROOT / "tests" / "flows"
+CLOCK = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+"""What the clock on the wall says in played dialogues: a Monday."""
 SHIPPED = ROOT / "ivr_flows"
 
 
@@ -85,6 +87,7 @@ def talk(
     at: str | None = None,
     pace: timedelta = timedelta(seconds=1),
     limit: int = 5000,
+    open_now: bool = True,
 ) -> Dialogue:
     """Play a dialogue. In `keys` a telephone key is pressed, "." lets the prompt or the wait run out, "!" hangs up.
 
@@ -111,6 +114,10 @@ def talk(
                 result = e.Silence() if key == "." else e.Key(digit=key, after=min(pace, effect.timeout))
         elif isinstance(effect, e.LookUpCustomer):
             result = customer or e.LookedUp(match=Match.UNKNOWN)
+        elif isinstance(effect, e.LookAtClock):
+            result = e.ClockSeen(local=CLOCK)
+        elif isinstance(effect, e.AskCalendar):
+            result = e.CalendarSeen(is_open=open_now)
         else:
             result = e.Done()
         turn = advance(turn.state, result)

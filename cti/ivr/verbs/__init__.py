@@ -7,7 +7,19 @@ from collections.abc import Callable
 from cti.ivr.flow import Step
 from cti.ivr.problems import Position
 from cti.ivr.reading import Fields
-from cti.ivr.verbs import choose_language, collect, hang_up, look_up_customer, menu, queue, say, set_language
+from cti.ivr.verbs import (
+    choose_language,
+    collect,
+    hang_up,
+    look_up_customer,
+    menu,
+    open_hours,
+    queue,
+    say,
+    set_language,
+    when,
+)
+from cti.ivr.verbs import set as set_values
 
 ReadStep = Callable[[str, Position, Fields], Step]
 
@@ -17,9 +29,12 @@ VERBS: dict[str, ReadStep] = {
     "hang_up": hang_up.read,
     "look_up_customer": look_up_customer.read,
     "menu": menu.read,
+    "open_hours": open_hours.read,
     "queue": queue.read,
     "say": say.read,
+    "set": set_values.read,
     "set_language": set_language.read,
+    "when": when.read,
 }
 """Verb -> how a step of it is read."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar
 
 from cti.ivr.document import Scalar
 from cti.ivr.effects import Result
+from cti.ivr.expression import Kind
 from cti.ivr.flow import Exit, Leave, Memo, Move, Scene, Spoken, Step, Target
 from cti.ivr.problems import Position
 from cti.ivr.question import Answer, Answered, Asking, Question
@@ -20,6 +22,7 @@ class Collect(Step):
     """Gather digits and keep them under `answer` for later steps. They are in no trace and no log."""
 
     verb: ClassVar[str] = "collect"
+    giving: ClassVar[frozenset[str]] = frozenset({"collected"})
 
     question: Question
     answer: str
@@ -49,6 +52,10 @@ class Collect(Step):
     def spoken(self) -> tuple[Spoken, ...]:
         """What it may say."""
         return self.question.spoken()
+
+    def gives(self) -> Mapping[str, Kind | None]:
+        """The digits."""
+        return {f"answer.{self.answer}": Kind.TEXT}
 
 
 def read(name: str, at: Position, fields: Fields) -> Collect:

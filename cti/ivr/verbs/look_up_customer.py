@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from cti.ivr.effects import ChooseLanguage, Done, LookedUp, LookUpCustomer, Result
+from cti.ivr.expression import Value
 from cti.ivr.flow import Exit, Leave, Memo, Move, Perform, Scene, Step, Target
 from cti.ivr.problems import Position
 from cti.ivr.reading import WORD, Fields
@@ -54,6 +55,13 @@ class LookUp(Step):
             return memo.leave
         if memo is not None or not isinstance(result, LookedUp):
             raise self.confused(result)
+        known = result.match is Match.FOUND
+        customer: dict[str, Value] = {
+            "customer.known": known,
+            "customer.tier": result.tier if known else "",
+            "customer.name": result.name if known else "",
+        }
+        scene = replace(scene, values={**scene.values, **customer})
         leave = self._leave(scene, result)
         language = result.language
         if self.use_language and result.match is Match.FOUND and language in scene.languages:
