@@ -37,9 +37,18 @@ call|file|seconds."""
 
 AMI_EVENTS = (
     "FullyBooted", "Shutdown", "UserEvent", "DialBegin", "DialState", "DialEnd", "BridgeEnter", "BridgeLeave", "Hold",
-    "Unhold", "HangupRequest", "Hangup", "MixMonitorStart", "DeviceStateChange",
+    "Unhold", "HangupRequest", "Hangup", "MixMonitorStart", "DeviceStateChange", "OriginateResponse",
 )  # fmt: skip
 """The only events the bridge's session is sent (answers to its own actions come besides)."""
+
+AMI_UNUSED = (
+    "AGIExecEnd", "AGIExecStart", "BridgeCreate", "BridgeDestroy", "CEL", "ChallengeSent", "ContactStatus", "DTMFBegin",
+    "DTMFEnd", "ExtensionStatus", "LocalBridge", "MusicOnHoldStart", "MusicOnHoldStop", "NewAccountCode", "NewCallerid",
+    "NewConnectedLine", "Newchannel", "Newexten", "Newstate", "PeerStatus", "QueueMemberStatus", "RTCPReceived", "RTCPSent",
+    "SoftHangupRequest", "SuccessfulAuth", "VarSet",
+)  # fmt: skip
+"""Frequent events that nobody here reads, off for all of this Asterisk: an event that is only filtered out still wakes
+every session, and six of seven events of a call are of this kind."""
 
 AMI_READ = "system,call,user"
 AMI_WRITE = "system,call,user,reporting,originate"
@@ -60,7 +69,7 @@ REQUIRED_MODULES = (
     "format_pcm", "format_gsm", "format_wav", "format_sln",
     # What the dialplan uses.
     "res_speech", "res_agi", "res_musiconhold", "app_celgenuserevent", "app_dial", "app_echo", "app_mixmonitor", "app_playback",
-    "app_queue", "app_record", "app_stack", "app_userevent",
+    "app_queue", "app_read", "app_record", "app_stack", "app_userevent",
     "func_callerid", "func_channel", "func_cut", "func_logic", "func_strings", "func_timeout",
     # The ledger, and the states of devices over AMI.
     "cel_custom", "res_manager_devicestate",
@@ -79,6 +88,8 @@ SHORT_WAIT_SECONDS = 3
 """Between visits after a missed one."""
 RING_SECONDS = 15
 """How long an agent rings when the bridge did not say."""
+OUT_SECONDS = 60
+"""How long an outside number rings that a caller is sent to; then voicemail."""
 
 _SAFE_PATH = re.compile(r"[\w/.~+@ -]+")
 _SAFE_VALUE = re.compile(r"[\x20-\x3a\x3c-\x7e]+")
@@ -198,6 +209,8 @@ def _texts(
         "paths": paths,
         "numbers": _numbers(centre),
         "agi": f"agi://{settings.asterisk.agi_host}:{settings.ports.of('agi')}",
+        "trunk": _trunk(settings, centre),
+        "out_seconds": OUT_SECONDS,
         "deliveries": ["_" + "X" * 10 + "[12]" + "X" * digits for digits in range(2, 7)],
         "flow_limit": FLOW_LIMIT_SECONDS,
         "visit_limit": VISIT_LIMIT_SECONDS,
@@ -211,7 +224,7 @@ def _texts(
             "required": REQUIRED_MODULES,
             "optional": [name for name in OPTIONAL_MODULES if binary.module_exists(name)],
         },
-        "ami": {"read": AMI_READ, "write": AMI_WRITE, "events": AMI_EVENTS},
+        "ami": {"read": AMI_READ, "write": AMI_WRITE, "events": AMI_EVENTS, "unused": AMI_UNUSED},
         "trap_length": 1,
     }
     dialplan = environment.get_template("include/extensions.conf.j2")
@@ -257,7 +270,9 @@ def longest_extension(dialplan: str) -> int:
 
 def _check_targets(dialplan: str, steps: int) -> None:
     """The rule that keeps callers: every target of a Redirect has more priorities than any extension has steps."""
-    for context in ("cti-flow", "cti-wait", "cti-deliver", "cti-survival", "cti-bye"):
+    for context in ("cti-flow", "cti-wait", "cti-deliver", "cti-survival", "cti-voicemail", "cti-bye", "cti-asked", "cti-out"):
+        if context == "cti-out" and "\n[cti-out]\n" not in dialplan:
+            continue  # there is no trunk to send calls to
         body = dialplan.split(f"\n[{context}]\n", 1)[1].split("\n[", 1)[0]
         reached = max(
             int(match[2])
@@ -266,6 +281,30 @@ def _check_targets(dialplan: str, steps: int) -> None:
         )
         if reached <= steps:
             raise AssertionError(f"[{context}] reaches priority {reached}, but an extension has {steps} steps")
+
+
+def _trunk(settings: Settings, centre: Centre) -> dict[str, object]:
+    """What may leave over the trunk, as the dialplan says it. Without an address nothing is dialled.
+
+    Patterns are of whole numbers, a length each; agents are those whose own outside number may be dialled.
+    """
+    outbound = centre.outbound
+    shown = outbound.caller_id or next((did for did in centre.numbers if re.fullmatch(r"\+[1-9][0-9]{5,14}", did)), "")
+    if not re.fullmatch(r"\+?[0-9]{0,20}", shown):
+        raise ConfigError(
+            f"outbound.caller_id {shown!r}: only digits and a leading +", remedy="correct it in the centre's file"
+        )
+    address = settings.trunk.address
+    return {
+        "address": address,
+        "caller_id": shown,
+        "numbers": ["_Z" + "X" * digits for digits in range(5, 15)],
+        "agents": [
+            {"pattern": "_" + "X" * 10 + f"3{agent.agent_id}", "digits": agent.number.removeprefix("+")}
+            for agent in centre.agents.values()
+            if address and re.fullmatch(r"\+[1-9][0-9]{5,14}", agent.number) and outbound.may_dial(agent.number)
+        ],
+    }
 
 
 def _numbers(centre: Centre) -> list[dict[str, object]]:

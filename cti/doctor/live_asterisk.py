@@ -10,7 +10,7 @@ from cti.doctor.findings import Finding, Grade, Seen, some
 from cti.model.centre import Centre
 from cti.secrets_file import endpoints
 
-CONTEXTS = ("cti-inbound", "cti-flow", "cti-wait", "cti-deliver", "cti-survival", "cti-bye")
+CONTEXTS = ("cti-inbound", "cti-flow", "cti-wait", "cti-deliver", "cti-survival", "cti-voicemail", "cti-bye")
 """Where the dialplan is entered from outside: by a caller, or by a Redirect of the bridge."""
 ACTIONS = ("Redirect", "Hangup", "Status", "DeviceStateList")
 """AMI actions the bridge cannot do without."""

@@ -129,6 +129,7 @@ def test_targets_of_redirects_outlast_every_extension(tmp_path: Path) -> None:
     steps = longest_extension(re.sub(r"^exten => \S+,\d+,Goto\(cti-[a-z]+-run,\$\{EXTEN\},2\)$", "", text, flags=re.M))
     for context, exten in (
         ("cti-wait", "s"), ("cti-flow", "s"), ("cti-bye", "s"), ("cti-survival", "s"),
+        ("cti-voicemail", "s"),
         ("cti-deliver", "_XXXXXXXXXX[12]XX"), ("cti-deliver", "_XXXXXXXXXX[12]XXXXXX"),
     ):  # fmt: skip
         body = text.split(f"\n[{context}]\n", 1)[1].split("\n[", 1)[0]

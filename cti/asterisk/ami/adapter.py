@@ -31,13 +31,19 @@ from cti.asterisk.ami.snapshot import DEVICES, STATUS, snapshot_of, was_restarte
 from cti.asterisk.ami.translate import Accounts, OrderCheck, Translator
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
-from cti.model.commands import Command, Deliver, HangUp, ReturnToWait
+from cti.model.commands import Command, Deliver, HangUp, ReturnToWait, SendToFlow, SendToVoicemail
 from cti.model.facts import Device
 from cti.model.signals import LinkLost, Signal
 
 log = structlog.get_logger(__name__)
 
 DEVICE_DIGIT = {Device.SIP: "1", Device.BROWSER: "2"}
+CONTEXTS: dict[type[Command], str] = {
+    ReturnToWait: "cti-wait",
+    SendToVoicemail: "cti-voicemail",
+    SendToFlow: "cti-flow",
+}
+"""Where a Redirect of a caller without more to say ends."""
 LIST_DEADLINE = timedelta(seconds=15)
 """For one list of the snapshot: 10,000 channels take Asterisk under a second."""
 
@@ -58,11 +64,11 @@ def action_of(command: Command) -> dict[str, str]:
             "Exten": f"{command.offer_id:010d}{DEVICE_DIGIT[command.device]}{command.agent_id}",
             "Priority": "1",
         }
-    if isinstance(command, ReturnToWait):
+    if isinstance(command, ReturnToWait | SendToVoicemail | SendToFlow):
         return {
             "Action": "Redirect",
             "Channel": command.channel,
-            "Context": "cti-wait",
+            "Context": CONTEXTS[type(command)],
             "Exten": "s",
             "Priority": "1",
         }
