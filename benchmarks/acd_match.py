@@ -28,7 +28,8 @@ from time import perf_counter_ns
 from cti.acd.decisions import Offer
 from cti.acd.engine import Engine
 from cti.acd.inputs import AgentBusy, AgentFree, CallerJoined, OfferSettled
-from cti.acd.ranking import caller_key, meets, requirement
+from cti.acd.ranking import caller_key
+from cti.model.requirement import all_of, both, meets
 from cti.model.centre import Agent, Centre, Queue, Strategy
 from cti.model.facts import AgentState, OfferEnd
 
@@ -75,7 +76,7 @@ class Naive:
         self.idle: dict[str, datetime] = {}
 
     def join(self, event: CallerJoined) -> None:
-        needed = requirement(self.centre.queues[event.queue].skills, event.skills)
+        needed = both(all_of(self.centre.queues[event.queue].skills), all_of(event.skills))
         key = caller_key(event.queued_at, event.head_start, event.call_id)
         self.waiting[event.call_id] = (key, event.queue, needed)
 

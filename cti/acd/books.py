@@ -1,15 +1,19 @@
 """The engine's books: tickets, seats and leases, and what time alone changes in them.
 
-A lease binds both sides and is released from both in one method each, here and nowhere else.
+A lease binds both sides and is released from both in one method each, here and nowhere else. A free agent who is fresh is
+not in the heaps yet: the matching puts in whom it does not bind at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
-from cti.acd.decisions import Lease
-from cti.acd.groups import Groups, Seat, Waiter, forget
+from cti.acd.classes import Seat, Waiter
+from cti.acd.decisions import Lease, Ticket
+from cti.acd.groups import Groups, forget
 from cti.acd.ranking import caller_key, raised_key
 from cti.ids import AgentId, CallId, OfferId
 from cti.model.centre import Centre
@@ -54,124 +58,54 @@ class Books:
         self.groups = Groups()
         self.last_offer_id = OfferId(FIRST_OFFER - 1)
         self.fresh_callers: dict[CallId, None] = {}
-        self.fresh_agents: dict[AgentId, None] = {}
+        self.fresh_agents: dict[Seat, None] = {}
         self._deadlines: list[tuple[datetime, OfferId]] = []
         self._pauses: list[tuple[datetime, CallId, AgentId]] = []
         self._moments: list[tuple[datetime, CallId]] = []
         self.centre = centre
         self.groups.rebuild(centre, self.seats, self.waiters)
 
+    # --- tickets
+
     def configure(self, centre: Centre, now: datetime) -> None:
-        """Sort everyone anew by another centre; anyone waiting may find somebody now."""
-        self.centre = centre
+        """Sort everyone anew by another centre; anyone waiting may find somebody now. Raises `RequirementError`."""
         self.groups.rebuild(centre, self.seats, self.waiters)
+        self.centre = centre
         for waiter in self.waiters.values():
+            self._want(waiter)
             self._review(waiter, now)
         self.fresh_callers.update(dict.fromkeys(self.waiters))
 
-    def enter(self, waiter: Waiter, now: datetime) -> None:
+    def enter(self, ticket: Ticket, now: datetime, *, deliverable: bool) -> None:
         """A new ticket."""
-        self.waiters[waiter.ticket.call_id] = waiter
-        self.groups.put(waiter)
+        waiter = self.waiters[ticket.call_id] = Waiter(ticket, deliverable=deliverable)
+        self._want(waiter)
         self._review(waiter, now)
-        self.fresh_callers[waiter.ticket.call_id] = None
+        self.fresh_callers[ticket.call_id] = None
 
-    def _review(self, waiter: Waiter, now: datetime) -> None:
-        """Bring up to date what waiting alone has changed for the caller by `now`, and note when to look again."""
-        ticket = waiter.ticket
-        queue = self.groups.queue(ticket.queue)
-        due = None
-        key = caller_key(ticket.queued_at, ticket.head_start, ticket.call_id, ticket.strict)
-        if queue.ceiling is not None:
-            due = ticket.queued_at + queue.ceiling
-            if due <= now:
-                key, due = raised_key(ticket.queued_at, ticket.call_id), None
-        if queue.relax:
-            waited = now - ticket.queued_at
-            step = sum(relaxation.after <= waited for relaxation in queue.relax)
-            if self.groups.move(waiter, step):
-                self.fresh_callers[ticket.call_id] = None
-            if step < len(queue.relax):
-                relaxes = ticket.queued_at + queue.relax[step].after
-                due = relaxes if due is None else min(due, relaxes)
-        if key != waiter.key:
-            if waiter.lease is None:
-                self.groups.hide(waiter)
-            waiter.key = key
-            if waiter.lease is None:
-                self.groups.show(waiter)
-        if due != waiter.due and due is not None:
-            heappush(self._moments, (due, ticket.call_id))
-        waiter.due = due
-
-    def change_seat(self, seat: Seat, state: AgentState, idle_since: datetime | None, now: datetime) -> None:
-        """The agent is free since `idle_since`, or (None) in another state."""
-        if seat.group is not None:
-            if seat.available:
-                seat.group.discard(seat)
-            change = (state is not AgentState.OFFLINE) - (seat.state is not AgentState.OFFLINE)
-            seat.group.logged_in += change
-            if change and seat.group.logged_in == max(change, 0):
-                for group in self.groups.reconnect(seat.group):
-                    self.fresh_callers.update((key[-1], None) for key in group.heap)
-        if state in TALK and seat.talking_since is None:
-            seat.talking_since = now
-        elif state not in TALK and seat.talking_since is not None:
-            seat.talk += max(now - seat.talking_since, timedelta())
-            seat.talking_since = None
-        seat.state = state
-        seat.status = state if seat.lease is None else AgentState.RESERVED
-        seat.idle_since = idle_since
-        if seat.group is not None and seat.available:
-            seat.group.add(seat)
-
-    def count(self, seat: Seat, calls: int, talk: timedelta) -> None:
-        """Set what the agent is ranked by."""
-        if seat.group is not None and seat.available:
-            seat.group.discard(seat)
-        seat.calls, seat.talk = calls, talk
-        if seat.group is not None and seat.available:
-            seat.group.add(seat)
-
-    def bind(self, waiter: Waiter, seat: Seat, offer_id: OfferId, deadline: datetime) -> None:
-        """Take both sides for an offer."""
-        ticket = waiter.ticket
-        lease = Lease(
-            offer_id=offer_id,
-            call_id=ticket.call_id,
-            agent_id=seat.agent_id,
-            queue=ticket.queue,
-            deadline=deadline,
-        )
+    def change_ticket(self, waiter: Waiter, ticket: Ticket, now: datetime) -> None:
+        """The call's claim is another now; an offer of it stays as it is."""
         self.groups.hide(waiter)
-        if seat.group is not None and seat.available:
-            seat.group.discard(seat)
-        seat.turn = offer_id
-        waiter.lease = seat.lease = self.leases[offer_id] = lease
-        seat.status = AgentState.RESERVED
-        heappush(self._deadlines, (deadline, offer_id))
+        if waiter.group is not None:
+            self.groups.drop(waiter)
+        if ticket.preferred != waiter.ticket.preferred:
+            waiter.spurned = ticket.preferred in waiter.refused
+        self._unwant(waiter)
+        waiter.ticket = ticket
+        waiter.held = None
+        self._want(waiter)
+        self._review(waiter, now)
+        self.fresh_callers[ticket.call_id] = None
 
-    def release(self, lease: Lease, end: OfferEnd, now: datetime) -> None:
-        """Free both sides. The call keeps its ticket unless `end` is one of `TICKET_ENDS`."""
-        waiter, seat = self.waiters[lease.call_id], self.seats[lease.agent_id]
-        del self.leases[lease.offer_id]
-        waiter.lease = seat.lease = None
-        seat.status = seat.state
-        if end in TICKET_ENDS:
-            self._drop(waiter)
-        else:
+    def set_deliverable(self, waiter: Waiter, deliverable: bool) -> None:
+        """The call's channel can be moved, or not."""
+        waits = waiter.line is not None
+        self.groups.hide(waiter)
+        waiter.deliverable = deliverable
+        if waits:
             self.groups.show(waiter)
-            if end in REFUSALS:
-                self._pause(waiter, seat, now)
-            self.fresh_callers[lease.call_id] = None
-        if seat.group is None:
-            forget(seat, self.seats, self.waiters)
-        elif end is OfferEnd.ANSWERED:
-            seat.calls += 1
-            self.change_seat(seat, AgentState.TALKING, None, now)
-        elif seat.available:
-            seat.group.add(seat)
-            self.fresh_agents[lease.agent_id] = None
+            if deliverable:
+                self.fresh_callers[waiter.ticket.call_id] = None
 
     def leave(self, waiter: Waiter) -> None:
         """The ticket of a waiting call is given up."""
@@ -184,16 +118,188 @@ class Books:
             seat = self.seats.get(agent_id)
             if seat is not None:
                 seat.refused.discard(call_id)
+        self._unwant(waiter)
         self.groups.drop(waiter)
         del self.waiters[call_id]
 
-    def _pause(self, waiter: Waiter, seat: Seat, now: datetime) -> None:
-        until = now + self.groups.queue(waiter.ticket.queue).refusal_pause
+    def _want(self, waiter: Waiter) -> None:
+        if waiter.ticket.preferred is not None and waiter.ticket.preferred in self.seats:
+            self.seats[waiter.ticket.preferred].wanted[waiter.ticket.call_id] = None
+
+    def _unwant(self, waiter: Waiter) -> None:
+        if waiter.ticket.preferred is not None and waiter.ticket.preferred in self.seats:
+            self.seats[waiter.ticket.preferred].wanted.pop(waiter.ticket.call_id, None)
+
+    def _review(self, waiter: Waiter, now: datetime) -> None:
+        """Bring up to date what is true of the caller at `now`, and note when to look again."""
+        ticket, groups = waiter.ticket, self.groups
+        ceiling, steps = groups.queue(ticket.queue).ceiling, groups.timelines[ticket.queue].steps
+        due: datetime | None = None
+        step = 0
+        if ceiling is not None and ticket.queued_at + ceiling <= now:
+            key = raised_key(ticket.queued_at, ticket.call_id)
+        else:
+            key = caller_key(ticket.queued_at, ticket.head_start, ticket.call_id, ticket.strict)
+            if ceiling is not None:
+                due = ticket.queued_at + ceiling
+        if steps:
+            waited = now - ticket.queued_at
+            step = sum(one.after <= waited for one in steps)
+            if step < len(steps):
+                due = _earlier(due, ticket.queued_at + steps[step].after)
+        group = waiter.group
+        if group is None or group.step != step or key != waiter.key:
+            groups.hide(waiter)
+            waiter.key = key
+            if group is None or group.step != step:
+                if group is not None:
+                    groups.drop(waiter)
+                groups.enter(waiter, step)
+                self.fresh_callers[ticket.call_id] = None
+        if ticket.preferred is not None:
+            held = self._holder(waiter, now)
+            if held is not waiter.held:
+                groups.hide(waiter)
+                waiter.held = held
+                self.fresh_callers[ticket.call_id] = None
+            if held is not None and ticket.hold_until is not None:
+                due = _earlier(due, ticket.hold_until)
+        if waiter.line is None and waiter.lease is None:
+            groups.show(waiter)
+        if due != waiter.due and due is not None:
+            heappush(self._moments, (due, ticket.call_id))
+        waiter.due = due
+
+    def _holder(self, waiter: Waiter, now: datetime) -> Seat | None:
+        """The agent nobody but whom may have the call now."""
+        ticket = waiter.ticket
+        if waiter.spurned or ticket.preferred is None or ticket.hold_until is None or ticket.hold_until <= now:
+            return None
+        seat = self.seats.get(ticket.preferred)
+        if seat is None or seat.group is None or seat.state is AgentState.OFFLINE:
+            return None
+        fits = ticket.queue in seat.group.queues and waiter.home.stages[-1].admits(seat.group.skills, 0)
+        return seat if fits else None
+
+    # --- agents
+
+    def change_seat(self, seat: Seat, state: AgentState, idle_since: datetime | None, now: datetime) -> None:
+        """The agent is free since `idle_since`, or (None) in another state."""
+        seat.unlist()
+        if state in TALK:
+            if seat.talking_since is None:
+                seat.talking_since = now
+        elif seat.talking_since is not None:
+            seat.talk += max(now - seat.talking_since, timedelta())
+            seat.talking_since = None
+        change = (state is not AgentState.OFFLINE) - (seat.state is not AgentState.OFFLINE)
+        seat.state = state
+        seat.idle_since = idle_since
+        if seat.lease is None:
+            seat.show(state)
+        if change and seat.group is not None:
+            self._log(seat, change, now)
+        if seat.available:
+            self.fresh_agents[seat] = None
+
+    def _log(self, seat: Seat, change: int, now: datetime) -> None:
+        """The agent has logged in (1) or out (-1)."""
+        group = seat.group
+        if group is None:
+            return
+        group.logged_in += change
+        if group.logged_in == max(change, 0):
+            for callers in self.groups.reconnect(group):
+                self.fresh_callers.update((key[-1], None) for key in callers.ready)
+        for call_id in seat.wanted:
+            self._review(self.waiters[call_id], now)
+
+    def count(self, seat: Seat, calls: int, talk: timedelta) -> None:
+        """Set what the agent is ranked by."""
+        seat.unlist()
+        seat.calls, seat.talk = calls, talk
+        seat.enlist()
+
+    # --- leases
+
+    def bind(self, waiter: Waiter, seats: Sequence[Seat], offer_id: OfferId, deadline: datetime) -> Lease:
+        """Take both sides for an offer."""
+        ticket = waiter.ticket
+        lease = Lease(
+            offer_id=offer_id,
+            call_id=ticket.call_id,
+            agent_id=seats[0].agent_id,
+            queue=ticket.queue,
+            deadline=deadline,
+            others=tuple(seat.agent_id for seat in seats[1:]) if len(seats) > 1 else (),
+        )
+        self.groups.hide(waiter)
+        waiter.lease = self.leases[offer_id] = lease
+        for seat in seats:
+            seat.unlist()
+            seat.turn = offer_id
+            seat.lease = lease
+            seat.show(AgentState.RESERVED)
+        heappush(self._deadlines, (deadline, offer_id))
+        return lease
+
+    def decline(self, lease: Lease, agent_id: AgentId, end: OfferEnd, now: datetime) -> None:
+        """Take one of several agents out of an offer."""
+        waiter, seat = self.waiters[lease.call_id], self.seats[agent_id]
+        first, *others = (one for one in lease.agent_ids if one != agent_id)
+        left = replace(lease, agent_id=first, others=tuple(others))
+        waiter.lease = self.leases[lease.offer_id] = left
+        for one in left.agent_ids:
+            self.seats[one].lease = left
+        seat.lease = None
+        if end in REFUSALS:
+            self._refuse(waiter, seat, now)
+        self._let_go(seat)
+
+    def release(self, lease: Lease, end: OfferEnd, now: datetime, winner: AgentId | None = None) -> None:
+        """Free all sides. The call keeps its ticket unless `end` is one of `TICKET_ENDS`; `winner` answered."""
+        waiter = self.waiters[lease.call_id]
+        seats = [self.seats[agent_id] for agent_id in lease.agent_ids]
+        del self.leases[lease.offer_id]
+        waiter.lease = None
+        for seat in seats:
+            seat.lease = None
+        if end in TICKET_ENDS:
+            self._drop(waiter)
+        else:
+            if end in REFUSALS:
+                for seat in seats:
+                    self._refuse(waiter, seat, now)
+            self._review(waiter, now)
+            self.fresh_callers[lease.call_id] = None
+        for seat in seats:
+            if seat.agent_id == winner and seat.group is not None:
+                seat.calls += 1
+                self.change_seat(seat, AgentState.TALKING, None, now)
+            else:
+                self._let_go(seat)
+
+    def _let_go(self, seat: Seat) -> None:
+        """The agent is under no offer any more."""
+        if seat.group is None:
+            forget(seat, self.seats, self.waiters)
+            return
+        seat.show(seat.state)
+        if seat.available:
+            self.fresh_agents[seat] = None
+
+    def _refuse(self, waiter: Waiter, seat: Seat, now: datetime) -> None:
+        ticket = waiter.ticket
+        if seat.agent_id == ticket.preferred:
+            waiter.spurned = True
+        until = now + self.groups.queue(ticket.queue).refusal_pause
         if until <= now:
             return
         waiter.refused[seat.agent_id] = until
-        seat.refused.add(waiter.ticket.call_id)
-        heappush(self._pauses, (until, waiter.ticket.call_id, seat.agent_id))
+        seat.refused.add(ticket.call_id)
+        heappush(self._pauses, (until, ticket.call_id, seat.agent_id))
+
+    # --- time
 
     def _pause_stands(self, until: datetime, call_id: CallId, agent_id: AgentId) -> bool:
         waiter = self.waiters.get(call_id)
@@ -242,3 +348,7 @@ class Books:
             if self._moment_stands(due, call_id):
                 self._review(self.waiters[call_id], now)
         return expired
+
+
+def _earlier(one: datetime | None, other: datetime) -> datetime:
+    return other if one is None or other < one else one

@@ -8,40 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from cti.acd.books import FIRST_OFFER, Books
+from cti.acd.books import Books
+from cti.acd.classes import AgentGroup
 from cti.acd.decisions import (
     Decision,
     DecisionRecord,
     Expired,
-    Ignored,
-    IgnoredBecause,
     Lease,
-    Released,
+    Staffing,
     Ticket,
     Why,
+    spelled_out,
 )
-from cti.acd.groups import AgentGroup, Waiter
-from cti.acd.inputs import (
-    AcdInput,
-    AgentBusy,
-    AgentFree,
-    AgentTallied,
-    CallerJoined,
-    CallerLeft,
-    CallerNotReady,
-    CallerReady,
-    CentreChanged,
-    LeaseRestored,
-    OfferSettled,
-    Tick,
-)
-from cti.acd.matching import best_agent, match
+from cti.acd.inputs import AcdInput
+from cti.acd.intake import aware, take
+from cti.acd.matching import match, seats_for
 from cti.acd.ranking import CallerKey
-from cti.acd.records import record_of
-from cti.errors import IllegalTransition
+from cti.acd.records import evidence_of
 from cti.ids import AgentId, CallId, OfferId, QueueName
 from cti.model.centre import Centre
-from cti.model.facts import AgentState, OfferEnd
+from cti.model.facts import AgentState
+from cti.model.requirement import ANYBODY, Requirement, Skills
 
 
 class Engine:
@@ -59,8 +46,9 @@ class Engine:
         The input counts before the clock: an offer answered in the very moment of its deadline is answered.
         Raises `IllegalTransition`, having changed nothing.
         """
-        _aware(now, "now")
-        self._apply(event, now)
+        if now.tzinfo is None:
+            aware(now, "now")
+        take(self._books, event, now, self._out)
         return self._conclude(now)
 
     def restore(self, events: Iterable[AcdInput], now: datetime) -> tuple[Decision, ...]:
@@ -68,9 +56,9 @@ class Engine:
 
         Raises `IllegalTransition`; the engine is of no use then, because the inputs before the illegal one are in.
         """
-        _aware(now, "now")
+        aware(now, "now")
         for event in events:
-            self._apply(event, now)
+            take(self._books, event, now, self._out)
         return self._conclude(now)
 
     @property
@@ -91,9 +79,9 @@ class Engine:
     def place(self, call_id: CallId) -> int | None:
         """The call's place among those waiting in its queue, 1 is next; None when it is not waiting (or is offered)."""
         waiter = self._books.waiters.get(call_id)
-        if waiter is None or waiter.lease is not None:
+        if waiter is None or waiter.line is None:
             return None
-        return self._books.groups.order[waiter.ticket.queue].rank(waiter.key) + 1
+        return self._books.groups.place(waiter) + 1
 
     def standing(self, call_id: CallId) -> int | None:
         """Like `place`, those ahead counted who are under an offer now: they come back if nobody answers."""
@@ -106,7 +94,11 @@ class Engine:
 
     def waiting(self, queue: QueueName) -> Sequence[Ticket]:
         """Those waiting in the queue, in serving order, without those under an offer. Empty for an unknown queue."""
-        return tuple(self._books.waiters[key[-1]].ticket for key in self._books.groups.order.get(queue, ()))
+        return tuple(self._books.waiters[key[-1]].ticket for key in self._books.groups.in_line(queue))
+
+    def length(self, queue: QueueName) -> int:
+        """How many wait in the queue, without those under an offer. Cheaper than `waiting`."""
+        return self._books.groups.length(queue)
 
     def why_waiting(self, call_id: CallId, now: datetime) -> str:
         """Why the call is not served at `now`: a `Why` value; empty when it has no ticket or is under an offer.
@@ -114,16 +106,18 @@ class Engine:
         What time alone changes counts from the `Tick` at `next_due` on.
         """
         waiter = self._books.waiters.get(call_id)
-        if waiter is None or waiter.lease is not None:
+        if waiter is None or waiter.line is None:
             return ""
-        group = waiter.group
+        group = waiter.home
         if not any(agents.logged_in for agents in self._books.groups.teams[group.queue]):
             return Why.NO_AGENT_LOGGED_IN
+        if waiter.held is not None:
+            return Why.NOT_DELIVERABLE if waiter.held.available else Why.HELD_FOR_AGENT
         servers = [agents for agents in group.servers if agents.logged_in]
         if not servers:
             return Why.NOBODY_HAS_SKILL
         if any(agents.idle for agents in servers):
-            return Why.REFUSED_RECENTLY if best_agent(self._books, waiter) is None else Why.NOT_DELIVERABLE
+            return Why.REFUSED_RECENTLY if not seats_for(self._books, waiter) else Why.NOT_DELIVERABLE
         if all(self._is_behind(waiter.key, agents) for agents in servers):
             return Why.BEHIND_OTHERS
         return Why.NO_AGENT_FREE
@@ -131,16 +125,53 @@ class Engine:
     def explain(self, call_id: CallId, now: datetime) -> DecisionRecord | None:
         """The whole state of things around a call with a ticket, uncut; None without a ticket. Costs O(agents)."""
         waiter = self._books.waiters.get(call_id)
-        return None if waiter is None else record_of(waiter, self._books.groups, self._books.seats, now, uncut=True)
+        if waiter is None:
+            return None
+        return spelled_out(evidence_of(waiter, self._books.groups, self._books.seats, now, uncut=True))
+
+    def held_for(self, call_id: CallId) -> AgentId | None:
+        """The preferred agent, while nobody else may have the call."""
+        waiter = self._books.waiters.get(call_id)
+        return None if waiter is None or waiter.held is None else waiter.held.agent_id
+
+    def relaxed_requirement(self, call_id: CallId) -> Requirement | None:
+        """What the call requires as things stand: its queue's and its own, less the steps of `relax` that count."""
+        waiter = self._books.waiters.get(call_id)
+        return None if waiter is None else waiter.home.stage.needed
+
+    def staffing(self, queue: QueueName, skills: Skills = (), requires: Requirement = ANYBODY) -> Staffing:
+        """How many agents who could serve such a call sooner or later are in each state. Costs O(classes of agents).
+
+        Empty for an unknown queue. Raises `RequirementError` when the queue's requirement and this one cannot be joined.
+        """
+        counts: dict[AgentState, int] = {}
+        for agents in self._books.groups.able(queue, skills, requires):
+            for state, count in agents.counts.items():
+                counts[state] = counts.get(state, 0) + count
+        return Staffing(counts=counts)
+
+    def staffing_of(self, call_id: CallId) -> Staffing:
+        """The same for a call with a ticket; empty without one."""
+        ticket = self.ticket(call_id)
+        return Staffing(counts={}) if ticket is None else self.staffing(ticket.queue, ticket.skills, ticket.requires)
 
     def overlooked(self, call_id: CallId) -> AgentId | None:
         """A free agent who could have this caller now, who can be moved. Always None once an input is taken in, unless
         the matching has a fault: for whoever watches over it."""
         waiter = self._books.waiters.get(call_id)
-        if waiter is None or waiter.lease is not None or not waiter.deliverable:
+        if waiter is None or waiter.line is None or not waiter.deliverable:
             return None
-        seat = best_agent(self._books, waiter)
-        return None if seat is None else seat.agent_id
+        seats = seats_for(self._books, waiter)
+        return seats[0].agent_id if seats else None
+
+    def overlooked(self, call_id: CallId) -> AgentId | None:
+        """A free agent who could have this caller now, who can be moved. Always None once an input is taken in, unless
+        the matching has a fault: for whoever watches over it."""
+        waiter = self._books.waiters.get(call_id)
+        if waiter is None or waiter.line is None or not waiter.deliverable:
+            return None
+        seats = seats_for(self._books, waiter)
+        return seats[0].agent_id if seats else None
 
     def ticket(self, call_id: CallId) -> Ticket | None:
         """The call's ticket, offered or not."""
@@ -174,126 +205,21 @@ class Engine:
         seat = self._books.seats.get(agent_id)
         return seat is not None and seat.available
 
-    # --- taking inputs in: check everything first, then change ----------------------------------------------------
-
-    def _apply(self, event: AcdInput, now: datetime) -> None:
-        match event:
-            case CallerJoined():
-                self._join(event, now)
-            case CallerReady() | CallerNotReady():
-                self._set_deliverable(event.call_id, isinstance(event, CallerReady), now)
-            case AgentFree():
-                self._set_free(event, now)
-            case AgentBusy():
-                self._set_busy(event, now)
-            case OfferSettled():
-                self._settle(event, now)
-            case CallerLeft():
-                self._leave(event, now)
-            case AgentTallied():
-                if (seat := self._books.seats.get(event.agent_id)) is not None:
-                    self._books.count(seat, event.calls, event.talk)
-            case Tick():
-                pass
-            case CentreChanged():
-                self._books.configure(event.centre, now)
-            case LeaseRestored():
-                self._restore_lease(event)
-
-    def _join(self, event: CallerJoined, now: datetime) -> None:
-        _aware(event.queued_at, "queued_at")
-        if event.call_id in self._books.waiters:
-            raise IllegalTransition("the call has a ticket already", call_id=event.call_id)
-        if event.queue not in self._books.centre.queues:
-            raise IllegalTransition("the centre has no such queue", call_id=event.call_id, queue=event.queue)
-        ticket = Ticket(
-            call_id=event.call_id,
-            queue=event.queue,
-            queued_at=event.queued_at,
-            head_start=event.head_start,
-            skills=event.skills,
-            strict=event.strict,
-        )
-        group = self._books.groups.group_for(event.queue, event.skills)
-        self._books.enter(Waiter(ticket, group, deliverable=event.deliverable), now)
-
-    def _set_deliverable(self, call_id: CallId, deliverable: bool, now: datetime) -> None:
-        waiter = self._books.waiters.get(call_id)
-        if waiter is None:
-            self._out.append(Ignored(reason=IgnoredBecause.NO_TICKET, at=now, call_id=call_id))
-            return
-        waiter.deliverable = deliverable
-        if waiter.lease is not None:
-            return
-        if deliverable:
-            waiter.group.heap.add(waiter.key)
-            self._books.fresh_callers[call_id] = None
-        else:
-            waiter.group.heap.discard(waiter.key)
-
-    def _set_free(self, event: AgentFree, now: datetime) -> None:
-        _aware(event.idle_since, "idle_since")
-        if event.agent_id not in self._books.centre.agents:
-            raise IllegalTransition("the centre has no such agent", agent_id=event.agent_id)
-        seat = self._books.seats[event.agent_id]
-        self._books.change_seat(seat, AgentState.READY, event.idle_since, now)
-        if seat.available:
-            self._books.fresh_agents[event.agent_id] = None
-
-    def _set_busy(self, event: AgentBusy, now: datetime) -> None:
-        seat = self._books.seats.get(event.agent_id)
-        # Of an agent the centre does not have (any more) it is true without our doing anything.
-        if seat is not None:
-            self._books.change_seat(seat, event.state, None, now)
-
-    def _settle(self, event: OfferSettled, now: datetime) -> None:
-        lease = self._books.leases.get(event.offer_id)
-        if lease is not None:
-            self._books.release(lease, event.end, now)
-        elif event.offer_id > self._books.last_offer_id:
-            raise IllegalTransition("no such offer was ever made", offer_id=event.offer_id, end=event.end)
-        else:
-            self._out.append(Ignored(reason=IgnoredBecause.OFFER_OVER, at=now, offer_id=event.offer_id))
-
-    def _leave(self, event: CallerLeft, now: datetime) -> None:
-        waiter = self._books.waiters.get(event.call_id)
-        if waiter is None:
-            self._out.append(Ignored(reason=IgnoredBecause.NO_TICKET, at=now, call_id=event.call_id))
-        elif waiter.lease is None:
-            self._books.leave(waiter)
-        else:
-            lease, end = waiter.lease, OfferEnd.CALLER_GONE
-            self._books.release(lease, end, now)
-            self._out.append(Released(offer_id=lease.offer_id, call_id=lease.call_id, agent_id=lease.agent_id, end=end))
-
-    def _restore_lease(self, event: LeaseRestored) -> None:
-        _aware(event.deadline, "deadline")
-        waiter, seat = self._books.waiters.get(event.call_id), self._books.seats.get(event.agent_id)
-        if waiter is None:
-            raise IllegalTransition("the call has no ticket", offer_id=event.offer_id, call_id=event.call_id)
-        if seat is None:
-            raise IllegalTransition("the centre has no such agent", offer_id=event.offer_id, agent_id=event.agent_id)
-        if waiter.lease is not None or seat.lease is not None or event.offer_id in self._books.leases:
-            raise IllegalTransition("one side is under an offer already", offer_id=event.offer_id)
-        if event.offer_id < FIRST_OFFER:
-            raise IllegalTransition("an offer number has ten digits", offer_id=event.offer_id)
-        self._books.bind(waiter, seat, event.offer_id, event.deadline)
-        self._books.last_offer_id = max(self._books.last_offer_id, event.offer_id)
-
     # --- deciding -------------------------------------------------------------------------------------------------
 
     def _conclude(self, now: datetime) -> tuple[Decision, ...]:
-        for lease in self._books.pass_time(now):
-            self._out.append(Expired(offer_id=lease.offer_id, call_id=lease.call_id, agent_id=lease.agent_id))
-        out = (*self._out, *match(self._books, now))
-        self._out.clear()
-        return out
+        books, out = self._books, self._out
+        for lease in books.pass_time(now):
+            out.append(
+                Expired(offer_id=lease.offer_id, call_id=lease.call_id, agent_id=lease.agent_id, others=lease.others)
+            )
+        offers = match(books, now)
+        if not out:
+            return tuple(offers)
+        decisions = (*out, *offers)
+        out.clear()
+        return decisions
 
     def _is_behind(self, key: CallerKey, agents: AgentGroup) -> bool:
         """Whether somebody deliverable is before `key` for these agents."""
-        return any((head := group.heap.first()) is not None and head < key for group in agents.callers)
-
-
-def _aware(moment: datetime, name: str) -> None:
-    if moment.tzinfo is None:
-        raise IllegalTransition(f"{name} has no time zone", moment=moment)
+        return any((head := group.ready.head) is not None and head < key for group in agents.callers)

@@ -1,312 +1,290 @@
-"""The floor in classes: callers who want the same, agents who can do the same.
-
-Two callers of one class are served by exactly the same agents, so only the first of a class needs looking at; likewise
-agents. A decision therefore looks at classes, not at people. These are the engine's own books: mutable, never handed out.
-"""
+"""All classes of callers and agents, and who serves whom (see `classes`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
-from itertools import accumulate
-from operator import attrgetter
-from typing import Any
+from collections.abc import Iterator, Mapping
+from heapq import merge
 
-from cti.acd.decisions import Lease, Ticket
-from cti.acd.heap import LazyHeap
-from cti.acd.order import Order
-from cti.acd.ranking import AgentKey, CallerKey, Requirement, agent_key, caller_key, meets, relaxed, requirement
+from cti.acd.classes import AgentGroup, CallerGroup, ClassKey, Seat, Waiter
+from cti.acd.decisions import Exclusion, Ticket
+from cti.acd.ranking import CallerKey
+from cti.acd.stages import Timeline, timeline
+from cti.acd.strategies import figure_of_class
 from cti.ids import AgentId, CallId, QueueName
-from cti.model.centre import Agent, Centre, Queue, Strategy
+from cti.model.centre import Agent, Centre, Queue
 from cti.model.facts import AgentState
+from cti.model.requirement import Requirement, Skills, all_of, both
 
-ClassKey = tuple[QueueName, Requirement, int]
 NAMED = 20
 """Agents of a queue that a decision record names; the others it counts."""
+EMPTY_KEPT = 64
+"""Classes without callers that are kept, so that one need not be made for every call of a quiet queue."""
 
-
-class CallerGroup:
-    """Callers of one queue with one requirement, as many steps relaxed. `heap` has those who may be offered now."""
-
-    __slots__ = ("effective", "fits", "heap", "members", "queue", "servers", "stages", "step", "strategy")
-
-    def __init__(self, queue: QueueName, stages: tuple[Requirement, ...], step: int, strategy: Strategy) -> None:
-        self.queue = queue
-        self.stages = stages
-        """What is needed at first, and after each step of the queue's `relax`."""
-        self.step = step
-        """Steps that time has brought."""
-        self.effective = step
-        """Steps that count: more than `step` while nobody is logged in who has what is needed before."""
-        self.strategy = strategy
-        self.heap: LazyHeap[CallerKey] = LazyHeap()
-        self.members = 0
-        """Tickets of the class, offered ones too; an empty class is dropped."""
-        self.servers: dict[AgentGroup, None] = {}
-        self.fits: tuple[bool, ...] = ()
-        """Whether each of the queue's first agents (`Groups.first`) may serve these callers."""
-
-    @property
-    def key(self) -> ClassKey:
-        """What distinguishes the class."""
-        return (self.queue, self.stages[0], self.step)
-
-
-class AgentGroup:
-    """Agents with the same queues and skills. `idle` has those who are free and under no offer."""
-
-    __slots__ = ("callers", "idle", "logged_in", "queues", "ranked", "size", "skills", "weights")
-
-    def __init__(self, queues: frozenset[QueueName], skills: Mapping[str, int], strategies: Iterable[Strategy]) -> None:
-        self.queues = queues
-        self.skills = skills
-        self.idle: LazyHeap[AgentKey] = LazyHeap()
-        self.ranked: dict[Strategy, LazyHeap[AgentKey]] = {
-            strategy: LazyHeap() for strategy in strategies if strategy in COUNTED
-        }
-        """Whoever is in `idle`, by what their queues' strategies count."""
-        self.weights: dict[AgentId, float] = {}
-        self.size = 0
-        self.logged_in = 0
-        self.callers: dict[CallerGroup, None] = {}
-
-    def add(self, seat: Seat) -> None:
-        """The agent, of this class, is available."""
-        self.idle.add(seat.key)
-        for strategy, heap in self.ranked.items():
-            heap.add((COUNTED[strategy](seat), *seat.key))
-
-    def discard(self, seat: Seat) -> None:
-        """The agent is not available any more. To be told before anything its keys are made of changes."""
-        self.idle.discard(seat.key)
-        for strategy, heap in self.ranked.items():
-            heap.discard((COUNTED[strategy](seat), *seat.key))
-
-
-class Waiter:
-    """One ticket's place in the books."""
-
-    __slots__ = ("deliverable", "due", "group", "key", "lease", "refused", "ticket")
-
-    def __init__(self, ticket: Ticket, group: CallerGroup, *, deliverable: bool) -> None:
-        self.ticket = ticket
-        self.key = caller_key(ticket.queued_at, ticket.head_start, ticket.call_id, ticket.strict)
-        self.group = group
-        self.deliverable = deliverable
-        self.lease: Lease | None = None
-        self.due: datetime | None = None
-        """When the next of what changes with waiting alone is to be looked at."""
-        self.refused: dict[AgentId, datetime] = {}
-        """Agents who may not have this call again yet, and until when."""
-
-
-class Seat:
-    """One agent in the books. `idle_since` is set when the agent is free, whatever offer is under way."""
-
-    __slots__ = (
-        "agent_id",
-        "calls",
-        "group",
-        "idle_since",
-        "lease",
-        "position",
-        "refused",
-        "state",
-        "status",
-        "talk",
-        "talking_since",
-        "turn",
-    )
-
-    def __init__(self, agent_id: AgentId, group: AgentGroup | None) -> None:
-        self.agent_id = agent_id
-        self.group = group
-        """None when the agent was taken out of the centre but still has an offer."""
-        self.state = AgentState.OFFLINE
-        self.status: str = AgentState.OFFLINE
-        """What a decision record says of the agent: the state, or `RESERVED` under an offer."""
-        self.idle_since: datetime | None = None
-        self.lease: Lease | None = None
-        self.refused: set[CallId] = set()
-        """Calls this agent may not have again yet; the mirror of `Waiter.refused`."""
-        self.calls = 0
-        """Offers answered, in all queues."""
-        self.talk = timedelta()
-        """Time talked, without the call under way."""
-        self.talking_since: datetime | None = None
-        self.turn = 0
-        """The last offer made to the agent."""
-        self.position = 0
-        """Place in the centre's file."""
-
-    @property
-    def available(self) -> bool:
-        """Free, in the centre and under no offer."""
-        return self.idle_since is not None and self.lease is None and self.group is not None
-
-    @property
-    def key(self) -> AgentKey:
-        """Sort key; only of a free agent."""
-        if self.idle_since is None:
-            raise AssertionError(f"agent {self.agent_id} is not free and has no key")
-        return agent_key(self.idle_since, self.agent_id)
-
-
-COUNTED: dict[Strategy, Callable[[Seat], Any]] = {
-    Strategy.FEWEST_CALLS: attrgetter("calls"),
-    Strategy.LEAST_TALK_TIME: attrgetter("talk"),
-    Strategy.ROUND_ROBIN: attrgetter("turn"),
-    Strategy.LINEAR: attrgetter("position"),
-}
-"""Strategies by a figure of the agent that stays as it is while the agent is free."""
+Wish = tuple[QueueName, Skills, Requirement]
 
 
 class Groups:
     """All classes, and who serves whom."""
 
-    __slots__ = ("_agents", "_queues", "callers", "first", "order", "staff", "teams")
+    __slots__ = (
+        "_agents",
+        "_callers",
+        "_empty",
+        "_needed",
+        "_queues",
+        "_slots",
+        "first",
+        "heads",
+        "lines",
+        "named",
+        "staff",
+        "statuses",
+        "teams",
+        "timelines",
+    )
 
     def __init__(self) -> None:
         self._queues: dict[QueueName, Queue] = {}
-        self.callers: dict[ClassKey, CallerGroup] = {}
-        """Every class of callers that has a ticket."""
-        self._agents: dict[tuple[frozenset[QueueName], Requirement], AgentGroup] = {}
-        self.order: dict[QueueName, Order[CallerKey]] = {}
-        """Waiting callers of each queue in serving order, deliverable or not, without those under an offer."""
+        self._callers: dict[ClassKey, CallerGroup] = {}
+        self._empty: dict[CallerGroup, None] = {}
+        self._agents: dict[tuple[frozenset[QueueName], Skills, tuple[tuple[QueueName, int], ...]], AgentGroup] = {}
+        self._needed: dict[Wish, Requirement] = {}
+        self._slots: list[int] = []
+        """Places in `heads` that are free."""
+        self.heads: list[CallerKey | None] = []
+        """The first deliverable caller of each class, by `CallerGroup.slot`: a record takes them all at once."""
+        self.lines: dict[QueueName, dict[CallerGroup, None]] = {}
+        """Classes of callers by queue."""
+        self.timelines: dict[QueueName, Timeline] = {}
         self.teams: dict[QueueName, list[AgentGroup]] = {}
         """Classes of agents by queue, whatever their skills."""
         self.staff: dict[QueueName, tuple[AgentId, ...]] = {}
         """Agents by queue, sorted."""
         self.first: dict[QueueName, tuple[Seat, ...]] = {}
         """The first `NAMED` of them: those a decision record names."""
+        self.named: dict[QueueName, tuple[AgentId, ...]] = {}
+        self.statuses: dict[QueueName, list[str]] = {}
+        """What each of these is doing."""
+
+    # --- the centre
 
     def rebuild(self, centre: Centre, seats: dict[AgentId, Seat], waiters: Mapping[CallId, Waiter]) -> None:
-        """Sort everyone anew by `centre`; places, offers and states stay. New agents get a seat, offline."""
+        """Sort everyone anew by `centre`; offers and states stay. New agents get a seat, offline.
+
+        Tickets are taken out of their classes: whoever calls puts each in again. Raises `RequirementError`, having changed
+        nothing, when what a ticket requires cannot be joined with what its queue requires now.
+        """
         tickets = {waiter.ticket.queue for waiter in waiters.values()}
         # A queue taken out of the centre lives on until its last caller has gone: nobody is dropped.
         kept = {name: queue for name, queue in self._queues.items() if name in tickets}
-        self._queues = kept | dict(centre.queues)
-        self.callers, self._agents = {}, {}
-        self.teams = {name: [] for name in self._queues}
-        self.staff, self.first = {}, {}
-        self.order = {name: Order() for name in self._queues}
-        for agent_id in [agent_id for agent_id in seats if agent_id not in centre.agents]:
-            seat = seats[agent_id]
-            seat.group = None
-            seat.idle_since = None
-            seat.state = AgentState.OFFLINE
-            if seat.lease is None:
-                forget(seat, seats, waiters)
+        queues = kept | dict(centre.queues)
+        needed: dict[Wish, Requirement] = {}
+        for waiter in waiters.values():
+            wish = _wish(waiter.ticket)
+            if wish not in needed:
+                needed[wish] = _joined(queues[waiter.ticket.queue], wish)
+        self._queues, self._needed = queues, needed
+        self._callers, self._empty, self._agents = {}, {}, {}
+        self._slots, self.heads = [], []
+        self.lines = {name: {} for name in queues}
+        self.teams = {name: [] for name in queues}
+        for waiter in waiters.values():
+            waiter.group = waiter.line = waiter.held = None
+        for agent_id, seat in list(seats.items()):
+            seat.unlist()
+            seat.wanted, seat.posts = {}, []
+            for key in list(seat.held):
+                seat.held.remove(key)
+            if agent_id not in centre.agents:
+                seat.group = None
+                seat.idle_since = None
+                seat.state = AgentState.OFFLINE
+                if seat.lease is None:
+                    forget(seat, seats, waiters)
         for position, agent in enumerate(centre.agents.values()):
             self._seat(agent, seats, position)
-        for queue in self._queues:
-            self.staff[queue] = tuple(sorted(a.agent_id for a in centre.agents.values() if queue in a.queues))
-            self.first[queue] = tuple(seats[agent_id] for agent_id in self.staff[queue][:NAMED])
-        for waiter in waiters.values():
-            waiter.group = self.group_for(waiter.ticket.queue, waiter.ticket.skills)
-            self.put(waiter)
+        for queue, settings in queues.items():
+            serving = [agent for agent in centre.agents.values() if queue in agent.queues]
+            self.timelines[queue] = timeline(settings, {agent.tier(queue) for agent in serving})
+            self.staff[queue] = tuple(sorted(agent.agent_id for agent in serving))
+            self.named[queue] = self.staff[queue][:NAMED]
+            self.first[queue] = tuple(seats[agent_id] for agent_id in self.named[queue])
+            self.statuses[queue] = [seat.status for seat in self.first[queue]]
+            for at, seat in enumerate(self.first[queue]):
+                seat.posts.append((self.statuses[queue], at))
 
     def _seat(self, agent: Agent, seats: dict[AgentId, Seat], position: int) -> None:
-        skills: Requirement = tuple(sorted(agent.skills.items()))
-        key = (frozenset(agent.queues), skills)
+        skills: Skills = tuple(sorted(agent.skills.items()))
+        tiers = {queue: agent.tier(queue) for queue in agent.queues}
+        key = (frozenset(agent.queues), skills, tuple(sorted(tiers.items())))
         group = self._agents.get(key)
         if group is None:
-            group = self._agents[key] = AgentGroup(
-                key[0], dict(skills), dict.fromkeys(self._queues[q].strategy for q in agent.queues if q in self._queues)
-            )
+            strategies = dict.fromkeys(self._queues[q].strategy for q in agent.queues if q in self._queues)
+            group = self._agents[key] = AgentGroup(key[0], dict(skills), tiers, strategies)
             for queue in key[0] & self.teams.keys():
                 self.teams[queue].append(group)
         seat = seats.get(agent.agent_id)
         if seat is None:
-            seat = seats[agent.agent_id] = Seat(agent.agent_id, group)
+            seat = seats[agent.agent_id] = Seat(agent.agent_id)
         seat.group = group
         seat.position = position
         group.weights[agent.agent_id] = agent.weight
         group.size += 1
         group.logged_in += seat.state is not AgentState.OFFLINE
-        if seat.available:
-            group.add(seat)
+        group.counts[seat.status] += 1
+        seat.enlist()
 
     def queue(self, name: QueueName) -> Queue:
         """The queue's settings; those it had last when it was taken out of the centre."""
         return self._queues[name]
 
-    def group_for(self, queue: QueueName, skills: Requirement, step: int = 0) -> CallerGroup:
-        """The class of callers of `queue` who require `skills` besides what the queue requires, `step` times relaxed."""
-        settings = self._queues[queue]
-        needed = requirement(settings.skills, skills)
-        group = self.callers.get((queue, needed, step))
+    # --- classes of callers
+
+    def needed(self, queue: QueueName, skills: Skills, requires: Requirement) -> Requirement:
+        """What the queue and a call require together. Raises `RequirementError` when that is too much to join."""
+        wish = (queue, skills, requires)
+        needed = self._needed.get(wish)
+        if needed is None:
+            needed = self._needed[wish] = _joined(self._queues[queue], wish)
+        return needed
+
+    def group_for(self, ticket: Ticket, step: int) -> CallerGroup:
+        """The class of the callers who want what this one wants and have come as many steps far."""
+        needed = self.needed(ticket.queue, ticket.skills, ticket.requires)
+        group = self._callers.get((ticket.queue, needed, step))
         if group is None:
-            stages = tuple(accumulate((r.skills for r in settings.relax), relaxed, initial=needed))
-            group = self.callers[queue, needed, step] = CallerGroup(queue, stages, step, settings.strategy)
+            if self._slots:
+                slot = self._slots.pop()
+            else:
+                slot = len(self.heads)
+                self.heads.append(None)
+            stages = self.timelines[ticket.queue].stages(needed)
+            group = CallerGroup(self._queues[ticket.queue], stages, step, slot)
+            self._callers[group.key] = group
+            self.lines[group.queue][group] = None
             self.connect(group)
         return group
 
     def connect(self, group: CallerGroup) -> bool:
         """Find out who may serve the class, and whether that is somebody new.
 
-        The first stage counts, from the class's step on, that somebody logged in is good enough for; its own if none is.
+        The first stage counts, from the class's step on, that somebody logged in fits; its own if nobody fits any.
         """
-        able: list[AgentGroup] = []
-        for stage in (*range(group.step, len(group.stages)), group.step):
-            able = [agents for agents in self.teams[group.queue] if meets(agents.skills, group.stages[stage])]
-            group.effective = stage
+        team = self.teams[group.queue]
+        able: dict[AgentGroup, int] = {}
+        for at in (*range(group.step, len(group.stages)), group.step):
+            stage = group.stages[at]
+            able = {agents: tier for agents in team if stage.admits(agents.skills, tier := agents.tiers[group.queue])}
+            group.effective = at
             if any(agents.logged_in for agents in able):
                 break
-        if group.servers and list(group.servers) == able:
+        before, group.servers = group.servers, able
+        group.unfit = tuple(self.unfit(seat, group) for seat in self.first[group.queue])
+        if list(before) == list(able):
             return False
-        for agents in group.servers:
+        for agents in before:
             del agents.callers[group]
-        group.servers = dict.fromkeys(able)
-        for agents in able:
+        ranks: dict[tuple[int, int], list[AgentGroup]] = {}
+        for agents, tier in able.items():
             agents.callers[group] = None
-        group.fits = tuple(seat.group in group.servers for seat in self.first[group.queue])
+            ranks.setdefault((tier, figure_of_class(group, agents)), []).append(agents)
+        group.ranks = tuple((*rank, tuple(ranks[rank])) for rank in sorted(ranks))
         return True
+
+    def unfit(self, seat: Seat, group: CallerGroup) -> str:
+        """Why the agent may not serve the class however free; empty for who may."""
+        if seat.group is None or seat.group in group.servers:
+            return ""
+        return Exclusion.TIER_LATER if group.stage.admits(seat.group.skills, 0) else Exclusion.LACKS_SKILL
 
     def reconnect(self, agents: AgentGroup) -> list[CallerGroup]:
         """The first of `agents` logged in, or the last left: the classes of callers somebody else may serve now."""
         return [
             group
-            for group in self.callers.values()
-            if group.step + 1 < len(group.stages) and group.queue in agents.queues and self.connect(group)
+            for queue in agents.queues
+            for group in self.lines.get(queue, ())
+            if group.step + 1 < len(group.stages) and self.connect(group)
         ]
 
-    def move(self, waiter: Waiter, step: int) -> bool:
-        """Put the ticket among those who are `step` times relaxed; whether it was not there."""
-        if waiter.group.step == step:
-            return False
-        if waiter.lease is None:
-            self.hide(waiter)
-        self.drop(waiter)
-        waiter.group = self.group_for(waiter.ticket.queue, waiter.ticket.skills, step)
-        self.put(waiter)
-        return True
+    def able(self, queue: QueueName, skills: Skills, requires: Requirement) -> list[AgentGroup]:
+        """Classes of agents who may have such a call in time: good enough for the last stage, of whatever tier."""
+        if queue not in self._queues:
+            return []
+        last = self.timelines[queue].stages(self.needed(queue, skills, requires))[-1]
+        return [agents for agents in self.teams[queue] if last.admits(agents.skills, 0)]
 
-    def put(self, waiter: Waiter) -> None:
-        """Enter a ticket: into its class, and into its queue's order unless it is under an offer."""
-        waiter.group.members += 1
-        if waiter.lease is None:
-            self.show(waiter)
+    # --- tickets
+
+    def enter(self, waiter: Waiter, step: int) -> None:
+        """The ticket belongs to the class of those who are `step` steps on. It is not shown yet."""
+        group = waiter.group = self.group_for(waiter.ticket, step)
+        if not group.members:
+            self._empty.pop(group, None)
+        group.members += 1
 
     def drop(self, waiter: Waiter) -> None:
-        """Take a hidden ticket out for good."""
-        group = waiter.group
+        """Take a hidden ticket out of its class."""
+        group = waiter.home
+        waiter.group = None
         group.members -= 1
-        if not group.members:
-            del self.callers[group.key]
-            for agents in group.servers:
-                del agents.callers[group]
+        if group.members:
+            return
+        self._empty[group] = None
+        if len(self._empty) > EMPTY_KEPT:
+            oldest = next(iter(self._empty))
+            del self._empty[oldest], self._callers[oldest.key], self.lines[oldest.queue][oldest]
+            self._slots.append(oldest.slot)
+            for agents in oldest.servers:
+                del agents.callers[oldest]
 
     def show(self, waiter: Waiter) -> None:
         """The ticket waits (again)."""
-        self.order[waiter.ticket.queue].add(waiter.key)
-        if waiter.deliverable:
-            waiter.group.heap.add(waiter.key)
+        group, key = waiter.home, waiter.key
+        if waiter.deliverable and waiter.held is None:
+            waiter.line = group.ready
+            group.ready.add(key)
+            self.heads[group.slot] = group.ready.head
+        else:
+            waiter.line = group.aside
+            group.aside.add(key)
+            if waiter.deliverable and waiter.held is not None:
+                waiter.held.held.add(key)
 
     def hide(self, waiter: Waiter) -> None:
-        """The ticket does not wait any more, or is under an offer now."""
-        self.order[waiter.ticket.queue].remove(waiter.key)
-        waiter.group.heap.discard(waiter.key)
+        """The ticket does not wait any more, or is under an offer now, or is to be shown elsewhere."""
+        line = waiter.line
+        if line is None:
+            return
+        group, key = waiter.home, waiter.key
+        waiter.line = None
+        line.remove(key)
+        if line is group.ready:
+            self.heads[group.slot] = line.head
+        elif waiter.deliverable and waiter.held is not None:
+            waiter.held.held.remove(key)
+
+    # --- the order of a queue
+
+    def in_line(self, queue: QueueName) -> Iterator[CallerKey]:
+        """Who waits in the queue, deliverable or not, without those under an offer, in serving order."""
+        return merge(*(line for group in self.lines.get(queue, ()) for line in (group.ready, group.aside)))
+
+    def place(self, waiter: Waiter) -> int:
+        """How many wait in the ticket's queue before it."""
+        key = waiter.key
+        return sum(group.ready.rank(key) + group.aside.rank(key) for group in self.lines[waiter.ticket.queue])
+
+    def length(self, queue: QueueName) -> int:
+        """How many wait in the queue, without those under an offer."""
+        return sum(len(group.ready) + len(group.aside) for group in self.lines.get(queue, ()))
+
+
+def _wish(ticket: Ticket) -> Wish:
+    return (ticket.queue, ticket.skills, ticket.requires)
+
+
+def _joined(queue: Queue, wish: Wish) -> Requirement:
+    return both(both(all_of(queue.skills), queue.requires), both(all_of(wish[1]), wish[2]))
 
 
 def forget(seat: Seat, seats: dict[AgentId, Seat], waiters: Mapping[CallId, Waiter]) -> None:

@@ -1,7 +1,8 @@
 """The choice: which waiting callers are offered to which free agents now.
 
-Always the same simple rule: take callers in serving order (`ranking.caller_key`); each gets the agent who is
-best by its queue's strategy among those who may serve it and have not refused it just now; a caller nobody may serve blocks no one.
+Always the same simple rule: take callers in serving order (`ranking.caller_key`); each gets the agent who is best by
+tier and its queue's strategy among those who may serve it and have not refused it just now (with `ring_all`: everybody
+free of the best tier); who is held for an agent gets nobody else; a caller nobody may serve blocks no one.
 
 How it stays cheap: after each input no eligible free agent is left beside a deliverable waiting caller. So whatever the
 next input is, only the callers and agents it made newly available (`Books.fresh_*`) can be part of a new pair.
@@ -14,97 +15,139 @@ from datetime import datetime
 from heapq import heapify, heappop, heappush
 
 from cti.acd.books import Books
-from cti.acd.decisions import Offer
-from cti.acd.groups import AgentGroup, CallerGroup, Seat, Waiter
-from cti.acd.ranking import LEASE_MARGIN, CallerKey
-from cti.acd.records import record_of
-from cti.acd.strategies import best
+from cti.acd.classes import AgentGroup, CallerGroup, Seat, Waiter
+from cti.acd.decisions import Evidence, Offer
+from cti.acd.order import Order
+from cti.acd.ranking import CallerKey
+from cti.acd.records import evidence_of, evidence_of_one
+from cti.acd.strategies import best, ordered
 from cti.ids import OfferId
+from cti.model.centre import Strategy
+
+RING_AT_MOST = 10
+"""Agents in one offer of `ring_all`: each of them is kept from every other call while it rings."""
 
 
-def match(books: Books, now: datetime) -> list[Offer]:
+def match(books: Books, now: datetime) -> Sequence[Offer]:
     """Offer callers to agents in serving order until no pair is left; whatever was fresh is matched then."""
-    if not (books.fresh_agents or books.fresh_callers):
-        return []
-    callers = [w for c in books.fresh_callers if (w := books.waiters.get(c)) and w.lease is None and w.deliverable]
-    agents = [s for a in books.fresh_agents if (s := books.seats.get(a)) and s.available]
-    books.fresh_agents.clear()
-    books.fresh_callers.clear()
-    if len(callers) + len(agents) > 1:
-        return _match_groups(books, callers, agents, now)
-    if callers:
-        seat = best_agent(books, callers[0])
-        return [] if seat is None else [_offer(books, callers[0], seat, now)]
-    if agents:
-        waiter = _best_caller(books, agents[0])
-        return [] if waiter is None else [_offer(books, waiter, agents[0], now)]
-    return []
-
-
-def _match_groups(books: Books, callers: list[Waiter], agents: list[Seat], now: datetime) -> list[Offer]:
-    """The general case. Any class with a caller who may now be in a pair is walked in serving order."""
-    scope: dict[CallerGroup, None] = dict.fromkeys(waiter.group for waiter in callers)
-    for seat in agents:
-        scope.update(dict.fromkeys(_group(seat).callers))
-    heads: list[tuple[CallerKey, int, CallerGroup]] = [
-        (head, n, group) for n, group in enumerate(scope) if (head := group.heap.first()) is not None
+    fresh_agents, fresh_callers = books.fresh_agents, books.fresh_callers
+    if not fresh_callers:
+        if len(fresh_agents) == 1:
+            seat, _ = fresh_agents.popitem()
+            return _match_agent(books, seat, now)
+        if not fresh_agents:
+            return ()
+    callers = [
+        waiter
+        for call_id in fresh_callers
+        if (waiter := books.waiters.get(call_id)) is not None and waiter.line is not None and waiter.deliverable
     ]
+    agents = [seat for seat in fresh_agents if seat.available]
+    fresh_agents.clear()
+    fresh_callers.clear()
+    for seat in agents:
+        seat.enlist()
+    if len(callers) == 1 and not agents:
+        chosen = seats_for(books, callers[0])
+        return (_offer(books, callers[0], chosen, now),) if chosen else ()
+    return _match_lines(books, callers, agents, now)
+
+
+def _match_agent(books: Books, seat: Seat, now: datetime) -> Sequence[Offer]:
+    """One agent has become free. Nobody else who is free may serve the caller found: that one would have a call already."""
+    if not seat.available:
+        return ()
+    waiter = _best_caller(books, seat)
+    if waiter is None:
+        seat.enlist()
+        return ()
+    evidence = evidence_of_one(waiter, books.groups, seat, books.seats, now)
+    return (_bind(books, waiter, [seat], evidence, now),)
+
+
+def _match_lines(books: Books, callers: list[Waiter], agents: list[Seat], now: datetime) -> list[Offer]:
+    """The general case. Any line with a caller who may now be in a pair is walked in serving order."""
+    lines: dict[Order[CallerKey], CallerGroup | Seat] = {}
+    for waiter in callers:
+        _add_line(lines, waiter.held or waiter.home)
+    for seat in agents:
+        _add_line(lines, seat)
+        for group in _class(seat).callers:
+            _add_line(lines, group)
+    heads = [(line.head, n, line, 0) for n, line in enumerate(lines) if line.head is not None]
     heapify(heads)
     offers: list[Offer] = []
-    set_aside: list[tuple[CallerGroup, CallerKey]] = []
     while heads:
-        key, n, group = heappop(heads)
-        if not any(servers.idle.keys for servers in group.servers):
+        key, n, line, passed = heappop(heads)
+        if not _anybody_free(lines[line]):
             continue
         waiter = books.waiters[key[-1]]
-        chosen = best_agent(books, waiter)
-        if chosen is not None:
-            offers.append(_offer(books, waiter, chosen, now, [aside for _, aside in set_aside]))
+        chosen = seats_for(books, waiter)
+        if chosen:
+            offers.append(_offer(books, waiter, chosen, now))
         else:
             # Only its own refusals are in its way: the next of its class may be luckier.
-            group.heap.discard(key)
-            set_aside.append((group, key))
-        head = group.heap.first()
-        if head is not None:
-            heappush(heads, (head, n, group))
-    for group, key in set_aside:
-        group.heap.add(key)
+            passed += 1
+        following = line.nth(passed)
+        if following is not None:
+            heappush(heads, (following, n, line, passed))
     return offers
 
 
-def best_agent(books: Books, waiter: Waiter) -> Seat | None:
-    """Who is best by the queue's strategy among the free agents who may have this call."""
-    key = best(waiter.group, waiter.ticket.call_id, waiter.refused)
-    return None if key is None else books.seats[key[-1]]
+def _add_line(lines: dict[Order[CallerKey], CallerGroup | Seat], of: CallerGroup | Seat) -> None:
+    lines[of.ready if isinstance(of, CallerGroup) else of.held] = of
+
+
+def _anybody_free(of: CallerGroup | Seat) -> bool:
+    return of.available if isinstance(of, Seat) else any(servers.idle.keys for servers in of.servers)
+
+
+def seats_for(books: Books, waiter: Waiter) -> list[Seat]:
+    """To whom a waiting call would be offered now; empty when nobody free may have it."""
+    if waiter.held is not None:
+        return [waiter.held] if waiter.held.available and waiter.held.agent_id not in waiter.refused else []
+    group, call_id = waiter.home, waiter.ticket.call_id
+    if group.strategy is not Strategy.RING_ALL:
+        key = best(group, call_id, waiter.refused)
+        return [] if key is None else [books.seats[key[-1]]]
+    chosen: list[Seat] = []
+    first_tier = 0
+    for tier, key in ordered(group, call_id, waiter.refused):
+        if (first_tier and tier != first_tier) or len(chosen) == RING_AT_MOST:
+            break
+        first_tier = tier
+        chosen.append(books.seats[key[-1]])
+    return chosen
 
 
 def _best_caller(books: Books, seat: Seat) -> Waiter | None:
     """The first caller in serving order this agent may have."""
-    best: CallerKey | None = None
-    for group in _group(seat).callers:
-        key = group.heap.first_except(seat.refused)
-        if key is not None and (best is None or key < best):
-            best = key
-    return None if best is None else books.waiters[best[-1]]
+    refused = seat.refused
+    first = seat.held.head
+    for group in _class(seat).callers:
+        key = group.ready.head
+        if key is None:
+            continue
+        if refused and key[-1] in refused:
+            key = group.ready.first_except(refused)
+            if key is None:
+                continue
+        if first is None or key < first:
+            first = key
+    return None if first is None else books.waiters[first[-1]]
 
 
-def _offer(books: Books, waiter: Waiter, seat: Seat, now: datetime, aside: Sequence[CallerKey] = ()) -> Offer:
-    record = record_of(waiter, books.groups, books.seats, now, aside=aside)
-    offer_id = OfferId(max(books.last_offer_id + 1, int(now.timestamp())))
-    books.last_offer_id = offer_id
-    deadline = now + books.groups.queue(waiter.ticket.queue).ring_timeout + LEASE_MARGIN
-    books.bind(waiter, seat, offer_id, deadline)
-    return Offer(
-        offer_id=offer_id,
-        call_id=waiter.ticket.call_id,
-        agent_id=seat.agent_id,
-        queue=waiter.ticket.queue,
-        deadline=deadline,
-        record=record,
-    )
+def _offer(books: Books, waiter: Waiter, seats: list[Seat], now: datetime) -> Offer:
+    return _bind(books, waiter, seats, evidence_of(waiter, books.groups, books.seats, now), now)
 
 
-def _group(seat: Seat) -> AgentGroup:
+def _bind(books: Books, waiter: Waiter, seats: list[Seat], evidence: Evidence, now: datetime) -> Offer:
+    offer_id = books.last_offer_id = OfferId(max(books.last_offer_id + 1, int(now.timestamp())))
+    lease = books.bind(waiter, seats, offer_id, now + waiter.home.lease_time)
+    return Offer(lease=lease, evidence=evidence)
+
+
+def _class(seat: Seat) -> AgentGroup:
     if seat.group is None:
         raise AssertionError(f"agent {seat.agent_id} is not in the centre")
     return seat.group

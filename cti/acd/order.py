@@ -1,26 +1,31 @@
-"""A sorted list in short pieces: the n-th place of a caller in a long queue, at once."""
+"""A sorted list in short pieces: the first caller of a long queue, and anybody's place in it, at once."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=tuple[Any, ...])
 
-PIECE = 512
+PIECE = 256
 """A piece is cut in two when it is longer than twice this."""
 
 
 class Order(Generic[K]):
-    """Distinct keys in ascending order. `add`, `remove` and `rank` cost O(log n + n / PIECE)."""
+    """Distinct keys in ascending order; the last part of a key is the id of what it stands for.
 
-    __slots__ = ("_pieces", "_tails")
+    `add`, `remove` and `rank` cost O(log n + n / PIECE); taking the first away costs O(1), and looking at it nothing.
+    """
+
+    __slots__ = ("_pieces", "_tails", "head")
 
     def __init__(self) -> None:
         self._pieces: list[list[K]] = []
         self._tails: list[K] = []
         """The last key of each piece."""
+        self.head: K | None = None
+        """The smallest key. To be read only."""
 
     def __len__(self) -> int:
         return sum(map(len, self._pieces))
@@ -31,35 +36,64 @@ class Order(Generic[K]):
 
     def add(self, key: K) -> None:
         """Put `key` in. It must not be in."""
-        if not self._pieces:
-            self._pieces.append([key])
-            self._tails.append(key)
+        pieces, tails = self._pieces, self._tails
+        if not pieces:
+            pieces.append([key])
+            tails.append(key)
+            self.head = key
             return
-        at = min(bisect_left(self._tails, key), len(self._tails) - 1)
-        piece = self._pieces[at]
-        insort(piece, key)
+        if key > tails[-1]:
+            # Most callers come last.
+            at = len(pieces) - 1
+            piece = pieces[at]
+            piece.append(key)
+            tails[at] = key
+        else:
+            at = bisect_left(tails, key)
+            piece = pieces[at]
+            insort(piece, key)
         if len(piece) > 2 * PIECE:
-            self._pieces.insert(at + 1, piece[PIECE:])
+            pieces.insert(at + 1, piece[PIECE:])
             del piece[PIECE:]
-            self._tails.insert(at, piece[-1])
-            at += 1
-        self._tails[at] = self._pieces[at][-1]
+            tails.insert(at, piece[-1])
+        self.head = pieces[0][0]
 
     def remove(self, key: K) -> None:
         """Take `key` out. KeyError when it is not in."""
-        at = bisect_left(self._tails, key)
-        piece = self._pieces[at] if at < len(self._pieces) else []
-        within = bisect_left(piece, key)
-        if within == len(piece) or piece[within] != key:
-            raise KeyError(key)
-        del piece[within]
-        if piece:
-            self._tails[at] = piece[-1]
+        pieces = self._pieces
+        if key == self.head:
+            at = within = 0
+            piece = pieces[0]
         else:
-            del self._pieces[at], self._tails[at]
+            at = bisect_left(self._tails, key)
+            piece = pieces[at] if at < len(pieces) else []
+            within = bisect_left(piece, key)
+            if within == len(piece) or piece[within] != key:
+                raise KeyError(key)
+        del piece[within]
+        if not piece:
+            del pieces[at], self._tails[at]
+        elif within == len(piece):
+            self._tails[at] = piece[-1]
+        self.head = pieces[0][0] if pieces else None
 
     def rank(self, key: K) -> int:
         """How many keys are smaller than `key`."""
         at = bisect_left(self._tails, key)
         before = sum(len(self._pieces[i]) for i in range(at))
         return before + (bisect_left(self._pieces[at], key) if at < len(self._pieces) else 0)
+
+    def nth(self, n: int) -> K | None:
+        """The key with `n` smaller ones, or None."""
+        for piece in self._pieces:
+            if n < len(piece):
+                return piece[n]
+            n -= len(piece)
+        return None
+
+    def first_except(self, ids: Container[Any]) -> K | None:
+        """The smallest key whose id is not among `ids`, or None. Costs as much as keys are skipped."""
+        head = self.head
+        if head is None or head[-1] not in ids:
+            return head
+        return next((key for key in self if key[-1] not in ids), None)

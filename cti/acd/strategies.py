@@ -1,8 +1,8 @@
-"""Which of the eligible free agents is best: the queue's strategy.
+"""Which of the eligible free agents is best: lower tiers first, then the queue's strategy.
 
 Longest idle, and whatever is counted per agent, is fixed while an agent is free, so a heap per class and strategy keeps
-it. What depends on the class alone (skill, flexibility) ranks classes, and within them who is longest idle. Only the
-weighted draw depends on the pair of call and agent and looks at every eligible free agent.
+it. What depends on the class alone (tier, skill, flexibility) ranks classes, and within them who is longest idle. Only
+the weighted draw depends on the pair of call and agent and looks at every eligible free agent of the tier.
 """
 
 from __future__ import annotations
@@ -11,67 +11,88 @@ from collections.abc import Collection, Iterator
 from hashlib import blake2b
 from math import log
 
-from cti.acd.groups import AgentGroup, CallerGroup
+from cti.acd.classes import COUNTED, AgentGroup, CallerGroup, Seat
 from cti.acd.heap import LazyHeap, in_order
 from cti.acd.ranking import AgentKey
 from cti.ids import AgentId, CallId
 from cti.model.centre import Strategy
+
+BY_CLASS = frozenset({Strategy.BEST_SKILL, Strategy.LEAST_FLEXIBLE})
+"""Strategies whose figure belongs to the class of agents."""
 
 
 def best(group: CallerGroup, call_id: CallId, refused: Collection[AgentId]) -> AgentKey | None:
     """The best free agent for a caller of `group`, without those in `refused`; None when there is none."""
     strategy = group.strategy
     if strategy is Strategy.RANDOM:
-        return next(ordered(group, call_id, refused), None)
-    found: AgentKey | None = None
-    for agents in group.servers:
-        key = _heap(agents, strategy).first_except(refused)
-        if key is not None:
-            key = _prefixed(group, agents, key)
-            if found is None or key < found:
+        return next((key for _, key in ordered(group, call_id, refused)), None)
+    for _, _, classes in group.ranks:
+        found: AgentKey | None = None
+        for agents in classes:
+            key = agents.ranked.get(strategy, agents.idle).first_except(refused)
+            if key is not None and (found is None or key < found):
                 found = key
-    return found
+        if found is not None:
+            return found
+    return None
 
 
-def ordered(group: CallerGroup, call_id: CallId, refused: Collection[AgentId]) -> Iterator[AgentKey]:
-    """The free agents for a caller of `group`, best first, without those in `refused`."""
+def ordered(group: CallerGroup, call_id: CallId, refused: Collection[AgentId]) -> Iterator[tuple[int, AgentKey]]:
+    """The free agents for a caller of `group` with their tiers, best first, without those in `refused`.
+
+    A key has the strategy's figure in front unless it ranks by idleness.
+    """
     strategy = group.strategy
-    servers = [agents for agents in group.servers if agents.idle.keys]
-    keys: Iterator[AgentKey]
+    for tier, figure, classes in group.ranks:
+        keys: Iterator[AgentKey]
+        if strategy is Strategy.RANDOM:
+            drawn = [
+                (_draw(call_id, key[-1], agents.weights[key[-1]]), *key) for agents in classes for key in agents.idle
+            ]
+            keys = iter(sorted(drawn))
+        else:
+            keys = in_order([agents.ranked.get(strategy, agents.idle) for agents in classes])
+        for key in keys:
+            if key[-1] not in refused:
+                yield tier, ((figure, *key) if strategy in BY_CLASS else key)
+
+
+def key_of(group: CallerGroup, seat: Seat, call_id: CallId) -> AgentKey:
+    """The key by which a free agent would be ranked for a caller of `group`."""
+    strategy = group.strategy
+    if strategy is Strategy.LONGEST_IDLE or strategy is Strategy.RING_ALL or seat.group is None:
+        return seat.key
     if strategy is Strategy.RANDOM:
-        drawn = [(_draw(call_id, key[-1], agents.weights[key[-1]]), *key) for agents in servers for key in agents.idle]
-        keys = iter(sorted(drawn))
-    elif strategy in (Strategy.BEST_SKILL, Strategy.LEAST_FLEXIBLE):
-        keys = _by_class(group, servers)
-    else:
-        keys = in_order([_heap(agents, strategy) for agents in servers])
-    return (key for key in keys if key[-1] not in refused)
+        return (_draw(call_id, seat.agent_id, seat.group.weights[seat.agent_id]), *seat.key)
+    if strategy in BY_CLASS:
+        return (figure_of_class(group, seat.group), *seat.key)
+    return (COUNTED[strategy](seat), *seat.key)
 
 
-def _heap(agents: AgentGroup, strategy: Strategy) -> LazyHeap[AgentKey]:
-    return agents.ranked.get(strategy, agents.idle)
+def figure_of_class(group: CallerGroup, agents: AgentGroup) -> int:
+    """What a strategy by class wants least of; 0 for the others.
 
-
-def _by_class(group: CallerGroup, servers: list[AgentGroup]) -> Iterator[AgentKey]:
-    ranks: dict[int, list[AgentGroup]] = {}
-    for agents in servers:
-        ranks.setdefault(_rank(group, agents), []).append(agents)
-    for rank in sorted(ranks):
-        for key in in_order([agents.idle for agents in ranks[rank]]):
-            yield (rank, *key)
-
-
-def _prefixed(group: CallerGroup, agents: AgentGroup, key: AgentKey) -> AgentKey:
-    if group.strategy in (Strategy.BEST_SKILL, Strategy.LEAST_FLEXIBLE):
-        return (_rank(group, agents), *key)
-    return key
-
-
-def _rank(group: CallerGroup, agents: AgentGroup) -> int:
-    """Less is better: by proficiency in what the call needs at first, or by how little else these agents could do."""
+    Proficiency is that in what the call needs at first, in the best of the alternatives these agents meet (of all, when
+    they meet none).
+    """
     if group.strategy is Strategy.BEST_SKILL:
-        return -sum(agents.skills.get(skill, 0) for skill, _ in group.stages[0])
-    return len(agents.queues) + len(agents.skills)
+        points = [
+            (all(agents.skills.get(skill, 0) >= level for skill, level in needed), _points(agents, needed))
+            for needed in group.stages[0].needed
+        ]
+        return -max(points)[1]
+    if group.strategy is Strategy.LEAST_FLEXIBLE:
+        return len(agents.queues) + len(agents.skills)
+    return 0
+
+
+def _points(agents: AgentGroup, needed: Collection[tuple[str, int]]) -> int:
+    return sum(agents.skills.get(skill, 0) for skill, _ in needed)
+
+
+def heaps(group: CallerGroup) -> list[LazyHeap[AgentKey]]:
+    """Everybody free who may serve callers of `group`, by class."""
+    return [agents.idle for agents in group.servers if agents.idle.keys]
 
 
 def _draw(call_id: CallId, agent_id: AgentId, weight: float) -> float:
