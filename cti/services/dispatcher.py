@@ -28,7 +28,7 @@ from cti.model.commands import Command, Deliver, DialCustomer
 from cti.model.facts import AgentState, Device, FlowStepDone, Match, OfferEnd
 from cti.model.requirement import ANYBODY, Requirement
 from cti.reports.call_record import CallRecord
-from cti.services import agents, call_control, callbacks, departures, desk, priority, reconcile, timers
+from cti.services import agents, call_control, callbacks, departures, desk, live_centre, priority, reconcile, timers
 from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
 from cti.services.floor import Change, FloorView, LinkView, Refused, Standing
@@ -99,6 +99,8 @@ class Dispatcher:
         self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._publish_at: float | None = None
+        self.on_retired: Callable[[], None] = lambda: None
+        """Told when a queue or an agent that was taken out of the centre earlier is needed no more."""
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -135,6 +137,7 @@ class Dispatcher:
                 else:
                     timers.tick(self.board, self._clock.now())
                 self._call_back()
+                self._settle()
                 self._perform()
                 self._publish()
         finally:
@@ -438,6 +441,17 @@ class Dispatcher:
     def present(self, call_id: CallId) -> f.Decided | None:
         """Why a waiting call is not served at this moment, everybody of its queue named; None when it does not wait."""
         return self._decisions.present(call_id, self._clock.now())
+
+    async def configure(self, centre: Centre, *, version: str, by: str) -> Sequence[str]:
+        """From now on this is the centre (see `live_centre`). Gives what changed, in plain words."""
+        return await self._ask(lambda now: live_centre.configure(self.board, centre, now, version=version, by=by))
+
+    def _settle(self) -> None:
+        try:
+            if live_centre.settle(self.board, self._clock.now()):
+                self.on_retired()
+        except Exception:
+            log.exception("centre_not_settled")
 
     # -- what is shown -------------------------------------------------------------------------------------------
 

@@ -124,6 +124,9 @@ class Change:
     agents: Mapping[AgentId, AgentRow] = field(default_factory=dict)
     calls: Mapping[CallId, CallRow] = field(default_factory=dict)
     calls_gone: tuple[CallId, ...] = ()
+    queues_gone: tuple[QueueName, ...] = ()
+    agents_gone: tuple[AgentId, ...] = ()
+    """Taken out of the centre."""
     pops: Mapping[AgentId, Pop | None] = field(default_factory=dict)
     """An agent's screen pop; None withdraws it (see `withdrawn`)."""
     withdrawn: Mapping[AgentId, str] = field(default_factory=dict)

@@ -57,7 +57,7 @@ class Rows:
         board = self._board
         return bool(
             board.dirty_calls or board.dirty_agents or board.dirty_queues or board.dirty_pops or not self._link_sent
-        )
+        ) or bool(board.departed_agents or board.departed_queues)
 
     def view(self, now: datetime) -> FloorView:
         """Everything, as of the last `change`."""
@@ -104,6 +104,9 @@ class Rows:
         waits = {name: QueueWaits(board, name, now) for name in dirty_queues if name in board.centre.queues}
         queues = {name: self._queue_row(name, waits[name]) for name in waits}
         agents = {agent_id: self._agent_row(agent_id) for agent_id in dirty_agents}
+        queues_gone = tuple(sorted(board.departed_queues & self._queues.keys()))
+        agents_gone = tuple(sorted(board.departed_agents & self._agents.keys()))
+        board.departed_queues, board.departed_agents = set(), set()
         calls = {
             call_id: self._call_row(board.calls[call_id], places.get(call_id), now, waits)
             for call_id in dirty_calls
@@ -121,12 +124,25 @@ class Rows:
         self._calls.update(calls)
         for call_id in gone:
             del self._calls[call_id]
+        for name in queues_gone:
+            del self._queues[name]
+        for agent_id in agents_gone:
+            del self._agents[agent_id]
+            self._pages.pop(agent_id, None)
         link = None if self._link_sent else self._link
         self._link_sent = True
-        if not (queues or agents or calls or gone or pops or link):
+        if not (queues or agents or calls or gone or queues_gone or agents_gone or pops or link):
             return None
         return Change(
-            queues=queues, agents=agents, calls=calls, calls_gone=gone, pops=pops, withdrawn=withdrawn, link=link
+            queues=queues,
+            agents=agents,
+            calls=calls,
+            calls_gone=gone,
+            queues_gone=queues_gone,
+            agents_gone=agents_gone,
+            pops=pops,
+            withdrawn=withdrawn,
+            link=link,
         )
 
     def _queue_row(self, name: QueueName, waits: QueueWaits) -> QueueRow:

@@ -35,6 +35,7 @@ from cti.model.call import Call, CallState, apply_call, begin_call
 from cti.model.centre import Centre
 from cti.model.commands import Command, Deliver, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
+from cti.model.retiring import with_retiring
 from cti.model.signals import DeviceReachable
 from cti.services import agent_time
 from cti.services.acquaintance import LastTalks
@@ -72,6 +73,13 @@ class Switchboard:
         normalise: Callable[[str | None], str | None] = lambda number: number,
     ) -> None:
         self.centre = centre
+        """As configured, and what of a former configuration is still in use (`live_centre`)."""
+        self.configured = centre
+        self.retiring_since: dict[QueueName, datetime] = {}
+        self.retiring_looked_at = now
+        self.departed_agents: set[AgentId] = set()
+        self.departed_queues: set[QueueName] = set()
+        """Not yet told to the pages."""
         self.node = node
         self.flow_version = flow_version
         self.normalise = normalise
@@ -465,6 +473,7 @@ class Switchboard:
                 self.illegal += 1
         if last:
             self.engine.last_offer_id = OfferId(last)
+        self._keep_what_is_in_use()
         waiting = [c for c in self.calls.values() if c.state in (CallState.WAITING, CallState.OFFERED)]
         for call in sorted(waiting, key=lambda c: (c.queued_at or c.started_at, c.call_id)):
             self.join_queue(call, now, deliverable=False)
@@ -487,3 +496,25 @@ class Switchboard:
                 self.dirty_pops.add(agent_id)
         self.tally.roll(now)
         self.begin_counting(now)
+
+    def _keep_what_is_in_use(self) -> None:
+        """Queues and agents of live calls that the centre's file does not have any more retire as they would have."""
+        queues = {call.queue for call in self.calls.values() if call.queue is not None} - self.centre.queues.keys()
+        engaged = {call.call_id: call.agent_id or call.offered_agent for call in self.calls.values()}
+        agents = {agent_id for agent_id in engaged.values() if agent_id is not None} - self.agents.keys()
+        if not queues and not agents:
+            return
+        self.centre = with_retiring(self.centre, self.centre, queues=sorted(queues), agents=sorted(agents))
+        self.engine = Engine(self.centre)
+        for call_id, agent_id in engaged.items():
+            if agent_id in agents and agent_id is not None:
+                history = self.history[call_id]
+                agent = AgentStatus(agent_id=agent_id, since=history[0].at, idle_since=history[0].at)
+                for fact in history:
+                    if getattr(fact, "agent_id", None) == agent_id:
+                        agent = apply_agent(agent, fact)
+                self.agents[agent_id] = agent
+
+    def forget_told(self, agent_id: AgentId) -> None:
+        """The engine has forgotten the agent, too."""
+        self._told.pop(agent_id, None)

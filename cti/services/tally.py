@@ -51,6 +51,13 @@ class Tally:
         self._queues: dict[str, list[int]] = {}
         self._agents: dict[str, list[float]] = {}
 
+    def use(self, centre: Centre) -> None:
+        """From now on this is the centre. Calls counted already stay counted as they were."""
+        self._centre = centre
+        # What is stored of a queue that is gone is still folded by its own limit.
+        self.short_abandon |= {name: queue.short_abandon for name, queue in centre.queues.items()}
+        self._zone = ZoneInfo(centre.time_zone)
+
     def close(self, facts: Sequence[Fact]) -> None:
         """A call has ended; these are its facts."""
         record = fold([fact for fact in facts if isinstance(fact, CallFact)], short_abandon=self.short_abandon)
