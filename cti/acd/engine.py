@@ -164,15 +164,6 @@ class Engine:
         seats = seats_for(self._books, waiter)
         return seats[0].agent_id if seats else None
 
-    def overlooked(self, call_id: CallId) -> AgentId | None:
-        """A free agent who could have this caller now, who can be moved. Always None once an input is taken in, unless
-        the matching has a fault: for whoever watches over it."""
-        waiter = self._books.waiters.get(call_id)
-        if waiter is None or waiter.line is None or not waiter.deliverable:
-            return None
-        seats = seats_for(self._books, waiter)
-        return seats[0].agent_id if seats else None
-
     def ticket(self, call_id: CallId) -> Ticket | None:
         """The call's ticket, offered or not."""
         waiter = self._books.waiters.get(call_id)
