@@ -83,7 +83,7 @@ def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
             return replace(agent, offer_id=fact.offer_id, offer_call=fact.call_id, ringing=False)
         case f.OfferRang() if fact.offer_id == agent.offer_id:
             return replace(agent, ringing=True)
-        case f.OfferEnded() if fact.offer_id == agent.offer_id:
+        case f.OfferEnded() | f.OfferDeclined() if fact.offer_id == agent.offer_id:
             agent = replace(agent, offer_id=None, offer_call=None, ringing=False)
             if fact.end in MISSES:
                 return replace(agent, missed=agent.missed + 1, idle_since=fact.at, paused_until=fact.pause_until)

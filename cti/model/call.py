@@ -48,6 +48,7 @@ CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
     (S.OFFERED, f.FlowStepDone): S.OFFERED,
     (S.OFFERED, f.PriorityChanged): S.OFFERED,
     (S.OFFERED, f.OfferRang): S.OFFERED,
+    (S.OFFERED, f.OfferDeclined): S.OFFERED,
     (S.OFFERED, f.OfferEnded): S.WAITING,
     (S.OFFERED, f.CallAnswered): S.TALKING,
     (S.TALKING, f.OfferEnded): S.TALKING,
@@ -110,6 +111,10 @@ class Call:
     hold_until: datetime | None = None
     offer_id: OfferId | None = None
     offered_agent: AgentId | None = None
+    others: tuple[AgentId, ...] = ()
+    """Agents who are in the offer besides `offered_agent`."""
+    several: bool = False
+    """The offer was made to several agents at once, however many are left in it."""
     device: f.Device | None = None
     offered_at: datetime | None = None
     offer_deadline: datetime | None = None
@@ -144,6 +149,11 @@ class Call:
     def dialling(self) -> bool:
         """Whether the customer of a callback is being called."""
         return self.absent and bool(self.leg_id)
+
+    @property
+    def offered_agents(self) -> tuple[AgentId, ...]:
+        """Everybody who is in the offer now; empty when there is none."""
+        return (self.offered_agent, *self.others) if self.offered_agent is not None else ()
 
     @property
     def live(self) -> bool:
@@ -221,12 +231,17 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
                 call,
                 offer_id=fact.offer_id,
                 offered_agent=fact.agent_id,
+                others=fact.others,
+                several=bool(fact.others),
                 device=fact.device,
                 offered_at=fact.at,
                 offer_deadline=fact.deadline,
             )
         case f.OfferEnded():
-            return replace(call, offer_id=None, offered_agent=None, offer_deadline=None)
+            return replace(call, offer_id=None, offered_agent=None, others=(), several=False, offer_deadline=None)
+        case f.OfferDeclined() if fact.offer_id == call.offer_id:
+            left = tuple(agent_id for agent_id in call.offered_agents if agent_id != fact.agent_id)
+            return replace(call, offered_agent=left[0], others=left[1:]) if left else call
         case f.CallAnswered():
             return replace(call, agent_id=fact.agent_id, answered_at=call.answered_at or fact.at)
         case f.SurvivalEntered():

@@ -9,7 +9,7 @@ from cti.model import facts as f
 from cti.model.agent import CHOSEN_STATES
 from cti.model.commands import HangUp, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
-from cti.services import agent_time
+from cti.services import agent_time, ring_all
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 
@@ -58,6 +58,9 @@ def reject(board: Switchboard, agent_id: AgentId, offer_id: OfferId, now: dateti
         raise Refused(
             "offer_over", "that offer is over", remedy="nothing to do: it was answered, withdrawn or has run out"
         )
+    if call.several:
+        ring_all.reject(board, call, agent_id, now)
+        return
     board.end_offer(call, OfferEnd.REJECTED, now, at=now, deliverable=False)
     board.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
 

@@ -7,7 +7,6 @@ still fits what is known and otherwise changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +16,7 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import callbacks, errands
+from cti.services import callbacks, errands, ring_all
 from cti.services.switchboard import Switchboard
 
 BUSY, NO_ANSWER, REJECTED = 17, 19, 21
@@ -82,16 +81,19 @@ def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> N
 
 def _leg_dialled(board: Switchboard, signal: s.AgentLegDialled, now: datetime) -> None:
     board.legs[signal.agent_channel] = (signal.call_id, signal.agent_id)
+    call = board.calls.get(signal.call_id)
+    if call is not None and call.offer_id is not None and call.offer_id == signal.offer_id:
+        ring_all.leg_dialled(board, call, signal.agent_id, signal.agent_channel)
 
 
 def _leg_ringing(board: Switchboard, signal: s.AgentLegRinging, now: datetime) -> None:
     call = board.calls.get(signal.call_id)
-    if call is None or call.offer_id is None or call.offered_agent is None or signal.offer_id != call.offer_id:
+    if call is None or call.offer_id is None or signal.offer_id != call.offer_id:
         return
-    if call.state is CallState.OFFERED and not board.agents[call.offered_agent].ringing:
-        board.record(
-            f.OfferRang(at=signal.at, call_id=call.call_id, offer_id=call.offer_id, agent_id=call.offered_agent)
-        )
+    known = board.legs.get(signal.agent_channel)
+    agent_id = known[1] if known is not None else None if call.several else call.offered_agent
+    if call.state is CallState.OFFERED and agent_id in call.offered_agents and not board.agents[agent_id].ringing:
+        board.record(f.OfferRang(at=signal.at, call_id=call.call_id, offer_id=call.offer_id, agent_id=agent_id))
 
 
 def _offer_returned(board: Switchboard, signal: s.OfferReturned, now: datetime) -> None:
@@ -99,7 +101,11 @@ def _offer_returned(board: Switchboard, signal: s.OfferReturned, now: datetime) 
     if call is None or call.offer_id != signal.offer_id or call.state is not CallState.OFFERED:
         return
     # Deliverable again when the wait context says that the caller is there: see `_wait_entered`.
-    board.end_offer(call, offer_end(signal.status, signal.cause), now, at=signal.at, deliverable=False)
+    end = offer_end(signal.status, signal.cause)
+    if call.several:
+        ring_all.returned(board, call, end, now, at=signal.at)
+    else:
+        board.end_offer(call, end, now, at=signal.at, deliverable=False)
 
 
 def _bridge_joined(board: Switchboard, signal: s.BridgeJoined, now: datetime) -> None:
@@ -124,13 +130,13 @@ def answered(
     """Proof of talk: caller and agent are in one bridge. Settles the offer, leaves the queue."""
     if call.state not in (CallState.WAITING, CallState.OFFERED, CallState.SURVIVAL) or agent_id not in board.agents:
         return
-    offer_id = call.offer_id if call.offered_agent == agent_id else None
+    offer_id = call.offer_id if agent_id in call.offered_agents else None
     if call.offer_id is not None and offer_id is None:
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=at, deliverable=False)
         call = board.calls[call.call_id]
     board.record(f.CallAnswered(at=at, call_id=call.call_id, agent_id=agent_id, offer_id=offer_id, inferred=inferred))
     if offer_id is not None:
-        board.end_offer(replace(call, offered_agent=agent_id), OfferEnd.ANSWERED, now, at=at, deliverable=False)
+        board.end_offer(call, OfferEnd.ANSWERED, now, at=at, deliverable=False, by=agent_id)
     board.leave_queue(call.call_id, now)
     board.sync_agent(agent_id, now)
 
@@ -194,6 +200,8 @@ def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> N
         callbacks.leg_gone(board, call, signal, now)
     elif (signal.is_caller and not call.leg_id) or signal.channel == call.channel:
         end_call(board, call, now, at=signal.at, cause=signal.cause)
+    elif leg is not None and call.state is CallState.OFFERED:
+        ring_all.leg_gone(board, call, leg[1], signal.cause, now, at=signal.at)
     elif leg is not None and leg[1] == call.agent_id:
         end_talk(board, call, now, at=signal.at)
 

@@ -130,7 +130,7 @@ class Change:
     pops: Mapping[AgentId, Pop | None] = field(default_factory=dict)
     """An agent's screen pop; None withdraws it (see `withdrawn`)."""
     withdrawn: Mapping[AgentId, str] = field(default_factory=dict)
-    """Why a pop was withdrawn: an OfferEnd value, or "call_ended"."""
+    """Why a pop was withdrawn: an OfferEnd value, "answered_elsewhere" or "call_ended"."""
     link: LinkView | None = None
 
 

@@ -45,6 +45,8 @@ from cti.services.looks import Looks
 from cti.services.ports import LookUp
 from cti.services.tally import Tally
 
+ANSWERED_ELSEWHERE = "answered_elsewhere"
+"""Why a screen pop was withdrawn: the phone of somebody else in the offer was answered."""
 CLOSED_KEPT = 50_000
 """Ended calls whose ids are remembered: days of a busy centre, where late signals are late by seconds."""
 
@@ -201,6 +203,8 @@ class Switchboard:
     def _touched(self, fact: f.Fact) -> Iterable[AgentId]:
         if isinstance(fact, f.BreachRepaired):
             return [agent_id for agent_id in fact.agents if agent_id in self.agents]
+        if isinstance(fact, f.OfferMade | f.OfferEnded):
+            return [agent_id for agent_id in (fact.agent_id, *fact.others) if agent_id in self.agents]
         agent_id = getattr(fact, "agent_id", None)
         return (agent_id,) if agent_id in self.agents else ()
 
@@ -238,11 +242,13 @@ class Switchboard:
                 queue=offer.queue,
                 device=agent.device,
                 deadline=offer.deadline,
+                others=offer.others,
             )
         )
-        self.pops[offer.agent_id] = self._pop(self.calls[offer.call_id], offer, now)
-        self.withdrawn.pop(offer.agent_id, None)
-        self.dirty_pops.add(offer.agent_id)
+        for agent_id in offer.agent_ids:
+            self.pops[agent_id] = self._pop(self.calls[offer.call_id], offer, agent_id, now)
+            self.withdrawn.pop(agent_id, None)
+            self.dirty_pops.add(agent_id)
         self.out.commands.append(
             Deliver(
                 call_id=offer.call_id,
@@ -250,6 +256,7 @@ class Switchboard:
                 offer_id=offer.offer_id,
                 agent_id=offer.agent_id,
                 device=agent.device,
+                others=tuple((agent_id, self.agents[agent_id].device) for agent_id in offer.others),
             )
         )
 
@@ -264,41 +271,81 @@ class Switchboard:
         if call is not None and call.state is CallState.WAITING:
             self.route(CallerNotReady(call_id=call.call_id), now)
             self.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
-        if expired.agent_id in self.agents:
-            self.sync_agent(expired.agent_id, now)
+        for agent_id in expired.agent_ids:
+            if agent_id in self.agents:
+                self.sync_agent(agent_id, now)
 
-    def end_offer(self, call: Call, end: OfferEnd, now: datetime, *, at: datetime, deliverable: bool) -> None:
-        """Release the call's offer, both sides at once. `deliverable`: the caller can be offered again at once."""
-        offer_id, agent_id = call.offer_id, call.offered_agent
-        if offer_id is None or agent_id is None:
+    def end_offer(
+        self,
+        call: Call,
+        end: OfferEnd,
+        now: datetime,
+        *,
+        at: datetime,
+        deliverable: bool,
+        by: AgentId | None = None,
+    ) -> None:
+        """Release the call's offer, all its sides at once. `deliverable`: the caller can be offered again at once.
+
+        `by` is who answered, where several could.
+        """
+        offer_id, agents = call.offer_id, call.offered_agents
+        if offer_id is None or not agents:
             return
-        self._release(call, end, at)
+        self._release(call, end, at, by=by)
         if not deliverable and end is not OfferEnd.ANSWERED:
             self.route(CallerNotReady(call_id=call.call_id), now)
-        # Busy first: the engine must not hand the agent the next call by the idle time of before the miss.
-        self.route(AgentBusy(agent_id=agent_id), now)
-        self._told.pop(agent_id, None)
-        self.route(OfferSettled(offer_id=offer_id, end=end), now)
-        self.sync_agent(agent_id, now)
+        # Busy first: the engine must not hand the agents the next call by the idle time of before the miss.
+        for agent_id in agents:
+            self.route(AgentBusy(agent_id=agent_id), now)
+            self._told.pop(agent_id, None)
+        answered = (by or agents[0]) if end is OfferEnd.ANSWERED else None
+        self.route(OfferSettled(offer_id=offer_id, end=end, agent_id=answered), now)
+        for agent_id in agents:
+            self.sync_agent(agent_id, now)
 
-    def _release(self, call: Call, end: OfferEnd, at: datetime) -> None:
-        offer_id, agent_id = call.offer_id, call.offered_agent
-        if offer_id is None or agent_id is None:
+    def _release(self, call: Call, end: OfferEnd, at: datetime, *, by: AgentId | None = None) -> None:
+        offer_id, agents = call.offer_id, call.offered_agents
+        if offer_id is None or not agents:
             return
-        config = self.centre.agents.get(agent_id)
+        first = by if by in agents else agents[0]
+        others = tuple(agent_id for agent_id in agents if agent_id != first)
+        pause = self.pause_after(first, end, at)
+        for agent_id in others:
+            # Whose pause is another's is let go by a fact of their own; the fact of the end has only one.
+            own = self.pause_after(agent_id, end, at)
+            if own != pause:
+                self.record(
+                    f.OfferDeclined(
+                        at=at, call_id=call.call_id, offer_id=offer_id, agent_id=agent_id, end=end, pause_until=own
+                    )
+                )
+        left = self.calls[call.call_id].offered_agents
         self.record(
             f.OfferEnded(
                 at=at,
                 call_id=call.call_id,
                 offer_id=offer_id,
-                agent_id=agent_id,
+                agent_id=first,
                 end=end,
-                pause_until=agent_time.pause_after(config, end, at),
+                others=tuple(agent_id for agent_id in others if agent_id in left),
+                pause_until=pause,
             )
         )
-        if end is not OfferEnd.ANSWERED:
-            self.withdraw_pop(agent_id, end.value)
-        agent = self.agents.get(agent_id)
+        for agent_id in agents:
+            if end is not OfferEnd.ANSWERED:
+                self.withdraw_pop(agent_id, end.value)
+            elif agent_id != first:
+                self.withdraw_pop(agent_id, ANSWERED_ELSEWHERE)
+            self.limit_misses(agent_id, at)
+
+    def pause_after(self, agent_id: AgentId, end: OfferEnd, at: datetime) -> datetime | None:
+        """Until when this agent is offered nothing after an offer that ended so."""
+        return agent_time.pause_after(self.centre.agents.get(agent_id), end, at)
+
+    def limit_misses(self, agent_id: AgentId, at: datetime) -> None:
+        """Who has missed so many offers in a row is not ready any more."""
+        config, agent = self.centre.agents.get(agent_id), self.agents.get(agent_id)
         limit = config.miss_limit if config is not None else 0
         if agent is not None and limit and agent.missed >= limit and agent.chosen is AgentState.READY:
             self.record(
@@ -403,13 +450,13 @@ class Switchboard:
 
     # -- screen pops ---------------------------------------------------------------------------------------------
 
-    def _pop(self, call: Call, offer: Offer | f.OfferMade, now: datetime) -> Pop:
+    def _pop(self, call: Call, offer: Offer | f.OfferMade, agent_id: AgentId, now: datetime) -> Pop:
         queue = self.centre.queues[offer.queue]
         known = self.cards.get(call.call_id)
         return Pop(
             offer_id=offer.offer_id,
             call_id=call.call_id,
-            agent_id=offer.agent_id,
+            agent_id=agent_id,
             queue=offer.queue,
             queue_title=queue.titles,
             number=call.caller_number,
@@ -466,7 +513,7 @@ class Switchboard:
         for fact in facts:
             if isinstance(fact, f.OfferMade):
                 last = max(last, fact.offer_id)
-                made[fact.agent_id] = fact
+                made.update(dict.fromkeys((fact.agent_id, *fact.others), fact))
             try:
                 self._apply(fact)
             except IllegalTransition:
@@ -484,6 +531,7 @@ class Switchboard:
                         call_id=call.call_id,
                         agent_id=call.offered_agent,
                         deadline=call.offer_deadline or now,
+                        others=call.others,
                     ),
                     now,
                 )
@@ -492,7 +540,7 @@ class Switchboard:
             agent = self.agents.get(agent_id)
             shown = self.calls.get(offer.call_id)
             if agent is not None and shown is not None and offer.call_id in (agent.offer_call, agent.call_id):
-                self.pops[agent_id] = self._pop(shown, offer, offer.at)
+                self.pops[agent_id] = self._pop(shown, offer, agent_id, offer.at)
                 self.dirty_pops.add(agent_id)
         self.tally.roll(now)
         self.begin_counting(now)
