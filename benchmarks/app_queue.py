@@ -154,7 +154,7 @@ async def loop(floor: Floor, calls: int, blocks: int, in_flight: int, tally: Tal
     async with floor.talking(""):
         for _ in range(blocks):
             for number in found:
-                begin, cpu = ledger.stat().st_size, processor_seconds(floor)
+                begin, cpu = (ledger.stat().st_size if ledger.exists() else 0), processor_seconds(floor)
                 await call(floor, number, calls=calls, rate=1000, limit=in_flight, tally=tally)
                 spent = {name: after - cpu[name] for name, after in processor_seconds(floor).items()}
                 used[number].append(sum(spent.values()) / calls)
