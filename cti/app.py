@@ -41,11 +41,13 @@ from cti.observe import Observer, TimedJournal, TimedTelephony
 from cti.places import Places
 from cti.reports.call_record import CallRecord
 from cti.secrets_file import load_or_make
+from cti.services import outbound
 from cti.services.announcer import Announcer
 from cti.services.dispatcher import Dispatcher
 from cti.services.flow_runner import FlowLibrary, FlowRunner
 from cti.settings import Settings
 from cti.store.drain import Drain
+from cti.store.explain import StoredExplanations
 from cti.store.migrate import migrate
 from cti.store.pool import open_pool
 from cti.store.queries import StoredCalls, ended_calls
@@ -131,7 +133,9 @@ async def serve(settings: Settings) -> None:
     def deliver(signal_: Signal) -> None:
         dispatcher.deliver(signal_)
 
-    telephony = AmiTelephony(link, accounts=accounts_of(centre.agents), deliver=deliver, clock=clock)
+    telephony = AmiTelephony(
+        link, accounts=accounts_of(centre.agents), deliver=deliver, clock=clock, trunk=settings.trunk.name
+    )
     ledger = CelLedger(LedgerFile(places.ledger), places.run / "cel.position")
     dispatcher = Dispatcher(
         centre,
@@ -149,6 +153,7 @@ async def serve(settings: Settings) -> None:
     began = clock.monotonic()
     facts = journal.recover()
     dispatcher.recover(facts)
+    outbound.open_trunk(dispatcher.board, clock.now(), there=bool(settings.trunk.address))
     log.info(
         "journal_recovered",
         facts=len(facts),
@@ -183,6 +188,8 @@ async def serve(settings: Settings) -> None:
             revoked_file=places.revoked,
             phone=phone_server(settings, secrets.sip),
             calls=StoredCalls(pool),
+            live=dispatcher.decisions,
+            explanations=StoredExplanations(pool),
             readiness=readiness,
             metrics=metrics,
             static=places.static,
@@ -218,6 +225,8 @@ async def serve(settings: Settings) -> None:
             own("ledger", asyncio.create_task(ledger.follow(dispatcher.board)))
             own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
             own("observer", asyncio.create_task(observer.run(drain)))
+            promises = observer.watch_promises(StoredExplanations(pool), zone, clock)
+            own("promises", asyncio.create_task(promises))
             log.info("bridge_started", web=settings.ports.of("web"), agi=settings.ports.of("agi"))
             await asyncio.wait({asyncio.create_task(stop.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
             log.info("bridge_stopping")

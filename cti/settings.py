@@ -70,6 +70,8 @@ class Trunk(_Section):
 
     name: str = Field(default="trunk", pattern=r"^[a-z][a-z0-9-]*$")
     match: tuple[str, ...] = ("127.0.0.2",)
+    address: str = Field(default="", pattern=r"^$|^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$")
+    """Where calls to outside numbers are sent, host or host:port; empty: nothing is ever dialled over the trunk."""
 
 
 class AsteriskSettings(_Section):

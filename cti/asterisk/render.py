@@ -270,7 +270,16 @@ def longest_extension(dialplan: str) -> int:
 
 def _check_targets(dialplan: str, steps: int) -> None:
     """The rule that keeps callers: every target of a Redirect has more priorities than any extension has steps."""
-    for context in ("cti-flow", "cti-wait", "cti-deliver", "cti-survival", "cti-voicemail", "cti-bye", "cti-asked", "cti-out"):
+    for context in (
+        "cti-flow",
+        "cti-wait",
+        "cti-deliver",
+        "cti-survival",
+        "cti-voicemail",
+        "cti-bye",
+        "cti-asked",
+        "cti-out",
+    ):
         if context == "cti-out" and "\n[cti-out]\n" not in dialplan:
             continue  # there is no trunk to send calls to
         body = dialplan.split(f"\n[{context}]\n", 1)[1].split("\n[", 1)[0]

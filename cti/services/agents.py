@@ -9,7 +9,7 @@ from cti.model import facts as f
 from cti.model.agent import CHOSEN_STATES
 from cti.model.commands import HangUp, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
-from cti.services import agent_time, ring_all
+from cti.services import agent_time, outbound, ring_all
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 
@@ -42,6 +42,12 @@ def set_agent(
             "device_in_use",
             "the device cannot change during an offer or a call",
             remedy="change it when the call is over",
+        )
+    if chosen is Device.EXTERNAL and (why := outbound.why_not(board, board.centre.agents[agent_id].number)):
+        raise Refused(
+            "no_outside_number",
+            f"the agent cannot be called at an outside number: {why}",
+            remedy="centre.yaml needs the agent's number and outbound.allow, the settings trunk.address",
         )
     if (agent.chosen, agent.reason, agent.device) != (state, reason, chosen):
         until = agent_time.not_ready_limit(board.centre, state, reason, now)

@@ -64,6 +64,7 @@ def ask_callback(
     confirmed: bool = False,
     reason: str = "option",
     ticket: f.CallQueued | None = None,
+    in_session: bool = False,
 ) -> CallId | None:
     """The caller will be called back at `number`, and hangs up without losing the place. Gives the callback's id.
 
@@ -71,6 +72,7 @@ def ask_callback(
     gives the same callback, so does another call with the same number to the same queue. A caller who is still in the
     menus has no ticket to hand over: `ticket` is the one it would get (`terms.ticket_fact`). `reason` is why the caller
     leaves the queue, as in `CallDequeued`. The caller is told and hung up by a command; the session it is in just ends.
+    `in_session`: by the session's answer instead.
     """
     call = board.calls.get(call.call_id, call)
     if call.callback is not None:
@@ -91,7 +93,8 @@ def ask_callback(
     board.record(f.CallbackAsked(at=now, call_id=call.call_id, callback_id=new_id, number=number, confirmed=confirmed))
     if known is None:
         _begin(board, call, new_id, number, taken, now)
-    board.out.commands.append(ConfirmCallback(call_id=call.call_id, channel=call.channel))
+    if not in_session:
+        board.out.commands.append(ConfirmCallback(call_id=call.call_id, channel=call.channel))
     return new_id
 
 

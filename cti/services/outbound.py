@@ -7,15 +7,48 @@ has an address, a free place under `most_at_once`. The dialplan checks once more
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 
 from cti.model import facts as f
 from cti.model.call import Call, CallState
 from cti.model.commands import SendOut
 from cti.model.facts import Device, OfferEnd
+from cti.model.signals import DeviceReachable, LiveChannel
 from cti.services.switchboard import Switchboard
 
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
+
+
+def open_trunk(board: Switchboard, now: datetime, *, there: bool) -> None:
+    """Say whether calls can leave over the trunk; to be told again when the centre changes.
+
+    Agents whose outside number may be dialled can be reached at it then: nobody can tell better, and they chose it.
+    """
+    board.can_dial_out = there
+    for agent_id, agent in board.centre.agents.items():
+        reachable = not why_not(board, agent.number)
+        if reachable or (agent_id, Device.EXTERNAL) in board.devices:
+            board.devices[agent_id, Device.EXTERNAL] = DeviceReachable(
+                at=now, agent_id=agent_id, device=Device.EXTERNAL, reachable=reachable, in_use=False
+            )
+            board.dirty_agents.add(agent_id)
+            board.dirty_queues.update(agent.queues)
+            board.sync_agent(agent_id, now)
+
+
+def agents_leg(board: Switchboard, channel: LiveChannel) -> LiveChannel | None:
+    """The channel of a snapshot with its agent, if it is one's leg; None otherwise.
+
+    The leg of an agent at an outside number is the trunk's: the call tells whose it must be.
+    """
+    if channel.agent_id is not None:
+        return channel
+    call = board.calls.get(channel.call_id) if channel.call_id is not None else None
+    if call is None or call.device is not Device.EXTERNAL or call.state is CallState.OUT:
+        return None
+    agent_id = call.offered_agent or call.agent_id
+    return replace(channel, agent_id=agent_id, device=Device.EXTERNAL) if agent_id is not None else None
 
 
 def why_not(board: Switchboard, number: str | None) -> str:

@@ -18,7 +18,7 @@ from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.callback import is_callers_leg
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import call_control, callbacks, errands
+from cti.services import call_control, callbacks, errands, outbound
 from cti.services.switchboard import Switchboard
 
 YOUNG = timedelta(seconds=2)
@@ -115,8 +115,8 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
         if is_callers_leg(channel.call_id, channel.unique_id):
             if callbacks.on_the_line(board, channel, now):
                 callers[channel.call_id] = channel
-        elif channel.agent_id is not None:
-            agents_legs.append(channel)
+        elif (leg := outbound.agents_leg(board, channel)) is not None:
+            agents_legs.append(leg)
     board.legs = {leg.channel: (leg.call_id, leg.agent_id) for leg in agents_legs if leg.call_id and leg.agent_id}
     board.bridges = _bridges(snapshot)
     for call in _missing(board, snapshot):

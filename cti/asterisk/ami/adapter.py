@@ -31,27 +31,44 @@ from cti.asterisk.ami.snapshot import DEVICES, STATUS, snapshot_of, was_restarte
 from cti.asterisk.ami.translate import Accounts, OrderCheck, Translator
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
-from cti.model.commands import Command, Deliver, HangUp, ReturnToWait, SendToFlow, SendToVoicemail
+from cti.model.commands import (
+    Command,
+    ConfirmCallback,
+    Deliver,
+    DialCustomer,
+    HangUp,
+    ReturnToWait,
+    SendOut,
+    SendToFlow,
+    SendToVoicemail,
+)
 from cti.model.facts import Device
 from cti.model.signals import LinkLost, Signal
 
 log = structlog.get_logger(__name__)
 
-DEVICE_DIGIT = {Device.SIP: "1", Device.BROWSER: "2"}
+DEVICE_DIGIT = {Device.SIP: "1", Device.BROWSER: "2", Device.EXTERNAL: "3"}
 CONTEXTS: dict[type[Command], str] = {
     ReturnToWait: "cti-wait",
     SendToVoicemail: "cti-voicemail",
     SendToFlow: "cti-flow",
+    ConfirmCallback: "cti-asked",
 }
 """Where a Redirect of a caller without more to say ends."""
 LIST_DEADLINE = timedelta(seconds=15)
 """For one list of the snapshot: 10,000 channels take Asterisk under a second."""
 
 _AGENT = re.compile(r"[0-9]{2,6}")
+_E164 = re.compile(r"\+[1-9][0-9]{5,14}")
+_PLAIN = re.compile(r"[A-Za-z0-9+._-]{0,128}")
+"""What may stand in a variable's value: nothing that would begin another."""
 
 
-def action_of(command: Command) -> dict[str, str]:
-    """The AMI action that performs a command. Raises `AmiActionInvalid` when the command cannot be said in AMI."""
+def action_of(command: Command, trunk: str = "trunk") -> dict[str, str]:
+    """The AMI action that performs a command. `trunk` is the endpoint by which calls to outside numbers leave.
+
+    Raises `AmiActionInvalid` when the command cannot be said in AMI.
+    """
     if isinstance(command, Deliver):
         if not 0 <= command.offer_id < 10**10 or _AGENT.fullmatch(command.agent_id) is None:
             raise AmiActionInvalid(
@@ -64,7 +81,7 @@ def action_of(command: Command) -> dict[str, str]:
             "Exten": f"{command.offer_id:010d}{DEVICE_DIGIT[command.device]}{command.agent_id}",
             "Priority": "1",
         }
-    if isinstance(command, ReturnToWait | SendToVoicemail | SendToFlow):
+    if isinstance(command, ReturnToWait | SendToVoicemail | SendToFlow | ConfirmCallback):
         return {
             "Action": "Redirect",
             "Channel": command.channel,
@@ -74,7 +91,48 @@ def action_of(command: Command) -> dict[str, str]:
         }
     if isinstance(command, HangUp):
         return {"Action": "Hangup", "Channel": command.channel, "Cause": str(command.cause)}
+    if isinstance(command, SendOut):
+        return {
+            "Action": "Redirect",
+            "Channel": command.channel,
+            "Context": "cti-out",
+            "Exten": _outside(command.number).removeprefix("+"),
+            "Priority": "1",
+        }
+    if isinstance(command, DialCustomer):
+        return _originate(command, trunk)
     raise AmiActionInvalid(f"{type(command).__name__} has no action yet")
+
+
+def _originate(command: DialCustomer, trunk: str) -> dict[str, str]:
+    values = {
+        "__CTI_CALL": command.call_id,
+        "CTI_NUMBER": command.number,
+        "CTI_DID": command.did,
+        "CTI_QUEUE": command.queue or "",
+        "CTI_SURVIVAL_QUEUE": command.queue or "",
+        "CTI_LANGUAGE": command.language,
+    }
+    if not all(_PLAIN.fullmatch(text) for text in (*values.values(), command.channel_id, command.caller_id)):
+        raise AmiActionInvalid("a value of the call to a customer has characters that AMI would read as more")
+    return {
+        "Action": "Originate",
+        "Channel": f"PJSIP/{_outside(command.number)}@{trunk}",
+        "ChannelId": command.channel_id,
+        "Context": "cti-callback",
+        "Exten": "s",
+        "Priority": "1",
+        "Timeout": str(round(command.ring_timeout.total_seconds() * 1000)),
+        "CallerID": f"<{command.caller_id}>",
+        "Variable": ",".join(f"{name}={text}" for name, text in values.items()),
+        "Async": "true",
+    }
+
+
+def _outside(number: str) -> str:
+    if _E164.fullmatch(number) is None:
+        raise AmiActionInvalid("an outside number is E.164 with its plus, or it is not dialled")
+    return number
 
 
 class AmiTelephony:
@@ -90,8 +148,10 @@ class AmiTelephony:
         accounts: Accounts,
         deliver: Callable[[Signal], None],
         clock: Clock,
+        trunk: str = "trunk",
     ) -> None:
         self.link = link
+        self._trunk = trunk
         self.translator = Translator(accounts)
         self._deliver = deliver
         self._clock = clock
@@ -122,7 +182,7 @@ class AmiTelephony:
         if session is None:
             raise AmiLinkLost(f"{type(command).__name__} was not sent: there is no link to Asterisk")
         try:
-            await session.ask(action_of(command))
+            await session.ask(action_of(command, self._trunk))
         except RemoteError:
             raise
         except CtiError as error:

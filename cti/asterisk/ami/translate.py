@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from cti.asterisk.ami.wire import AmiMessage
 from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
 from cti.model import signals as s
+from cti.model.callback import is_callers_leg
 from cti.model.facts import Device
 
 Accounts = Mapping[str, tuple[AgentId, Device]]
@@ -32,10 +33,12 @@ Accounts = Mapping[str, tuple[AgentId, Device]]
 UNREACHABLE_STATES = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
 IN_USE_STATES = frozenset({"INUSE", "RINGING", "ONHOLD", "BUSY", "RINGINUSE"})
 DELIVER_CONTEXT = "cti-deliver"
+OUTSIDE_DIGIT = "3"
+"""In a target of the deliver context: an agent at an outside number."""
 
 EVENTS_USED = (
     "UserEvent", "DialBegin", "DialState", "DialEnd", "BridgeEnter", "BridgeLeave", "Hold", "Unhold", "HangupRequest",
-    "Hangup", "MixMonitorStart", "DeviceStateChange",
+    "Hangup", "MixMonitorStart", "DeviceStateChange", "OriginateResponse",
 )  # fmt: skip
 """All that is translated; FullyBooted and Shutdown are the link's. Everything else may be filtered out by Asterisk."""
 
@@ -45,7 +48,7 @@ _CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
 _QUEUE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NUMBER = re.compile(r"\+?[0-9]{1,32}")
 _OFFER = re.compile(r"[0-9]{10}")
-_TARGET = re.compile(r"([0-9]{10})[12][0-9]{2,6}")
+_TARGET = re.compile(r"([0-9]{10})([123])([0-9]{2,6})")
 _RECORDING = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 
 
@@ -207,7 +210,7 @@ def _agent(channel: str, accounts: Accounts) -> AgentId | None:
 
 def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
     name = message.get("UserEvent")
-    if name not in ("CtiInbound", "CtiWait", "CtiReturned", "CtiSurvival", "CtiVoicemail"):
+    if name not in ("CtiInbound", "CtiWait", "CtiReturned", "CtiSurvival", "CtiVoicemail", "CtiCallback"):
         return None
     call_id = call_id_of(message.get("Call"))
     if call_id is None:
@@ -225,6 +228,12 @@ def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
         return s.WaitEntered(at=at, call_id=call_id, channel=channel)
     if name == "CtiSurvival":
         return s.SurvivalBegan(at=at, call_id=call_id, channel=channel, queue=queue_of(message.get("Queue")))
+    if name == "CtiCallback":
+        unique_id = message.get("Uniqueid")
+        if call_id_of(unique_id) is None:
+            raise Odd("Uniqueid")
+        confirmed = message.get("Confirmed") == "yes"
+        return s.CustomerAnswered(at=at, call_id=call_id, channel=channel, unique_id=unique_id, confirmed=confirmed)
     if name == "CtiVoicemail":
         path = message.get("Path")
         if not path or "/" in path:
@@ -245,7 +254,7 @@ def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
 
 def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
     agent_channel = _channel(message, "DestChannel")
-    agent_id = _agent(agent_channel, accounts)
+    agent_id = _agent(agent_channel, accounts) or _outside_agent(message)
     call_id = _call(message) or call_id_of(message.variable("CTI_CALL", "DestChanVariable"))
     if agent_id is None or call_id is None:
         return None
@@ -265,6 +274,21 @@ def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
     if status == "RINGING":
         return s.AgentLegRinging(at=at, call_id=call_id, offer_id=offer_id, agent_channel=agent_channel)
     return None
+
+
+def _outside_agent(message: AmiMessage) -> AgentId | None:
+    """The agent at an outside number whom the deliver context dials: the leg is the trunk's, only the target names them."""
+    in_deliver = message.get("Context").startswith(DELIVER_CONTEXT)
+    target = _TARGET.fullmatch(message.get("Exten")) if in_deliver else None
+    return AgentId(target[3]) if target is not None and target[2] == OUTSIDE_DIGIT else None
+
+
+def _originated(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
+    """What came of dialling a customer; success is told better by the dialplan."""
+    unique_id = message.get("Uniqueid")
+    if message.get("Response") == "Success" or call_id_of(unique_id) is None:
+        return None
+    return s.CustomerUnreached(at=at, unique_id=unique_id, reason=whole(message.get("Reason")))
 
 
 def _bridge(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
@@ -299,8 +323,9 @@ def _hangup(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal |
         channel=channel,
         call_id=call_id,
         agent_id=_agent(channel, accounts),
-        is_caller=call_id is not None and message.get("Uniqueid") == call_id,
+        is_caller=call_id is not None and is_callers_leg(call_id, message.get("Uniqueid")),
         cause=whole(message.get("Cause")),
+        unique_id=message.get("Uniqueid"),
     )
 
 
@@ -328,4 +353,5 @@ _MAKERS: dict[str, Callable[[AmiMessage, Accounts, datetime], s.Signal | None]] 
     "Hangup": _hangup,
     "MixMonitorStart": _recording,
     "DeviceStateChange": device_signal,
+    "OriginateResponse": _originated,
 }
