@@ -6,17 +6,23 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from cti.clock import Clock
 from cti.errors import RemoteError
 from cti.journal.writer import JournalWriter
 from cti.metrics.registry import Metrics
 from cti.model import facts as f
 from cti.model.commands import Command
+from cti.services.audit import REPAIRS
 from cti.services.ports import Telephony
 from cti.store.drain import Drain
+from cti.store.explain import StoredExplanations
 
 EVERY = 1.0
 """Seconds between readings of the drain."""
+PROMISES_EVERY = 60.0
+"""Seconds between readings of what came of the expected waits."""
 
 
 class AgiCounts:
@@ -87,6 +93,8 @@ class Observer:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self.agi = AgiCounts(metrics)
+        for kind in REPAIRS:
+            metrics.breaches.labels(kind=kind)  # there from the first scrape on, at 0
 
     def facts(self, facts: Sequence[f.Fact], now: datetime) -> None:
         """These facts were recorded a moment ago."""
@@ -95,10 +103,39 @@ class Observer:
                 self._metrics.calls_started.inc()
             elif isinstance(fact, f.OfferEnded):
                 self._metrics.offers.labels(end=fact.end.value).inc()
+            elif isinstance(fact, f.BreachRepaired):
+                self._metrics.breaches.labels(kind=fact.kind).inc()
 
     def call_closed(self, outcome: f.Outcome | None) -> None:
         """A call's record was closed with this outcome."""
         self._metrics.calls.labels(outcome=outcome.value if outcome is not None else "unknown").inc()
+
+    async def watch_promises(self, stored: StoredExplanations, zone: ZoneInfo, clock: Clock) -> None:
+        """Read once a minute what came of today's expected waits, until cancelled."""
+        metrics = self._metrics
+        while True:
+            now = clock.now()
+            morning = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+            try:
+                found = await stored.accuracy(since=morning, until=now)
+            except RemoteError:
+                found = None
+            if found is not None:
+                for gauge in (
+                    metrics.promises,
+                    metrics.promise_error,
+                    metrics.promise_absolute_error,
+                    metrics.promise_inside,
+                ):
+                    gauge.clear()
+                for queue, accuracy in found.items():
+                    today = accuracy.joined
+                    metrics.promises.labels(queue).set(today.promises)
+                    if today.promises:
+                        metrics.promise_error.labels(queue).set(today.mean_error or 0.0)
+                        metrics.promise_absolute_error.labels(queue).set(today.mean_absolute_error or 0.0)
+                        metrics.promise_inside.labels(queue).set(today.inside or 0.0)
+            await asyncio.sleep(PROMISES_EVERY)
 
     async def run(self, drain: Drain) -> None:
         """Read the drain once a second until cancelled."""

@@ -26,6 +26,36 @@ class Metrics:
         self.calls = Counter("cti_calls", "Calls that ended, by outcome.", ("outcome",), registry=registry)
         self.calls_started = Counter("cti_calls_started", "Calls that arrived.", registry=registry)
         self.offers = Counter("cti_offers", "Offers to agents that ended, by how.", ("end",), registry=registry)
+        self.breaches = Counter(
+            "cti_conservation_breaches",
+            "Times the books of calls, agents and offers disagreed and were repaired, by kind.",
+            ("kind",),
+            registry=registry,
+        )
+        self.promises = Gauge(
+            "cti_expected_wait_promises",
+            "Expected waits of today's callers that were answered, by queue: what the next three rest on.",
+            ("queue",),
+            registry=registry,
+        )
+        self.promise_error = Gauge(
+            "cti_expected_wait_error_seconds",
+            "Mean of expected less real wait today, by queue.",
+            ("queue",),
+            registry=registry,
+        )
+        self.promise_absolute_error = Gauge(
+            "cti_expected_wait_absolute_error_seconds",
+            "Mean difference of expected and real wait today, by queue.",
+            ("queue",),
+            registry=registry,
+        )
+        self.promise_inside = Gauge(
+            "cti_expected_wait_inside_ratio",
+            "Share of today's real waits that lay within the expected range, by queue.",
+            ("queue",),
+            registry=registry,
+        )
         self.waiting = Gauge("cti_queue_waiting", "Callers waiting now, by queue.", ("queue",), registry=registry)
         self.agents = Gauge("cti_agents", "Agents now, by state.", ("state",), registry=registry)
         self.calls_now = Gauge("cti_calls_now", "Live calls now, by state.", ("state",), registry=registry)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from cti.acd.decisions import DecisionRecord, Exclusion, Offer, Why
+from cti.clock import Clock
 from cti.ids import AgentId, CallId, OfferId
 from cti.model import facts as f
 from cti.model.call import Call, CallState
@@ -42,8 +43,9 @@ FACTS_KEPT = 300
 class DecisionLog:
     """Writes down the decisions of one switchboard. Owned by the dispatcher."""
 
-    def __init__(self, board: Switchboard) -> None:
+    def __init__(self, board: Switchboard, clock: Clock) -> None:
         self._board = board
+        self._clock = clock
         self._said: dict[CallId, str] = {}
         """The refusal that was written down last for a caller who waits."""
         self._unmovable: dict[CallId, datetime] = {}
@@ -124,9 +126,9 @@ class DecisionLog:
         """What is remembered of a call: all of a live one, of one that ended lately; nothing of others."""
         return tuple(self._facts.get(call_id, ()))
 
-    def present(self, call_id: CallId, now: datetime) -> f.Decided | None:
+    def present(self, call_id: CallId) -> f.Decided | None:
         """How things stand around a call that waits, everybody named; None when it does not wait. Costs O(agents)."""
-        call = self._board.calls.get(call_id)
+        call, now = self._board.calls.get(call_id), self._clock.now()
         if call is None or call.state is not CallState.WAITING:
             return None
         record = self._board.engine.explain(call_id, now)

@@ -93,7 +93,7 @@ class Dispatcher:
         self._observe = observe
         self._rows = Rows(self.board)
         self._audit = Audit(self.board)
-        self._decisions = DecisionLog(self.board)
+        self.decisions = DecisionLog(self.board, clock)
         self._inbox: asyncio.Queue[Callable[[], Awaitable[None] | None]] = asyncio.Queue()
         self._subscribers: set[asyncio.Queue[Change | None]] = set()
         self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
@@ -107,7 +107,7 @@ class Dispatcher:
     def recover(self, facts: Sequence[f.Fact]) -> None:
         """Before `run`: rebuild the floor from the journal."""
         self.board.recover(facts, self._clock.now())
-        self._decisions.remember(facts)
+        self.decisions.remember(facts)
         self._rows.change(self._clock.now())
         for call in self.board.calls.values():
             self._start_look_up(call.call_id, call.caller_number)
@@ -190,7 +190,7 @@ class Dispatcher:
     def _explain(self, out: Out, now: datetime) -> None:
         """Write down why. Behind the facts that matter: no command and no answer waits for what only explains."""
         try:
-            explained = self._decisions.turn(out.facts, out.offers, now)
+            explained = self.decisions.turn(out.facts, out.offers, now)
             if explained:
                 asyncio.ensure_future(self._journal.append(explained)).add_done_callback(_report_journal)
         except Exception:
@@ -431,16 +431,6 @@ class Dispatcher:
                 self.board.record(fact)
 
         self._put(keep)
-
-    # -- what is explained ---------------------------------------------------------------------------------------
-
-    def facts_of(self, call_id: CallId) -> Sequence[f.CallFact]:
-        """What is remembered of a call that is live, or ended lately."""
-        return self._decisions.facts_of(call_id)
-
-    def present(self, call_id: CallId) -> f.Decided | None:
-        """Why a waiting call is not served at this moment, everybody of its queue named; None when it does not wait."""
-        return self._decisions.present(call_id, self._clock.now())
 
     async def configure(self, centre: Centre, *, version: str, by: str) -> Sequence[str]:
         """From now on this is the centre (see `live_centre`). Gives what changed, in plain words."""

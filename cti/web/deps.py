@@ -16,6 +16,7 @@ from cti.settings import Settings
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.sessions import Sessions
 from cti.web.calls.queries import CallQueries
+from cti.web.explain.queries import Explanations, LiveCalls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,8 @@ class WebDeps:
     """Where logged-out sessions are remembered over a restart."""
     phone: PhoneServer
     calls: CallQueries
+    live: LiveCalls
+    explanations: Explanations
     readiness: Callable[[], Sequence[ReadyPart]]
     """The parts outside the web; it adds its own."""
     metrics: Metrics

@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # the composition
     "entry": BASE | PURE | {"asterisk", "crm", "services"},
     "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
-    "observe": BASE | PURE | {"journal", "metrics", "services", "store"},
+    "observe": BASE | PURE | {"clock", "journal", "metrics", "services", "store"},
     "app": BASE | {"clock", "journal", "services"} | PURE | ADAPTERS | CENTRE | GLUE,
     # programs of their own around it
     "up": BASE | {"model", "asterisk", "crm", "store", "children", "panel", "prompts", "status"} | CENTRE,

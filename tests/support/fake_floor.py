@@ -25,9 +25,10 @@ from cti.clock import Clock, SystemClock
 from cti.ids import AgentId, CallId, CustomerId, FlowName, OfferId, QueueName
 from cti.metrics.registry import Metrics
 from cti.model.centre import Agent, Centre, Number, Queue, Tier
-from cti.model.facts import AgentState, Device
+from cti.model.facts import AgentState, CallFact, Decided, Device
 from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, Pop, QueueRow, Refused, Standing
 from cti.services.ports import ContactSummary, CustomerCard
+from cti.store.explain import QueueAccuracy
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
 from cti.web.deps import PhoneServer, ReadyPart, WebDeps
@@ -370,6 +371,45 @@ class FakeCalls:
         return FakeStoredCall(row=ended, disposition="resolved", note="all well", facts=facts)
 
 
+class FakeExplanations:
+    """Decisions and promises in memory: the floor's own (`remembered`) and stored ones. `error` as in `FakeCalls`."""
+
+    def __init__(self) -> None:
+        self.remembered: dict[str, list[CallFact]] = {}
+        self.stored: dict[str, list[CallFact]] = {}
+        self.standing: dict[str, Decided] = {}
+        self.accurate: dict[QueueName, QueueAccuracy] = {}
+        self.asked: list[tuple[datetime, datetime]] = []
+        self.error: Exception | None = None
+
+    def facts_of(self, call_id: CallId) -> tuple[CallFact, ...]:
+        return tuple(self.remembered.get(call_id, ()))
+
+    def present(self, call_id: CallId) -> Decided | None:
+        return self.standing.get(call_id)
+
+    async def accuracy(self, *, since: datetime, until: datetime) -> Mapping[QueueName, QueueAccuracy]:
+        if self.error is not None:
+            raise self.error
+        self.asked.append((since, until))
+        return self.accurate
+
+
+class FakeStoredExplanations:
+    """The stored side of `FakeExplanations`."""
+
+    def __init__(self, both: FakeExplanations) -> None:
+        self._both = both
+
+    async def facts_of(self, call_id: CallId) -> tuple[CallFact, ...]:
+        if self._both.error is not None:
+            raise self._both.error
+        return tuple(self._both.stored.get(call_id, ()))
+
+    async def accuracy(self, *, since: datetime, until: datetime) -> Mapping[QueueName, QueueAccuracy]:
+        return await self._both.accuracy(since=since, until=until)
+
+
 def make_accounts(folder: Path, centre: Centre, password: str = "demo") -> Accounts:
     """Accounts for every agent, the supervisor and the administrator, all with that password."""
     file = folder / "secrets" / "accounts.json"
@@ -383,6 +423,7 @@ def make_deps(floor: FakeFloor, folder: Path, *, port: int = 8080, **fields: Any
     centre = floor.centre
     passwords = {name: f"sip-{name}" for agent in centre.agents for name in (agent, f"{agent}-web")}
     origins = frozenset(f"http://{host}:{port}" for host in ("127.0.0.1", "localhost"))
+    explained = fields.pop("explained", None) or FakeExplanations()
     deps: dict[str, Any] = {
         "floor": floor,
         "centre": centre,
@@ -396,6 +437,8 @@ def make_deps(floor: FakeFloor, folder: Path, *, port: int = 8080, **fields: Any
             passwords={**passwords, "webcall": "sip-webcall"},
         ),
         "calls": FakeCalls(),
+        "live": explained,
+        "explanations": FakeStoredExplanations(explained),
         "readiness": lambda: (ReadyPart(name="asterisk", ok=True, needed=True, detail="connected"),),
         "metrics": Metrics(),
         "static": folder / "static",

@@ -36,6 +36,9 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "feed": _ANY,  # the same
     "calls": _FLOOR,
     "call": _FLOOR,
+    "call_decisions": _FLOOR,
+    "call_why": _FLOOR,
+    "queue_accuracy": _FLOOR,
     "call_priority": _FLOOR,
     "call_queue": _FLOOR,
     "centre": PUBLIC,

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from cti.web.app import build_app
 from cti.web.deps import WebDeps
-from tests.support.fake_floor import FakeCalls, FakeFloor, StandingClock, demo_centre, make_deps
+from tests.support.fake_floor import FakeCalls, FakeExplanations, FakeFloor, StandingClock, demo_centre, make_deps
 
 OURS = "http://127.0.0.1:8080"
 """The origin of this server's own pages in these tests."""
@@ -34,6 +34,7 @@ class Site:
         self.deps = deps
         self.floor = floor
         self.calls = calls
+        self.explained: FakeExplanations = deps.live  # type: ignore[assignment]
         self.clock = clock
         self._tokens: dict[str, str] = {}
 

@@ -10,9 +10,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from cti.errors import RemoteError
-from cti.ids import AgentId, CallId
+from cti.ids import AgentId, CallId, NodeName
 from cti.metrics.registry import Metrics
-from cti.model.facts import AgentState, Device
+from cti.model.facts import AgentState, CallStarted, Device
 from cti.services.floor import Change, Refused
 from cti.web.app import OPERATIONS
 from cti.web.auth.permissions import PERMISSIONS
@@ -41,6 +41,9 @@ EXPECTED: dict[str, set[str | None]] = {
     "feed": LOGGED_IN,
     "calls": FLOOR,
     "call": FLOOR,
+    "call_decisions": FLOOR,
+    "call_why": FLOOR,
+    "queue_accuracy": FLOOR,
     "call_priority": FLOOR,
     "call_queue": FLOOR,
     "centre": EVERYONE,
@@ -60,7 +63,7 @@ GOOD_BODY: dict[str, Any] = {
 
 
 def concrete(operation: Operation) -> str:
-    return operation.path.replace("{offer_id}", "1000001").replace("{call_id}", "a1-1.1")
+    return operation.path.replace("{offer_id}", "1000001").replace("{call_id}", "a1-1.1").replace("{queue}", "support")
 
 
 def test_every_operation_has_a_permission_and_an_expectation():
@@ -70,6 +73,8 @@ def test_every_operation_has_a_permission_and_an_expectation():
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 async def test_each_role_gets_in_or_not(site, operation):
     site.calls.rows.append({"call_id": "a1-1.1", "started_at": site.clock.now(), "node": "a1"})
+    started = CallStarted(at=site.clock.now(), call_id=CallId("a1-1.1"), node=NodeName("a1"))
+    site.explained.remembered["a1-1.1"] = [started]
     for user in (None, "1001", "supervisor", "admin"):
         more = {"json": GOOD_BODY[operation.name]} if operation.name in GOOD_BODY else {}
         if operation.upgrade:

@@ -1,0 +1,1 @@
+"""Why calls went where they went, and how right the expected waits were."""
