@@ -28,9 +28,10 @@ NEXT = {
     TargetKind.VOICEMAIL: "voicemail",
     TargetKind.FLOW: "flow",
     TargetKind.NUMBER: "out",
+    TargetKind.CALLBACK: "callback",
     TargetKind.HANG_UP: "hangup",
 }
-"""CTI_NEXT for a caller who goes elsewhere. Who will be called back waits for the command that says so."""
+"""CTI_NEXT for a caller who goes elsewhere."""
 
 Handler: TypeAlias = Callable[[AgiRequest, AgiSession], Awaitable[None]]
 log = structlog.get_logger(__name__)
@@ -104,7 +105,7 @@ class Doors:
             return
         values = [("CTI_LANGUAGE", call.language)] if call is not None and call.language else []
         if target.kind is TargetKind.NUMBER:
-            values.append(("CTI_OUT", target.name))
+            values.append(("CTI_OUT", target.name.removeprefix("+")))
         await leg.set_variables([*values, ("CTI_NEXT", following)])
 
     async def _send_to_wait(self, call_id: CallId, leg: AgiLeg, sounds: Sequence[Sound] = ()) -> None:

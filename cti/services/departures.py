@@ -175,7 +175,7 @@ def press(board: Switchboard, call_id: CallId, key: str, now: datetime) -> None:
     if call is None or queue is None or call.state is not CallState.WAITING or call.absent:
         return
     target = queue.options.get(key)
-    if target is None:
+    if target is None or (target.kind is TargetKind.CALLBACK and call.parent is not None):
         return
     way = Way(reason=Reason.OPTION, target=target)
     if target.kind is TargetKind.QUEUE:
@@ -204,7 +204,9 @@ def _leave(
     """
     target = way.target
     if target.kind is TargetKind.CALLBACK and not call.absent:
-        asked = callbacks.ask_callback(board, call, call.caller_number, now, reason=way.reason.value, ticket=ticket)
+        asked = callbacks.ask_callback(
+            board, call, call.caller_number, now, reason=way.reason.value, ticket=ticket, in_session=in_session
+        )
         if asked is not None:
             if call.state is CallState.MENU:
                 _dequeued(board, call, queue, way, now)
