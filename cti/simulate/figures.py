@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cti.model.requirement import text_of
 from cti.simulate.floor import Log
 from cti.simulate.scenario import HALF_HOUR, CallerKind, Scenario
 
@@ -93,7 +94,8 @@ def _row(title: str, scenario: Scenario, log: Log, some: Sequence[int]) -> Row:
 def title_of(callers: CallerKind) -> str:
     """What a kind of callers is called: queue, tier, skills."""
     skills = " ".join(f"{skill}{level}" for skill, level in callers.skills)
-    return " ".join(part for part in (callers.queue, callers.tier, skills) if part)
+    requires = text_of(callers.requires)
+    return " ".join(part for part in (callers.queue, callers.tier, skills, requires) if part)
 
 
 def _clock(scenario: Scenario, half: int) -> str:

@@ -16,10 +16,13 @@ from cti.acd.engine import Engine
 from cti.acd.inputs import AcdInput, AgentBusy, AgentFree, CallerJoined, CallerLeft, OfferSettled, Tick
 from cti.ids import AgentId, CallId, OfferId
 from cti.model.facts import AgentState, OfferEnd
-from cti.simulate.scenario import DAY, Arrival, Scenario
+from cti.simulate.scenario import DAY, Arrival, CallerKind, Scenario
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 """The day the run begins on. No decision depends on it."""
+
+PER_WEIGHT, STRICT_MOST = 10, 99
+"""Classes of strict priority to one step of a queue's weight, and the highest, as on the live floor (services.terms)."""
 
 ANSWER, END, GIVE_UP, DUTY = range(4)
 
@@ -60,13 +63,13 @@ class Floor:
         self._events: list[tuple[float, int, int, object]] = []
         self._number = 0
         self._calls: dict[CallId, Arrival] = {}
-        self._offers: dict[OfferId, tuple[CallId, AgentId, float]] = {}
-        """Offers that ring: the call, the agent, since when."""
+        self._offers: dict[OfferId, tuple[CallId, tuple[AgentId, ...], float]] = {}
+        """Offers that ring: the call, the agents (the best first: with `ring_all` it is they who answer), since when."""
         self._on_duty: dict[AgentId, bool] = dict.fromkeys(scenario.centre.agents, False)
         self._taken: set[AgentId] = set()
         self._since: dict[AgentId, float] = {}
         self.log = Log()
-        self._heads = [scenario.centre.tiers[kind.tier] if kind.tier else None for kind in scenario.callers]
+        self._terms = [_terms(scenario, kind) for kind in scenario.callers]
 
     def run(self, calls: Iterable[Arrival]) -> Log:
         """Let all `calls` (by time of arrival) come and be served. To be called once."""
@@ -131,7 +134,7 @@ class Floor:
 
     def _join(self, arrival: Arrival) -> None:
         kind = self._scenario.callers[arrival.kind]
-        tier = self._heads[arrival.kind]
+        head_start, strict = self._terms[arrival.kind]
         self._number += 1
         call_id = CallId(f"{self._number:012}")
         self._calls[call_id] = arrival
@@ -141,9 +144,10 @@ class Floor:
                 call_id=call_id,
                 queue=kind.queue,
                 queued_at=moment,
-                head_start=tier.head_start if tier else timedelta(),
-                strict=tier.strict if tier else 0,
+                head_start=head_start,
+                strict=strict,
                 skills=kind.skills,
+                requires=kind.requires,
                 deliverable=True,
             ),
             arrival.at,
@@ -173,27 +177,30 @@ class Floor:
     def _perform(self, decisions: tuple[Decision, ...], now: float) -> None:
         for decision in decisions:
             if isinstance(decision, Offer):
-                self._offers[decision.offer_id] = (decision.call_id, decision.agent_id, now)
+                self._offers[decision.offer_id] = (decision.call_id, decision.agent_ids, now)
                 if self._ring:
                     self._later(now + self._ring, ANSWER, decision.offer_id)
                 else:
                     self._answer(decision.offer_id, now)
             elif isinstance(decision, Released | Expired):
-                _, agent_id, since = self._offers.pop(decision.offer_id)
-                self.log.busy[agent_id] += self._within(since, now)
+                _, agent_ids, since = self._offers.pop(decision.offer_id)
+                for agent_id in agent_ids:
+                    self.log.busy[agent_id] += self._within(since, now)
 
     def _answer(self, offer_id: OfferId, now: float) -> None:
         offer = self._offers.pop(offer_id, None)
         if offer is None:
             return
-        call_id, agent_id, since = offer
+        call_id, (agent_id, *others), since = offer
         arrival = self._calls.pop(call_id)
         self.log._note(arrival, now - arrival.at, 1)
         over = now + arrival.handling
         self.log.busy[agent_id] += self._within(since, over)
+        for other in others:
+            self.log.busy[other] += self._within(since, now)
         self._taken.add(agent_id)
         self._later(over, END, agent_id)
-        self._tell(OfferSettled(offer_id=offer_id, end=OfferEnd.ANSWERED), now)
+        self._tell(OfferSettled(offer_id=offer_id, end=OfferEnd.ANSWERED, agent_id=agent_id), now)
 
     def _be_free(self, agent_id: AgentId, now: float) -> None:
         self._taken.discard(agent_id)
@@ -219,6 +226,13 @@ class Floor:
     def _within(self, begin: float, end: float) -> float:
         """Seconds from `begin` to `end` that are before the last caller may come."""
         return max(min(end, self._end) - min(begin, self._end), 0.0)
+
+
+def _terms(scenario: Scenario, kind: CallerKind) -> tuple[timedelta, int]:
+    """Head start and strict priority, as a call of this tier and queue is given them on the live floor."""
+    tier, queue = scenario.centre.tiers.get(kind.tier), scenario.centre.queues[kind.queue]
+    head_start, strict = (tier.head_start, tier.strict) if tier is not None else (timedelta(), 0)
+    return head_start + queue.head_start, min(STRICT_MOST, strict + PER_WEIGHT * queue.weight)
 
 
 def simulate(scenario: Scenario, calls: Iterable[Arrival]) -> Log:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from cti.ids import AgentId, QueueName
 from cti.model.centre import Centre
+from cti.model.requirement import ANYBODY, Requirement
 
 HALF_HOUR = timedelta(minutes=30)
 DAY = timedelta(days=1)
@@ -45,6 +46,8 @@ class CallerKind:
     patience: Times | None = None
     """How long they wait before they hang up; None: for ever."""
     skills: tuple[tuple[str, int], ...] = ()
+    requires: Requirement = ANYBODY
+    """Alternatives, one of which is needed besides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

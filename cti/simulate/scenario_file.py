@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StringConstraints, model_validator
 
 from cti.centre_file import check, load_centre, place_of, read_tree
-from cti.centre_forms import Extension, Form, Level, Name, QueueForm, TierForm, queue_of, tier_of
+from cti.centre_forms import Extension, Form, Level, Name, QueueForm, RequirementField, TierForm, queue_of, tier_of
 from cti.errors import ConfigError
 from cti.ids import AgentId, QueueName
 from cti.model.centre import Agent, Centre
+from cti.model.requirement import ANYBODY
 from cti.simulate.scenario import CallerKind, Law, Replay, Scenario, Shift, Times
 
 DOCS = "docs/acd.md"
@@ -45,6 +46,8 @@ class _Staff(Form):
     count: Annotated[int, Field(ge=1, le=20_000)] = 1
     queues: list[Name]
     skills: dict[Name, Level] = Field(default_factory=dict)
+    tiers: dict[Name, Annotated[int, Field(ge=1, le=9)]] = Field(default_factory=dict)
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1
     shifts: list[Span] = Field(default_factory=list)
 
 
@@ -55,6 +58,7 @@ class _Callers(Form):
     handling: _Times
     patience: _Times | None = None
     skills: dict[Name, Level] = Field(default_factory=dict)
+    requires: RequirementField = ""
 
 
 class _Replay(Form):
@@ -219,7 +223,16 @@ def _staff(form: _Scenario) -> list[Agent]:
         queues = tuple(QueueName(queue) for queue in staff.queues)
         for _ in range(staff.count):
             agent_id = AgentId(str(1001 + len(out)))
-            out.append(Agent(agent_id=agent_id, name=agent_id, queues=queues, skills=dict(staff.skills)))
+            out.append(
+                Agent(
+                    agent_id=agent_id,
+                    name=agent_id,
+                    queues=queues,
+                    skills=dict(staff.skills),
+                    tiers={QueueName(queue): tier for queue, tier in staff.tiers.items()},
+                    weight=staff.weight,
+                )
+            )
     return out
 
 
@@ -253,6 +266,7 @@ def _kind(form: _Callers) -> CallerKind:
         handling=_times(form.handling),
         patience=_times(form.patience) if form.patience else None,
         skills=tuple(sorted(form.skills.items())),
+        requires=form.requires or ANYBODY,
     )
 
 

@@ -137,6 +137,48 @@ def test_who_hangs_up_while_it_rings_frees_the_agent_for_the_next():
     assert found == {10.0: (0, 3), 11.0: (1, 5), 12.0: (1, 6)}
 
 
+def test_a_queue_s_weight_and_head_start_count_as_on_the_live_floor():
+    text = """
+name: Weights
+hours: 1
+queues: {calm: {}, urgent: {weight: 2}, early: {head_start: 100}}
+agents: [{queues: [calm, urgent, early]}]
+callers:
+  - {queue: calm, per_half_hour: 1, handling: {fixed: 60}}
+  - {queue: urgent, per_half_hour: 1, handling: {fixed: 60}}
+  - {queue: early, per_half_hour: 1, handling: {fixed: 60}}
+"""
+    log = simulate(small(text), [call(0.0, 60.0), call(1.0, 60.0), call(2.0, 60.0, kind=2), call(3.0, 60.0, kind=1)])
+    assert sorted(zip(log.at, log.wait, strict=True)) == [(0, 0), (1, 179), (2, 118), (3, 57)]
+
+
+def test_alternatives_of_skills_and_tiers_of_agents():
+    text = """
+name: Alternatives
+hours: 1
+queues: {support: {tier_wait: 30}}
+agents:
+  - {queues: [support], skills: {zh: 3}}
+  - {queues: [support], skills: {interpreter: 1}, tiers: {support: 2}}
+  - {queues: [support]}
+callers:
+  - {queue: support, per_half_hour: 1, handling: {fixed: 600}, requires: "zh>=3 or interpreter"}
+"""
+    scenario = small(text)
+    log = simulate(scenario, [call(0.0, 600.0), call(1.0, 600.0), call(2.0, 600.0)])
+    assert sorted(zip(log.at, log.wait, strict=True)) == [(0, 0), (1, 30), (2, 598)]
+    assert figures(scenario, log).kinds[0].title == "support interpreter>=1 or zh>=3"
+
+
+def test_with_ring_all_everybody_rings_and_one_answers():
+    text = SMALL.replace("hours: 2", "hours: 2\nring: 5").replace("{service_level: 20}", "{strategy: ring_all}")
+    log = simulate(small(text), [call(10.0, 60.0), call(11.0, 60.0), call(12.0, 60.0)])
+    assert sorted(log.answered) == [1, 1, 1]
+    # The others have rung along for nothing, and are free again when somebody answers.
+    assert sum(log.busy.values()) > 3 * 65
+    assert sorted(zip(log.at, log.wait, strict=True)) == [(10, 5), (11, 9), (12, 13)]
+
+
 def test_nobody_comes_on_duty_any_more():
     scenario = small(SMALL.replace("  - {queues: [support], skills: {zh: 4}}\n", ""))
     log = simulate(scenario, [call(3700.0, 60.0), call(3800.0, 60.0, patience=30.0)])
