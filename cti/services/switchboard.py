@@ -521,6 +521,9 @@ class Switchboard:
         if last:
             self.engine.last_offer_id = OfferId(last)
         self._keep_what_is_in_use()
+        # Before the callers: whether somebody is logged in decides for whom they are held and what is asked for.
+        for agent_id in self.agents:
+            self.sync_agent(agent_id, now)
         waiting = [c for c in self.calls.values() if c.state in (CallState.WAITING, CallState.OFFERED)]
         for call in sorted(waiting, key=lambda c: (c.queued_at or c.started_at, c.call_id)):
             self.join_queue(call, now, deliverable=False)

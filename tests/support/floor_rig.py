@@ -34,17 +34,17 @@ agents:
 """
 
 
-def centre() -> Centre:
-    """Two queues, two agents, one number, one tier."""
-    return parse_centre(CENTRE_TEXT, source=str(Path("test-centre.yaml")))
+def centre(text: str = CENTRE_TEXT) -> Centre:
+    """Two queues, two agents, one number, two tiers; or another centre."""
+    return parse_centre(text, source=str(Path("test-centre.yaml")))
 
 
 class FloorRig:
     """Drives one switchboard. Keeps every fact (`facts`) and every command (`commands`) it asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = CENTRE_TEXT) -> None:
         self.now = BEGIN
-        self.board = Switchboard(centre(), node=NodeName("t1"), now=self.now)
+        self.board = Switchboard(centre(text), node=NodeName("t1"), now=self.now)
         self.facts: list[f.Fact] = []
         self.commands: list[Command] = []
         self.serial = 0
