@@ -40,7 +40,7 @@ class Changes:
 
     title: str
     in_time: Change
-    """Answered within the queue's service level, of all callers."""
+    """Answered within the queue's service level, of all but short abandons."""
     waited: Change
     """Mean time waited by all callers, until the answer or the hang-up."""
     hung_up: Change
@@ -58,17 +58,25 @@ def changes(one: Scenario, one_log: Log, other: Scenario, other_log: Log) -> tup
     return tuple(out) if len(out) > 2 else tuple(out[:1])
 
 
-_Caller = tuple[float, str, float, bool, bool]
-"""When, what kind, seconds waited, in time, hung up."""
+_Caller = tuple[float, str, float, bool, bool, bool]
+"""When, what kind, seconds waited, in time, hung up, whether that was a short abandon."""
 
 
 def _rows(scenario: Scenario, log: Log) -> list[_Caller]:
     """Those who count, by arrival."""
     titles = [title_of(kind) for kind in scenario.callers]
-    limits = [scenario.centre.queues[kind.queue].service_level.total_seconds() for kind in scenario.callers]
+    queues = [scenario.centre.queues[kind.queue] for kind in scenario.callers]
+    limits = [(q.service_level.total_seconds(), q.short_abandon.total_seconds()) for q in queues]
     warm_up = scenario.warm_up.total_seconds()
     return sorted(
-        (at, titles[kind], wait, answered == 1 and wait <= limits[kind], answered == 0)
+        (
+            at,
+            titles[kind],
+            wait,
+            answered == 1 and wait <= limits[kind][0],
+            answered == 0,
+            answered == 0 and wait <= limits[kind][1],
+        )
         for at, kind, wait, answered in zip(log.at, log.kind, log.wait, log.answered, strict=True)
         if at >= warm_up
     )
@@ -82,9 +90,14 @@ def _changes(title: str, before: Sequence[_Caller], after: Sequence[_Caller]) ->
         error = _error([b - a for a, b in zip(one, other, strict=True)]) if paired else None
         return Change(before=_mean(one), after=_mean(other), error=error)
 
+    def share(rows: Sequence[_Caller]) -> float:
+        counted = sum(not row[5] for row in rows)
+        return sum(row[3] for row in rows) / counted if counted else 0.0
+
+    in_time = change(lambda row: float(row[3]))
     return Changes(
         title=title,
-        in_time=change(lambda row: float(row[3])),
+        in_time=Change(before=share(before), after=share(after), error=in_time.error),
         waited=change(lambda row: row[2]),
         hung_up=change(lambda row: float(row[4])),
     )
