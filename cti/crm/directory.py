@@ -79,6 +79,10 @@ class CustomerDirectory:
         self._under_way: dict[str, asyncio.Task[LookUp]] = {}
         self._troubled = False
 
+    def use_region(self, region: str) -> None:
+        """From now on national numbers are read in this region."""
+        self._region = region
+
     async def look_up(self, number: str | None) -> LookUp:
         """Who calls from this number? Never raises; never longer than the deadline."""
         key = normalise(number, self._region)

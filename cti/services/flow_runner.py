@@ -90,6 +90,14 @@ class FlowLibrary:
                 self._live[flow.name] = self._versions.setdefault((flow.name, flow.version), flow)
         return problems
 
+    def problems_with(self, centre: Centre) -> list[Problem]:
+        """What would be wrong with the flows that run if this were the centre."""
+        return [problem for flow in self._live.values() for problem in check_flow(flow, centre, self.prompts)]
+
+    def use(self, centre: Centre) -> None:
+        """From now on flows are held against this centre."""
+        self._centre = centre
+
     def get(self, name: FlowName, version: str | None = None) -> Flow:
         """A flow in its live version, or in the version named while it is known. Raises `ConfigError`."""
         flow = self._live.get(name) if version is None else self._versions.get((name, version))

@@ -20,13 +20,13 @@ PURE_MODULES = {
     "cti.simulate.chart", "cti.simulate.compare",
 }  # fmt: skip
 ADAPTERS = {"asterisk", "store", "crm", "web", "metrics"}
-SEAMS = {"cti.services.ports", "cti.services.floor"}
+SEAMS = {"cti.services.ports", "cti.services.floor", "cti.services.configuration"}
 """All an adapter may know of the services."""
 JOURNAL_SEAMS = {"cti.journal", "cti.journal.codec", "cti.journal.errors"}
 """All that services and adapters may know of the journal: they get the writer as the port `services.ports.Journal`."""
-CENTRE = {"centre_file", "centre_forms", "places", "secrets_file", "settings"}
+CENTRE = {"centre_file", "centre_forms", "centre_versions", "places", "secrets_file", "settings"}
 """The files of one centre."""
-GLUE = {"entry", "ledger", "observe"}
+GLUE = {"entry", "ledger", "live_configuration", "observe"}
 """What joins rooms that may not know each other; part of the composition, with a file each to stay readable."""
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -50,6 +50,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "secrets_file": BASE | {"model", "private_file", "settings"},
     "centre_forms": BASE | {"model"},
     "centre_text": {"model"},
+    "centre_versions": {"errors", "private_file"},
+    "centre_check": BASE | {"model", "ivr", "centre_file", "services"},
     "centre_file": BASE | {"centre_forms", "model", "settings"},
     "places": BASE | {"private_file", "settings"},
     "children": BASE,
@@ -57,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "status": BASE | {"model"} | CENTRE,
     "prompts": BASE | {"ivr"},
     # the composition
+    "live_configuration": BASE | PURE | {"asterisk", "centre_check", "clock", "services", "web"} | CENTRE,
     "entry": BASE | PURE | {"asterisk", "crm", "services"},
     "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
     "observe": BASE | PURE | {"clock", "journal", "metrics", "services", "store"},

@@ -26,7 +26,7 @@ from typing import NoReturn
 import structlog
 
 from cti.asterisk.ami.client import AmiLink, AmiSession
-from cti.asterisk.ami.errors import AmiActionInvalid, AmiLinkLost, AmiProtocolError
+from cti.asterisk.ami.errors import AmiActionInvalid, AmiLinkLost, AmiProtocolError, AmiRefused
 from cti.asterisk.ami.snapshot import DEVICES, STATUS, snapshot_of, was_restarted
 from cti.asterisk.ami.translate import Accounts, OrderCheck, Translator
 from cti.clock import Clock
@@ -187,6 +187,23 @@ class AmiTelephony:
             raise
         except CtiError as error:
             raise RemoteError(f"{type(command).__name__} was not sent: {error.message}") from error
+
+    async def reload(self, module: str) -> None:
+        """Have Asterisk read a module's configuration again. Raises `RemoteError`."""
+        await self._linked().ask({"Action": "Reload", "Module": module}, deadline=LIST_DEADLINE)
+
+    async def has_endpoint(self, name: str) -> bool:
+        """Whether Asterisk knows a SIP account. Raises `RemoteError`."""
+        try:
+            await self._linked().ask_list({"Action": "PJSIPShowEndpoint", "Endpoint": name}, deadline=LIST_DEADLINE)
+        except AmiRefused:
+            return False
+        return True
+
+    def _linked(self) -> AmiSession:
+        if self._session is None:
+            raise AmiLinkLost("there is no link to Asterisk")
+        return self._session
 
     async def run(self) -> NoReturn:
         """Keep the link and deliver signals, for ever. The owner's task; cancel it to stop."""

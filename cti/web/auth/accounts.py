@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -141,6 +142,27 @@ class Accounts:
             lines = [account.model_dump(mode="json") for account in (*have, *made)]
             write_private(path, json.dumps(lines, indent=1).encode())
         return tuple(account.username for account in made)
+
+    async def follow(
+        self, path: Path, passwords: Mapping[str, str], agents: Mapping[AgentId, Agent], now: datetime
+    ) -> None:
+        """Bring the accounts in line with the centre's agents, in the file and here: new ones can log in from now on,
+        those who are gone cannot, and their sessions are over."""
+        gone = {a.username for a in self._accounts.values() if a.agent_id is not None and a.agent_id not in agents}
+        new = [name for name in passwords if name in agents and name not in self._accounts]
+        if not gone and not new:
+            return
+        hashes = await asyncio.to_thread(lambda: [self._hasher.hash(passwords[name]) for name in new])
+        # Read again, for the file may have gained what this process does not know; and the epoch is one that no session
+        # of a former account of this name can have.
+        kept = [a for a in _parse(path, path.read_bytes()) if a.username not in gone and a.username not in new]
+        made = [
+            Account(username=name, role=Role.AGENT, agent_id=name, epoch=int(now.timestamp()), hash=hashed)
+            for name, hashed in zip(new, hashes, strict=True)
+        ]
+        lines = [account.model_dump(mode="json") for account in (*kept, *made)]
+        await asyncio.to_thread(write_private, path, json.dumps(lines, indent=1).encode())
+        self._accounts = {account.username: account for account in (*kept, *made)}
 
     def get(self, username: str) -> Account | None:
         """The account of that name, if there is one."""
