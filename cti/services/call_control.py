@@ -16,7 +16,7 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import callbacks, errands, ring_all
+from cti.services import callbacks, departures, errands, ring_all
 from cti.services.switchboard import Switchboard
 
 BUSY, NO_ANSWER, REJECTED = 17, 19, 21
@@ -75,7 +75,7 @@ def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> N
         # (a jump of the dialplan overwrote the Redirect) and the caller waits again.
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=signal.at, deliverable=False)
         call = board.calls[signal.call_id]
-    if call.state is CallState.WAITING:
+    if call.state is CallState.WAITING and not departures.arrived(board, call, now):
         board.route(CallerReady(call_id=call.call_id), now)
 
 

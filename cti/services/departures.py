@@ -72,8 +72,10 @@ def enter_flow(board: Switchboard, call_id: CallId, flow: FlowName, at: datetime
 # ---- waiting
 
 
-def next_due(board: Switchboard) -> datetime | None:
+def next_due(board: Switchboard, now: datetime) -> datetime | None:
     """When `tick` has something to do by the passing of time alone."""
+    if board.looks.queues:
+        return now
     edges = (edge for edge in board.looks.edges.values() if edge is not None)
     moments = [moment for moment in (board.looks.next(), min(edges, default=None)) if moment is not None]
     return min(moments, default=None)
@@ -96,6 +98,16 @@ def tick(board: Switchboard, now: datetime) -> None:
             _look(board, ticket.call_id, now, staff)
     for call_id in board.looks.due(now):
         _look(board, call_id, now, staff)
+
+
+def arrived(board: Switchboard, call: Call, now: datetime) -> bool:
+    """The caller has just come (back) to the wait context: whether they have to leave at once, before any offer.
+
+    So a call that came due while its offers were not answered is not offered for ever.
+    """
+    board.looks.come(call.call_id)
+    _look(board, call.call_id, now, lambda queue, skills, requires: staff_of(board, queue, skills, requires))
+    return board.calls[call.call_id].state is not CallState.WAITING
 
 
 def _watch_hours(board: Switchboard, now: datetime) -> None:

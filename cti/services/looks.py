@@ -40,12 +40,17 @@ class Looks:
         """The engine is told something: this one knows by it which callers can be sent anywhere."""
         match event:
             case CallerReady():
-                self._there.add(event.call_id)
-                self.at(event.call_id, now)
+                if event.call_id not in self._there:
+                    self.come(event.call_id)
+                    self.at(event.call_id, now)
             case CallerJoined(deliverable=True):
                 self._there.add(event.call_id)
             case CallerJoined() | CallerNotReady() | CallerLeft():
                 self._there.discard(event.call_id)
+
+    def come(self, call_id: CallId) -> None:
+        """The caller is in the wait context."""
+        self._there.add(call_id)
 
     def staff(self, queues: Iterable[QueueName]) -> None:
         """The state of an agent of these queues changed."""

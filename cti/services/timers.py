@@ -10,7 +10,7 @@ from cti.services.switchboard import Switchboard
 
 def next_due(board: Switchboard, now: datetime) -> datetime | None:
     """When `tick` has something to do next; a moment that is over means at once."""
-    moments = [moment for moment in (board.next_due(now), departures.next_due(board)) if moment is not None]
+    moments = [moment for moment in (board.next_due(now), departures.next_due(board, now)) if moment is not None]
     return min(moments, default=None)
 
 
