@@ -1,6 +1,7 @@
 """Random histories of a small floor: the engine decides what the plain oracle decides, and the promises hold.
 
-`CTI_HYPOTHESIS=nightly` runs a million steps and more; without it a few seconds' worth, the same every time.
+`CTI_HYPOTHESIS=nightly` runs a million steps and more (the last test counts them); without it a few seconds' worth, the
+same every time. A step is one rule of the machine below; most tell the engine one thing, some several.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from cti.acd.decisions import Expired, Ignored, Offer, Released
 from cti.acd.engine import Engine
 from cti.acd.inputs import (
     AgentBusy,
+    AgentDeclined,
     AgentFree,
     AgentTallied,
     CallerJoined,
     CallerLeft,
+    CallerMoved,
     CallerNotReady,
     CallerReady,
+    CallerReprioritised,
     CentreChanged,
     LeaseRestored,
     OfferSettled,
@@ -33,6 +37,7 @@ from cti.acd.inputs import (
 from cti.errors import IllegalTransition
 from cti.model.centre import Agent, Centre, Queue, Relaxation, Strategy
 from cti.model.facts import AgentState, OfferEnd
+from cti.model.requirement import ANYBODY, parse_requirement
 from tests.support.examples import NIGHTLY
 
 PROFILE = settings(
@@ -59,7 +64,17 @@ def steps(*pairs):
 
 
 def a_centre(
-    agents=AGENTS, *, vip=True, support_skills=None, pause=10, ceiling=None, ways=(Strategy.LONGEST_IDLE,), relax=()
+    agents=AGENTS,
+    *,
+    vip=True,
+    support_skills=None,
+    pause=10,
+    ceiling=None,
+    ways=(Strategy.LONGEST_IDLE,),
+    relax=(),
+    tiers=None,
+    tier_wait=0,
+    requires=ANYBODY,
 ):
     queues = [
         Queue(
@@ -67,9 +82,11 @@ def a_centre(
             titles={},
             refusal_pause=timedelta(seconds=pause),
             skills=support_skills or {},
+            requires=requires,
             ceiling=ceiling and timedelta(seconds=ceiling),
             strategy=ways[0],
             relax=steps(*relax),
+            tier_wait=timedelta(seconds=tier_wait),
         ),
         Queue(name="sales", titles={}, refusal_pause=timedelta(), ring_timeout=timedelta(seconds=5), strategy=ways[-1]),
     ]
@@ -88,13 +105,16 @@ def a_centre(
         name="test",
         queues={queue.name: queue for queue in queues},
         agents={
-            a: Agent(agent_id=a, name=a, queues=q, skills=s, weight=1 + int(a) % 3) for a, (q, s) in agents.items()
+            a: Agent(agent_id=a, name=a, queues=q, skills=s, weight=1 + int(a) % 3, tiers=(tiers or {}).get(a, {}))
+            for a, (q, s) in agents.items()
         },
         tiers={},
         numbers={},
     )
 
 
+EN_OR_ZH = parse_requirement("en>=5 or zh>=4")
+TIERS = {"1002": {"support": 2}, "1003": {"support": 3, "sales": 2}, "1005": {"support": 2, "vip": 4}}
 CENTRES = [
     a_centre(),
     a_centre({a: v for a, v in AGENTS.items() if a not in ("1001", "1005")}),
@@ -103,6 +123,12 @@ CENTRES = [
     a_centre(support_skills={"en": 4}, relax=((4, {"en": 3, "zh": 4}), (12, {"zh": 0}), (13.5, {"en": 0}))),
     a_centre({a: v for a, v in AGENTS.items() if a != "1005"}, relax=((7, {"zh": 2}),), ceiling=7),
     *(a_centre(ways=pair, support_skills={"en": 4}, pause=5, relax=((8, {"en": 2}),)) for pair in pairwise(Strategy)),
+    a_centre(tiers=TIERS, requires=EN_OR_ZH),
+    a_centre(tiers=TIERS, tier_wait=4, relax=((4, {"zh": 0}), (6, {"en": 2})), support_skills={"en": 3}),
+    a_centre(tiers=TIERS | {"1001": {"support": 2}}, tier_wait=6, ways=(Strategy.BEST_SKILL, Strategy.RING_ALL)),
+    a_centre(tiers=TIERS, ways=(Strategy.RING_ALL, Strategy.RANDOM), requires=EN_OR_ZH, relax=((5, {"en": 1}),)),
+    a_centre(ways=(Strategy.RING_ALL,), pause=0, vip=False),
+    a_centre(ways=(Strategy.RING_ALL,), tiers=TIERS, tier_wait=3, ceiling=12),
 ]
 SKILLS = [(), (), (("en", 3),), (("en", 4),), (("zh", 4),), (("en", 2), ("zh", 5))]
 seconds = st.integers(0, 40).map(lambda n: timedelta(seconds=n / 2))
@@ -110,17 +136,23 @@ a_queue = st.sampled_from(["support", "support", "sales", "vip"])
 a_head_start = st.sampled_from([0, 0, 0, 60, 300, -30])
 a_strict = st.sampled_from([0, 0, 0, 1, 2])
 some_skills = st.sampled_from(SKILLS)
+some_requirement = st.sampled_from(
+    [ANYBODY] * 4 + [parse_requirement(text) for text in ("en>=4 or zh>=5", "(en>=3 and zh) or en>=5", "zh>=4")]
+)
+a_preference = st.none() | st.tuples(
+    st.sampled_from([*sorted(AGENTS), *sorted(AGENTS), "1009"]), st.sampled_from([-1, 3, 10, 30])
+)
 short = st.sampled_from([0, 0, 0, 0.5, 1, 3, 8]).map(lambda n: timedelta(seconds=n))
 
 
 def plain(decision):
     match decision:
         case Offer():
-            return ("offer", decision.offer_id, decision.call_id, decision.agent_id, decision.deadline)
+            return ("offer", decision.offer_id, decision.call_id, decision.agent_ids, decision.deadline)
         case Expired():
-            return ("expired", decision.offer_id, decision.call_id, decision.agent_id)
+            return ("expired", decision.offer_id, decision.call_id, decision.agent_ids)
         case Released():
-            return ("released", decision.offer_id, decision.call_id, decision.agent_id, decision.end)
+            return ("released", decision.offer_id, decision.call_id, decision.agent_ids, decision.end)
         case Ignored():
             return ("ignored",)
 
@@ -136,9 +168,19 @@ def state_of(engine):
     )
 
 
+def held(preference, now):
+    """The fields by which a call prefers an agent."""
+    if preference is None:
+        return {}
+    return {"preferred": preference[0], "hold_until": now + timedelta(seconds=preference[1])}
+
+
+TAKEN = {"steps": 0, "inputs": 0, "offers": 0, "several": 0, "held": 0}
+
+
 class Floor(RuleBasedStateMachine):
-    @initialize(centre=st.sampled_from(CENTRES))
-    def open(self, centre):
+    @initialize(centre=st.sampled_from(CENTRES), there=st.sets(st.sampled_from(sorted(AGENTS))), busy=st.booleans())
+    def open(self, centre, there, busy):
         self.first = centre
         self.now = START
         self.engine = Engine(centre)
@@ -147,12 +189,15 @@ class Floor(RuleBasedStateMachine):
         self.outputs = []
         self.ever = []
         self.offers = []
+        for agent_id in sorted(there & centre.agents.keys()):
+            self.do(AgentBusy(agent_id=agent_id) if busy else AgentFree(agent_id=agent_id, idle_since=self.now))
 
     def do(self, event, wait=timedelta()):
         self.now += wait
         decisions = self.engine.handle(event, self.now)
         self.inputs.append((event, self.now))
         self.outputs.append(decisions)
+        TAKEN["inputs"] += 1
         assert [plain(decision) for decision in decisions] == self.oracle.handle(event, self.now)
         self.check_records(decisions)
         self.offers += [d.offer_id for d in decisions if isinstance(d, Offer)]
@@ -163,8 +208,12 @@ class Floor(RuleBasedStateMachine):
             if isinstance(decision, Offer):
                 record = decision.record
                 assert record.candidates[0].agent_id == decision.agent_id
-                scores = [candidate.score for candidate in record.candidates]
-                assert scores == sorted(scores, reverse=True)
+                TAKEN["offers"] += 1
+                TAKEN["several"] += len(decision.agent_ids) > 1
+                TAKEN["held"] += record.held_for is not None
+                ranked = [(candidate.tier, -candidate.score) for candidate in record.candidates]
+                assert ranked == sorted(ranked)
+                assert [c.agent_id for c in record.candidates][: len(decision.agent_ids)] == list(decision.agent_ids)
                 named = [c.agent_id for c in record.candidates] + [e.agent_id for e in record.excluded]
                 staff = {a for a, v in self.oracle.centre.agents.items() if decision.queue in v.queues}
                 assert len(named) == len(set(named))
@@ -190,8 +239,10 @@ class Floor(RuleBasedStateMachine):
         deliverable=st.booleans(),
         wait=short,
         strict=a_strict,
+        requires=some_requirement,
+        preference=a_preference,
     )
-    def join(self, queue, ago, head_start, skills, deliverable, wait, strict):
+    def join(self, queue, ago, head_start, skills, deliverable, wait, strict, requires=ANYBODY, preference=None):
         call_id = f"a1-{len(self.ever):04}"
         event = CallerJoined(
             call_id=call_id,
@@ -200,7 +251,9 @@ class Floor(RuleBasedStateMachine):
             head_start=timedelta(seconds=head_start),
             strict=strict,
             skills=skills,
+            requires=requires,
             deliverable=deliverable,
+            **held(preference, self.now),
         )
         if queue not in self.oracle.centre.queues:
             self.refuses(event)
@@ -220,6 +273,44 @@ class Floor(RuleBasedStateMachine):
         self.do((CallerReady if is_ready else CallerNotReady)(call_id=self.some_call(data)), wait)
 
     @precondition(lambda self: self.ever)
+    @rule(data=st.data(), head_start=a_head_start, strict=a_strict, wait=short)
+    def reprioritise(self, data, head_start, strict, wait):
+        call_id = self.some_call(data)
+        lease = self.engine.lease_of_call(call_id)
+        before = self.engine.ticket(call_id)
+        self.do(CallerReprioritised(call_id=call_id, head_start=timedelta(seconds=head_start), strict=strict), wait * 0)
+        assert lease is None or self.engine.lease(lease.offer_id) is lease
+        assert before is None or self.engine.ticket(call_id).queued_at == before.queued_at
+
+    @precondition(lambda self: self.ever)
+    @rule(
+        data=st.data(),
+        queue=a_queue,
+        head_start=a_head_start,
+        strict=a_strict,
+        skills=some_skills,
+        requires=some_requirement,
+        preference=a_preference,
+    )
+    def move(self, data, queue, head_start, strict, skills, requires, preference):
+        call_id = self.some_call(data)
+        event = CallerMoved(
+            call_id=call_id,
+            queue=queue,
+            head_start=timedelta(seconds=head_start),
+            strict=strict,
+            skills=skills,
+            requires=requires,
+            **held(preference, self.now),
+        )
+        if queue not in self.oracle.centre.queues and call_id in self.oracle.calls:
+            self.refuses(event)
+            return
+        lease = self.engine.lease_of_call(call_id)
+        self.do(event)
+        assert lease is None or self.engine.lease(lease.offer_id) is lease
+
+    @precondition(lambda self: self.ever)
     @rule(data=st.data(), wait=short)
     def leave(self, data, wait):
         call_id = self.some_call(data)
@@ -235,7 +326,7 @@ class Floor(RuleBasedStateMachine):
         else:
             self.refuses(event)
 
-    @rule(agents=st.lists(st.sampled_from(sorted(AGENTS)), min_size=1, max_size=5, unique=True))
+    @rule(agents=st.lists(st.sampled_from(sorted(AGENTS)), min_size=2, max_size=5, unique=True))
     def several_free(self, agents):
         for agent_id in agents:
             self.free(agent_id, timedelta(), timedelta())
@@ -256,10 +347,28 @@ class Floor(RuleBasedStateMachine):
     @rule(data=st.data(), end=st.sampled_from(OfferEnd), wait=short)
     def settle(self, data, end, wait):
         offer_id = data.draw(st.sampled_from(sorted(self.oracle.offers)), "offer")
-        call_id, agent_id, _ = self.oracle.offers[offer_id]
-        self.do(OfferSettled(offer_id=offer_id, end=end), wait)
-        for lease in (self.engine.lease_of_call(call_id), self.engine.lease_of_agent(agent_id)):
-            assert lease is None or lease.offer_id != offer_id, "an exit frees both sides"
+        call_id, agents = self.oracle.offers[offer_id].call_id, list(self.oracle.offers[offer_id].agents)
+        winner = data.draw(st.sampled_from(agents), "winner") if end is OfferEnd.ANSWERED else None
+        if winner is not None:
+            self.refuses(OfferSettled(offer_id=offer_id, end=end, agent_id="1009"))
+            if len(agents) > 1:
+                self.refuses(OfferSettled(offer_id=offer_id, end=end))
+        self.do(OfferSettled(offer_id=offer_id, end=end, agent_id=winner), wait)
+        for lease in (self.engine.lease_of_call(call_id), *map(self.engine.lease_of_agent, agents)):
+            assert lease is None or lease.offer_id != offer_id, "an exit frees all sides"
+
+    @precondition(lambda self: self.oracle.offers)
+    @rule(data=st.data(), end=st.sampled_from(OfferEnd), wait=short)
+    def decline(self, data, end, wait):
+        offer_id = data.draw(st.sampled_from(sorted(self.oracle.offers)), "offer")
+        agent_id = data.draw(st.sampled_from([*self.oracle.offers[offer_id].agents, *AGENTS]), "agent")
+        event = AgentDeclined(offer_id=offer_id, agent_id=agent_id, end=end)
+        if end in (OfferEnd.ANSWERED, OfferEnd.CALLER_GONE):
+            self.refuses(event)
+            return
+        self.do(event, wait)
+        lease = self.engine.lease_of_agent(agent_id)
+        assert lease is None or lease.offer_id != offer_id
 
     @precondition(lambda self: self.offers)
     @rule(data=st.data(), end=st.sampled_from(OfferEnd))
@@ -275,7 +384,9 @@ class Floor(RuleBasedStateMachine):
     @rule(ends=st.lists(st.sampled_from(OfferEnd), min_size=2, max_size=5))
     def settle_several(self, ends):
         for offer_id, end in zip(sorted(self.oracle.offers), ends, strict=False):
-            self.do(OfferSettled(offer_id=offer_id, end=end))
+            if offer_id not in self.oracle.offers:
+                continue
+            self.do(OfferSettled(offer_id=offer_id, end=end, agent_id=self.oracle.offers[offer_id].agents[-1]))
         self.refuses(OfferSettled(offer_id=self.engine.last_offer_id + 1, end=ends[0]))
 
     @rule(wait=seconds)
@@ -307,16 +418,21 @@ class Floor(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        agent_id=st.sampled_from(sorted(AGENTS)),
+        agents=st.lists(st.sampled_from(sorted(AGENTS)), min_size=1, max_size=3),
         rest=st.integers(1, 20).map(lambda n: timedelta(seconds=n)),
     )
-    def restore_lease(self, data, agent_id, rest):
+    def restore_lease(self, data, agents, rest):
         call_id = data.draw(st.sampled_from([*self.ever[-6:], "a1-none"]), "call")
-        call, person = self.oracle.calls.get(call_id), self.oracle.people.get(agent_id)
+        call, people = self.oracle.calls.get(call_id), [self.oracle.people.get(agent_id) for agent_id in agents]
         event = LeaseRestored(
-            offer_id=self.engine.last_offer_id + 5, call_id=call_id, agent_id=agent_id, deadline=self.now + rest
+            offer_id=self.engine.last_offer_id + 5,
+            call_id=call_id,
+            agent_id=agents[0],
+            others=tuple(agents[1:]),
+            deadline=self.now + rest,
         )
-        if call is None or person is None or call.offer is not None or person.offer is not None:
+        bound = call is None or call.offer is not None or any(p is None or p.offer is not None for p in people)
+        if bound or len(set(agents)) < len(agents):
             self.refuses(event)
         else:
             self.do(event)
@@ -327,11 +443,14 @@ class Floor(RuleBasedStateMachine):
     def nobody_is_bound_twice(self):
         leases = self.engine.leases()
         assert len({lease.call_id for lease in leases}) == len(leases)
-        assert len({lease.agent_id for lease in leases}) == len(leases)
+        bound = [agent_id for lease in leases for agent_id in lease.agent_ids]
+        assert len(set(bound)) == len(bound)
         for lease in leases:
             assert self.engine.lease_of_call(lease.call_id) is lease
-            assert self.engine.lease_of_agent(lease.agent_id) is lease
-            assert not self.engine.is_free(lease.agent_id)
+            for agent_id in lease.agent_ids:
+                assert self.engine.lease_of_agent(agent_id) is lease
+                assert not self.engine.is_free(agent_id)
+            assert self.oracle.offers[lease.offer_id].agents == list(lease.agent_ids)
             assert lease.deadline > self.now
 
     @invariant()
@@ -352,14 +471,21 @@ class Floor(RuleBasedStateMachine):
     def places_follow_the_serving_order(self):
         order = self.oracle.in_order()
         for queue in ("support", "sales", "vip"):
-            expected = [c for c in order if self.oracle.calls[c].joined.queue == queue]
+            expected = [c for c in order if self.oracle.calls[c].queue.name == queue]
             assert [ticket.call_id for ticket in self.engine.waiting(queue)] == expected
+            assert self.engine.length(queue) == len(expected)
             assert [self.engine.place(call_id) for call_id in expected] == list(range(1, len(expected) + 1))
 
     @invariant()
     def reasons_are_true(self):
-        for call_id in self.ever[-12:]:
+        TAKEN["steps"] += 1
+        for call_id in self.ever[-8:]:
             assert self.engine.why_waiting(call_id, self.now) == self.oracle.why(call_id)
+            assert self.engine.overlooked(call_id) is None
+        for call_id in self.ever[-2:]:
+            counts = self.engine.staffing_of(call_id).counts
+            call = self.oracle.calls.get(call_id)
+            assert {s: n for s, n in counts.items() if n} == ({} if call is None else self.oracle.staffing(call))
 
     def teardown(self):
         if hasattr(self, "inputs"):
@@ -369,3 +495,9 @@ class Floor(RuleBasedStateMachine):
 
 TestFloor = Floor.TestCase
 TestFloor.settings = PROFILE
+
+
+def test_how_many_steps_were_taken():
+    print(TAKEN)
+    if NIGHTLY:
+        assert TAKEN["steps"] >= 1_000_000
