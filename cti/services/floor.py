@@ -16,7 +16,7 @@ from cti.ids import AgentId, CallId, OfferId, QueueName
 from cti.model.facts import AgentState, Device
 from cti.services.ports import CustomerCard
 
-CallState = Literal["menu", "waiting", "offered", "talking", "held", "survival", "ended"]
+CallState = Literal["menu", "waiting", "offered", "talking", "held", "survival", "out", "ended"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,12 @@ class CallRow:
     answered_at: datetime | None
     expected_wait: tuple[int, int] | None = None
     """How much longer it will wait, (least, most) in seconds, four times of five; None unless waiting and served."""
+    callback: Literal["", "waiting", "dialling", "reached"] = ""
+    """Of a callback: whether its turn has not come yet, its customer is being called, or is on the line. Others: empty."""
+    attempt: int = 0
+    """Of a callback: how often its customer was called so far."""
+    retry_at: datetime | None = None
+    """Of a callback whose customer was not reached: not called again before then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal
 
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.call import Call, CallState
@@ -25,6 +26,7 @@ _ROW_STATES: Mapping[CallState, RowState] = {
     CallState.HELD: "held",
     CallState.AFTER: "menu",
     CallState.SURVIVAL: "survival",
+    CallState.OUT: "out",
     CallState.ENDED: "ended",
 }
 
@@ -224,7 +226,16 @@ class Rows:
             choice=" > ".join(call.choices),
             agent_id=call.offered_agent or call.agent_id,
             answered_at=call.answered_at,
+            callback=_callback(call),
+            attempt=call.attempt,
+            retry_at=call.retry_at,
             expected_wait=shown(of_queue.of(place, call.skills))
             if of_queue is not None and place is not None
             else None,
         )
+
+
+def _callback(call: Call) -> Literal["", "waiting", "dialling", "reached"]:
+    if call.parent is None:
+        return ""
+    return "dialling" if call.dialling else "waiting" if call.absent else "reached"

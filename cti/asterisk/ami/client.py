@@ -45,6 +45,8 @@ from cti.errors import RemoteError
 
 log = structlog.get_logger(__name__)
 
+LATER_EVENTS = frozenset({"OriginateResponse"})
+"""What an action that was answered at once brings about later: it bears the action's id and is an event all the same."""
 BACKLOG_LIMIT = 100_000
 """Events waiting for their reader. Beyond it the reader is hopelessly behind: the link is dropped and the picture is
 taken anew from a snapshot, which is cheaper than the backlog and right."""
@@ -126,7 +128,7 @@ class _Protocol(asyncio.Protocol):
             return
         for message in messages:
             action_id = message.action_id
-            if action_id and action_id.startswith(self._prefix):
+            if action_id and action_id.startswith(self._prefix) and message.event not in LATER_EVENTS:
                 self._answered(action_id, message)
             elif message.block.startswith(b"Event:"):
                 if self.booted is None and message.event == "FullyBooted":
