@@ -13,7 +13,8 @@ answered_at    the first proof of talk (`CallAnswered`): both legs in one bridge
 ended_at       the caller's leg is gone (`CallEnded`). NULL: the call is still there.
 the offer      `offered_at` and `ring_seconds` belong to the offer that was answered; when none was, to the last one made.
                A call answered without an offer (survival) has neither.
-queue          the queue of the offer that was answered; else the last queue the call waited in. NULL: never queued.
+queue          the queue of the offer that was answered; else the last queue the call waited in; never queued: the last
+               queue that would not have it. NULL: it asked for none.
 agent          who first talked to the caller. NULL: nobody.
 wait_seconds   from queued_at to answered_at. Never answered: to the moment the call left its last queue by another way
                (`CallDequeued`: voicemail, callback, overflow), else to the end. NULL: never queued.
@@ -25,7 +26,9 @@ outcome        exactly one, of the first rule that holds; NULL while the call is
                1. what `CallEnded.outcome` overrules (rejected, failed)
                2. answered       somebody talked to the caller
                3. voicemail      a message was left
-               4. callback, overflow   the call left the queue for that reason (`CallDequeued.reason`)
+               4. callback, overflow   it left its last queue, or could not join, and is called back, or was sent to a flow
+                  or an outside number, or hung up on (`CallDequeued.to`). Sent to voicemail without leaving a message: as
+                  if it had hung up in the queue
                5. self_served    the flow came to its own end, and the call was never queued
                6. failed         we, not the caller, ended it without any of these
                7. short_abandon  queued, and gone within the queue's limit (inclusive)
@@ -138,7 +141,9 @@ def fold(facts: Iterable[Fact], *, short_abandon: Mapping[QueueName, timedelta] 
     answered_at = answer.at if answer else None
 
     offer = _offer(told, answer)
-    queue = offer.queue if offer and answer else queueings[-1].queue if queueings else None
+    turned_away = [fact.queue for fact in _of(told, CallDequeued) if fact.queue is not None]
+    last_queue = queueings[-1].queue if queueings else turned_away[-1] if turned_away else None
+    queue = offer.queue if offer and answer else last_queue
     talks, holds = _spans(told, ended_at)
     whole_talk, hold = _length(talks), _length(_within(holds, talks))
     wait = _wait(told, queued_at, answered_at, ended_at)
@@ -312,6 +317,26 @@ def _customer(told: Sequence[CallFact]) -> CustomerMatched | None:
     return matches[-1] if matches else None
 
 
+_SENT = {
+    "callback": Outcome.CALLBACK,
+    "overflow": Outcome.OVERFLOW,
+    "flow": Outcome.OVERFLOW,
+    "number": Outcome.OVERFLOW,
+    "hang_up": Outcome.OVERFLOW,
+}
+
+
+def _sent_to(told: Sequence[CallFact]) -> str:
+    """Where the call went when it left its last queue, or could not join: the kind of target; empty when it did not."""
+    last_queued = max((fact.at for fact in told if isinstance(fact, CallQueued | SurvivalEntered)), default=None)
+    leavings = [
+        fact.to or fact.reason
+        for fact in _of(told, CallDequeued)
+        if not fact.to.startswith("queue:") and (last_queued is None or fact.at >= last_queued)
+    ]
+    return leavings[-1].partition(":")[0] if leavings else ""
+
+
 def _outcome(
     told: Sequence[CallFact],
     end: CallEnded | None,
@@ -330,9 +355,8 @@ def _outcome(
         return Outcome.ANSWERED
     if _of(told, VoicemailLeft):
         return Outcome.VOICEMAIL
-    reasons = [fact.reason for fact in _of(told, CallDequeued)]
-    if reasons and reasons[-1] in (Outcome.CALLBACK, Outcome.OVERFLOW):
-        return Outcome(reasons[-1])
+    if (elsewhere := _SENT.get(_sent_to(told))) is not None:
+        return elsewhere
     if not queued and _of(told, FlowFinished):
         return Outcome.SELF_SERVED
     if end.hangup_by is HangupBy.SYSTEM:

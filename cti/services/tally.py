@@ -79,7 +79,7 @@ class Tally:
                 counts[0] += 1
                 if limit is not None and (record.wait_seconds or 0.0) <= limit.total_seconds():
                     counts[2] += 1
-            elif record.outcome is Outcome.ABANDONED:
+            elif record.outcome is Outcome.ABANDONED and record.queued_at is not None:
                 counts[1] += 1
         if record.agent is not None and record.outcome is Outcome.ANSWERED:
             own = self._agents.setdefault(record.agent, [0.0, 0.0])

@@ -175,7 +175,7 @@ async def day_counters(
     with naming("the day's counts cannot be read"):
         queues = await pool.fetch(
             "SELECT queue, count(*) FILTER (WHERE outcome = 'answered') AS answered,"
-            " count(*) FILTER (WHERE outcome = 'abandoned') AS abandoned,"
+            " count(*) FILTER (WHERE outcome = 'abandoned' AND queued_at IS NOT NULL) AS abandoned,"
             " count(*) FILTER (WHERE outcome = 'answered' AND wait_seconds <= l.seconds) AS in_time"
             " FROM report.calls LEFT JOIN unnest($3::text[], $4::float8[]) AS l (name, seconds) ON l.name = queue"
             " WHERE started_at >= $1 AND started_at < $2 AND queue IS NOT NULL GROUP BY queue",

@@ -190,6 +190,32 @@ def test_voicemail_and_the_reasons_for_leaving_a_queue() -> None:
     assert none.outcome is Outcome.ABANDONED
 
 
+@pytest.mark.parametrize(
+    ("to", "outcome"),
+    [
+        ("callback", Outcome.CALLBACK),
+        ("flow:after_hours", Outcome.OVERFLOW),
+        ("number:+15550177", Outcome.OVERFLOW),
+        ("hang_up", Outcome.OVERFLOW),
+        ("voicemail", Outcome.ABANDONED),
+    ],
+)
+def test_the_outcome_of_a_call_that_went_elsewhere(to: str, outcome: Outcome) -> None:
+    late = row(start(), queued(1), fact(CallDequeued, 61, reason="late", to=to, queue="support"), end(65))
+    assert (late.outcome, late.wait_seconds, late.queue) == (outcome, 60.0, "support")
+    turned_away = row(start(), fact(CallDequeued, 3, reason="full", to=to, queue="support"), end(9))
+    assert (turned_away.outcome, turned_away.queue) == (outcome, "support")
+    assert (turned_away.queued_at, turned_away.wait_seconds) == (None, None)
+
+
+def test_who_overflows_into_another_queue_is_a_call_of_that_queue() -> None:
+    full = fact(CallDequeued, 3, reason="full", to="queue:sales", queue="support")
+    served = row(start(), full, fact(CallQueued, 3, queue="sales", by="overflow"), answered(10, number=None), end(90))
+    assert (served.outcome, served.queue, served.wait_seconds) == (Outcome.ANSWERED, "sales", 7.0)
+    left = row(start(), full, fact(CallQueued, 3, queue="sales", by="overflow"), end(90))
+    assert (left.outcome, left.queue) == (Outcome.ABANDONED, "sales")
+
+
 def test_an_overruling_outcome_is_kept() -> None:
     assert row(start(), end(1, HangupBy.SYSTEM, outcome=Outcome.REJECTED)).outcome is Outcome.REJECTED
 
