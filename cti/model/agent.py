@@ -100,7 +100,7 @@ def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
             return replace(agent, offer_id=None, offer_call=None, ringing=False)
         case f.BreachRepaired() if fact.kind in FREES_CALL:
             return replace(agent, call_id=None, held=False, idle_since=fact.at)
-        case f.BreachRepaired() if fact.kind in SEATS and agent.call_id is None and fact.calls:
+        case f.BreachRepaired() if fact.kind in SEATS and fact.calls:
             return replace(agent, call_id=fact.calls[0], held=False, wrap_call=None)
         case f.WrapUpEnded() if fact.call_id == agent.wrap_call:
             return replace(agent, wrap_call=None, idle_since=fact.at)

@@ -17,8 +17,8 @@ lease_overdue                 its deadline has passed and it stands: the offer e
 agent_reserved_without_offer  the agent is reserved for an offer that is over: freed
 agent_offered_while_talking   the agent talks with one caller and is offered another: the offer ends; back to wait
 agent_in_no_call              the agent is in a call that is over, or is somebody else's: freed
-talk_without_agent            the caller talks with an agent who is free by the books: put into the call; or whose call is
-                              another one: this talk is over
+talk_without_agent            the caller talks with an agent who is in no call by the books: put into this one
+agent_in_two_calls            the agent talks with somebody else by then: this talk is over
 wrap_up_without_timer         nothing would end the work after the call: a timer
 timer_without_wrap_up         a timer of work that is done: taken away
 agent_out_of_step             the engine takes the agent to be free, or not, against what the floor knows: told again
@@ -37,6 +37,7 @@ from cti.acd.inputs import CallerNotReady, CallerReady, OfferSettled
 from cti.errors import IllegalTransition
 from cti.ids import AgentId, CallId
 from cti.model import facts as f
+from cti.model.agent import AgentStatus
 from cti.model.call import Call, CallState
 from cti.model.commands import ReturnToWait
 from cti.model.facts import OfferEnd
@@ -95,6 +96,8 @@ class Audit:
             agent_id = getattr(fact, "agent_id", None)
             if agent_id is not None:
                 agents[agent_id] = None
+            if isinstance(fact, f.OfferMade | f.OfferEnded):
+                agents.update(dict.fromkeys(fact.others))
         for breach, suspicion in self._suspicions.items():
             if suspicion.due <= now:
                 if breach.call_id is not None:
@@ -119,8 +122,9 @@ class Audit:
                 self._suspicions[breach] = _Suspicion(since=now, due=now + LASTS)
             elif suspicion.due <= now:
                 suspicion.tries += 1
-                suspicion.due = now + min(LASTS * 2**suspicion.tries, LONGEST_PAUSE)
-                repair(self._board, breach, now)
+                suspicion.due = now + min(LASTS * 2 ** min(suspicion.tries, 10), LONGEST_PAUSE)
+                if _stands(self._board, breach, now):  # and was not repaired with another just now
+                    repair(self._board, breach, now)
 
 
 # -- looking ----------------------------------------------------------------------------------------------------------
@@ -155,7 +159,8 @@ def _look_at_call(board: Switchboard, call_id: CallId, now: datetime, found: lis
         if call is not None and call.state in _TALKS:
             agent = board.agents.get(call.agent_id) if call.agent_id is not None else None
             if agent is not None and agent.call_id != call_id:
-                found.append(Breach(kind="talk_without_agent", call_id=call_id, agent_id=agent.agent_id))
+                kind = "agent_in_two_calls" if _talks(board, agent) else "talk_without_agent"
+                found.append(Breach(kind=kind, call_id=call_id, agent_id=agent.agent_id))
         return
     if ticket is None:
         found.append(Breach(kind="caller_without_ticket", call_id=call_id))
@@ -176,6 +181,12 @@ def _look_at_call(board: Switchboard, call_id: CallId, now: datetime, found: lis
             found.append(Breach(kind="lease_overdue", call_id=call_id))
 
 
+def _talks(board: Switchboard, agent: AgentStatus) -> bool:
+    """Whether the call the agent is in agrees."""
+    call = board.calls.get(agent.call_id) if agent.call_id is not None else None
+    return call is not None and call.state in _TALKS and call.agent_id == agent.agent_id
+
+
 def _look_at_agent(board: Switchboard, agent_id: AgentId, now: datetime, found: list[Breach]) -> None:
     agent, lease = board.agents[agent_id], board.engine.lease_of_agent(agent_id)
     if agent.offer_id is not None:
@@ -183,10 +194,8 @@ def _look_at_agent(board: Switchboard, agent_id: AgentId, now: datetime, found: 
             found.append(Breach(kind="agent_reserved_without_offer", agent_id=agent_id))
         elif agent.call_id is not None:
             found.append(Breach(kind="agent_offered_while_talking", call_id=lease.call_id, agent_id=agent_id))
-    if agent.call_id is not None:
-        call = board.calls.get(agent.call_id)
-        if call is None or call.state not in _TALKS or call.agent_id != agent_id:
-            found.append(Breach(kind="agent_in_no_call", agent_id=agent_id))
+    if agent.call_id is not None and not _talks(board, agent):
+        found.append(Breach(kind="agent_in_no_call", agent_id=agent_id))
     if (agent.wrap_call is not None) != (agent_id in board.wrap_until):
         kind = "wrap_up_without_timer" if agent.wrap_call is not None else "timer_without_wrap_up"
         found.append(Breach(kind=kind, agent_id=agent_id))
@@ -194,6 +203,12 @@ def _look_at_agent(board: Switchboard, agent_id: AgentId, now: datetime, found: 
         free = isinstance(board.standing_of(agent_id, now), datetime)
         if free != board.engine.is_free(agent_id):
             found.append(Breach(kind="agent_out_of_step", agent_id=agent_id))
+
+
+def _stands(board: Switchboard, breach: Breach, now: datetime) -> bool:
+    calls = (breach.call_id,) if breach.call_id is not None else ()
+    agents = (breach.agent_id,) if breach.agent_id is not None else ()
+    return breach in findings(board, now, calls=calls, agents=agents)
 
 
 # -- repairing --------------------------------------------------------------------------------------------------------
@@ -227,7 +242,7 @@ def _to_wait(board: Switchboard, call: Call) -> None:
 
 def _end_offer(board: Switchboard, call: Call, end: OfferEnd, now: datetime) -> None:
     """End the call's offer in every book that has it."""
-    agent_id, waits = call.offered_agent, call.state in _WAITS
+    agents, waits = call.offered_agents, call.state in _WAITS
     try:
         board.end_offer(call, end, now, at=now, deliverable=False)
     except IllegalTransition:
@@ -235,8 +250,9 @@ def _end_offer(board: Switchboard, call: Call, end: OfferEnd, now: datetime) -> 
     lease = board.engine.lease_of_call(call.call_id)
     if lease is not None:
         board.route(OfferSettled(offer_id=lease.offer_id, end=end), now)
-    if agent_id in board.agents and agent_id is not None:
-        board.tell_again(agent_id, now)
+    for agent_id in agents:
+        if agent_id in board.agents:
+            board.tell_again(agent_id, now)
     if waits:
         _to_wait(board, call)
 
@@ -285,12 +301,8 @@ def _tell_again(board: Switchboard, breach: Breach, now: datetime) -> None:
         board.tell_again(breach.agent_id, now)
 
 
-def _seat(board: Switchboard, breach: Breach, now: datetime) -> None:
-    call = _call(board, breach)
-    agent = board.agents.get(call.agent_id) if call.agent_id is not None else None
-    if agent is not None and agent.call_id != call.call_id:
-        call_control.end_talk(board, call, now, at=now)
-    _tell_again(board, breach, now)
+def _end_talk(board: Switchboard, breach: Breach, now: datetime) -> None:
+    call_control.end_talk(board, _call(board, breach), now, at=now)
 
 
 def _set_timer(board: Switchboard, breach: Breach, now: datetime) -> None:
@@ -324,7 +336,8 @@ REPAIRS: dict[str, tuple[Repair, str]] = {
     "agent_reserved_without_offer": (_tell_again, "agent freed"),
     "agent_offered_while_talking": (_offer_over, "offer ended"),
     "agent_in_no_call": (_tell_again, "agent freed"),
-    "talk_without_agent": (_seat, "agent put into the call, or the talk ended"),
+    "talk_without_agent": (_tell_again, "agent put into the call"),
+    "agent_in_two_calls": (_end_talk, "talk ended"),
     "wrap_up_without_timer": (_set_timer, "timer set"),
     "timer_without_wrap_up": (_take_timer, "timer taken away"),
     "agent_out_of_step": (_tell_again, "engine told again"),
