@@ -154,6 +154,8 @@ class Dispatcher:
             delay = min(delay, max(0.0, self._publish_at - self._clock.monotonic()))
         try:
             if not self._inbox.empty():
+                # However much comes in: commands whose facts are durable by now leave between two inputs.
+                await asyncio.sleep(0)
                 return self._inbox.get_nowait()
             async with asyncio.timeout(delay):
                 return await self._inbox.get()
