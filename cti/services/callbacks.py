@@ -219,10 +219,10 @@ def in_hours(board: Switchboard, queue: Queue, now: datetime) -> bool:
 
 
 def _its_turn(board: Switchboard, call: Call, claimed: set[AgentId], now: datetime) -> bool:
-    wait = wait_of(board, call.call_id, now)
-    if wait is not None and wait.mean <= rules_of(board, call).ring_timeout.total_seconds():
+    if _free_agent(board, call, claimed, now):
         return True
-    return _free_agent(board, call, claimed, now)
+    wait = wait_of(board, call.call_id, now)
+    return wait is not None and wait.mean <= rules_of(board, call).ring_timeout.total_seconds()
 
 
 def _free_agent(board: Switchboard, call: Call, claimed: set[AgentId], now: datetime) -> bool:

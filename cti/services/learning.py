@@ -30,7 +30,8 @@ class Learning:
         match fact:
             case f.CallQueued():
                 self._left(call, fact.at, abandoned=False)  # moved here from another queue
-                self.estimates.arrived(fact.queue, fact.at)
+                if call is None or call.parent is None:  # a callback's ticket arrived with the call that asked for it
+                    self.estimates.arrived(fact.queue, fact.at)
             case f.WaitPromised():
                 # A caller nobody is before is promised nothing that could be right or wrong.
                 if fact.mean > 0:
@@ -59,8 +60,8 @@ class Learning:
         self._busy[fact.agent_id] = (call.call_id, call.queue, fact.at)
 
     def _left(self, call: Call | None, at: datetime, *, abandoned: bool) -> None:
-        if call is None:
-            return
+        if call is None or call.parent is not None:
+            return  # who waits at home for a call says nothing about patience on the line
         self._promises.pop(call.call_id, None)
         if call.state in _WAITS and call.queue is not None and call.joined_at is not None:
             self.estimates.left(call.queue, (at - call.joined_at).total_seconds(), abandoned=abandoned)
