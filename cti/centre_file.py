@@ -115,8 +115,13 @@ def _target_trouble(queue: str, target: Target, form: CentreForm) -> str:
 
 def load_centre(path: Path) -> Centre:
     """Read a centre file. Raises `ConfigError`."""
+    return parse_centre(read_text(path), source=str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a centre file, unread as yet. Raises `ConfigError`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: there is no centre file",
@@ -126,7 +131,6 @@ def load_centre(path: Path) -> Centre:
         raise ConfigError(f"{path}: {error.strerror}", remedy="set `centre` to a file that can be read") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text", remedy="save the file as UTF-8") from None
-    return parse_centre(text, source=str(path))
 
 
 def _bent_keys(text: str, source: str, tree: Any) -> list[str]:

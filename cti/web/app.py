@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 import cti.web.agent.routes
 import cti.web.auth.routes
 import cti.web.calls.routes
+import cti.web.config.routes
 import cti.web.explain.routes
 import cti.web.health.routes
 import cti.web.public.routes
@@ -46,6 +47,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *feed.OPERATIONS,
     *cti.web.calls.routes.OPERATIONS,
     *cti.web.explain.routes.OPERATIONS,
+    *cti.web.config.routes.OPERATIONS,
     *cti.web.public.routes.OPERATIONS,
     *cti.web.health.routes.OPERATIONS,
     Operation(

@@ -11,6 +11,7 @@ from aiohttp import web
 from cti.clock import Clock, SystemClock
 from cti.metrics.registry import Metrics
 from cti.model.centre import Centre
+from cti.services.configuration import Configuration
 from cti.services.floor import Floor
 from cti.settings import Settings
 from cti.web.auth.accounts import Accounts
@@ -58,7 +59,9 @@ class WebDeps:
     """Everything `build_app` is given."""
 
     floor: Floor
-    centre: Centre
+    centre_now: Callable[[], Centre]
+    """The centre changes while we run: ask each time."""
+    configuration: Configuration
     accounts: Accounts
     session_key: str
     revoked_file: Path
@@ -81,6 +84,11 @@ class WebDeps:
     """Messages that may wait for one feed client before it is dropped."""
     feed_queue_bytes: int = 4 * 1024 * 1024
     """The same in bytes."""
+
+    @property
+    def centre(self) -> Centre:
+        """The centre as it is now."""
+        return self.centre_now()
 
 
 DEPS = web.AppKey("deps", WebDeps)

@@ -251,6 +251,9 @@ class FeedHub:
                         slow += [client for client in pages if not client.number(b"delta", b"change", content)]
         for client in slow:
             self.drop(client, SLOW, b"too slow")
+        for agent_id in change.agents_gone:
+            for client in tuple(self._by_agent.get(agent_id, ())):
+                self.drop(client, LOGGED_OUT, b"no agent of this centre any more")
 
     def pop_seen(self, agent_id: AgentId, offer_id: OfferId) -> None:
         """An agent's page has drawn the screen pop: measure how long after the offer, once an offer."""

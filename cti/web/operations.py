@@ -49,6 +49,8 @@ class Operation:
     summary: str
     answer: Any = None
     body: type[BaseModel] | None = None
+    body_limit: int = 64 * 1024
+    """Bytes; a larger body is refused."""
     query: type[BaseModel] | None = None
     params: type[BaseModel] | None = None
     upgrade: bool = False

@@ -91,6 +91,10 @@ class Mirror:
                 gone.setdefault(before.agent_id, []).append(call_id)
         self.queues.update(change.queues)
         self.agents.update(change.agents)
+        for name in change.queues_gone:
+            self.queues.pop(name, None)
+        for agent_id in change.agents_gone:
+            self.agents.pop(agent_id, None)
         for agent_id, pop in change.pops.items():
             if pop is None:
                 self.pops.pop(agent_id, None)
@@ -98,13 +102,15 @@ class Mirror:
                 self.pops[agent_id] = pop
         if change.link is not None:
             self.link = change.link
-        concerned = {*change.agents, *calls, *gone, *change.pops, *change.withdrawn}
+        concerned = {*change.agents, *change.agents_gone, *calls, *gone, *change.pops, *change.withdrawn}
         return {
             agent_id: Change(
                 queues=change.queues,
                 agents={agent_id: change.agents[agent_id]} if agent_id in change.agents else {},
                 calls=calls.get(agent_id, {}),
                 calls_gone=tuple(gone.get(agent_id, ())),
+                queues_gone=change.queues_gone,
+                agents_gone=(agent_id,) if agent_id in change.agents_gone else (),
                 pops={agent_id: change.pops[agent_id]} if agent_id in change.pops else {},
                 withdrawn={agent_id: change.withdrawn[agent_id]} if agent_id in change.withdrawn else {},
                 link=change.link,
@@ -115,6 +121,6 @@ class Mirror:
 
 def shared(change: Change) -> Change | None:
     """What every agent is told of a change; None when that is nothing."""
-    if not change.queues and change.link is None:
+    if not change.queues and not change.queues_gone and change.link is None:
         return None
-    return Change(queues=change.queues, link=change.link)
+    return Change(queues=change.queues, queues_gone=change.queues_gone, link=change.link)

@@ -61,11 +61,10 @@ def refuse_invalid(error: ValidationError, what: str) -> ApiError:
     )
 
 
-async def read_body(request: web.Request, model: type[Model]) -> Model:
+async def read_body(request: web.Request, model: type[Model], *, limit: int = BODY_LIMIT) -> Model:
     """The request's JSON body as `model`.
 
-    Raises `ApiError`: unsupported_media_type, body_too_slow, bad_json, invalid_input. A body over `BODY_LIMIT` raises
-    aiohttp's own 413, which the error middleware words.
+    Raises `ApiError`: unsupported_media_type, body_too_slow, too_large, bad_json, invalid_input.
     """
     if request.content_type != "application/json":
         raise ApiError(
@@ -76,7 +75,9 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
         )
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.read()
+            raw = await (request if limit == BODY_LIMIT else request.clone(client_max_size=limit)).read()
+    except web.HTTPRequestEntityTooLarge:
+        raise ApiError(413, "too_large", "the body is too large", remedy=f"send at most {limit // 1024} KB") from None
     except TimeoutError:
         raise ApiError(408, "body_too_slow", "the body did not arrive in time", remedy="send it again") from None
     try:

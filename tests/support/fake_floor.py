@@ -26,6 +26,7 @@ from cti.ids import AgentId, CallId, CustomerId, FlowName, OfferId, QueueName
 from cti.metrics.registry import Metrics
 from cti.model.centre import Agent, Centre, Number, Queue, Tier
 from cti.model.facts import AgentState, CallFact, Decided, Device
+from cti.services.configuration import Applied, ConfigConflict, ConfigInvalid, ConfigProblem, ConfigText
 from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, Pop, QueueRow, Refused, Standing
 from cti.services.ports import ContactSummary, CustomerCard
 from cti.store.explain import QueueAccuracy
@@ -371,6 +372,36 @@ class FakeCalls:
         return FakeStoredCall(row=ended, disposition="resolved", note="all well", facts=facts)
 
 
+class FakeConfiguration:
+    """A configuration in memory: any text is one, unless it has the word "wrong"."""
+
+    def __init__(self) -> None:
+        self.now = ConfigText(text="name: Harbour Services\n", version="v1", since=datetime(2026, 3, 2, tzinfo=UTC))
+        self.applied: list[tuple[str, str]] = []
+
+    def current(self) -> ConfigText:
+        return self.now
+
+    async def check(self, text: str) -> tuple[ConfigProblem, ...]:
+        return (ConfigProblem(place="centre.yaml:1", message="wrong"),) if "wrong" in text else ()
+
+    async def diff(self, text: str) -> tuple[str, ...]:
+        await self._right(text)
+        return () if text == self.now.text else ("centre: another text",)
+
+    async def apply(self, text: str, *, expected: str, by: str) -> Applied:
+        if expected != self.now.version:
+            raise ConfigConflict(f"it is {self.now.version}", remedy="fetch it again")
+        await self._right(text)
+        self.applied.append((text, by))
+        self.now = ConfigText(text=text, version=f"v{len(self.applied) + 1}", since=self.now.since, by=by)
+        return Applied(version=self.now.version, changes=("centre: another text",), logins={"1009": "secret"})
+
+    async def _right(self, text: str) -> None:
+        if problems := await self.check(text):
+            raise ConfigInvalid(problems)
+
+
 class FakeExplanations:
     """Decisions and promises in memory: the floor's own (`remembered`) and stored ones. `error` as in `FakeCalls`."""
 
@@ -426,7 +457,8 @@ def make_deps(floor: FakeFloor, folder: Path, *, port: int = 8080, **fields: Any
     explained = fields.pop("explained", None) or FakeExplanations()
     deps: dict[str, Any] = {
         "floor": floor,
-        "centre": centre,
+        "centre_now": lambda: centre,
+        "configuration": FakeConfiguration(),
         "accounts": fields.pop("accounts", None) or make_accounts(folder, centre),
         "session_key": "a key for tests",
         "revoked_file": folder / "secrets" / "revoked.json",

@@ -19,6 +19,7 @@ PUBLIC: frozenset[Role] | None = None
 
 _ANY = frozenset(Role)
 _AGENT = frozenset({Role.AGENT})
+_ADMIN = frozenset({Role.ADMIN})
 _FLOOR = frozenset({Role.SUPERVISOR, Role.ADMIN})
 
 PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
@@ -41,6 +42,10 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "queue_accuracy": _FLOOR,
     "call_priority": _FLOOR,
     "call_queue": _FLOOR,
+    "config": _ADMIN,
+    "config_check": _ADMIN,
+    "config_diff": _ADMIN,
+    "config_apply": _ADMIN,
     "centre": PUBLIC,
     "webcall": PUBLIC,
     "openapi": PUBLIC,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import timedelta
 from typing import Any
@@ -26,6 +27,7 @@ EVERYONE = {None, "1001", "supervisor", "admin"}
 LOGGED_IN = {"1001", "supervisor", "admin"}
 FLOOR = {"supervisor", "admin"}
 AGENTS = {"1001"}
+ADMIN = {"admin"}
 EXPECTED: dict[str, set[str | None]] = {
     "login": EVERYONE,
     "logout": LOGGED_IN,
@@ -46,6 +48,10 @@ EXPECTED: dict[str, set[str | None]] = {
     "queue_accuracy": FLOOR,
     "call_priority": FLOOR,
     "call_queue": FLOOR,
+    "config": ADMIN,
+    "config_check": ADMIN,
+    "config_diff": ADMIN,
+    "config_apply": ADMIN,
     "centre": EVERYONE,
     "webcall": EVERYONE,
     "openapi": EVERYONE,
@@ -59,7 +65,11 @@ GOOD_BODY: dict[str, Any] = {
     "call_wrap_up": {"disposition": "resolved", "note": "all well"},
     "call_priority": {"head_start": 60.0, "reason": "waits for long"},
     "call_queue": {"queue": "sales", "reason": "asked for it"},
+    "config_check": {"text": "name: New"},
+    "config_diff": {"text": "name: New"},
+    "config_apply": {"text": "name: New", "by": "sue"},
 }
+GOOD_HEADERS = {"config_apply": {"If-Match": '"v1"'}}
 
 
 def concrete(operation: Operation) -> str:
@@ -77,8 +87,7 @@ async def test_each_role_gets_in_or_not(site, operation):
     site.explained.remembered["a1-1.1"] = [started]
     for user in (None, "1001", "supervisor", "admin"):
         more = {"json": GOOD_BODY[operation.name]} if operation.name in GOOD_BODY else {}
-        if operation.upgrade:
-            more["headers"] = {}
+        more["headers"] = dict(GOOD_HEADERS.get(operation.name, {}))
         answer, said = await site.ask(operation.method, concrete(operation), user, **more)
         if user in EXPECTED[operation.name]:
             assert answer.status == (426 if operation.upgrade else 200), said
@@ -109,7 +118,9 @@ async def test_each_role_gets_in_or_not(site, operation):
     ],
 )
 async def test_bad_bodies_are_refused_cleanly(site, operation, body, kind, status, error_id):
-    user = "1001" if "1001" in EXPECTED[operation.name] else "supervisor"
+    user = next(user for user in ("1001", "supervisor", "admin") if user in EXPECTED[operation.name])
+    if status == 413:
+        body = io.BytesIO(b'{"note":"' + b"x" * operation.body_limit + b'"}')
     answer, said = await site.ask(
         operation.method, concrete(operation), user, data=body, headers={"Content-Type": kind}
     )
@@ -421,3 +432,58 @@ async def test_a_supervisor_changes_priority_and_queue_of_a_waiting_call_in_thei
         site.floor.refuse["change_queue"] = Refused(error_id, "no", remedy="wait")
         answer, said = await site.ask("POST", f"{path}/queue", "admin", json={"queue": "sales", "reason": "asked"})
         assert (answer.status, said["error"]) == (status, {"id": error_id, "message": "no", "remedy": "wait"})
+
+
+# ---- the centre's configuration
+
+
+async def test_a_configuration_is_read_changed_and_not_overwritten(site):
+    answer, said = await site.ask("GET", "/api/v1/config", "admin")
+    assert (answer.headers["ETag"], said["version"], said["text"]) == ('"v1"', "v1", "name: Harbour Services\n")
+    new = {"text": "name: New"}
+    _, said = await site.ask("POST", "/api/v1/config/diff", "admin", json=new)
+    assert said == {"version": "v1", "changes": ["centre: another text"]}
+    answer, said = await site.ask("PUT", "/api/v1/config", "admin", json=new, headers={"If-Match": '"v1"'})
+    assert (answer.status, answer.headers["ETag"]) == (200, '"v2"')
+    assert said["logins"] == [{"username": "1009", "password": "secret"}]
+    assert site.deps.configuration.applied == [("name: New", "admin")]
+    answer, said = await site.ask("PUT", "/api/v1/config", "admin", json=new, headers={"If-Match": '"v1"'})
+    assert (answer.status, said["error"]["id"]) == (412, "config_conflict")
+    assert said["error"]["remedy"]
+    for missing in ({}, {"If-Match": "*"}):
+        answer, said = await site.ask("PUT", "/api/v1/config", "admin", json=new, headers=missing)
+        assert (answer.status, said["error"]["id"]) == (428, "if_match_missing")
+    assert len(site.deps.configuration.applied) == 1
+    who = {**new, "by": "sue"}
+    await site.ask("PUT", "/api/v1/config", "admin", json=who, headers={"If-Match": "v2"})
+    assert site.deps.configuration.applied[-1][1] == "sue (as admin)"
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/api/v1/config"), ("POST", "/api/v1/config/diff")])
+async def test_a_wrong_configuration_is_refused_with_its_places(site, method, path):
+    answer, said = await site.ask(method, path, "admin", json={"text": "wrong"}, headers={"If-Match": "v1"})
+    assert (answer.status, said["error"]["id"]) == (400, "config_invalid")
+    assert said["error"]["details"] == [{"field": "centre.yaml:1", "message": "wrong"}]
+    _, said = await site.ask("POST", "/api/v1/config/check", "admin", json={"text": "wrong"})
+    assert said == {"problems": [{"place": "centre.yaml:1", "message": "wrong"}]}
+
+
+async def test_a_large_configuration_is_taken(site):
+    text = "x" * 300_000
+    _, said = await site.ask("POST", "/api/v1/config/check", "admin", json={"text": text})
+    assert said == {"problems": []}
+
+
+async def test_a_removed_agents_page_is_closed_and_the_rows_disappear(site):
+    everything, own = await site.feed("supervisor"), await site.feed("1002")
+    for feed in (everything, own):
+        assert (await feed.receive_json())["type"] == "snapshot"
+    site.floor.apply(Change(agents_gone=(A2,), queues_gone=("vip",)))
+    assert (await everything.receive_json())["change"]["agents_gone"] == ["1002"]
+    said = await own.receive_json()
+    assert (said["change"]["agents_gone"], said["change"]["queues_gone"]) == (["1002"], ["vip"])
+    assert (await own.receive()).data == 4401
+    late = await site.feed("supervisor")
+    view = (await late.receive_json())["view"]
+    assert "1002" not in view["agents"]
+    assert "vip" not in view["queues"]

@@ -207,8 +207,18 @@ export class Feed {
     this.#changes = [];
     // Where changes are drawn at once, their times are right at once; gathered ones wait for the next tick.
     if (this.gatherMs === 0) clock.look();
-    this.queues = merged(this.queues, changes, (change) => change.queues);
-    this.agents = merged(this.agents, changes, (change) => change.agents);
+    this.queues = merged(
+      this.queues,
+      changes,
+      (change) => change.queues,
+      (change) => change.queues_gone,
+    );
+    this.agents = merged(
+      this.agents,
+      changes,
+      (change) => change.agents,
+      (change) => change.agents_gone,
+    );
     this.calls = merged(
       this.calls,
       changes,

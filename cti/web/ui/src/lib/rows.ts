@@ -140,6 +140,9 @@ export interface Change {
   readonly agents?: Readonly<Record<AgentId, AgentRow>>;
   readonly calls?: Readonly<Record<CallId, CallRow>>;
   readonly calls_gone?: readonly CallId[];
+  /** Taken out of the centre. */
+  readonly queues_gone?: readonly QueueName[];
+  readonly agents_gone?: readonly AgentId[];
   readonly pops?: Readonly<Record<AgentId, Pop | null>>;
   readonly withdrawn?: Readonly<Record<AgentId, string>>;
   readonly link?: LinkView | null;
