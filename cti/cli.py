@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from cti.errors import CtiError
+from cti.flow_cli import flow_app
 from cti.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -23,7 +24,6 @@ app = typer.Typer(
     help="Contact-centre server for Asterisk: IVR, ACD, screen pop, live pages, every call in Postgres.",
 )
 asterisk_app = typer.Typer(no_args_is_help=True, help="Asterisk: unpack it, render its configuration, start it.")
-flow_app = typer.Typer(no_args_is_help=True, help="IVR flows.")
 prompts_app = typer.Typer(no_args_is_help=True, help="Prompts: the sounds callers hear.")
 app.add_typer(asterisk_app, name="asterisk")
 app.add_typer(flow_app, name="flow")
@@ -239,28 +239,6 @@ def asterisk_start(data: Data = None, config: Config = None) -> None:
     rendered = render(settings, centre, load_or_make(settings.data, centre), binary, places.prompts, places.asterisk)
     command = [*binary.argv, "-f", "-C", str(rendered.asterisk_conf)]
     os.execv(command[0], command)  # noqa: S606 - our own argv, no shell
-
-
-@flow_app.command("check")
-def flow_check(
-    folder: Annotated[Path | None, typer.Argument(help="Folder of flows; default: the centre's.")] = None,
-    data: Data = None,
-    config: Config = None,
-) -> None:
-    """Check flows before they go live: file:line:column, what is wrong, what to do."""
-    from cti.centre_file import load_centre
-    from cti.ivr.checker import live
-    from cti.places import DEMO_CENTRE, Places
-    from cti.services.flow_runner import FlowLibrary
-
-    places = Places(_settings(data, config))
-    centre = load_centre(places.centre if places.centre.exists() else DEMO_CENTRE)
-    library, problems = FlowLibrary.check(folder or places.flows, centre)
-    for problem in problems:
-        out.print(str(problem), highlight=False, markup=False)
-    flows = len(list(library)) if library is not None else 0
-    out.print(f"{flows} flow(s) can go live, {len(problems)} problem(s)", highlight=False)
-    raise typer.Exit(0 if library is not None and live(problems) else 1)
 
 
 @prompts_app.command("build")

@@ -75,6 +75,8 @@ class Exit:
     name: str
     target: Target
     silent: bool
+    label: str = ""
+    """What people call it, where that is not its name: a menu's word for a key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -211,6 +211,17 @@ class Fields:
         """The step that `node` names; `key` is what leads there."""
         return self._target_of(node, key.text) or Target(step="", at=node.at)
 
+    def words(self, key: str) -> tuple[str, ...] | None:
+        """A list of plain values under `key`; None when it was not written."""
+        node = self.node(key)
+        if node is None:
+            return None
+        nodes = node.items if isinstance(node, Listing) else (node,)
+        plain = [one for one in nodes if isinstance(one, Scalar)]
+        if len(plain) < len(nodes):
+            self.wrong(node.at, f'"{key}" must be a list of plain values', f"write `{key}: [one, two]`", "shape")
+        return tuple(one.text for one in plain)
+
     def finish(self) -> None:
         """Note every key that means nothing here."""
         for key, _ in self.table.entries:

@@ -18,6 +18,7 @@ from cti import centre_forms as forms
 from cti.centre_file import load_centre, parse_centre
 from cti.cli import app
 from cti.ivr.checker import check_text
+from cti.ivr.dialogues import Dialogues, parse_dialogues
 from cti.ivr.document import Table
 from cti.ivr.prompt_book import PromptBook, parse_prompts
 from cti.ivr.reading import Fields, Findings
@@ -155,7 +156,8 @@ def prompts() -> PromptBook:
 
 
 def test_the_example_of_a_flow_can_go_live(prompts: PromptBook) -> None:
-    example, manifest = blocks(text_of("docs/flows.md"), "yaml")
+    dialogues, example, manifest = blocks(text_of("docs/flows.md"), "yaml")
+    assert isinstance(parse_dialogues(dialogues, "main.yaml"), Dialogues)
     assert check_text(example, "order_status.yaml", load_centre(DEMO_CENTRE), prompts) == []
     assert isinstance(parse_prompts(manifest, "prompts.yaml"), PromptBook)
 

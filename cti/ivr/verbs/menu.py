@@ -54,7 +54,9 @@ class Menu(Step):
 
     def exits(self) -> tuple[Exit, ...]:
         """One for each item, then the two of failure."""
-        items = tuple(Exit(name="choice", target=choice.go, silent=False) for choice in self.choices)
+        items = tuple(
+            Exit(name="choice", target=choice.go, silent=False, label=choice.label) for choice in self.choices
+        )
         return items + self.question.exits()
 
     def spoken(self) -> tuple[Spoken, ...]:
