@@ -117,14 +117,14 @@ def _ceiling(value: float) -> float:
 
 
 def _table(run: Figures, rows: Sequence[Row]) -> str:
-    head = ("", "callers", "answered", "hung up", "in time", "mean", "p50", "p95", "longest")
+    head = ("", "callers", "answered", "hung up", "elsewhere", "in time", "mean", "p50", "p95", "longest")
     caption = (
         f"{run.name}: {run.agents} agents, {100 * run.occupancy:.1f} % of their time with calls (waits in seconds)"
     )
     lines = [f"<table><caption>{escape(caption)}</caption><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>"]
     for row in rows:
         cells = (
-            escape(row.title), str(row.offered), str(row.answered), str(row.abandoned), f"{100 * row.in_time:.1f} %",
+            escape(row.title), str(row.offered), str(row.answered), str(row.abandoned), str(row.elsewhere), f"{100 * row.in_time:.1f} %",
             f"{row.mean:.1f}", f"{row.p50:.1f}", f"{row.p95:.1f}", f"{row.longest:.1f}",
         )  # fmt: skip
         lines.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")

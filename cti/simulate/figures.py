@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cti.model.requirement import text_of
-from cti.simulate.floor import Log
+from cti.simulate.floor import ELSEWHERE, Log
 from cti.simulate.scenario import HALF_HOUR, CallerKind, Scenario
 
 
@@ -18,6 +18,8 @@ class Row:
     offered: int
     answered: int
     abandoned: int
+    elsewhere: int
+    """Sent elsewhere by a rule of the queue: voicemail, a callback, a flow, a number."""
     unserved: int
     """Still waiting when the run was over."""
     in_time: float
@@ -81,6 +83,7 @@ def _row(title: str, scenario: Scenario, log: Log, some: Sequence[int]) -> Row:
         offered=len(some),
         answered=len(waits),
         abandoned=sum(log.answered[n] == 0 for n in some),
+        elsewhere=sum(log.answered[n] == ELSEWHERE for n in some),
         unserved=sum(log.answered[n] == -1 for n in some),
         in_time=_share(in_time, len(some) - short),
         waited=_share(sum(log.wait[n] > 0 or log.answered[n] != 1 for n in some), len(some)),

@@ -50,6 +50,9 @@ def _summary(run: Figures) -> Iterator[str]:
     yield f"{run.name}: {run.agents} agents, {100 * run.occupancy:.1f} % of their time with calls (waits in seconds)"
     yield HEAD
     yield from _rows((run.total, *(run.kinds if len(run.kinds) > 1 else ())))
+    for row in (run.total, *(run.kinds if len(run.kinds) > 1 else ())):
+        if row.elsewhere:
+            yield f"{row.title[:23]:24}{row.elsewhere:>9} sent elsewhere by the queue's rules"
     if run.total.unserved:
         yield f"{run.total.unserved} caller(s) were never served: nobody came on duty who might have"
 

@@ -119,6 +119,7 @@ def replayed(scenario: Scenario, plan: Replay, calls: Sequence[PastCall]) -> Rep
         scenario=replace(
             scenario,
             callers=tuple(kinds),
+            day=begin.date(),
             start=timedelta(hours=begin.hour, minutes=begin.minute, seconds=begin.second),
             length=plan.end - plan.begin,
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from cti.ids import AgentId, QueueName
@@ -76,6 +76,8 @@ class Scenario:
 
     name: str
     seed: int = 1
+    day: date = date(2026, 3, 2)
+    """The day the run begins on; it counts for opening hours only."""
     start: timedelta = timedelta()
     length: timedelta = DAY
     """Callers come for so long. Who waits then is still served by whoever is on duty."""

@@ -71,6 +71,7 @@ class _Replay(Form):
 class _Scenario(Form):
     name: str = "scenario"
     seed: int = 1
+    day: date = date(2026, 3, 2)
     start: TimeOfDay = "00:00"
     hours: Annotated[float, Field(gt=0, le=100_000)] = 24
     warm_up: Annotated[float, Field(ge=0)] = 0
@@ -151,6 +152,7 @@ def parse_scenario(text: str, *, source: str, folder: Path, replay: str = "", fi
     return Scenario(
         name=form.name,
         seed=form.seed,
+        day=form.day,
         start=_time(form.start),
         length=timedelta(hours=form.hours),
         warm_up=timedelta(seconds=form.warm_up),
@@ -209,6 +211,7 @@ def _centre(form: _Scenario, folder: Path) -> Centre:
     return Centre(
         name=form.name,
         time_zone=whole.time_zone,
+        calendars=whole.calendars,
         queues=whole.queues,
         tiers=whole.tiers,
         agents=whole.agents if form.agents is None else agents,
