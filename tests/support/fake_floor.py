@@ -185,6 +185,8 @@ class FakeFloor:
         self.calls.update(change.calls)
         for call_id in change.calls_gone:
             self.calls.pop(call_id, None)
+        for agent_id in change.agents_gone:
+            self.agents.pop(agent_id, None)
         for agent_id, pop in change.pops.items():
             if pop is None:
                 self.pops.pop(agent_id, None)
