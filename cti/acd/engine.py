@@ -122,12 +122,13 @@ class Engine:
             return Why.BEHIND_OTHERS
         return Why.NO_AGENT_FREE
 
-    def explain(self, call_id: CallId, now: datetime) -> DecisionRecord | None:
-        """The whole state of things around a call with a ticket, uncut; None without a ticket. Costs O(agents)."""
+    def explain(self, call_id: CallId, now: datetime, *, uncut: bool = True) -> DecisionRecord | None:
+        """The whole state of things around a call with a ticket, which costs O(agents); or cut like the record of an
+        offer. None without a ticket."""
         waiter = self._books.waiters.get(call_id)
         if waiter is None:
             return None
-        return spelled_out(evidence_of(waiter, self._books.groups, self._books.seats, now, uncut=True))
+        return spelled_out(evidence_of(waiter, self._books.groups, self._books.seats, now, uncut=uncut))
 
     def held_for(self, call_id: CallId) -> AgentId | None:
         """The preferred agent, while nobody else may have the call."""

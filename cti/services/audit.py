@@ -47,6 +47,8 @@ from cti.services.switchboard import Switchboard
 log = structlog.get_logger(__name__)
 
 EVERYTHING_EVERY = timedelta(seconds=5)
+PORTION = 200
+"""Calls and agents looked at in one turn, at least, while everybody is looked at: on a big floor not all at once."""
 LASTS = timedelta(seconds=0.5)
 """How long a breach stands before it is one."""
 LONGEST_PAUSE = timedelta(seconds=60)
@@ -78,16 +80,14 @@ class Audit:
     def __init__(self, board: Switchboard) -> None:
         self._board = board
         self._suspicions: dict[Breach, _Suspicion] = {}
-        self._everything_at: datetime | None = None
+        self._round_calls: list[CallId] = []
+        self._round_agents: list[AgentId] = []
+        """Who is still to be looked at in this round."""
+        self._round_began: datetime | None = None
+        self._looked_at: datetime | None = None
 
     def turn(self, now: datetime) -> None:
         """Look at whom the turn touched, and at everybody when it is time; repair what has lasted."""
-        if self._everything_at is None or not timedelta() <= self._everything_at - now <= EVERYTHING_EVERY:
-            self._everything_at = now  # the first time, or the clock was set
-        if now >= self._everything_at:
-            self._everything_at = now + EVERYTHING_EVERY
-            self._judge(findings(self._board, now), None, now)
-            return
         calls: dict[CallId, None] = {}
         agents: dict[AgentId, None] = {}
         for fact in self._board.out.facts:
@@ -104,17 +104,38 @@ class Audit:
                     calls[breach.call_id] = None
                 if breach.agent_id is not None:
                     agents[breach.agent_id] = None
+        self._portion(calls, agents, now)
         if calls or agents:
-            looked = {*calls, *agents}
-            self._judge(findings(self._board, now, calls=calls, agents=agents), looked, now)
+            self._judge(findings(self._board, now, calls=calls, agents=agents), {*calls, *agents}, now)
 
-    def _judge(self, found: Iterable[Breach], looked: set[str] | None, now: datetime) -> None:
+    def _portion(self, calls: dict[CallId, None], agents: dict[AgentId, None], now: datetime) -> None:
+        """Add the next of the round, so many that everybody has their turn in time."""
+        began, board = self._round_began, self._board
+        if began is None or not timedelta() <= now - began < EVERYTHING_EVERY:  # or the clock was set
+            # Whoever is left of the last round goes first.
+            known = dict.fromkeys((*self._round_calls, *(ticket.call_id for ticket in board.engine.tickets())))
+            self._round_calls = [*reversed({**known, **dict.fromkeys(board.calls)})]
+            self._round_agents = [*reversed(dict.fromkeys((*self._round_agents, *board.agents)))]
+            self._round_began = self._looked_at = now
+        elif not self._round_calls and not self._round_agents:
+            return
+        passed = (now - self._looked_at) / EVERYTHING_EVERY if self._looked_at is not None else 0.0
+        self._looked_at = now
+        left = max(PORTION, round(passed * 2 * (len(self._round_calls) + len(self._round_agents))))
+        while left > 0 and self._round_calls:
+            calls[self._round_calls.pop()] = None
+            left -= 1
+        while left > 0 and self._round_agents:
+            agents[self._round_agents.pop()] = None
+            left -= 1
+
+    def _judge(self, found: Iterable[Breach], looked: set[str], now: datetime) -> None:
         standing = dict.fromkeys(found)
         if not standing and not self._suspicions:
             return
         for breach in [known for known in self._suspicions if known not in standing]:
             subject = breach.call_id if breach.call_id is not None else breach.agent_id
-            if looked is None or subject in looked:
+            if subject in looked:
                 del self._suspicions[breach]
         for breach in standing:
             suspicion = self._suspicions.get(breach)

@@ -94,7 +94,7 @@ class DecisionLog:
             self._unmovable.pop(call_id, None)
         if not why or self._said.get(call_id) == why:
             return
-        record = self._board.engine.explain(call_id, now)
+        record = self._board.engine.explain(call_id, now, uncut=False)
         if record is not None:
             self._said[call_id] = why
             notes.append(decided(self._board, record, why=why))
