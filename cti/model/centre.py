@@ -203,6 +203,11 @@ class Queue:
     wrap_up_longest: timedelta = timedelta(minutes=10)
     """Extended work after a call ends then at the latest."""
 
+    def targets(self) -> tuple[Target, ...]:
+        """Everywhere a call of the queue may go instead of waiting."""
+        limits = (self.when_closed, self.when_full, self.when_late, self.when_empty)
+        return (*limits, *(rule.to for rule in self.overflow), *self.options.values())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:

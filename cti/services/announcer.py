@@ -17,8 +17,10 @@ from cti.clock import Clock
 from cti.ids import CallId, QueueName
 from cti.ivr.effects import Sound
 from cti.ivr.spoken import GRAMMARS, MOST, WaitRange, Words
-from cti.model.centre import Announce
+from cti.model.call import Call
+from cti.model.centre import Announce, Queue, Target, TargetKind
 from cti.model.facts import WaitPromised
+from cti.services import outbound
 from cti.services.expected import QueueWaits, promised
 from cti.services.switchboard import Switchboard
 
@@ -27,6 +29,9 @@ STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60)
 SLACK = timedelta(seconds=2)
 """A visit comes by whole seconds, so one that is a little early counts as in time."""
 ORDER_CHANGED = "order_changed"
+KEY_WORDS = {"*": "key_star", "#": "key_hash"}
+"""Prompts of the keys that are no digits; those are `digit_0` to `digit_9`."""
+NO_OPTIONS: Mapping[str, Target] = {}
 
 log = structlog.get_logger(__name__)
 
@@ -69,19 +74,42 @@ def minutes_of(wait: ExpectedWait) -> WaitRange:
     )
 
 
-def decide(seen: Seen, told: Told, announce: Announce, language: str, available: Collection[str]) -> tuple[Words, Told]:
+def option_words(options: Mapping[str, Target], available: Collection[str]) -> Words:
+    """What waiting callers are told about their keys, in the order of the file.
+
+    A target has a sentence of its own where there is a prompt `option_<kind>_<name>`, else that of its kind; one without
+    any is not spoken of.
+    """
+    words: list[str] = []
+    for key, target in options.items():
+        key_word = KEY_WORDS.get(key, f"digit_{key}")
+        for sentence in (f"option_{target.kind.value}_{target.name}", f"option_{target.kind.value}"):
+            if sentence in available:
+                words += _whole((sentence, key_word), available)
+                break
+    return tuple(words)
+
+
+def decide(
+    seen: Seen,
+    told: Told,
+    announce: Announce,
+    language: str,
+    available: Collection[str],
+    options: Mapping[str, Target] = NO_OPTIONS,
+) -> tuple[Words, Told]:
     """The prompts to play now (often none) and what the caller has been told then.
 
-    A sentence with a prompt that is not `available` is left out whole.
+    A sentence with a prompt that is not `available` is left out whole. `options` are what the caller can have by a key.
     """
     grammar = GRAMMARS.get(language)
-    if grammar is not None and (announce.place or announce.wait) and _due(told.told_at, announce.every, seen.at):
+    if _due(told.told_at, announce.every, seen.at):
         risen = told.place is not None and seen.place > told.place
         said: list[str] = []
         wait, promised_at = told.wait, told.promised_at
-        if announce.place and seen.place <= MOST:
+        if grammar is not None and announce.place and seen.place <= MOST:
             said += _whole(grammar.place(seen.place), available)
-        if announce.wait and seen.wait is not None:
+        if grammar is not None and announce.wait and seen.wait is not None:
             new = minutes_of(seen.wait)
             if risen or not _longer(new, told.wait):
                 # Less at the far end and more at the near one would sound longer too.
@@ -89,9 +117,10 @@ def decide(seen: Seen, told: Told, announce: Announce, language: str, available:
                 if words := _whole(grammar.wait(wait), available):
                     said += words
                     promised_at = seen.at
+        if said and risen:
+            said = [*_whole((ORDER_CHANGED,), available), *said]
+        said += option_words(options, available)
         if said:
-            if risen:
-                said = [*_whole((ORDER_CHANGED,), available), *said]
             after = replace(
                 told, spoken_at=seen.at, told_at=seen.at, promised_at=promised_at, place=seen.place, wait=wait
             )
@@ -133,7 +162,8 @@ class Announcer:
         self._available = {
             language: frozenset(name for name, there in prompts.items() if language in there) for language in languages
         }
-        self._told: dict[CallId, Told] = {}
+        self._told: dict[tuple[CallId, QueueName], Told] = {}
+        """A caller who is moved to another queue begins anew there."""
         self._waits: dict[QueueName, tuple[datetime, QueueWaits]] = {}
 
     def due(self, call_id: CallId) -> tuple[Sound, ...]:
@@ -144,11 +174,12 @@ class Announcer:
             return ()
         now = self._clock.now()
         language = call.language or self._board.centre.languages[0]
-        seen = Seen(at=now, place=place, wait=self._waits_of(queue.name, now).of(place, call.skills))
-        told = self._told.get(call_id, NOTHING)
-        words, after = decide(seen, told, queue.announce, language, self._available.get(language, frozenset()))
+        seen = Seen(at=now, place=place, wait=self._waits_of(queue.name, now).of_call(place, call))
+        told = self._told.get((call_id, queue.name), NOTHING)
+        available = self._available.get(language, frozenset())
+        words, after = decide(seen, told, queue.announce, language, available, self._options(queue, call))
         if words:
-            self._remember(call_id, after)
+            self._remember((call_id, queue.name), after)
             if after.promised_at == now and seen.wait is not None and seen.wait.mean > 0:
                 self._promise(promised(seen.wait, call_id, queue.name, place, now, told=True))
             log.info("announced", call_id=call_id, prompts=" ".join(words), place=place, language=language)
@@ -161,7 +192,16 @@ class Announcer:
             known = self._waits[queue] = now, QueueWaits(self._board, queue, now)
         return known[1]
 
-    def _remember(self, call_id: CallId, told: Told) -> None:
-        self._told[call_id] = told
+    def _options(self, queue: Queue, call: Call) -> Mapping[str, Target]:
+        """What this caller can have by a key: a callback only where one could be made."""
+        return {
+            key: target
+            for key, target in queue.options.items()
+            if target.kind is not TargetKind.CALLBACK
+            or (call.parent is None and not outbound.why_not(self._board, call.caller_number))
+        }
+
+    def _remember(self, caller: tuple[CallId, QueueName], told: Told) -> None:
+        self._told[caller] = told
         if len(self._told) > 2 * len(self._board.calls) + 100:
-            self._told = {known: value for known, value in self._told.items() if known in self._board.calls}
+            self._told = {known: value for known, value in self._told.items() if known[0] in self._board.calls}

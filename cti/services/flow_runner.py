@@ -46,7 +46,8 @@ class FlowLibrary:
     def load(cls, folder: Path, centre: Centre) -> FlowLibrary:
         """Read, check and take live every flow of `folder` (`*.yaml`; `prompts.yaml` is the manifest).
 
-        Raises `ConfigError` with every problem found, also when a number of the centre names a flow that is not there.
+        Raises `ConfigError` with every problem found, also when a number or a queue of the centre names a flow
+        that is not there.
         """
         library, problems = cls.check(folder, centre)
         if not live(problems) or library is None:
@@ -61,6 +62,13 @@ class FlowLibrary:
                     f'the number {number.did} leads to the flow "{number.flow}", which is not in {folder}',
                     remedy=f"flows there: {', '.join(sorted(library._live))}",
                 )
+        for queue in centre.queues.values():
+            for target in queue.targets():
+                if target.kind is TargetKind.FLOW and target.name not in library._live:
+                    raise ConfigError(
+                        f'the queue {queue.name} sends callers to the flow "{target.name}", which is not in {folder}',
+                        remedy=f"flows there: {', '.join(sorted(library._live))}",
+                    )
         return library
 
     @classmethod

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from cti.ids import CallId, QueueName
 from cti.ivr.effects import ALL_KEYS
+from cti.model.centre import Target
 from cti.model.facts import FlowStepDone, Match
 from cti.model.requirement import ANYBODY, Requirement
 from cti.services.desk import CallOver
@@ -77,6 +78,8 @@ class RecordingDesk:
         self.over = False
         """The call has ended: everything is refused, as the dispatcher does."""
         self.fail: Exception | None = None
+        self.turned_away: list[Target] = []
+        """Where the next callers go who would be queued; then the queues have room."""
 
     def _say(self, what: str, value: object) -> None:
         if self.fail is not None:
@@ -107,9 +110,10 @@ class RecordingDesk:
         skills: Sequence[tuple[str, int]],
         head_start: timedelta,
         requires: Requirement = ANYBODY,
-    ) -> None:
+    ) -> Target | None:
         asked = (queue, tuple(skills), head_start)
         self._say("enqueue", asked if requires == ANYBODY else (*asked, requires))
+        return self.turned_away.pop(0) if self.turned_away else None
 
     async def flow_finished(self, call_id: CallId) -> None:
         self._say("finished", call_id)

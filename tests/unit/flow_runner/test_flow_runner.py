@@ -13,6 +13,7 @@ import pytest
 from cti.errors import ConfigError
 from cti.ids import CallId, CustomerId, FlowName
 from cti.ivr.checker import live
+from cti.model.centre import Queue, Target, TargetKind
 from cti.model.facts import Match
 from cti.services.flow_runner import FlowLibrary, FlowRunner
 from cti.services.ports import CustomerCard, FlowCall, LookUp
@@ -222,7 +223,38 @@ def folder_with(tmp_path: Path, **flows: str) -> Path:
 
 BYE = "flow: bye\nlanguages: [en]\nstart: bye\nfailure: bye\nsteps:\n  bye: {hang_up: [goodbye]}\n"
 QUIET = BYE.replace("[goodbye]", "silently")
-NO_NUMBERS = replace(demo_centre(), numbers={})
+
+
+@pytest.mark.parametrize("kind", [TargetKind.VOICEMAIL, TargetKind.CALLBACK, TargetKind.HANG_UP, TargetKind.NUMBER])
+async def test_whom_no_queue_would_have_the_session_sends_elsewhere(library: FlowLibrary, kind: TargetKind) -> None:
+    session = Session(library, ".1")
+    session.desk.turned_away = [Target(kind=kind)]
+    assert await session.run() == "elsewhere"
+    assert [what for what, _ in session.desk.log].count("enqueue") == 1
+
+
+async def test_a_closed_queue_s_flow_goes_on_in_the_same_session_and_language(library: FlowLibrary) -> None:
+    session = Session(library, "91")
+    session.desk.turned_away = [Target(kind=TargetKind.FLOW, name="after_hours")]
+    assert await session.run() == "hangup"
+    assert [Path(sound).name for sound in session.leg.played[-3:]] == ["after_hours", "opening_hours", "goodbye"]
+    assert Path(session.leg.played[-1]).parent.name == "zh"
+    assert {step.flow for step in session.desk.steps} == {"main", "after_hours"}
+    assert session.desk.log[-1][0] == "finished"
+
+
+def test_a_queue_that_leads_into_a_flow_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    centre = replace(demo_centre(), numbers={})
+    with pytest.raises(ConfigError, match="the queue sales sends callers to the flow"):
+        FlowLibrary.load(folder_with(tmp_path, bye=BYE), centre)
+
+
+NO_NUMBERS = replace(
+    demo_centre(),
+    numbers={},
+    queues={name: Queue(name=name, titles=queue.titles) for name, queue in demo_centre().queues.items()},
+)
+"""Nothing of this centre leads into a flow."""
 
 
 async def test_a_flow_that_hangs_up(tmp_path: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cti.acd.estimates import ExpectedWait
-from cti.ids import CallId
+from cti.ids import CallId, QueueName
+from cti.ivr.prompt_book import parse_prompts
 from cti.ivr.spoken import GRAMMARS, WaitRange, words
-from cti.model.centre import Announce
-from cti.services.announcer import NOTHING, Announcer, Seen, Told, decide, minutes_of
+from cti.model.centre import Announce, Outbound, Target, TargetKind
+from cti.services.announcer import NOTHING, Announcer, Seen, Told, decide, minutes_of, option_words
 from tests.support.floor_rig import FloorRig
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -68,6 +71,63 @@ def test_what_is_switched_off_is_not_said() -> None:
     assert talk(seens, announce=Announce(wait=False)) == [GRAMMARS["en"].place(2)]
     assert talk(seens, announce=Announce(place=False, wait=False, comfort=())) == [()]
     assert talk(seens, announce=ANNOUNCE, language="fr") == [("thanks",)]
+
+
+OPTIONS = {
+    "1": Target(kind=TargetKind.CALLBACK),
+    "*": Target(kind=TargetKind.VOICEMAIL),
+    "3": Target(kind=TargetKind.QUEUE, name="sales"),
+    "4": Target(kind=TargetKind.QUEUE, name="vip"),
+    "5": Target(kind=TargetKind.HANG_UP),
+}
+SPOKEN = {"option_callback", "option_voicemail", "option_queue", "option_queue_sales", "key_star"}
+KEYS = {f"digit_{key}" for key in range(10)}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_options_are_said_after_place_and_wait_each_with_its_key(language: str) -> None:
+    there = ALL | SPOKEN | KEYS
+    said, told = decide(at(0, 2, wait(130, 250)), NOTHING, ANNOUNCE, language, there, OPTIONS)
+    grammar = GRAMMARS[language]
+    assert said == (
+        *grammar.place(2),
+        *grammar.wait(WaitRange(least=2, most=5)),
+        *("option_callback", "digit_1", "option_voicemail", "key_star"),
+        *("option_queue_sales", "digit_3", "option_queue", "digit_4"),
+    )
+    assert decide(at(10, 2), told, ANNOUNCE, language, there, OPTIONS)[0] == ()
+
+
+def test_options_are_said_where_nothing_else_is_and_whole_or_not_at_all() -> None:
+    silent = Announce(place=False, wait=False, comfort=())
+    assert decide(at(0, 2), NOTHING, silent, "fr", SPOKEN | {"digit_1"}, OPTIONS)[0] == (
+        "option_callback", "digit_1", "option_voicemail", "key_star",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_shipped_prompts_have_the_options_and_every_key(language: str) -> None:
+    book = parse_prompts((Path(__file__).parents[3] / "ivr_flows" / "prompts.yaml").read_text(), "prompts.yaml")
+    assert not isinstance(book, list)
+    there = {name for name, languages in book.prompts.items() if language in languages}
+    kinds = [TargetKind.CALLBACK, TargetKind.VOICEMAIL, TargetKind.QUEUE, TargetKind.NUMBER]
+    for kind in kinds:
+        for key in "0123456789*#":
+            assert len(option_words({key: Target(kind=kind, name="x")}, there)) == 2
+
+
+def test_a_callback_is_not_spoken_of_to_whom_cannot_be_called() -> None:
+    rig = FloorRig()
+    support = replace(rig.board.centre.queues[QueueName("support")], options={"1": Target(kind=TargetKind.CALLBACK)})
+    queues = {**rig.board.centre.queues, support.name: support}
+    rig.board.centre = replace(rig.board.centre, queues=queues, outbound=Outbound(allow=("+1555",)))
+    rig.board.can_dial_out = True
+    announcer = Announcer(rig.board, {"option_callback": ("en",), "digit_1": ("en",)}, Clock(rig))
+    known, withheld = rig.call(), rig.call(number=None)
+    for call_id in (known, withheld):
+        rig.queue(call_id)
+    assert [sound.name for sound in announcer.due(known)] == ["option_callback", "digit_1"]
+    assert announcer.due(withheld) == ()
 
 
 def test_a_sentence_with_a_missing_prompt_is_left_out() -> None:
