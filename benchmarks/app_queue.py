@@ -1,6 +1,6 @@
 """Side by side with Asterisk's own app_queue, on one real Asterisk, the same phones, the same callers, in one run.
 
-    python benchmarks/app_queue.py [--agents 40] [--calls 400] [--loop-calls 1500] [--blocks 2] [--only free,entry,loop]
+    python benchmarks/app_queue.py [--agents 40] [--calls 300] [--loop-calls 600] [--blocks 2] [--only free,entry,loop]
 
 Callers and agents are SIPp. Systems take turns (ABAB), so that a slow moment of the machine hits all alike. The bridge runs
 and its manager session is connected whoever is measured; a second session that only watches is connected in the first
@@ -12,9 +12,11 @@ free   An agent becomes free, a queue stands: callers in a closed loop, half as 
 entry  A caller comes, agents are free: 10 callers a second. From the place in the queue to `DialBegin` of the agent's leg.
        app_queue: from `QueueCallerJoin`. Ours: from the ticket (the bridge's clock; the machine is the same), which is earlier than
        the user event CtiWait with which the caller stands in the wait context; from that it is printed too.
-loop   Calls a second that end, in a closed loop of `--in-flight` callers, each answered at once and ended at once by the
-       agent. The third system is a dialplan of `Answer` and `Dial`. Moments of the callers' hang-ups from Asterisk's event
-       ledger, the middle eight tenths of each block. No watching session.
+loop   Calls a second that end, in a closed loop, each answered at once and ended at once by the agent: once with as many
+       callers as agents, and once with `--in-flight`, where the machine is the limit (it carries both SIPp too). The third
+       system is a dialplan of `Answer` and `Dial`. Moments of the callers' hang-ups from Asterisk's event ledger, the middle
+       eight tenths of each block. No watching session. `Answer` waits half a second for a caller's first sound, and SIPp
+       sends none; that is in the time of all three.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.side_by_side.floor import BARE, NATIVE, OURS, WATCHER, Floor, running_floor
 from benchmarks.side_by_side.moments import Watcher, entry_to_ring, free_to_next_offer, per_second
+from cti.asterisk.install import ensure_asterisk
 from cti.errors import CtiError
+from cti.settings import Settings
 from tests.support.sipp import Sipp
 
 NAMES = {OURS: "ours", NATIVE: "app_queue", BARE: "Dial"}
@@ -202,7 +206,8 @@ async def measure(asked: argparse.Namespace) -> int:
             if "entry" in parts:
                 await entry(floor, asked.calls, asked.blocks, tally)
             if "loop" in parts:
-                await loop(floor, asked.loop_calls, asked.blocks, asked.in_flight, tally)
+                for callers in dict.fromkeys((asked.agents, asked.in_flight)):
+                    await loop(floor, asked.loop_calls, asked.blocks, callers, tally)
             if asked.keep:
                 shutil.copy(floor.settings.data / "log" / "bridge.log", asked.keep)
             print(f"load {os.getloadavg()[0]:.2f} at the end")
@@ -218,9 +223,9 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--agents", type=int, default=40)
-    parser.add_argument("--calls", type=int, default=400, help="of each system in each of the first two parts")
-    parser.add_argument("--loop-calls", type=int, default=1500, help="of each system in each block of the closed loop")
-    parser.add_argument("--in-flight", type=int, default=150, help="callers in the closed loop")
+    parser.add_argument("--calls", type=int, default=300, help="of each system in each of the first two parts")
+    parser.add_argument("--loop-calls", type=int, default=600, help="of each system in each block of the closed loop")
+    parser.add_argument("--in-flight", type=int, default=150, help="callers in the second closed loop")
     parser.add_argument("--blocks", type=int, default=2, help="turns of each system")
     parser.add_argument("--only", default="free,entry,loop")
     parser.add_argument("--keep", type=Path, help="copy the bridge's log there")
@@ -229,10 +234,11 @@ def main() -> int:
         print("skipped: SIPp is not installed (Debian package sip-tester)")
         return 0
     try:
-        return asyncio.run(measure(asked))
+        ensure_asterisk(Settings(), lambda step, done, total: None)
     except CtiError as error:
-        print(f"skipped: {error}")
+        print(f"skipped: there is no Asterisk here: {error}")
         return 0
+    return asyncio.run(measure(asked))
 
 
 if __name__ == "__main__":

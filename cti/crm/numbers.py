@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import phonenumbers
 
@@ -23,6 +24,7 @@ class PhoneNumber:
     raw: str
 
 
+@lru_cache(maxsize=4096)  # each call's number is read three times on its way in
 def normalise(raw: str | None, region: str) -> str | None:
     """The number to compare by, or None when there is none in `raw` (empty, "anonymous", withheld).
 
