@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from cti.acd.estimates import NOW, ExpectedWait, staged
 from cti.ids import CallId, QueueName
+from cti.model.call import Call
 from cti.model.centre import Agent, Queue
 from cti.model.facts import AgentState, WaitPromised
 from cti.model.requirement import ANYBODY, Requirement, Skills, all_of, both, meets, relaxed
@@ -61,6 +62,10 @@ class QueueWaits:
         waits = (estimates.wait(self._queue, place - 1, stage.servers) for stage in stages[first:])
         return staged(list(zip(waits, ends, strict=True)))
 
+    def of_call(self, place: int, call: Call) -> ExpectedWait | None:
+        """The wait from now on of a call that waits in the queue at `place`."""
+        return self.of(place, call.skills, call.requires, since=call.queued_at)
+
     def _stages(self, settings: Queue, needed: Requirement) -> tuple[_Stage, ...]:
         """What time changes: skills are relaxed, and agents of higher tiers are asked."""
         members = [agent for agent in self._board.centre.agents.values() if self._queue in agent.queues]
@@ -98,9 +103,8 @@ def wait_of(board: Switchboard, call_id: CallId, now: datetime) -> ExpectedWait 
     place, ticket = board.engine.place(call_id), board.engine.ticket(call_id)
     if place is None or ticket is None or ticket.queue not in board.centre.queues:
         return None
-    call = board.calls.get(call_id)
-    skills = call.skills if call is not None else ()
-    return QueueWaits(board, ticket.queue, now).of(place, skills, since=ticket.queued_at)
+    waits = QueueWaits(board, ticket.queue, now)
+    return waits.of(place, ticket.skills, ticket.requires, since=ticket.queued_at)
 
 
 def promise(board: Switchboard, call_id: CallId, now: datetime) -> None:

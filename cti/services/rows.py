@@ -229,7 +229,7 @@ class Rows:
             callback=_callback(call),
             attempt=call.attempt,
             retry_at=call.retry_at,
-            expected_wait=shown(of_queue.of(place, call.skills))
+            expected_wait=shown(of_queue.of_call(place, call))
             if of_queue is not None and place is not None
             else None,
         )
