@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from cti.ids import FlowName
 from cti.ivr import effects as e
@@ -129,6 +130,7 @@ def _dialogue(row: Node, findings: Findings) -> Dialogue | None:
             world = replace(world, local=datetime.fromisoformat(when.text).replace(tzinfo=UTC))
         except ValueError:
             fields.wrong(when.at, f'"{when.text}" is not a time', 'write `when: "2026-03-02 14:30"`')
+    world = replace(world, services={key.text: _answer(key, node, fields) for key, node in fields.rows("services")})
     known = {**world.known, "caller.number": number.text if number else "", "call.did": did.text if did else ""}
     found = Dialogue(
         name=name.text if name else "",
@@ -168,3 +170,21 @@ def _customer(fields: Fields) -> e.LookedUp:
         language=language.text if language else "",
         name=name.text if name else "",
     )
+
+
+def _answer(key: Scalar, node: Node, fields: Fields) -> e.ServiceAnswered:
+    """What a service answers: `failed`, `not_found`, or the values of its JSON."""
+    if isinstance(node, Scalar) and node.text in ("failed", "not_found"):
+        return e.ServiceAnswered(status="not_found" if node.text == "not_found" else "failed")
+    if isinstance(node, Table):
+        return e.ServiceAnswered(status="ok", body=_plain(node))
+    fields.wrong(node.at, f'"{key.text}" has no answer', "write `failed`, `not_found` or `{status: shipped}`", "shape")
+    return e.ServiceAnswered(status="failed")
+
+
+def _plain(node: Node) -> Any:
+    if isinstance(node, Table):
+        return {key.text: _plain(value) for key, value in node.entries}
+    if isinstance(node, Listing):
+        return [_plain(item) for item in node.items]
+    return {"true": True, "false": False}.get(node.text, node.text) if not node.quoted else node.text

@@ -5,11 +5,13 @@ Keys a caller pressed are never shown by `repr`, so no log line or traceback can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from cti.ids import QueueName
+from cti.ivr.expression import Value
 from cti.model.facts import Match
 from cti.model.requirement import ANYBODY, Requirement
 
@@ -55,6 +57,14 @@ class AskCalendar:
     """Ask whether a calendar of the centre is open now. Result: `CalendarSeen`."""
 
     calendar: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallService:
+    """Ask an HTTP service of the centre, sending these values. Result: `ServiceAnswered`."""
+
+    service: str
+    values: Mapping[str, Value] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +145,15 @@ class CalendarSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAnswered:
+    """What the service said. `failed`: slow, wrong or gone."""
+
+    status: Literal["ok", "not_found", "failed"]
+    body: Any = field(default=None, repr=False)
+    """JSON as Python values; only with `ok`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """It was done."""
 
@@ -145,5 +164,7 @@ class Gone:
 
 
 Ending = AwaitAgent | HangUp | LeaveFlow
-Effect = Play | AwaitDigit | LookUpCustomer | LookAtClock | AskCalendar | ChooseLanguage | Enqueue | Ending
-Result = Heard | Key | Silence | LookedUp | ClockSeen | CalendarSeen | Done | Gone
+Effect = (
+    Play | AwaitDigit | LookUpCustomer | LookAtClock | AskCalendar | CallService | ChooseLanguage | Enqueue | Ending
+)
+Result = Heard | Key | Silence | LookedUp | ClockSeen | CalendarSeen | ServiceAnswered | Done | Gone

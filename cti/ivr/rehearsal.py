@@ -29,6 +29,8 @@ class World:
     """The centre's clock: a Monday."""
     closed: frozenset[str] = frozenset()
     """Calendars that are closed; all others are open."""
+    services: Mapping[str, e.ServiceAnswered] = field(default_factory=dict)
+    """What each service answers; others are gone."""
     known: Mapping[str, Value] = field(default_factory=lambda: dict(NOBODY))
 
 
@@ -130,6 +132,8 @@ def respond(effect: e.Effect, press: Press, world: World, pace: timedelta = time
             return world.customer
         case e.LookAtClock():
             return e.ClockSeen(local=world.local)
+        case e.CallService():
+            return world.services.get(effect.service, e.ServiceAnswered(status="failed"))
         case e.AskCalendar():
             return e.CalendarSeen(is_open=effect.calendar not in world.closed)
         case _:

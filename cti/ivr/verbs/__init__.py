@@ -8,6 +8,7 @@ from cti.ivr.flow import Step
 from cti.ivr.problems import Position
 from cti.ivr.reading import Fields
 from cti.ivr.verbs import (
+    call_service,
     choose_language,
     collect,
     hang_up,
@@ -24,6 +25,7 @@ from cti.ivr.verbs import set as set_values
 ReadStep = Callable[[str, Position, Fields], Step]
 
 VERBS: dict[str, ReadStep] = {
+    "call_service": call_service.read,
     "choose_language": choose_language.read,
     "collect": collect.read,
     "hang_up": hang_up.read,
