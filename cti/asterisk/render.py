@@ -212,6 +212,7 @@ def _texts(
         "trunk": _trunk(settings, centre),
         "out_seconds": OUT_SECONDS,
         "deliveries": ["_" + "X" * 10 + "[12]" + "X" * digits for digits in range(2, 7)],
+        "delivery_to_several": "_" + "X" * 10 + "0",
         "flow_limit": FLOW_LIMIT_SECONDS,
         "visit_limit": VISIT_LIMIT_SECONDS,
         "short_wait": SHORT_WAIT_SECONDS,

@@ -8,7 +8,8 @@ Definitions
 -----------
 started_at     the call's arrival (`CallStarted`; the earliest fact when that one is missing)
 queued_at      when the call first got a ticket, or entered the native queue in survival. A call keeps its first
-               `queued_at` whatever offers fail or queues follow. NULL: never queued.
+               `queued_at` whatever offers fail or queues follow. A callback has that of the call that asked for it, whose
+               place it took over. NULL: never queued.
 answered_at    the first proof of talk (`CallAnswered`): both legs in one bridge. NULL: nobody talked to the caller.
 ended_at       the caller's leg is gone (`CallEnded`). NULL: the call is still there.
 the offer      `offered_at` and `ring_seconds` belong to the offer that was answered; when none was, to the last one made.
@@ -18,7 +19,8 @@ queue          the queue of the offer that was answered; else the last queue the
 agent          who first talked to the caller. NULL: nobody.
 wait_seconds   from queued_at to answered_at. Never answered: to the moment the call left its last queue by another way
                (`CallDequeued`: voicemail, callback, overflow), else to the end. NULL: never queued.
-ring_seconds   from the device's first ring to the answer, or to the end of the offer. NULL: no device rang.
+ring_seconds   from the first ring of the device that was answered to the answer; never answered: from the first ring of
+               any device of the offer to its end. NULL: no device rang.
 talk_seconds   time with at least one agent in talk, without hold. NULL: never answered.
 hold_seconds   time within talk in which an agent held the caller. NULL: never answered.
 wrap_seconds   from an agent's last talk to the end of that agent's wrap-up, summed over agents. NULL: no wrap-up ended.
@@ -136,6 +138,8 @@ def fold(facts: Iterable[Fact], *, short_abandon: Mapping[QueueName, timedelta] 
     ended_at = end.at if end else None
     queueings = [fact for fact in told if isinstance(fact, CallQueued | SurvivalEntered) and fact.queue is not None]
     queued_at = queueings[0].at if queueings else None
+    if queueings and starts and starts[0].parent is not None and isinstance(queueings[0], CallQueued):
+        queued_at = queueings[0].since or queued_at
     answers = _of(told, CallAnswered)
     answer = answers[0] if answers else None
     answered_at = answer.at if answer else None
@@ -227,7 +231,10 @@ def _ring(
 ) -> timedelta | None:
     if offer is None:
         return None
-    rings = [fact.at for fact in _of(told, OfferRang) if fact.offer_id == offer.offer_id]
+    rung = [fact for fact in _of(told, OfferRang) if fact.offer_id == offer.offer_id]
+    # Of several phones that rang, the one that was answered counts; none was: the first.
+    own = [fact.at for fact in rung if answer is not None and fact.agent_id == answer.agent_id]
+    rings = own or [fact.at for fact in rung]
     if not rings:
         return None
     ends = [fact.at for fact in _of(told, OfferEnded) if fact.offer_id == offer.offer_id]

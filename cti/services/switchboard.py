@@ -17,6 +17,7 @@ from cti.acd.engine import Engine
 from cti.acd.inputs import (
     AcdInput,
     AgentBusy,
+    AgentDeclined,
     AgentFree,
     AgentTallied,
     CallerJoined,
@@ -163,8 +164,10 @@ class Switchboard:
                     for name in self.centre.agents[agent_id].queues
                     if after.state is not before.state and after.state in self.centre.queues[name].leave_empty
                 )
-        if isinstance(fact, f.TalkEnded) and fact.agent_id in self.agents:
-            self._begin_wrap_up(fact)
+        if isinstance(fact, f.TalkEnded):
+            agent = self.agents.get(fact.agent_id)
+            if agent is not None and agent.wrap_call == fact.call_id:
+                self._begin_wrap_up(fact)
         elif isinstance(fact, f.WrapUpEnded):
             self.wrap_until.pop(fact.agent_id, None)
             self.wrap_queue.pop(fact.agent_id, None)
@@ -223,14 +226,25 @@ class Switchboard:
         expired = [decision for decision in decisions if isinstance(decision, Expired)]
         for lease in expired:
             self._expire(lease, now)
-        for decision in decisions:
-            if isinstance(decision, Offer):
-                self._offer(decision, now)
+        offers = [decision for decision in decisions if isinstance(decision, Offer)]
+        for offer in offers:
+            self._offer(offer, now)
         for lease in expired:
             self._bring_back(lease, now)
+        for offer in offers:
+            for agent_id in [other for other in offer.others if other not in self._rung(offer)]:
+                self.route(AgentDeclined(offer_id=offer.offer_id, agent_id=agent_id, end=OfferEnd.SUPERSEDED), now)
+
+    def _rung(self, offer: Offer) -> tuple[AgentId, ...]:
+        """Whose devices ring, best first. An agent at an outside number must say by a key that no machine picked up, so
+        such a number is only rung alone."""
+        if not offer.others or self.agents[offer.agent_id].device is Device.EXTERNAL:
+            return (offer.agent_id,)
+        return tuple(agent_id for agent_id in offer.agent_ids if self.agents[agent_id].device is not Device.EXTERNAL)
 
     def _offer(self, offer: Offer, now: datetime) -> None:
         self.out.offers.append(offer)
+        rung = self._rung(offer)
         agent = self.agents[offer.agent_id]
         call = self.calls[offer.call_id]
         self.record(
@@ -242,10 +256,10 @@ class Switchboard:
                 queue=offer.queue,
                 device=agent.device,
                 deadline=offer.deadline,
-                others=offer.others,
+                others=rung[1:],
             )
         )
-        for agent_id in offer.agent_ids:
+        for agent_id in rung:
             self.pops[agent_id] = self._pop(self.calls[offer.call_id], offer, agent_id, now)
             self.withdrawn.pop(agent_id, None)
             self.dirty_pops.add(agent_id)
@@ -256,7 +270,7 @@ class Switchboard:
                 offer_id=offer.offer_id,
                 agent_id=offer.agent_id,
                 device=agent.device,
-                others=tuple((agent_id, self.agents[agent_id].device) for agent_id in offer.others),
+                others=tuple((agent_id, self.agents[agent_id].device) for agent_id in rung[1:]),
             )
         )
 

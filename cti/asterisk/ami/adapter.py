@@ -59,6 +59,8 @@ LIST_DEADLINE = timedelta(seconds=15)
 """For one list of the snapshot: 10,000 channels take Asterisk under a second."""
 
 _AGENT = re.compile(r"[0-9]{2,6}")
+_DEVICES = {Device.SIP: "", Device.BROWSER: "-web"}
+"""What a device adds to its agent's extension, as an account that can be rung together with others."""
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 _PLAIN = re.compile(r"[A-Za-z0-9+._-]{0,128}")
 """What may stand in a variable's value: nothing that would begin another."""
@@ -74,11 +76,12 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str]:
             raise AmiActionInvalid(
                 f"offer {command.offer_id} to agent {command.agent_id!r} does not make an extension of the deliver context"
             )
+        target = "0" if command.others else f"{DEVICE_DIGIT[command.device]}{command.agent_id}"
         return {
             "Action": "Redirect",
             "Channel": command.channel,
             "Context": "cti-deliver",
-            "Exten": f"{command.offer_id:010d}{DEVICE_DIGIT[command.device]}{command.agent_id}",
+            "Exten": f"{command.offer_id:010d}{target}",
             "Priority": "1",
         }
     if isinstance(command, ReturnToWait | SendToVoicemail | SendToFlow | ConfirmCallback):
@@ -102,6 +105,25 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str]:
     if isinstance(command, DialCustomer):
         return _originate(command, trunk)
     raise AmiActionInvalid(f"{type(command).__name__} has no action yet")
+
+
+def preparation_of(command: Command) -> dict[str, str] | None:
+    """What must be done before the command's action: the devices of an offer to several are told in a variable.
+
+    It names its offer, so that the dialplan rings nobody by the list of another one. Raises `AmiActionInvalid`.
+    """
+    if not isinstance(command, Deliver) or not command.others:
+        return None
+    rung = ((command.agent_id, command.device), *command.others)
+    if any(_AGENT.fullmatch(agent_id) is None or device not in _DEVICES for agent_id, device in rung):
+        raise AmiActionInvalid(f"offer {command.offer_id} has an agent who cannot be rung together with others")
+    accounts = "&".join(f"{agent_id}{_DEVICES[device]}" for agent_id, device in rung)
+    return {
+        "Action": "Setvar",
+        "Channel": command.channel,
+        "Variable": "CTI_DIAL",
+        "Value": f"{command.offer_id:010d}:{accounts}",
+    }
 
 
 def _originate(command: DialCustomer, trunk: str) -> dict[str, str]:
@@ -182,6 +204,8 @@ class AmiTelephony:
         if session is None:
             raise AmiLinkLost(f"{type(command).__name__} was not sent: there is no link to Asterisk")
         try:
+            if (before := preparation_of(command)) is not None:
+                await session.ask(before)
             await session.ask(action_of(command, self._trunk))
         except RemoteError:
             raise

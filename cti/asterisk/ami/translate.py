@@ -49,6 +49,8 @@ _QUEUE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NUMBER = re.compile(r"\+?[0-9]{1,32}")
 _OFFER = re.compile(r"[0-9]{10}")
 _TARGET = re.compile(r"([0-9]{10})([123])([0-9]{2,6})")
+_SEVERAL = re.compile(r"([0-9]{10})0")
+"""The target of an offer to several agents; whose devices are rung, each leg tells."""
 _RECORDING = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 
 
@@ -85,7 +87,9 @@ def call_id_of(text: str | None) -> CallId | None:
 
 def offer_id_of(context: str, exten: str) -> OfferId | None:
     """The offer a caller's channel is in: the first ten digits of the extension dialled in the deliver context."""
-    target = _TARGET.fullmatch(exten) if context.startswith(DELIVER_CONTEXT) else None
+    if not context.startswith(DELIVER_CONTEXT):
+        return None
+    target = _TARGET.fullmatch(exten) or _SEVERAL.fullmatch(exten)
     return None if target is None else OfferId(int(target[1]))
 
 
