@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,6 +16,20 @@ from cti.private_file import write_private
 
 FOLDER = "centre-versions"
 """In the data folder."""
+
+
+_BASE = re.compile(r"^# cti-version: ([0-9a-f]{12})\b.*\n?", re.MULTILINE)
+
+
+def with_base(text: str, version: str) -> str:
+    """The text with a first line that says which version it is, for whoever edits it and applies it again."""
+    return f"# cti-version: {version} (apply compares it; leave this line)\n{text}"
+
+
+def base_of(text: str) -> tuple[str, str]:
+    """The text without that line, and the version it names (empty: none is named)."""
+    found = _BASE.search(text)
+    return (text, "") if found is None else (text[: found.start()] + text[found.end() :], found[1])
 
 
 def version_of(text: str) -> str:

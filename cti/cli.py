@@ -24,9 +24,11 @@ app = typer.Typer(
     help="Contact-centre server for Asterisk: IVR, ACD, screen pop, live pages, every call in Postgres.",
 )
 asterisk_app = typer.Typer(no_args_is_help=True, help="Asterisk: unpack it, render its configuration, start it.")
+config_app = typer.Typer(no_args_is_help=True, help="The centre's configuration: numbers, queues, agents, calendars.")
 prompts_app = typer.Typer(no_args_is_help=True, help="Prompts: the sounds callers hear.")
 app.add_typer(asterisk_app, name="asterisk")
 app.add_typer(flow_app, name="flow")
+app.add_typer(config_app, name="config")
 app.add_typer(prompts_app, name="prompts")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder (default .data): one centre each.")]
@@ -241,6 +243,101 @@ def asterisk_start(data: Data = None, config: Config = None) -> None:
     os.execv(command[0], command)  # noqa: S606 - our own argv, no shell
 
 
+CentreFile = Annotated[Path, typer.Argument(help="A centre.yaml.")]
+
+
+@config_app.command("check")
+def config_check(file: CentreFile, data: Data = None, config: Config = None) -> None:
+    """Check a centre file, its flows and prompts too: file, line, what is wrong. Exit code 1 when something is."""
+    from cti.config_commands import read_candidate, side_of
+
+    async def ask() -> Any:
+        return await (await side_of(_settings(data, config))).check(read_candidate(file)[0], str(file))
+
+    problems = asyncio.run(ask())
+    for problem in problems:
+        out.print(str(problem), highlight=False, markup=False, soft_wrap=True)
+    out.print(f"{len(problems)} problem(s)" if problems else "nothing is wrong", highlight=False)
+    raise typer.Exit(1 if problems else 0)
+
+
+@config_app.command("diff")
+def config_diff(
+    file: Annotated[Path | None, typer.Argument(help="A centre.yaml; default: the centre's own file.")] = None,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Tell what a centre file would change. Exit code 0: nothing, 1: something, 2: it cannot be told."""
+    from cti.config_commands import read_candidate, side_of
+    from cti.places import Places
+
+    settings = _settings(data, config)
+    path = file or Places(settings).centre
+
+    async def ask() -> Any:
+        side = await side_of(settings)
+        if file is None and not side.running:
+            raise CtiError("no bridge of this centre runs: its file has nothing to differ from", remedy="name a file")
+        return await side.diff(read_candidate(path)[0], str(path))
+
+    try:
+        lines = asyncio.run(ask())
+    except CtiError as error:
+        _tell(error)
+        raise typer.Exit(2) from None
+    for line in lines:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(1 if lines else 0)
+
+
+@config_app.command("apply")
+def config_apply(
+    file: CentreFile,
+    by: Annotated[str, typer.Option("--by", help="Who wants it (default: your user name).")] = "",
+    expect: Annotated[
+        str, typer.Option("--expect", help="The version it was made from (default: the one an exported file names).")
+    ] = "",
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Take a centre file up: at once and without touching a call where the bridge runs, else for the next start."""
+    from cti.config_commands import read_candidate, side_of, who
+
+    text, named = read_candidate(file)
+
+    async def ask() -> Any:
+        side = await side_of(_settings(data, config))
+        return await side.apply(text, str(file), expected=expect or named, by=by or who())
+
+    done = asyncio.run(ask())
+    for line in (*done.changes, *(f"note: {note}" for note in done.notes)):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    for name, password in done.logins.items():
+        out.print(f"log-in {name}: {password}", highlight=False, markup=False)
+    what = f"{len(done.changes)} change(s)" if done.changes else "nothing changed"
+    out.print(f"{what}; version {done.version}", highlight=False)
+
+
+@config_app.command("export")
+def config_export(
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Without comments, groups resolved, defaults left out.")
+    ] = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Print the running configuration (or the file of the next start), to edit and apply."""
+    from cti.config_commands import exported, side_of
+
+    async def ask() -> Any:
+        return await (await side_of(_settings(data, config))).current()
+
+    current = asyncio.run(ask())
+    if current is None:
+        raise CtiError("there is no centre here yet", remedy="start one: make up, or cti up --data DIR")
+    sys.stdout.write(exported(current, plain=plain))
+
+
 @prompts_app.command("build")
 def prompts_build(data: Data = None, config: Config = None) -> None:
     """Synthesise the prompts that have no recording."""
@@ -269,6 +366,12 @@ def _database_url(settings: Settings) -> str:
     return str(url)
 
 
+def _tell(error: CtiError) -> None:
+    err.print(f"{type(error).__name__}: {error.message}", highlight=False, markup=False, soft_wrap=True)
+    if error.remedy:
+        err.print(f"what to do: {error.remedy}", highlight=False, markup=False, soft_wrap=True)
+
+
 def _run_fast(coroutine: Any) -> None:
     try:
         import uvloop
@@ -283,9 +386,7 @@ def main() -> None:
     try:
         app()
     except CtiError as error:
-        err.print(f"{type(error).__name__}: {error.message}", highlight=False, markup=False, soft_wrap=True)
-        if error.remedy:
-            err.print(f"what to do: {error.remedy}", highlight=False, markup=False, soft_wrap=True)
+        _tell(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

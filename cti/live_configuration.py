@@ -22,7 +22,7 @@ import structlog
 from cti.asterisk.ami.adapter import AmiTelephony
 from cti.asterisk.ami.translate import accounts_of
 from cti.centre_check import examine
-from cti.centre_versions import CentreVersions, version_of
+from cti.centre_versions import CentreVersions, base_of, version_of
 from cti.clock import Clock
 from cti.errors import CtiError
 from cti.model.centre import Centre
@@ -103,7 +103,7 @@ class LiveConfiguration:
                     version=current.version,
                 )
             centre = await self._right(text)
-            return await self._take_up(centre, text, by=by)
+            return await self._take_up(centre, base_of(text)[0], by=by)
 
     async def _take_up(self, centre: Centre, text: str, *, by: str) -> Applied:
         board = self._dispatcher.board

@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
     "observe": BASE | PURE | {"clock", "journal", "metrics", "services", "store"},
     "app": BASE | {"clock", "journal", "services"} | PURE | ADAPTERS | CENTRE | GLUE,
+    "config_commands": BASE | {"model", "clock", "centre_check", "centre_text", "services", "web"} | CENTRE,
     # programs of their own around it
     "up": BASE | {"model", "asterisk", "crm", "store", "children", "panel", "prompts", "status"} | CENTRE,
     "demo": BASE | {"model", "status"} | CENTRE,
