@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import csv
 import math
 import os
@@ -184,12 +185,16 @@ async def loop(floor: Floor, calls: int, blocks: int, in_flight: int, tally: Tal
 
 
 def processor_seconds(floor: Floor) -> dict[str, float]:
-    """What each part has used so far, and all SIPp and others not."""
+    """What each part and its children have used so far; SIPp and others not."""
     tick = os.sysconf("SC_CLK_TCK")
-    used = {}
-    for name, pid in floor.pids.items():
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        used[name] = (int(fields[11]) + int(fields[12])) / tick
+    parents = {pid: name for name, pid in floor.pids.items()}
+    used = dict.fromkeys(floor.pids, 0.0)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            name = parents.get(int(stat.parent.name)) or parents.get(int(fields[1]))
+            if name is not None:
+                used[name] += (int(fields[11]) + int(fields[12])) / tick
     return used
 
 
