@@ -39,6 +39,8 @@ class QueueRow:
     target_seconds: float
     expected_wait: tuple[int, int] | None = None
     """What someone who joined now would wait, (least, most) in seconds, four times of five; None when nobody serves."""
+    open: bool = True
+    """Whether its calendar lets callers join; who waits is served all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

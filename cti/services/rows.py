@@ -10,6 +10,7 @@ from cti.ids import AgentId, CallId, QueueName
 from cti.model.call import Call, CallState
 from cti.model.facts import AgentState, Device
 from cti.model.requirement import Skills, all_of
+from cti.services.admission import is_open
 from cti.services.expected import QueueWaits, shown
 from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, QueueRow
 from cti.services.floor import CallState as RowState
@@ -104,7 +105,7 @@ class Rows:
             for place, ticket in enumerate(board.engine.waiting(queue), start=1)
         }
         waits = {name: QueueWaits(board, name, now) for name in dirty_queues if name in board.centre.queues}
-        queues = {name: self._queue_row(name, waits[name]) for name in waits}
+        queues = {name: self._queue_row(name, waits[name], now) for name in waits}
         agents = {agent_id: self._agent_row(agent_id) for agent_id in dirty_agents}
         queues_gone = tuple(sorted(board.departed_queues & self._queues.keys()))
         agents_gone = tuple(sorted(board.departed_agents & self._agents.keys()))
@@ -147,7 +148,7 @@ class Rows:
             link=link,
         )
 
-    def _queue_row(self, name: QueueName, waits: QueueWaits) -> QueueRow:
+    def _queue_row(self, name: QueueName, waits: QueueWaits, now: datetime) -> QueueRow:
         board = self._board
         queue = board.centre.queues[name]
         waiting = board.engine.waiting(name)
@@ -169,6 +170,7 @@ class Rows:
             service_level=day.service_level,
             target_seconds=queue.service_level.total_seconds(),
             expected_wait=shown(waits.of(len(waiting) + 1)),
+            open=is_open(board, queue, now),
         )
 
     def _reachable(self, agent_id: AgentId, device: Device) -> bool:

@@ -234,12 +234,12 @@ async def test_whom_no_queue_would_have_the_session_sends_elsewhere(library: Flo
 
 
 async def test_a_closed_queue_s_flow_goes_on_in_the_same_session_and_language(library: FlowLibrary) -> None:
-    session = Session(library, "91")
+    session = Session(library, ".21")
     session.desk.turned_away = [Target(kind=TargetKind.FLOW, name="after_hours")]
     assert await session.run() == "hangup"
     assert [Path(sound).name for sound in session.leg.played[-3:]] == ["after_hours", "opening_hours", "goodbye"]
     assert Path(session.leg.played[-1]).parent.name == "zh"
-    assert {step.flow for step in session.desk.steps} == {"main", "after_hours"}
+    assert [step.flow for step in session.desk.steps][-2:] == ["after_hours", "after_hours"]
     assert session.desk.log[-1][0] == "finished"
 
 
