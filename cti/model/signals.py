@@ -174,13 +174,13 @@ class CustomerAnswered(Signal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerUnreached(Signal):
-    """Dialling a customer came to nothing (OriginateResponse: Failure); there may never have been a channel.
+    """Dialling a customer came to nothing; there may never have been a channel.
 
-    `reason` is Asterisk's number: 3 no answer, 5 busy, 8 congestion, 0 and 1 others.
+    `status` is Asterisk's DIALSTATUS (BUSY, NOANSWER, CANCEL, CONGESTION, ...); empty when it only says that it failed.
     """
 
     unique_id: str
-    reason: int
+    status: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ _CONFIRMED = ("cti-wait", "cti-deliver", "cti-survival", "cti-voicemail")
 
 _BUSY, _NO_ANSWER, _REJECTED, _NO_ONE = 17, 19, 21, 18
 _BY_CAUSE = {_BUSY: "busy", _NO_ANSWER: "no_answer", _NO_ONE: "no_answer", _REJECTED: "rejected"}
-_BY_REASON = {3: "no_answer", 5: "busy", 8: "unreachable"}
+_BY_STATUS = {"BUSY": "busy", "NOANSWER": "no_answer", "CANCEL": "no_answer"}
 
 
 def rules_of(board: Switchboard, call: Call) -> CallbackRules:
@@ -286,7 +286,7 @@ def customer_unreached(board: Switchboard, signal: s.CustomerUnreached, now: dat
     for call_id in board.callbacks:
         call = board.calls[call_id]
         if call.dialling and call.leg_id == signal.unique_id:
-            attempt_failed(board, call, _BY_REASON.get(signal.reason, "unreachable"), now, at=signal.at)
+            attempt_failed(board, call, _BY_STATUS.get(signal.status, "unreachable"), now, at=signal.at)
             return
 
 

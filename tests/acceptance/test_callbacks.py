@@ -7,6 +7,7 @@ import io
 import os
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -136,6 +137,7 @@ async def test_a_machine_a_refusal_and_a_killed_bridge_make_no_second_call(own_c
         sip_agent(centre, room, "1002", ready=False) as bo,
     ):
         carrier = await carrier_of(centre, room)
+        began = datetime.now(UTC)
         await ask_to_be_called(centre, room, supervisor)
         await bo.ready()
         refused = await rings(carrier)
@@ -156,11 +158,12 @@ async def test_a_machine_a_refusal_and_a_killed_bridge_make_no_second_call(own_c
         await talk_and_leave(bo, ringing)
         await supervisor.until("/state", lambda s: not s["calls"])
         assert carrier.incoming.empty()
+        row = await centre.record(where=f"direction = 'outbound' AND started_at > '{began.isoformat()}'")
         facts = await centre.query(
-            "SELECT kind, count(*) AS n FROM cti.facts WHERE kind LIKE 'Callback%' AND call_id IN"
-            " (SELECT call_id FROM report.calls WHERE direction = 'outbound' ORDER BY started_at DESC LIMIT 1)"
-            " GROUP BY kind"
+            "SELECT kind, count(*) AS n FROM cti.facts WHERE kind LIKE 'Callback%' AND call_id = $1 GROUP BY kind",
+            row["call_id"],
         )
+    assert row["outcome"] == "answered"
     assert {fact["kind"]: fact["n"] for fact in facts} == {
         "CallbackDialled": 2, "CallbackFailed": 1, "CallbackReached": 1,
     }  # fmt: skip

@@ -260,10 +260,13 @@ def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
     agent_channel = _channel(message, "DestChannel")
     agent_id = _agent(agent_channel, accounts) or _outside_agent(message)
     call_id = _call(message) or call_id_of(message.variable("CTI_CALL", "DestChanVariable"))
+    event, status = message.event, message.get("DialStatus")
+    leg = message.get("DestUniqueid")
+    if call_id is not None and event == "DialEnd" and is_callers_leg(call_id, leg) and status != "ANSWER":
+        return s.CustomerUnreached(at=at, unique_id=leg, status=status)
     if agent_id is None or call_id is None:
         return None
     offer_id = offer_id_of(message.get("Context"), message.get("Exten"))
-    event, status = message.event, message.get("DialStatus")
     if event == "DialBegin":
         return s.AgentLegDialled(
             at=at,
@@ -292,7 +295,8 @@ def _originated(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
     unique_id = message.get("Uniqueid")
     if message.get("Response") == "Success" or call_id_of(unique_id) is None:
         return None
-    return s.CustomerUnreached(at=at, unique_id=unique_id, reason=whole(message.get("Reason")))
+    # Reason 3: rang for as long as it may. It is 0 even for a busy customer; DialEnd, just before it, knows better.
+    return s.CustomerUnreached(at=at, unique_id=unique_id, status="NOANSWER" if message.get("Reason") == "3" else "")
 
 
 def _bridge(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:

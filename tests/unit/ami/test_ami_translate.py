@@ -16,6 +16,7 @@ from cti.asterisk.ami.translate import (
     accounts_of,
     offer_id_of,
     time_of,
+    translate,
 )
 from cti.asterisk.ami.wire import AmiMessage, AmiReader
 from cti.ids import AgentId
@@ -42,7 +43,12 @@ def signals(name: str) -> tuple[list[s.Signal], Translator]:
 
 def told(signal: s.Signal) -> tuple[object, ...]:
     """A signal as a short row: its name and its fields but time, in order."""
-    names = [name for cls in type(signal).__mro__[-2::-1] for name in getattr(cls, "__slots__", ()) if name != "at"]
+    names = [
+        name
+        for cls in type(signal).__mro__[-2::-1]
+        for name in getattr(cls, "__slots__", ())
+        if name not in ("at", "unique_id")
+    ]
     return (type(signal).__name__, *(getattr(signal, name) for name in names))
 
 
@@ -235,7 +241,8 @@ def test_a_dial_of_the_survival_queue_has_no_offer() -> None:
         ("cti-deliver-run", "99999999992123456", 9999999999),
         ("cti-wait", "0000000042110", None),
         ("cti-deliver", "000000004211", None),
-        ("cti-deliver", "0000000042310", None),
+        ("cti-deliver", "0000000042310", 42),
+        ("cti-deliver", "0000000042410", None),
         ("cti-deliver", "s", None),
         ("cti-deliver", "٠٠٠٠٠٠٠٠٤٢110", None),
     ],
@@ -266,8 +273,45 @@ def test_restart_is_told_from_a_broken_link() -> None:
     assert was_restarted((timedelta(0), 100.0), timedelta(seconds=90), 200.0)
 
 
+def test_customers_who_are_not_reached() -> None:
+    """One is busy, one has no channel at all (no such trunk), one lets it ring."""
+    translator = Translator(ACCOUNTS)
+    found = [signal for m in messages("asterisk-22.10.1-originate.ami") if (signal := translator.signal(m, NOW))]
+    unreached = [(x.unique_id, x.status) for x in found if isinstance(x, s.CustomerUnreached)]
+    assert unreached == [
+        ("a1-1.1-cb-1", "BUSY"), ("a1-1.1-cb-1", ""), ("a1-1.1-cb-2", ""), ("a1-1.1-cb-3", "NOANSWER"),
+    ]  # fmt: skip
+    gone = [(x.call_id, x.unique_id, x.is_caller, x.cause) for x in found if isinstance(x, s.ChannelGone)]
+    assert gone == [("a1-1.1-cb", "a1-1.1-cb-1", True, 17), ("a1-1.1-cb", "a1-1.1-cb-3", True, 19)]
+
+
+def test_a_customer_who_picks_up() -> None:
+    about = {
+        "Event": "UserEvent", "UserEvent": "CtiCallback", "Channel": "PJSIP/trunk-00000001", "Uniqueid": "a1-1.1-cb-2",
+        "Call": "a1-1.1-cb",
+    }  # fmt: skip
+    for word, confirmed in (("yes", True), ("no", False), ("", False)):
+        signal = translate(event(**about, Confirmed=word), ACCOUNTS, NOW)
+        assert isinstance(signal, s.CustomerAnswered)
+        assert (signal.call_id, signal.unique_id, signal.confirmed) == ("a1-1.1-cb", "a1-1.1-cb-2", confirmed)
+
+
+def test_the_leg_of_an_agent_at_an_outside_number() -> None:
+    dialled = event(
+        Event="DialBegin", Channel="PJSIP/trunk-00000001", ChanVariable="CTI_CALL=a1-1.1", Context="cti-deliver-run",
+        Exten="000000004231001", DestChannel="PJSIP/trunk-00000002", DestUniqueid="a1-1.2",
+    )  # fmt: skip
+    signal = translate(dialled, ACCOUNTS, NOW)
+    assert isinstance(signal, s.AgentLegDialled)
+    assert (signal.agent_id, signal.offer_id, signal.agent_channel) == ("1001", 42, "PJSIP/trunk-00000002")
+
+
 def test_recordings_hold_every_event_that_is_used() -> None:
-    seen = {m.event for name in ("answered", "refused") for m in messages(f"asterisk-22.10.1-{name}.ami", 100_000)}
+    seen = {
+        m.event
+        for name in ("answered", "refused", "originate")
+        for m in messages(f"asterisk-22.10.1-{name}.ami", 100_000)
+    }
     assert set(EVENTS_USED) <= seen
 
 

@@ -284,11 +284,11 @@ def test_late_and_doubled_news_of_an_attempt_changes_nothing() -> None:
     (first,) = line.look()
     line.leg_ends(callback, cause=17)
     line.leg_ends(callback, cause=17, leg=first.channel_id)
-    line.signal(s.CustomerUnreached(at=line.now, unique_id=first.channel_id, reason=5))
+    line.signal(s.CustomerUnreached(at=line.now, unique_id=first.channel_id, status="BUSY"))
     assert len(line.of(f.CallbackFailed)) == 1
     line.pass_time(300)
     (second,) = line.look()
-    line.signal(s.CustomerUnreached(at=line.now, unique_id=first.channel_id, reason=5))
+    line.signal(s.CustomerUnreached(at=line.now, unique_id=first.channel_id, status="BUSY"))
     assert line.live(callback).leg_id == second.channel_id
     # The attempt that was given up comes through after all: it is ended, the other goes on.
     channel = line.answers(callback, leg=first.channel_id)
@@ -301,7 +301,7 @@ def test_no_channel_was_ever_made() -> None:
     callback = line.asked()
     line.ready("1002")
     (dialled,) = line.look()
-    line.signal(s.CustomerUnreached(at=line.now, unique_id=dialled.channel_id, reason=0))
+    line.signal(s.CustomerUnreached(at=line.now, unique_id=dialled.channel_id, status=""))
     assert line.live(callback).retry_at is not None
     assert not line.live(callback).dialling
 
