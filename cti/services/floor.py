@@ -91,6 +91,8 @@ class CallRow:
     """What the caller chose in the menus, "Support > Orders"."""
     agent_id: AgentId | None
     answered_at: datetime | None
+    ringing: tuple[AgentId, ...] = ()
+    """Everybody whose phone is rung, `agent_id` first, where the call is offered to several at once."""
     expected_wait: tuple[int, int] | None = None
     """How much longer it will wait, (least, most) in seconds, four times of five; None unless waiting and served."""
     callback: Literal["", "waiting", "dialling", "reached"] = ""

@@ -228,12 +228,11 @@ class Rows:
             choice=" > ".join(call.choices),
             agent_id=call.offered_agent or call.agent_id,
             answered_at=call.answered_at,
+            ringing=call.offered_agents if call.several else (),
             callback=_callback(call),
             attempt=call.attempt,
             retry_at=call.retry_at,
-            expected_wait=shown(of_queue.of_call(place, call))
-            if of_queue is not None and place is not None
-            else None,
+            expected_wait=shown(of_queue.of_call(place, call)) if of_queue is not None and place is not None else None,
         )
 
 

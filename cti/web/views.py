@@ -16,10 +16,17 @@ def agent_view(view: FloorView, agent_id: AgentId) -> FloorView:
         at=view.at,
         queues=view.queues,
         agents={key: row for key, row in view.agents.items() if key == agent_id},
-        calls={key: row for key, row in view.calls.items() if row.agent_id == agent_id},
+        calls={key: row for key, row in view.calls.items() if agent_id in people_of(row)},
         pops={key: pop for key, pop in view.pops.items() if key == agent_id},
         link=view.link,
     )
+
+
+def people_of(call: CallRow | None) -> tuple[AgentId, ...]:
+    """Agents whose own a call is: who has it, or everybody whose phone rings for it."""
+    if call is None or call.agent_id is None:
+        return ()
+    return call.ringing or (call.agent_id,)
 
 
 @dataclass(slots=True)
@@ -44,8 +51,8 @@ class Mirror:
             link=view.link,
         )
         for call in view.calls.values():
-            if call.agent_id is not None:
-                mirror.own_calls.setdefault(call.agent_id, set()).add(call.call_id)
+            for agent_id in people_of(call):
+                mirror.own_calls.setdefault(agent_id, set()).add(call.call_id)
         return mirror
 
     def view(self, at: datetime) -> FloorView:
@@ -74,21 +81,21 @@ class Mirror:
         calls: dict[AgentId, dict[CallId, CallRow]] = {}
         gone: dict[AgentId, list[CallId]] = {}
         for call_id, row in change.calls.items():
-            before = self.calls.get(call_id)
-            if before is not None and before.agent_id is not None and before.agent_id != row.agent_id:
-                # The call went to someone else: for the former agent it is gone.
-                self.own_calls.get(before.agent_id, set()).discard(call_id)
-                gone.setdefault(before.agent_id, []).append(call_id)
-            if row.agent_id is not None:
-                self.own_calls.setdefault(row.agent_id, set()).add(call_id)
-                calls.setdefault(row.agent_id, {})[call_id] = row
+            before, now = people_of(self.calls.get(call_id)), people_of(row)
+            for agent_id in before:
+                if agent_id not in now:
+                    # The call went to someone else: for the former agent it is gone.
+                    self.own_calls.get(agent_id, set()).discard(call_id)
+                    gone.setdefault(agent_id, []).append(call_id)
+            for agent_id in now:
+                self.own_calls.setdefault(agent_id, set()).add(call_id)
+                calls.setdefault(agent_id, {})[call_id] = row
             self.calls[call_id] = row
         for call_id in change.calls_gone:
-            before = self.calls.pop(call_id, None)
-            if before is not None and before.agent_id is not None:
-                self.own_calls.get(before.agent_id, set()).discard(call_id)
-                calls.get(before.agent_id, {}).pop(call_id, None)
-                gone.setdefault(before.agent_id, []).append(call_id)
+            for agent_id in people_of(self.calls.pop(call_id, None)):
+                self.own_calls.get(agent_id, set()).discard(call_id)
+                calls.get(agent_id, {}).pop(call_id, None)
+                gone.setdefault(agent_id, []).append(call_id)
         self.queues.update(change.queues)
         self.agents.update(change.agents)
         for name in change.queues_gone:

@@ -21,6 +21,7 @@ from cti.web.auth.guard import agent_of
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
 from cti.web.operations import Operation
+from cti.web.views import people_of
 from cti.web.wire import read_body, read_path, reply
 
 
@@ -42,7 +43,7 @@ async def desk(request: web.Request) -> web.Response:
     deps, agent_id = request.app[DEPS], agent_of(request)
     row = _row(request, agent_id)
     view = deps.floor.view()
-    call = next((call for call in view.calls.values() if call.agent_id == agent_id), None)
+    call = next((call for call in view.calls.values() if agent_id in people_of(call)), None)
     return reply(
         {
             "agent": row,

@@ -87,3 +87,22 @@ def test_an_agents_page_shows_the_agents_part_of_the_floor(history):
         for agent_id, page in pages.items():
             assert page.same_as(agent_view(view, agent_id))
             assert page.same_as(mirror.view_of(agent_id, now))
+
+
+def test_a_call_that_rings_at_several_is_everybodys_own_until_one_has_it():
+    floor = FakeFloor(demo_centre())
+    mirror = Mirror.of(floor.view())
+    a, b, c = (AgentId(extension) for extension in ("1001", "1002", "1003"))
+    rings = floor.make_call("a1-1.1", state="offered", agent_id=a, ringing=(a, b))
+    told = mirror.apply(Change(calls={rings.call_id: rings}))
+    assert set(told) == {a, b}
+    assert told[b].calls == {rings.call_id: rings}
+    now = floor.clock.now()
+    assert mirror.view_of(b, now).calls == agent_view(mirror.view(now), b).calls == {rings.call_id: rings}
+    talks = floor.make_call("a1-1.1", state="talking", agent_id=b)
+    told = mirror.apply(Change(calls={rings.call_id: talks}))
+    assert told[a].calls_gone == (rings.call_id,)
+    assert told[b].calls == {rings.call_id: talks}
+    assert c not in told
+    assert mirror.apply(Change(calls_gone=(rings.call_id,)))[b].calls_gone == (rings.call_id,)
+    assert mirror.view_of(b, now).calls == {}

@@ -1,6 +1,9 @@
 // English: the language the others are measured against. Words of the floor, not of the program.
 
+import { explain } from "./en.explain";
+
 export const en = {
+  explain,
   languageName: "English",
   locale: "en",
 
@@ -139,6 +142,7 @@ export const en = {
     caller_gone: "The caller hung up before you answered.",
     expired: "The offer ran out. The caller keeps the place in the queue.",
     superseded: "Another agent took the call.",
+    answered_elsewhere: "Another agent was faster.",
     call_ended: "The call has ended.",
   },
 
@@ -303,6 +307,7 @@ export const en = {
     serviceLevelOf: (percent: string, seconds: string) => `${percent} answered within ${seconds}`,
     expectedWait: (range: string) => `Expected wait ${range}`,
     expectedAtOnce: "No wait expected",
+    closed: "Closed",
     expectedSoon: "at once",
     expectedHint: "Least and most time until an agent answers, right four times of five",
     noCallsYet: "no calls yet today",

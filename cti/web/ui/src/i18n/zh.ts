@@ -1,7 +1,9 @@
 // 简体中文。类型要求与英文逐项对应，缺一项则编译失败。
 import type { Dictionary } from "./dictionary";
+import { explain } from "./zh.explain";
 
 export const zh: Dictionary = {
+  explain,
   languageName: "中文",
   locale: "zh-CN",
 
@@ -140,6 +142,7 @@ export const zh: Dictionary = {
     caller_gone: "来电者在您接听前已挂断。",
     expired: "分配已超时，来电者保留排队位置。",
     superseded: "其他坐席已接听这通来电。",
+    answered_elsewhere: "其他坐席先接听了来电。",
     call_ended: "通话已结束。",
   },
 
@@ -304,6 +307,7 @@ export const zh: Dictionary = {
     serviceLevelOf: (percent, seconds) => `${percent} 在 ${seconds} 内接听`,
     expectedWait: (range) => `预计等待 ${range}`,
     expectedAtOnce: "预计无需等待",
+    closed: "非营业时间",
     expectedSoon: "即刻",
     expectedHint: "坐席接听前最短与最长时间，五次中有四次准确",
     noCallsYet: "今日尚无来电",

@@ -36,6 +36,8 @@ export interface QueueRow {
   readonly target_seconds: number;
   /** What a caller who joined now would wait: seconds, least and most. */
   readonly expected_wait?: readonly [number, number] | null;
+  /** Whether its calendar lets callers join. */
+  readonly open: boolean;
 }
 
 export interface AgentRow {
@@ -77,6 +79,8 @@ export interface CallRow {
   readonly choice: string;
   readonly agent_id: AgentId | null;
   readonly answered_at: Moment | null;
+  /** Everybody whose phone is rung, where the call is offered to several at once. */
+  readonly ringing?: readonly AgentId[];
   /** How much longer it will wait: seconds, least and most. */
   readonly expected_wait?: readonly [number, number] | null;
 }
@@ -187,4 +191,99 @@ export interface CentreInfo {
 
 export interface WebCall extends PhoneAccount {
   readonly dial: readonly DialledNumber[];
+}
+
+/** An agent who could have had a call; what `score` counts depends on the strategy. */
+export interface Candidate {
+  readonly agent_id: AgentId;
+  readonly score: number;
+}
+
+export interface Excluded {
+  readonly agent_id: AgentId;
+  readonly reason: string;
+  readonly lacks: readonly { readonly skill: string; readonly level: number }[];
+}
+
+/** An offer, or (`offer_id` null) that nobody could have the call and why. */
+export interface Decision {
+  readonly at: Moment;
+  readonly queue: QueueName;
+  readonly offer_id: OfferId | null;
+  readonly agents: readonly AgentId[];
+  readonly why: string;
+  readonly score: number;
+  readonly strict: number;
+  readonly relaxed: number;
+  readonly raised: boolean;
+  readonly strategy: string;
+  readonly candidates: readonly Candidate[];
+  readonly more_candidates: number;
+  readonly excluded: readonly Excluded[];
+  readonly more_agents: number;
+  readonly passed_over: readonly CallId[];
+  readonly end: string | null;
+  readonly ended_at: Moment | null;
+}
+
+/** Something else that happened to a call. */
+export interface StoryMoment {
+  readonly at: Moment;
+  readonly kind: string;
+  readonly queue: QueueName;
+  readonly agent_id: AgentId;
+  readonly by: string;
+  readonly text: string;
+  readonly place: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly told: boolean | null;
+}
+
+export interface CallDecisions {
+  readonly call_id: CallId;
+  readonly live: boolean;
+  readonly complete: boolean;
+  readonly decisions: readonly Decision[];
+  readonly moments: readonly StoryMoment[];
+}
+
+export interface CallWhy {
+  readonly call_id: CallId;
+  readonly at: Moment;
+  readonly decision: Decision | null;
+}
+
+/** How expected waits came out; seconds, null without any. */
+export interface Accuracy {
+  readonly promises: number;
+  readonly mean_error: number | null;
+  readonly mean_absolute_error: number | null;
+  readonly inside: number | null;
+  readonly mean_wait: number | null;
+}
+
+export interface QueueAccuracy {
+  readonly queue: QueueName;
+  readonly joined: Accuracy;
+  readonly told: Accuracy;
+}
+
+/** A call that has ended: columns of `report.calls`. */
+export interface PastCall {
+  readonly call_id: CallId;
+  readonly started_at: Moment;
+  readonly ended_at: Moment | null;
+  readonly caller_number: string | null;
+  readonly tier: string | null;
+  readonly queue: QueueName | null;
+  readonly agent: AgentId | null;
+  readonly outcome: string | null;
+  readonly wait_seconds: number | null;
+  readonly talk_seconds: number | null;
+}
+
+export interface PastCalls {
+  readonly calls: readonly PastCall[];
+  readonly next_before: CallId | null;
 }
