@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from cti.acd.decisions import DecisionRecord, Exclusion, Offer, Why
 from cti.clock import Clock
-from cti.ids import AgentId, CallId, OfferId
+from cti.ids import AgentId, CallId, OfferId, QueueName
 from cti.model import facts as f
 from cti.model.call import Call, CallState
 from cti.model.requirement import Requirement, Skills, all_of, both, relaxed
@@ -53,15 +53,15 @@ class DecisionLog:
         self._looked_at: datetime | None = None
         self._facts: dict[CallId, deque[f.CallFact]] = {}
         self._closed: deque[CallId] = deque()
+        self._staff: dict[QueueName, tuple[AgentId, ...]] = {}
+        self._staff_centre = board.centre
 
     # -- each turn -----------------------------------------------------------------------------------------------
 
     def turn(self, facts: Sequence[f.Fact], offers: Sequence[Offer], now: datetime) -> list[f.Decided]:
         """What is to be journalled after a turn's own facts."""
         self.remember(facts)
-        notes = [
-            decided(self._board, offer.record, offer_id=offer.offer_id, agents=offer.agent_ids) for offer in offers
-        ]
+        notes = [self.decided(offer.record, offer_id=offer.offer_id, agents=offer.agent_ids) for offer in offers]
         for call_id in {fact.call_id: None for fact in facts if isinstance(fact, f.CallFact)}:
             self._look(call_id, now, notes)
         self._look_around(now, notes)
@@ -97,7 +97,7 @@ class DecisionLog:
         record = self._board.engine.explain(call_id, now, uncut=False)
         if record is not None:
             self._said[call_id] = why
-            notes.append(decided(self._board, record, why=why))
+            notes.append(self.decided(record, why=why))
 
     # -- memory --------------------------------------------------------------------------------------------------
 
@@ -133,42 +133,75 @@ class DecisionLog:
             return None
         record = self._board.engine.explain(call_id, now)
         why = self._board.engine.why_waiting(call_id, now)
-        return None if record is None else decided(self._board, record, why=why, uncut=True)
+        return None if record is None else self.decided(record, why=why, uncut=True)
 
+    # -- a decision as a fact ------------------------------------------------------------------------------------
 
-def decided(
-    board: Switchboard,
-    record: DecisionRecord,
-    *,
-    offer_id: OfferId | None = None,
-    agents: tuple[AgentId, ...] = (),
-    why: str = "",
-    uncut: bool = False,
-) -> f.Decided:
-    """A decision record as a fact: bounded unless `uncut`, and saying of whom a skill is lacking which."""
-    candidates, excluded, passed_over = record.candidates, record.excluded, record.passed_over
-    shown = candidates if uncut else candidates[:MOST_CANDIDATES]
-    kept_out = excluded if uncut else excluded[:MOST_EXCLUDED]
-    call = board.calls.get(record.call_id)
-    needed = _needed(board, call, record) if any(one.reason == Exclusion.LACKS_SKILL for one in kept_out) else ()
-    return f.Decided(
-        at=record.at,
-        call_id=record.call_id,
-        queue=record.queue,
-        offer_id=offer_id,
-        agents=agents,
-        why=str(why),
-        score=record.score,
-        strict=record.strict,
-        relaxed=record.relaxed,
-        raised=record.raised,
-        strategy=str(record.strategy),
-        candidates=tuple((one.agent_id, one.score) for one in shown),
-        more_candidates=record.more_candidates + len(candidates) - len(shown),
-        excluded=tuple((one.agent_id, _reason(board, one.agent_id, str(one.reason), needed)) for one in kept_out),
-        more_agents=record.more_staff + len(excluded) - len(kept_out),
-        passed_over=passed_over if uncut else passed_over[:MOST_PASSED_OVER],
-    )
+    def decided(
+        self,
+        record: DecisionRecord,
+        *,
+        offer_id: OfferId | None = None,
+        agents: tuple[AgentId, ...] = (),
+        why: str = "",
+        uncut: bool = False,
+    ) -> f.Decided:
+        """A decision record as a fact: bounded unless `uncut`, and saying of whom a skill is lacking which."""
+        board = self._board
+        candidates, excluded, passed_over = record.candidates, record.excluded, record.passed_over
+        shown = candidates if uncut else candidates[:MOST_CANDIDATES]
+        kept_out = excluded if uncut else excluded[:MOST_EXCLUDED]
+        call = board.calls.get(record.call_id)
+        needed = _needed(board, call, record) if any(one.reason == Exclusion.LACKS_SKILL for one in kept_out) else ()
+        reasons = [(one.agent_id, _reason(board, one.agent_id, str(one.reason), needed)) for one in kept_out]
+        if uncut or len(reasons) < MOST_EXCLUDED:
+            told = {*(one.agent_id for one in candidates), *(one.agent_id for one in excluded), *agents}
+            reasons += self._out_of_reach(record, told, None if uncut else MOST_EXCLUDED - len(reasons))
+        return f.Decided(
+            at=record.at,
+            call_id=record.call_id,
+            queue=record.queue,
+            offer_id=offer_id,
+            agents=agents,
+            why=str(why),
+            score=record.score,
+            strict=record.strict,
+            relaxed=record.relaxed,
+            raised=record.raised,
+            strategy=str(record.strategy),
+            candidates=tuple((one.agent_id, one.score) for one in shown),
+            more_candidates=record.more_candidates + len(candidates) - len(shown),
+            excluded=tuple(reasons),
+            more_agents=record.more_staff + len(excluded) - len(kept_out),
+            passed_over=passed_over if uncut else passed_over[:MOST_PASSED_OVER],
+        )
+
+    def _out_of_reach(self, record: DecisionRecord, told: set[AgentId], most: int | None) -> list[tuple[AgentId, str]]:
+        """Agents of the queue who are ready and yet could not be called: their device, or a pause, is in the way."""
+        board, found = self._board, list[tuple[AgentId, str]]()
+        staff = self._staff_of(record.queue)
+        for agent_id in staff if most is None else staff[:MOST_EXCLUDED]:
+            agent = board.agents.get(agent_id)
+            if agent is None or agent_id in told or agent.state is not f.AgentState.READY:
+                continue
+            if isinstance(board.standing_of(agent_id, record.at), datetime):
+                continue
+            device = board.devices.get((agent_id, agent.device))
+            if device is None or not device.reachable:
+                found.append((agent_id, "unreachable"))
+            elif device.in_use:
+                found.append((agent_id, "device_in_use"))
+            else:
+                found.append((agent_id, "paused"))
+        return found if most is None else found[:most]
+
+    def _staff_of(self, queue: QueueName) -> tuple[AgentId, ...]:
+        centre = self._board.centre
+        if self._staff_centre is not centre:
+            self._staff_centre, self._staff = centre, {}
+        if queue not in self._staff:
+            self._staff[queue] = tuple(sorted(a.agent_id for a in centre.agents.values() if queue in a.queues))
+        return self._staff[queue]
 
 
 def _needed(board: Switchboard, call: Call | None, record: DecisionRecord) -> Requirement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from cti.centre_file import parse_centre
 from cti.ids import AgentId, CallId, NodeName, QueueName
 from cti.model import facts as f
+from cti.model import signals as s
 from cti.model.facts import AgentState
 from cti.services import agents, desk
 from cti.services.decisions import CLOSED_KEPT, LASTING, LOOK_EVERY, MOST_REFUSALS, DecisionLog
@@ -118,6 +120,17 @@ def test_which_skill_is_lacking_is_told_as_relaxed() -> None:
     offered = rig.decided[0]
     assert (offered.agents, offered.relaxed) == ((BO,), 1)
     assert dict(offered.excluded) == {ADA: "offline", AgentId("1003"): "lacks_skill:zh 2"}
+
+
+def test_who_is_ready_and_cannot_be_called_is_named_with_the_reason(rig: Logged) -> None:
+    rig.ready("1001")
+    device = s.DeviceReachable(at=rig.now, agent_id=ADA, device=f.Device.SIP, reachable=False, in_use=False)
+    rig.signal(device)
+    rig.ready("1002")
+    rig.signal(replace(device, agent_id=BO, reachable=True, in_use=True))
+    caller = rig.call()
+    rig.queue(caller)
+    assert rig.decided[-1].excluded == ((ADA, "unreachable"), (BO, "device_in_use"))
 
 
 def test_a_caller_on_the_way_is_no_refusal_but_one_who_cannot_be_moved_for_long_is(rig: Logged) -> None:
