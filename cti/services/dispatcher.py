@@ -99,6 +99,8 @@ class Dispatcher:
         self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._publish_at: float | None = None
+        self._ticked = False
+        """Whether the last turn was one of time."""
         self.on_retired: Callable[[], None] = lambda: None
         """Told when a queue or an agent that was taken out of the centre earlier is needed no more."""
 
@@ -150,6 +152,10 @@ class Dispatcher:
     async def _next(self) -> Callable[[], Awaitable[None] | None] | None:
         due = timers.next_due(self.board, self._clock.now())
         delay = 1.0 if due is None else min(1.0, max(0.0, (due - self._clock.now()).total_seconds()))
+        # What time alone does takes turns with inputs: neither waits until the other has nothing left.
+        self._ticked = delay == 0.0 and not self._ticked
+        if self._ticked:
+            return None
         if self._publish_at is not None:
             delay = min(delay, max(0.0, self._publish_at - self._clock.monotonic()))
         try:
@@ -361,6 +367,10 @@ class Dispatcher:
     async def change_queue(self, call_id: CallId, queue: QueueName, *, by: str, reason: str) -> Standing:
         """See `Floor.change_queue`."""
         return await self._ask(lambda now: priority.change_queue(self.board, call_id, queue, now, by=by, reason=reason))
+
+    async def cancel_callback(self, call_id: CallId, *, by: str) -> None:
+        """See `Floor.cancel_callback`."""
+        await self._ask(lambda now: callbacks.cancel(self.board, call_id, now, by=by))
 
     def page(self, agent_id: AgentId, *, connected: bool) -> None:
         """See `Floor.page`."""
