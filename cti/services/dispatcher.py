@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -33,6 +33,7 @@ from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
 from cti.services.floor import Change, FloorView, LinkView, Refused, Standing
 from cti.services.ports import Directory, FlowCall, Journal, LookUp, Telephony
+from cti.services.reconcile import Ledger, NoLedger
 from cti.services.rows import Rows
 from cti.services.switchboard import Out, Switchboard
 
@@ -46,25 +47,6 @@ LEDGER_PAUSES = (0.0, 0.2, 0.4)
 word is looked up again before it is closed without one."""
 SUBSCRIBER_QUEUE = 1000
 """Changes a subscriber may fall behind before it is let go."""
-
-
-class Ledger(Protocol):
-    """Asterisk's own event log, as far as reconciliation asks it."""
-
-    async def missed(self, board: Switchboard, *, asterisk_started_at: datetime | None = None) -> Sequence[f.Fact]:
-        """Facts that happened unseen, in order of time, that the journal does not have.
-
-        `asterisk_started_at`: Asterisk was restarted, and no call that began before that moment lives.
-        """
-        ...
-
-
-class NoLedger:
-    """Where there is no event log to read."""
-
-    async def missed(self, board: Switchboard, *, asterisk_started_at: datetime | None = None) -> Sequence[f.Fact]:
-        """Nothing."""
-        return ()
 
 
 class Dispatcher:

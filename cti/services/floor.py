@@ -239,6 +239,10 @@ class Floor(Protocol):
         """Move a waiting call to another queue; it keeps the time it has waited."""
         ...
 
+    async def cancel_callback(self, call_id: CallId, *, by: str) -> None:
+        """Take a callback off the list whose customer is not on the line yet. `by` is the user's name."""
+        ...
+
     def page(self, agent_id: AgentId, *, connected: bool) -> None:
         """An agent page's feed opened or closed (counted: several pages may be open)."""
         ...

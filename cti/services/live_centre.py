@@ -23,6 +23,7 @@ from cti.model.centre import Centre
 from cti.model.centre_changes import changes
 from cti.model.facts import AgentState
 from cti.model.retiring import with_retiring
+from cti.services import outbound
 from cti.services.switchboard import Switchboard
 
 log = structlog.get_logger(__name__)
@@ -146,6 +147,7 @@ def _take_up(board: Switchboard, now: datetime) -> None:
     board.looks.queues = {name: None for name in board.looks.queues if name in centre.queues}
     board.looks.staff(centre.queues)
     board.route(CentreChanged(centre=centre), now)
+    outbound.open_trunk(board, now, there=board.can_dial_out)
     for agent_id in centre.agents:
         board.sync_agent(agent_id, now)
 

@@ -6,9 +6,10 @@ snapshot then says what is there now. What neither explains is closed or correct
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from cti.acd.inputs import CallerReady
 from cti.errors import IllegalTransition
@@ -24,6 +25,25 @@ from cti.services.switchboard import Switchboard
 YOUNG = timedelta(seconds=2)
 """A call younger than this when the snapshot was complete may have begun while it was being taken."""
 WAIT, DELIVER, SURVIVAL = "cti-wait", "cti-deliver", "cti-survival"
+
+
+class Ledger(Protocol):
+    """Asterisk's own event log, as far as reconciliation asks it."""
+
+    async def missed(self, board: Switchboard, *, asterisk_started_at: datetime | None = None) -> Sequence[f.Fact]:
+        """Facts that happened unseen, in order of time, that the journal does not have.
+
+        `asterisk_started_at`: Asterisk was restarted, and no call that began before that moment lives.
+        """
+        ...
+
+
+class NoLedger:
+    """Where there is no event log to read."""
+
+    async def missed(self, board: Switchboard, *, asterisk_started_at: datetime | None = None) -> Sequence[f.Fact]:
+        """Nothing."""
+        return ()
 
 
 def adopt_ledger(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> int:

@@ -16,6 +16,7 @@ import cti.web.config.routes
 import cti.web.explain.routes
 import cti.web.health.routes
 import cti.web.public.routes
+import cti.web.supervisor.callbacks
 import cti.web.supervisor.routes
 import cti.web.supervisor.waiting
 from cti.web import feed
@@ -44,6 +45,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.agent.routes.OPERATIONS,
     *cti.web.supervisor.routes.OPERATIONS,
     *cti.web.supervisor.waiting.OPERATIONS,
+    *cti.web.supervisor.callbacks.OPERATIONS,
     *feed.OPERATIONS,
     *cti.web.calls.routes.OPERATIONS,
     *cti.web.explain.routes.OPERATIONS,

@@ -47,6 +47,7 @@ _REFUSED_STATUS = {
     "unknown_call": 404,
     "unknown_offer": 404,
     "unknown_queue": 404,
+    "no_callback": 404,
     "unknown_reason": 400,
     "unknown_disposition": 400,
     "state_not_choosable": 400,

@@ -256,6 +256,11 @@ class FakeFloor:
         self.apply(Change(calls={call_id: row} if call_id in self.calls else {}))
         return Standing(call_id=call_id, queue=queue, head_start=row.head_start, strict=0, place=row.place)
 
+    async def cancel_callback(self, call_id: CallId, *, by: str) -> None:
+        self._asked_of_a_call("cancel_callback", call_id, by)
+        if call_id in self.calls:
+            self.apply(Change(calls_gone=(call_id,)))
+
     def _asked_of_a_call(self, *request: Any) -> None:
         self.asked.append(request)
         if (error := self.refuse.get(request[0])) is not None:

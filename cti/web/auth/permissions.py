@@ -42,6 +42,8 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "queue_accuracy": _FLOOR,
     "call_priority": _FLOOR,
     "call_queue": _FLOOR,
+    "callbacks": _FLOOR,
+    "callback_cancel": _FLOOR,
     "config": _ADMIN,
     "config_check": _ADMIN,
     "config_diff": _ADMIN,

@@ -48,6 +48,8 @@ EXPECTED: dict[str, set[str | None]] = {
     "queue_accuracy": FLOOR,
     "call_priority": FLOOR,
     "call_queue": FLOOR,
+    "callbacks": FLOOR,
+    "callback_cancel": FLOOR,
     "config": ADMIN,
     "config_check": ADMIN,
     "config_diff": ADMIN,
@@ -432,6 +434,24 @@ async def test_a_supervisor_changes_priority_and_queue_of_a_waiting_call_in_thei
         site.floor.refuse["change_queue"] = Refused(error_id, "no", remedy="wait")
         answer, said = await site.ask("POST", f"{path}/queue", "admin", json={"queue": "sales", "reason": "asked"})
         assert (answer.status, said["error"]) == (status, {"id": error_id, "message": "no", "remedy": "wait"})
+
+
+async def test_callbacks_are_listed_and_taken_off_the_list(site):
+    rows = (
+        site.floor.make_call("a1-1.9-cb", callback="waiting"),
+        site.floor.make_call("a1-1.8-cb", callback="dialling"),
+    )
+    site.floor.apply(Change(calls={row.call_id: row for row in rows}))
+    for who, status in (("1001", 403), ("supervisor", 200)):
+        answer, said = await site.ask("GET", "/api/v1/callbacks", who)
+        assert answer.status == status
+    assert [row["call_id"] for row in said["callbacks"]] == ["a1-1.8-cb", "a1-1.9-cb"]
+    answer, said = await site.ask("DELETE", "/api/v1/callbacks/a1-1.9-cb", "supervisor")
+    assert (answer.status, [row["call_id"] for row in said["callbacks"]]) == (200, ["a1-1.8-cb"])
+    assert site.floor.asked[-1] == ("cancel_callback", "a1-1.9-cb", "supervisor")
+    site.floor.refuse["cancel_callback"] = Refused("no_callback", "no such callback waits", remedy="reload")
+    answer, said = await site.ask("DELETE", "/api/v1/callbacks/a1-1.9-cb", "supervisor")
+    assert (answer.status, said["error"]["id"]) == (404, "no_callback")
 
 
 # ---- the centre's configuration
