@@ -9,7 +9,7 @@ the only instance; nothing else changes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cti.acd.decisions import Expired, Offer
@@ -23,22 +23,19 @@ from cti.acd.inputs import (
     CallerJoined,
     CallerLeft,
     CallerNotReady,
-    LeaseRestored,
     OfferSettled,
     Tick,
 )
-from cti.acd.ranking import LEASE_MARGIN
 from cti.errors import IllegalTransition
-from cti.ids import AgentId, CallId, ChannelName, FlowName, NodeName, OfferId, QueueName
+from cti.ids import AgentId, CallId, ChannelName, FlowName, NodeName, QueueName
 from cti.model import facts as f
 from cti.model.agent import AgentStatus, apply_agent
 from cti.model.call import Call, CallState, apply_call, begin_call
 from cti.model.centre import Centre
 from cti.model.commands import Command, Deliver, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
-from cti.model.retiring import with_retiring
 from cti.model.signals import DeviceReachable
-from cti.services import agent_time
+from cti.services import agent_time, recovery, screen_pops
 from cti.services.acquaintance import LastTalks
 from cti.services.floor import Pop
 from cti.services.learning import Learning
@@ -260,7 +257,7 @@ class Switchboard:
             )
         )
         for agent_id in rung:
-            self.pops[agent_id] = self._pop(self.calls[offer.call_id], offer, agent_id, now)
+            self.pops[agent_id] = screen_pops.pop_of(self, self.calls[offer.call_id], offer, agent_id, now)
             self.withdrawn.pop(agent_id, None)
             self.dirty_pops.add(agent_id)
         self.out.commands.append(
@@ -464,53 +461,9 @@ class Switchboard:
 
     # -- screen pops ---------------------------------------------------------------------------------------------
 
-    def _pop(self, call: Call, offer: Offer | f.OfferMade, agent_id: AgentId, now: datetime) -> Pop:
-        queue = self.centre.queues[offer.queue]
-        known = self.cards.get(call.call_id)
-        return Pop(
-            offer_id=offer.offer_id,
-            call_id=call.call_id,
-            agent_id=agent_id,
-            queue=offer.queue,
-            queue_title=queue.titles,
-            number=call.caller_number,
-            match=known.match.value if known is not None else "looking_up",
-            customers=known.cards if known is not None else (),
-            tier=call.tier,
-            language=call.language,
-            choice=" > ".join(call.choices),
-            queued_at=call.queued_at or now,
-            offered_at=now,
-            # The lease waits longer than the phone rings; a person wants to know the latter.
-            deadline=offer.deadline - LEASE_MARGIN,
-            dispositions=queue.dispositions,
-        )
-
     def know_customer(self, call_id: CallId, answer: LookUp, now: datetime) -> None:
         """The directory answered: keep the cards with the call, fill an open pop."""
-        call = self.calls.get(call_id)
-        if call is None:
-            return
-        self.cards[call_id] = answer
-        only = answer.cards[0] if answer.match is f.Match.FOUND and answer.cards else None
-        if call.match is None:
-            self.record(
-                f.CustomerMatched(
-                    at=now,
-                    call_id=call_id,
-                    match=answer.match,
-                    customer_id=only.customer_id if only else None,
-                    tier=only.tier if only else "",
-                    candidates=tuple(card.customer_id for card in answer.cards),
-                )
-            )
-        for agent_id, pop in self.pops.items():
-            if pop.call_id == call_id:
-                self.pops[agent_id] = replace(
-                    pop, match=answer.match.value, customers=answer.cards, tier=self.calls[call_id].tier
-                )
-                self.dirty_pops.add(agent_id)
-        self.dirty_calls.add(call_id)
+        screen_pops.know_customer(self, call_id, answer, now)
 
     def withdraw_pop(self, agent_id: AgentId, why: str) -> None:
         """Take the pop off the agent's screen, saying why."""
@@ -522,63 +475,14 @@ class Switchboard:
 
     def recover(self, facts: Iterable[f.Fact], now: datetime) -> None:
         """Rebuild the state from the journal. Nothing goes to `out`; a snapshot of the telephone system corrects it next."""
-        last = 0
-        made: dict[AgentId, f.OfferMade] = {}
-        for fact in facts:
-            if isinstance(fact, f.OfferMade):
-                last = max(last, fact.offer_id)
-                made.update(dict.fromkeys((fact.agent_id, *fact.others), fact))
-            try:
-                self._apply(fact)
-            except IllegalTransition:
-                self.illegal += 1
-        if last:
-            self.engine.last_offer_id = OfferId(last)
-        self._keep_what_is_in_use()
-        # Before the callers: whether somebody is logged in decides for whom they are held and what is asked for.
-        for agent_id in self.agents:
-            self.sync_agent(agent_id, now)
-        waiting = [c for c in self.calls.values() if c.state in (CallState.WAITING, CallState.OFFERED)]
-        for call in sorted(waiting, key=lambda c: (c.queued_at or c.started_at, c.call_id)):
-            self.join_queue(call, now, deliverable=False)
-            if call.offer_id is not None and call.offered_agent is not None:
-                self.route(
-                    LeaseRestored(
-                        offer_id=call.offer_id,
-                        call_id=call.call_id,
-                        agent_id=call.offered_agent,
-                        deadline=call.offer_deadline or now,
-                        others=call.others,
-                    ),
-                    now,
-                )
-        # Who rings or talks has the same customer on the screen as before; the cards come with the next look-up.
-        for agent_id, offer in made.items():
-            agent = self.agents.get(agent_id)
-            shown = self.calls.get(offer.call_id)
-            if agent is not None and shown is not None and offer.call_id in (agent.offer_call, agent.call_id):
-                self.pops[agent_id] = self._pop(shown, offer, agent_id, offer.at)
-                self.dirty_pops.add(agent_id)
-        self.tally.roll(now)
-        self.begin_counting(now)
+        recovery.recover(self, facts, now)
 
-    def _keep_what_is_in_use(self) -> None:
-        """Queues and agents of live calls that the centre's file does not have any more retire as they would have."""
-        queues = {call.queue for call in self.calls.values() if call.queue is not None} - self.centre.queues.keys()
-        engaged = {call.call_id: call.agent_id or call.offered_agent for call in self.calls.values()}
-        agents = {agent_id for agent_id in engaged.values() if agent_id is not None} - self.agents.keys()
-        if not queues and not agents:
-            return
-        self.centre = with_retiring(self.centre, self.centre, queues=sorted(queues), agents=sorted(agents))
-        self.engine = Engine(self.centre)
-        for call_id, agent_id in engaged.items():
-            if agent_id in agents and agent_id is not None:
-                history = self.history[call_id]
-                agent = AgentStatus(agent_id=agent_id, since=history[0].at, idle_since=history[0].at)
-                for fact in history:
-                    if getattr(fact, "agent_id", None) == agent_id:
-                        agent = apply_agent(agent, fact)
-                self.agents[agent_id] = agent
+    def replay(self, fact: f.Fact) -> None:
+        """Take in a fact that was read back; what a table refuses is counted."""
+        try:
+            self._apply(fact)
+        except IllegalTransition:
+            self.illegal += 1
 
     def forget_told(self, agent_id: AgentId) -> None:
         """The engine has forgotten the agent, too."""
