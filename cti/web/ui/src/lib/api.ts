@@ -1,5 +1,19 @@
 // The HTTP API, typed. The session is a cookie that scripts cannot read; nothing secret is kept here.
-import type { AgentDesk, CallId, CentreInfo, Device, OfferId, PhoneAccount, QueueName, User, WebCall } from "./rows";
+import type {
+  AgentDesk,
+  CallDecisions,
+  CallId,
+  CallWhy,
+  CentreInfo,
+  Device,
+  OfferId,
+  PastCalls,
+  PhoneAccount,
+  QueueAccuracy,
+  QueueName,
+  User,
+  WebCall,
+} from "./rows";
 
 /** The server said no, or did not answer: `id` is stable ("unreachable" when there was no answer at all). */
 export class ApiError extends Error {
@@ -69,6 +83,14 @@ export const api = {
     request<unknown>("POST", `/calls/${id(call)}/priority`, { ...to, reason }),
   changeQueue: (call: CallId, queue: QueueName, reason: string) =>
     request<unknown>("POST", `/calls/${id(call)}/queue`, { queue, reason }),
+  decisions: (call: CallId) => request<CallDecisions>("GET", `/calls/${id(call)}/decisions`),
+  why: (call: CallId) => request<CallWhy>("GET", `/calls/${id(call)}/why`),
+  accuracy: (queue: QueueName) => request<QueueAccuracy>("GET", `/queues/${id(queue)}/expected-wait-accuracy`),
+  pastCalls: (queue: QueueName | null, before: CallId | null) =>
+    request<PastCalls>(
+      "GET",
+      `/calls?${new URLSearchParams({ limit: "50", ...(queue === null ? {} : { queue }), ...(before === null ? {} : { before }) })}`,
+    ),
   centre: () => request<CentreInfo>("GET", "/centre"),
   webCall: () => request<WebCall>("POST", "/webcall"),
 };
