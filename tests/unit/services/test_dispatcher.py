@@ -259,3 +259,46 @@ async def test_steps_of_a_call_that_is_over_are_refused(rig: Rig) -> None:
     )  # type: ignore[arg-type]
     with pytest.raises(Exception, match="not live"):
         await rig.dispatcher.step_done(step)
+
+
+async def test_a_pop_goes_out_at_once_and_the_rows_that_cost_follow(rig: Rig) -> None:
+    await rig.ready()
+    changes = rig.dispatcher.changes()
+    call_id = await rig.waiting()
+    seen: list[Change] = []
+    async with asyncio.timeout(5):
+        async for change in changes:
+            seen.append(change)
+            if any(row.state == "offered" for row in change.calls.values()):
+                break
+    popped = next(change for change in seen if change.pops)
+    assert popped.pops[ADA].call_id == call_id  # type: ignore[union-attr]
+    assert popped.agents[ADA].state is AgentState.RESERVED
+    assert not popped.queues
+
+
+async def test_commands_leave_between_two_inputs(rig: Rig) -> None:
+    await rig.ready()
+    await rig.waiting()
+    await rig.until(lambda: bool(rig.board.out.commands or rig.telephony.commands))
+    given: list[int] = []
+
+    def one() -> None:
+        given.append(len(rig.telephony.commands))
+        if len(given) < 50:
+            rig.dispatcher._put(one)
+
+    rig.dispatcher._put(one)
+    await rig.until(lambda: len(given) == 50)
+    assert given[-1] == 1
+
+
+async def test_time_and_inputs_take_turns(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[object] = []
+    monkeypatch.setattr(module.timers, "next_due", lambda _board, now: now)
+    monkeypatch.setattr(module.timers, "tick", lambda _board, _now: order.append("time"))
+    for number in range(5):
+        rig.dispatcher._put(lambda n=number: order.append(n))  # type: ignore[misc]
+    await rig.until(lambda: 4 in order)
+    began = order.index(0)
+    assert order[began : began + 9] == [0, "time", 1, "time", 2, "time", 3, "time", 4]
