@@ -7,12 +7,11 @@ not in the heaps yet: the matching puts in whom it does not bind at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
 from cti.acd.classes import Seat, Waiter
-from cti.acd.decisions import Lease, Ticket
+from cti.acd.decisions import Lease, Ticket, new
 from cti.acd.groups import Groups, forget
 from cti.acd.ranking import caller_key, raised_key
 from cti.ids import AgentId, CallId, OfferId
@@ -28,10 +27,17 @@ REFUSALS = frozenset({OfferEnd.REJECTED, OfferEnd.BUSY, OfferEnd.NO_ANSWER, Offe
 `expired` is among them: whoever swallowed an offer without a word would otherwise get it again at once, for ever.
 """
 
-TALK = frozenset({AgentState.TALKING, AgentState.HELD})
+OFFLINE, RESERVED, TALKING = AgentState.OFFLINE, AgentState.RESERVED, AgentState.TALKING
+"""As names of this module they cost nothing to look up; in the hottest lines that counts."""
+
+TALK = frozenset({TALKING, AgentState.HELD})
 
 FIRST_OFFER = 1_000_000_000
 """Offer numbers have ten digits: the dialplan's patterns count on it."""
+
+
+NO_TIME = timedelta()
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Books:
@@ -41,6 +47,7 @@ class Books:
         "_deadlines",
         "_moments",
         "_pauses",
+        "_second",
         "centre",
         "fresh_agents",
         "fresh_callers",
@@ -48,6 +55,7 @@ class Books:
         "last_offer_id",
         "leases",
         "seats",
+        "soon",
         "waiters",
     )
 
@@ -56,12 +64,16 @@ class Books:
         self.seats: dict[AgentId, Seat] = {}
         self.leases: dict[OfferId, Lease] = {}
         self.groups = Groups()
-        self.last_offer_id = OfferId(FIRST_OFFER - 1)
+        self.last_offer_id = FIRST_OFFER - 1
         self.fresh_callers: dict[CallId, None] = {}
         self.fresh_agents: dict[Seat, None] = {}
         self._deadlines: list[tuple[datetime, OfferId]] = []
         self._pauses: list[tuple[datetime, CallId, AgentId]] = []
         self._moments: list[tuple[datetime, CallId]] = []
+        self.soon = NEVER
+        """Nothing is due before: `pass_time` need not be asked until then."""
+        self._second = (NEVER, NEVER, 0)
+        """The second that offers were made in last: its begin, its end, and its number since 1970."""
         self.centre = centre
         self.groups.rebuild(centre, self.seats, self.waiters)
 
@@ -168,6 +180,7 @@ class Books:
             groups.show(waiter)
         if due != waiter.due and due is not None:
             heappush(self._moments, (due, ticket.call_id))
+            self.soon = min(self.soon, due)
         waiter.due = due
 
     def _holder(self, waiter: Waiter, now: datetime) -> Seat | None:
@@ -176,7 +189,7 @@ class Books:
         if waiter.spurned or ticket.preferred is None or ticket.hold_until is None or ticket.hold_until <= now:
             return None
         seat = self.seats.get(ticket.preferred)
-        if seat is None or seat.group is None or seat.state is AgentState.OFFLINE:
+        if seat is None or seat.group is None or seat.state is OFFLINE:
             return None
         fits = ticket.queue in seat.group.queues and waiter.home.stages[-1].admits(seat.group.skills, 0)
         return seat if fits else None
@@ -185,22 +198,27 @@ class Books:
 
     def change_seat(self, seat: Seat, state: AgentState, idle_since: datetime | None, now: datetime) -> None:
         """The agent is free since `idle_since`, or (None) in another state."""
-        seat.unlist()
+        if seat.listed:
+            seat.unlist()
         if state in TALK:
             if seat.talking_since is None:
                 seat.talking_since = now
         elif seat.talking_since is not None:
-            seat.talk += max(now - seat.talking_since, timedelta())
+            talked = now - seat.talking_since
+            if talked > NO_TIME:
+                seat.talk += talked
             seat.talking_since = None
-        change = (state is not AgentState.OFFLINE) - (seat.state is not AgentState.OFFLINE)
+        before = seat.state
         seat.state = state
         seat.idle_since = idle_since
         if seat.lease is None:
-            seat.show(state)
-        if change and seat.group is not None:
-            self._log(seat, change, now)
-        if seat.available:
-            self.fresh_agents[seat] = None
+            if idle_since is None or seat.group is None:
+                seat.show(state)
+            else:
+                # Shown as free only if nothing is found for the agent.
+                self.fresh_agents[seat] = None
+        if before is not state and (before is OFFLINE or state is OFFLINE):
+            self._log(seat, 1 if before is OFFLINE else -1, now)
 
     def _log(self, seat: Seat, change: int, now: datetime) -> None:
         """The agent has logged in (1) or out (-1)."""
@@ -222,32 +240,51 @@ class Books:
 
     # --- leases
 
-    def bind(self, waiter: Waiter, seats: Sequence[Seat], offer_id: OfferId, deadline: datetime) -> Lease:
-        """Take both sides for an offer."""
-        ticket = waiter.ticket
-        lease = Lease(
-            offer_id=offer_id,
-            call_id=ticket.call_id,
-            agent_id=seats[0].agent_id,
-            queue=ticket.queue,
-            deadline=deadline,
-            others=tuple(seat.agent_id for seat in seats[1:]) if len(seats) > 1 else (),
-        )
+    def _next_offer_id(self, now: datetime) -> OfferId:
+        """One more than the last, or seconds since 1970, whichever is more."""
+        begin, end, number = self._second
+        if not begin <= now < end:
+            begin = now.replace(microsecond=0)
+            number = int(begin.timestamp())
+            self._second = (begin, begin + timedelta(seconds=1), number)
+        following = self.last_offer_id + 1
+        self.last_offer_id = following if following > number else number
+        return self.last_offer_id  # type: ignore[return-value]
+
+    def bind(
+        self,
+        waiter: Waiter,
+        seats: Sequence[Seat],
+        now: datetime,
+        offer_id: OfferId | None = None,
+        deadline: datetime | None = None,
+    ) -> Lease:
+        """Take both sides for an offer: a new one, or (both given) one there was before."""
+        ticket, group = waiter.ticket, waiter.group
+        if offer_id is None:
+            offer_id = self._next_offer_id(now)
+        if deadline is None:
+            deadline = now if group is None else now + group.lease_time
+        others = tuple([seat.agent_id for seat in seats[1:]]) if len(seats) > 1 else ()
+        lease: Lease = new(Lease, (offer_id, ticket.call_id, seats[0].agent_id, ticket.queue, deadline, others))
         self.groups.hide(waiter)
         waiter.lease = self.leases[offer_id] = lease
         for seat in seats:
-            seat.unlist()
+            if seat.listed:
+                seat.unlist()
             seat.turn = offer_id
             seat.lease = lease
-            seat.show(AgentState.RESERVED)
+            seat.show(RESERVED)
         heappush(self._deadlines, (deadline, offer_id))
+        if deadline < self.soon:
+            self.soon = deadline
         return lease
 
     def decline(self, lease: Lease, agent_id: AgentId, end: OfferEnd, now: datetime) -> None:
         """Take one of several agents out of an offer."""
         waiter, seat = self.waiters[lease.call_id], self.seats[agent_id]
         first, *others = (one for one in lease.agent_ids if one != agent_id)
-        left = replace(lease, agent_id=first, others=tuple(others))
+        left = lease._replace(agent_id=first, others=tuple(others))
         waiter.lease = self.leases[lease.offer_id] = left
         for one in left.agent_ids:
             self.seats[one].lease = left
@@ -275,7 +312,7 @@ class Books:
         for seat in seats:
             if seat.agent_id == winner and seat.group is not None:
                 seat.calls += 1
-                self.change_seat(seat, AgentState.TALKING, None, now)
+                self.change_seat(seat, TALKING, None, now)
             else:
                 self._let_go(seat)
 
@@ -298,6 +335,7 @@ class Books:
         waiter.refused[seat.agent_id] = until
         seat.refused.add(ticket.call_id)
         heappush(self._pauses, (until, ticket.call_id, seat.agent_id))
+        self.soon = min(self.soon, until)
 
     # --- time
 
@@ -347,6 +385,8 @@ class Books:
             due, call_id = heappop(self._moments)
             if self._moment_stands(due, call_id):
                 self._review(self.waiters[call_id], now)
+        tops = (heap[0][0] for heap in (self._deadlines, self._pauses, self._moments) if heap)
+        self.soon = min(tops, default=NEVER)
         return expired
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from cti.acd.decisions import Lease, Ticket
 from cti.acd.heap import LazyHeap
@@ -20,6 +20,9 @@ from cti.ids import AgentId, CallId, QueueName
 from cti.model.centre import Queue, Strategy
 from cti.model.facts import AgentState
 from cti.model.requirement import Requirement
+
+BY_IDLENESS = frozenset({Strategy.LONGEST_IDLE, Strategy.RING_ALL})
+"""Strategies that rank by nothing else."""
 
 ClassKey = tuple[QueueName, Requirement, int]
 
@@ -32,19 +35,24 @@ class CallerGroup:
 
     __slots__ = (
         "aside",
+        "by_idleness",
         "effective",
         "key",
         "lease_time",
         "members",
+        "named",
         "queue",
         "ranks",
         "ready",
+        "relaxed",
         "servers",
         "slot",
         "stages",
+        "statuses",
         "step",
         "strategy",
         "unfit",
+        "unnamed",
     )
 
     def __init__(self, queue: Queue, stages: tuple[Stage, ...], step: int, slot: int) -> None:
@@ -56,7 +64,10 @@ class CallerGroup:
         """What distinguishes the class."""
         self.effective = step
         """Steps that count: more than `step` while nobody is logged in who fits the stage before."""
+        self.relaxed = 0
+        """Steps of `relax` among these."""
         self.strategy = queue.strategy
+        self.by_idleness = queue.strategy in BY_IDLENESS
         self.lease_time = queue.ring_timeout + LEASE_MARGIN
         self.slot = slot
         """Where `Groups.heads` has the first of `ready`."""
@@ -66,15 +77,32 @@ class CallerGroup:
         """Tickets of the class, offered ones too."""
         self.servers: dict[AgentGroup, int] = {}
         """Who may serve the class, with their tier."""
-        self.ranks: tuple[tuple[int, int, tuple[AgentGroup, ...]], ...] = ()
-        """The same in ranks, best first: tier, the strategy's figure for the class, classes of agents."""
+        self.ranks: tuple[Rank, ...] = ()
+        """The same in ranks, best first."""
+        self.named: tuple[AgentId, ...] = ()
+        """The first of the queue's agents: those a decision record names."""
+        self.statuses: list[str] = []
+        """What each of them is doing."""
         self.unfit: tuple[str, ...] = ()
-        """Why each of the queue's first agents (`Groups.first`) may not serve these callers; empty for who may."""
+        """Why each of them may not serve these callers; empty for who may."""
+        self.unnamed = 0
+        """The queue's other agents."""
 
     @property
     def stage(self) -> Stage:
         """The stage that counts."""
         return self.stages[self.effective]
+
+
+class Rank(NamedTuple):
+    """Classes of agents whom a class of callers prefers alike: who is best among them, the heaps know."""
+
+    tier: int
+    figure: int
+    """What a strategy by class wants least of; 0 for the others."""
+    classes: tuple[AgentGroup, ...]
+    heaps: tuple[LazyHeap[AgentKey], ...]
+    """Of each class, by the strategy."""
 
 
 class AgentGroup:
@@ -227,6 +255,7 @@ class Seat:
     def enlist(self) -> None:
         """Into the heaps of the class, if available."""
         if not self.listed and self.available and self.group is not None:
+            self.show(self.state)
             self.group.add(self)
             self.listed = True
 

@@ -81,9 +81,11 @@ class Ticket:
         return (now - self.queued_at + self.head_start).total_seconds()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """A call and an agent held for each other until `deadline`; with `ring_all`, several agents."""
+class Lease(NamedTuple):
+    """A call and an agent held for each other until `deadline`; with `ring_all`, several agents.
+
+    Leases and offers are named tuples because one is made in every decision: a frozen dataclass takes five times as long.
+    """
 
     offer_id: OfferId
     call_id: CallId
@@ -144,6 +146,10 @@ class Excluded:
 
     agent_id: AgentId
     reason: str
+
+
+new = tuple.__new__
+"""Makes a named tuple from all its fields in order, at half the cost of calling its class."""
 
 
 class Evidence(NamedTuple):
@@ -244,8 +250,7 @@ def _score_of(key: AgentKey, at: datetime) -> float:
     return figure.total_seconds() if isinstance(figure, timedelta) else float(figure)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(NamedTuple):
     """Offer the call to the agent (with `ring_all`: to all of `agent_ids`): all are bound until it is settled or the
     `deadline` passes."""
 

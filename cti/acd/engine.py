@@ -21,7 +21,7 @@ from cti.acd.decisions import (
     spelled_out,
 )
 from cti.acd.inputs import AcdInput
-from cti.acd.intake import aware, take
+from cti.acd.intake import TAKERS, aware
 from cti.acd.matching import match, seats_for
 from cti.acd.ranking import CallerKey
 from cti.acd.records import evidence_of
@@ -48,7 +48,7 @@ class Engine:
         """
         if now.tzinfo is None:
             aware(now, "now")
-        take(self._books, event, now, self._out)
+        TAKERS[type(event)](self._books, event, now, self._out)
         return self._conclude(now)
 
     def restore(self, events: Iterable[AcdInput], now: datetime) -> tuple[Decision, ...]:
@@ -58,7 +58,7 @@ class Engine:
         """
         aware(now, "now")
         for event in events:
-            take(self._books, event, now, self._out)
+            TAKERS[type(event)](self._books, event, now, self._out)
         return self._conclude(now)
 
     @property
@@ -201,10 +201,13 @@ class Engine:
 
     def _conclude(self, now: datetime) -> tuple[Decision, ...]:
         books, out = self._books, self._out
-        for lease in books.pass_time(now):
-            out.append(
-                Expired(offer_id=lease.offer_id, call_id=lease.call_id, agent_id=lease.agent_id, others=lease.others)
-            )
+        if books.soon <= now:
+            for lease in books.pass_time(now):
+                out.append(
+                    Expired(
+                        offer_id=lease.offer_id, call_id=lease.call_id, agent_id=lease.agent_id, others=lease.others
+                    )
+                )
         offers = match(books, now)
         if not out:
             return tuple(offers)

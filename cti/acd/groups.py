@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from heapq import merge
+from operator import itemgetter
 
-from cti.acd.classes import AgentGroup, CallerGroup, ClassKey, Seat, Waiter
+from cti.acd.classes import AgentGroup, CallerGroup, ClassKey, Rank, Seat, Waiter
 from cti.acd.decisions import Exclusion, Ticket
 from cti.acd.ranking import CallerKey
 from cti.acd.stages import Timeline, timeline
@@ -159,7 +160,10 @@ class Groups:
                 slot = len(self.heads)
                 self.heads.append(None)
             stages = self.timelines[ticket.queue].stages(needed)
-            group = CallerGroup(self._queues[ticket.queue], stages, step, slot)
+            queue = ticket.queue
+            group = CallerGroup(self._queues[queue], stages, step, slot)
+            group.named, group.statuses = self.named[queue], self.statuses[queue]
+            group.unnamed = len(self.staff[queue]) - len(group.named)
             self._callers[group.key] = group
             self.lines[group.queue][group] = None
             self.connect(group)
@@ -178,6 +182,7 @@ class Groups:
             group.effective = at
             if any(agents.logged_in for agents in able):
                 break
+        group.relaxed = group.stage.relaxed
         before, group.servers = group.servers, able
         group.unfit = tuple(self.unfit(seat, group) for seat in self.first[group.queue])
         if list(before) == list(able):
@@ -188,7 +193,10 @@ class Groups:
         for agents, tier in able.items():
             agents.callers[group] = None
             ranks.setdefault((tier, figure_of_class(group, agents)), []).append(agents)
-        group.ranks = tuple((*rank, tuple(ranks[rank])) for rank in sorted(ranks))
+        group.ranks = tuple(
+            Rank(*rank, tuple(classes), tuple(agents.ranked.get(group.strategy, agents.idle) for agents in classes))
+            for rank, classes in sorted(ranks.items(), key=itemgetter(0))
+        )
         return True
 
     def unfit(self, seat: Seat, group: CallerGroup) -> str:
@@ -255,13 +263,13 @@ class Groups:
         line = waiter.line
         if line is None:
             return
-        group, key = waiter.home, waiter.key
         waiter.line = None
-        line.remove(key)
-        if line is group.ready:
+        line.remove(waiter.key)
+        group = waiter.group
+        if group is not None and line is group.ready:
             self.heads[group.slot] = line.head
         elif waiter.deliverable and waiter.held is not None:
-            waiter.held.held.remove(key)
+            waiter.held.held.remove(waiter.key)
 
     # --- the order of a queue
 

@@ -19,10 +19,8 @@ from cti.ids import AgentId, CallId, OfferId
 from cti.model.facts import AgentState, OfferEnd
 from cti.model.requirement import RequirementError
 
-
-def take(books: Books, event: i.AcdInput, now: datetime, out: list[Decision]) -> None:
-    """Write one input into the books. Raises `IllegalTransition`, having changed nothing."""
-    _TAKERS[type(event)](books, event, now, out)
+READY = AgentState.READY
+ANSWERED = OfferEnd.ANSWERED
 
 
 def aware(moment: datetime, name: str) -> None:
@@ -121,7 +119,7 @@ def _free(books: Books, event: i.AgentFree, now: datetime, out: list[Decision]) 
     seat = books.seats.get(event.agent_id)
     if seat is None or seat.group is None:
         raise IllegalTransition("the centre has no such agent", agent_id=event.agent_id)
-    books.change_seat(seat, AgentState.READY, event.idle_since, now)
+    books.change_seat(seat, READY, event.idle_since, now)
 
 
 def _busy(books: Books, event: i.AgentBusy, now: datetime, out: list[Decision]) -> None:
@@ -146,7 +144,7 @@ def _settle(books: Books, event: i.OfferSettled, now: datetime, out: list[Decisi
         out.append(Ignored(reason=IgnoredBecause.OFFER_OVER, at=now, offer_id=event.offer_id))
         return
     winner = None
-    if event.end is OfferEnd.ANSWERED:
+    if event.end is ANSWERED:
         winner = event.agent_id
         if winner is None:
             if lease.others:
@@ -190,7 +188,7 @@ def _restore(books: Books, event: i.LeaseRestored, now: datetime, out: list[Deci
         raise IllegalTransition("an agent is named twice", offer_id=event.offer_id)
     if event.offer_id < FIRST_OFFER:
         raise IllegalTransition("an offer number has ten digits", offer_id=event.offer_id)
-    books.bind(waiter, seats, event.offer_id, event.deadline)
+    books.bind(waiter, seats, now, event.offer_id, event.deadline)
     books.last_offer_id = max(books.last_offer_id, event.offer_id)
 
 
@@ -225,7 +223,7 @@ def _released(lease: Lease, end: OfferEnd) -> Released:
     )
 
 
-_TAKERS: dict[type[i.AcdInput], Callable[[Books, Any, datetime, list[Decision]], None]] = {
+TAKERS: dict[type[i.AcdInput], Callable[[Books, Any, datetime, list[Decision]], None]] = {
     i.CallerJoined: _join,
     i.CallerLeft: _leave,
     i.CallerReprioritised: _reprioritise,
@@ -241,3 +239,4 @@ _TAKERS: dict[type[i.AcdInput], Callable[[Books, Any, datetime, list[Decision]],
     i.CentreChanged: _configure,
     i.LeaseRestored: _restore,
 }
+"""Who writes an input of which type into the books. Each raises `IllegalTransition`, having changed nothing."""

@@ -16,14 +16,14 @@ from heapq import heapify, heappop, heappush
 
 from cti.acd.books import Books
 from cti.acd.classes import AgentGroup, CallerGroup, Seat, Waiter
-from cti.acd.decisions import Evidence, Offer
+from cti.acd.decisions import Offer, new
 from cti.acd.order import Order
 from cti.acd.ranking import CallerKey
 from cti.acd.records import evidence_of, evidence_of_one
 from cti.acd.strategies import best, ordered
-from cti.ids import OfferId
 from cti.model.centre import Strategy
 
+RING_ALL = Strategy.RING_ALL
 RING_AT_MOST = 10
 """Agents in one offer of `ring_all`: each of them is kept from every other call while it rings."""
 
@@ -54,15 +54,28 @@ def match(books: Books, now: datetime) -> Sequence[Offer]:
 
 
 def _match_agent(books: Books, seat: Seat, now: datetime) -> Sequence[Offer]:
-    """One agent has become free. Nobody else who is free may serve the caller found: that one would have a call already."""
-    if not seat.available:
+    """One agent has become free: the first caller in serving order of those the agent may have.
+
+    Nobody else who is free may serve that caller, for nobody free was left beside a caller before.
+    """
+    agents = seat.group
+    if agents is None or seat.lease is not None or seat.idle_since is None:
         return ()
-    waiter = _best_caller(books, seat)
-    if waiter is None:
+    refused = seat.refused
+    first = seat.held.head
+    for group in agents.callers:
+        key = group.ready.head
+        if refused and key is not None and key[-1] in refused:
+            key = group.ready.first_except(refused)
+        if key is not None and (first is None or key < first):
+            first = key
+    if first is None:
         seat.enlist()
         return ()
+    waiter = books.waiters[first[-1]]
     evidence = evidence_of_one(waiter, books.groups, seat, books.seats, now)
-    return (_bind(books, waiter, [seat], evidence, now),)
+    lease = books.bind(waiter, (seat,), now)
+    return (new(Offer, (lease, evidence)),)
 
 
 def _match_lines(books: Books, callers: list[Waiter], agents: list[Seat], now: datetime) -> list[Offer]:
@@ -107,7 +120,7 @@ def seats_for(books: Books, waiter: Waiter) -> list[Seat]:
     if waiter.held is not None:
         return [waiter.held] if waiter.held.available and waiter.held.agent_id not in waiter.refused else []
     group, call_id = waiter.home, waiter.ticket.call_id
-    if group.strategy is not Strategy.RING_ALL:
+    if group.strategy is not RING_ALL:
         key = best(group, call_id, waiter.refused)
         return [] if key is None else [books.seats[key[-1]]]
     chosen: list[Seat] = []
@@ -120,31 +133,9 @@ def seats_for(books: Books, waiter: Waiter) -> list[Seat]:
     return chosen
 
 
-def _best_caller(books: Books, seat: Seat) -> Waiter | None:
-    """The first caller in serving order this agent may have."""
-    refused = seat.refused
-    first = seat.held.head
-    for group in _class(seat).callers:
-        key = group.ready.head
-        if key is None:
-            continue
-        if refused and key[-1] in refused:
-            key = group.ready.first_except(refused)
-            if key is None:
-                continue
-        if first is None or key < first:
-            first = key
-    return None if first is None else books.waiters[first[-1]]
-
-
-def _offer(books: Books, waiter: Waiter, seats: list[Seat], now: datetime) -> Offer:
-    return _bind(books, waiter, seats, evidence_of(waiter, books.groups, books.seats, now), now)
-
-
-def _bind(books: Books, waiter: Waiter, seats: list[Seat], evidence: Evidence, now: datetime) -> Offer:
-    offer_id = books.last_offer_id = OfferId(max(books.last_offer_id + 1, int(now.timestamp())))
-    lease = books.bind(waiter, seats, offer_id, now + waiter.home.lease_time)
-    return Offer(lease=lease, evidence=evidence)
+def _offer(books: Books, waiter: Waiter, seats: Sequence[Seat], now: datetime) -> Offer:
+    evidence = evidence_of(waiter, books.groups, books.seats, now)
+    return Offer(lease=books.bind(waiter, seats, now), evidence=evidence)
 
 
 def _class(seat: Seat) -> AgentGroup:

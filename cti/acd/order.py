@@ -61,16 +61,20 @@ class Order(Generic[K]):
     def remove(self, key: K) -> None:
         """Take `key` out. KeyError when it is not in."""
         pieces = self._pieces
-        if key == self.head:
-            at = within = 0
+        if key is self.head:
             piece = pieces[0]
+            del piece[0]
+            if piece:
+                self.head = piece[0]
+                return
+            at = within = 0
         else:
             at = bisect_left(self._tails, key)
             piece = pieces[at] if at < len(pieces) else []
             within = bisect_left(piece, key)
             if within == len(piece) or piece[within] != key:
                 raise KeyError(key)
-        del piece[within]
+            del piece[within]
         if not piece:
             del pieces[at], self._tails[at]
         elif within == len(piece):

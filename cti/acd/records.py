@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from cti.acd.classes import CallerGroup, Seat, Waiter
-from cti.acd.decisions import Evidence
+from cti.acd.decisions import Evidence, new
 from cti.acd.groups import Groups
 from cti.acd.ranking import AgentKey
 from cti.acd.strategies import heaps, key_of, ordered
@@ -23,12 +23,12 @@ def evidence_of(
     """The state of things around one waiting call at `now`. `uncut` names everybody and costs O(agents)."""
     group, call_id, refused = waiter.home, waiter.ticket.call_id, waiter.refused
     if waiter.held is not None:
-        return _evidence(waiter, groups, now, _of_held(waiter, group, waiter.held), refused=_refusers(waiter, seats))
+        return _evidence(waiter, group, groups, now, _of_held(waiter, group, waiter.held), _refusers(waiter, seats), 0)
     spurners = _refusers(waiter, seats)
     eligible = sum(map(len, heaps(group))) - len(spurners)
     most = eligible if uncut else min(eligible, CANDIDATES)
     named = tuple(islice(ordered(group, call_id, refused), most)) if most else ()
-    evidence = _evidence(waiter, groups, now, named, refused=spurners, more=eligible - len(named))
+    evidence = _evidence(waiter, group, groups, now, named, spurners, eligible - len(named))
     if not uncut:
         return evidence
     staff = tuple(seats[agent_id] for agent_id in groups.staff[group.queue])
@@ -43,42 +43,55 @@ def evidence_of(
 def evidence_of_one(
     waiter: Waiter, groups: Groups, seat: Seat, seats: Mapping[AgentId, Seat], now: datetime
 ) -> Evidence:
-    """The same where `seat` is known to be the only candidate."""
-    group = waiter.home
-    if waiter.held is not None:
-        named = _of_held(waiter, group, seat)
-    else:
-        named = ((group.servers[seat.group], key_of(group, seat, waiter.ticket.call_id)),)  # type: ignore[index]
-    return _evidence(waiter, groups, now, named, refused=_refusers(waiter, seats) if waiter.refused else ())
-
-
-def _evidence(
-    waiter: Waiter,
-    groups: Groups,
-    now: datetime,
-    candidates: tuple[tuple[int, AgentKey], ...],
-    *,
-    refused: tuple[AgentId, ...],
-    more: int = 0,
-) -> Evidence:
-    group, held = waiter.home, waiter.held
-    queue = group.queue
-    named = groups.named[queue]
-    return Evidence(
+    """The same where `seat`, who is free, is known to be the only candidate. The hottest path: written out."""
+    group, agents, held = waiter.group, seat.group, waiter.held
+    if group is None or agents is None:
+        raise AssertionError(f"agent {seat.agent_id} is not in the centre")
+    key = (seat.idle_since, seat.agent_id) if group.by_idleness else key_of(group, seat, waiter.ticket.call_id)
+    fields = (
         now,
         waiter.ticket,
         waiter.key,
         group.strategy,
-        group.stages[group.effective].relaxed,
-        candidates,
-        more,
-        refused,
-        named,
-        tuple(groups.statuses[queue]),
+        group.relaxed,
+        ((agents.tiers[group.queue], key),),
+        0,
+        _refusers(waiter, seats) if waiter.refused else (),
+        group.named,
+        tuple(group.statuses),
         group.unfit,
-        len(groups.staff[queue]) - len(named),
+        group.unnamed,
         tuple(groups.heads),
         None if held is None else held.agent_id,
+    )
+    return new(Evidence, fields)
+
+
+def _evidence(
+    waiter: Waiter,
+    group: CallerGroup,
+    groups: Groups,
+    now: datetime,
+    candidates: tuple[tuple[int, AgentKey], ...],
+    refused: tuple[AgentId, ...],
+    more: int,
+) -> Evidence:
+    held = waiter.held
+    return Evidence(
+        at=now,
+        ticket=waiter.ticket,
+        key=waiter.key,
+        strategy=group.strategy,
+        relaxed=group.relaxed,
+        candidates=candidates,
+        more_candidates=more,
+        refused=refused,
+        staff=group.named,
+        statuses=tuple(group.statuses),
+        unfit=group.unfit,
+        more_staff=group.unnamed,
+        heads=tuple(groups.heads),
+        held_for=None if held is None else held.agent_id,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from hashlib import blake2b
 from math import log
 
-from cti.acd.classes import COUNTED, AgentGroup, CallerGroup, Seat
+from cti.acd.classes import BY_IDLENESS, COUNTED, AgentGroup, CallerGroup, Seat
 from cti.acd.heap import LazyHeap, in_order
 from cti.acd.ranking import AgentKey
 from cti.ids import AgentId, CallId
@@ -26,12 +26,13 @@ def best(group: CallerGroup, call_id: CallId, refused: Collection[AgentId]) -> A
     strategy = group.strategy
     if strategy is Strategy.RANDOM:
         return next((key for _, key in ordered(group, call_id, refused)), None)
-    for _, _, classes in group.ranks:
+    for rank in group.ranks:
         found: AgentKey | None = None
-        for agents in classes:
-            key = agents.ranked.get(strategy, agents.idle).first_except(refused)
-            if key is not None and (found is None or key < found):
-                found = key
+        for heap in rank.heaps:
+            if heap.keys:
+                key = heap.first_except(refused)
+                if key is not None and (found is None or key < found):
+                    found = key
         if found is not None:
             return found
     return None
@@ -43,7 +44,7 @@ def ordered(group: CallerGroup, call_id: CallId, refused: Collection[AgentId]) -
     A key has the strategy's figure in front unless it ranks by idleness.
     """
     strategy = group.strategy
-    for tier, figure, classes in group.ranks:
+    for tier, figure, classes, ranked in group.ranks:
         keys: Iterator[AgentKey]
         if strategy is Strategy.RANDOM:
             drawn = [
@@ -51,7 +52,7 @@ def ordered(group: CallerGroup, call_id: CallId, refused: Collection[AgentId]) -
             ]
             keys = iter(sorted(drawn))
         else:
-            keys = in_order([agents.ranked.get(strategy, agents.idle) for agents in classes])
+            keys = in_order(ranked)
         for key in keys:
             if key[-1] not in refused:
                 yield tier, ((figure, *key) if strategy in BY_CLASS else key)
@@ -60,7 +61,7 @@ def ordered(group: CallerGroup, call_id: CallId, refused: Collection[AgentId]) -
 def key_of(group: CallerGroup, seat: Seat, call_id: CallId) -> AgentKey:
     """The key by which a free agent would be ranked for a caller of `group`."""
     strategy = group.strategy
-    if strategy is Strategy.LONGEST_IDLE or strategy is Strategy.RING_ALL or seat.group is None:
+    if strategy in BY_IDLENESS or seat.group is None:
         return seat.key
     if strategy is Strategy.RANDOM:
         return (_draw(call_id, seat.agent_id, seat.group.weights[seat.agent_id]), *seat.key)

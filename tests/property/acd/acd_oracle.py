@@ -93,6 +93,8 @@ class Oracle:
     pauses: dict = field(default_factory=dict)
     last: int = 999_999_999
     now: datetime | None = None
+    known: dict = field(default_factory=dict)
+    """Who fits whom: looked up once between two inputs, for the sake of a million steps."""
 
     def __post_init__(self):
         self.people = {agent_id: Person() for agent_id in self.centre.agents}
@@ -109,6 +111,7 @@ class Oracle:
         for call in self.calls.values():
             ceiling = call.queue.ceiling
             call.over_ceiling = ceiling is not None and now - call.queued_at >= ceiling
+        self.known = {}
         while pair := self.next_pair():
             call_id, agents = pair
             offer_id = self.last = max(self.last + 1, int(now.timestamp()))
@@ -259,6 +262,11 @@ class Oracle:
         ]
 
     def fits(self, call):
+        if call.call_id not in self.known:
+            self.known[call.call_id] = self.whom_it_fits(call)
+        return self.known[call.call_id]
+
+    def whom_it_fits(self, call):
         """Whom the call may have: what it asks for now, and if nobody who is logged in has it, what it will ask next."""
         queue, team = call.queue, self.team(call.queue)
         tiers = {a: self.centre.agents[a].tiers.get(queue.name, 1) for a in team}

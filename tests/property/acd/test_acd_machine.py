@@ -175,7 +175,7 @@ def held(preference, now):
     return {"preferred": preference[0], "hold_until": now + timedelta(seconds=preference[1])}
 
 
-TAKEN = {"steps": 0, "inputs": 0, "offers": 0, "several": 0, "held": 0}
+TAKEN = {"steps": 0, "inputs": 0, "offers": 0, "several": 0, "held": 0, "holding": 0}
 
 
 class Floor(RuleBasedStateMachine):
@@ -262,10 +262,16 @@ class Floor(RuleBasedStateMachine):
         self.do(event, wait)
         self.refuses(event)
 
-    @rule(calls=st.lists(st.tuples(a_queue, seconds, a_head_start, some_skills, a_strict), min_size=2, max_size=8))
+    @rule(
+        calls=st.lists(
+            st.tuples(a_queue, seconds, a_head_start, some_skills, a_strict, some_requirement, a_preference),
+            min_size=2,
+            max_size=8,
+        )
+    )
     def rush(self, calls):
-        for queue, ago, head_start, skills, strict in calls:
-            self.join(queue, ago, head_start, skills, True, timedelta(), strict)
+        for queue, ago, head_start, skills, strict, requires, preference in calls:
+            self.join(queue, ago, head_start, skills, True, timedelta(), strict, requires, preference)
 
     @precondition(lambda self: self.ever)
     @rule(data=st.data(), is_ready=st.booleans(), wait=short)
@@ -479,6 +485,7 @@ class Floor(RuleBasedStateMachine):
     @invariant()
     def reasons_are_true(self):
         TAKEN["steps"] += 1
+        TAKEN["holding"] += any(self.engine.held_for(call_id) for call_id in self.ever[-12:])
         for call_id in self.ever[-8:]:
             assert self.engine.why_waiting(call_id, self.now) == self.oracle.why(call_id)
             assert self.engine.overlooked(call_id) is None
