@@ -41,6 +41,7 @@ from cti.metrics.registry import Metrics
 from cti.model import facts as f
 from cti.model.signals import Signal
 from cti.observe import Observer, TimedJournal, TimedTelephony
+from cti.outside.services import HttpServices
 from cti.places import Places
 from cti.reports.call_record import CallRecord
 from cti.secrets_file import load_or_make
@@ -172,7 +173,9 @@ async def serve(settings: Settings) -> None:
     await journal.append([f.BridgeStarted(at=clock.now(), node=NodeName(settings.node), version=version("cti-server"))])
     drain = Drain(journal, settings.database.url, short_abandon=lambda: dispatcher.board.tally.short_abandon)
     announcer = Announcer(dispatcher.board, flows.prompts.prompts, clock, dispatcher.promised)
-    doors = Doors(dispatcher, FlowRunner(dispatcher, flows, places.prompts, clock=clock), announcer)
+    http_services = HttpServices(lambda name: dispatcher.board.centre.services.get(name), clock=clock)  # noqa: PLW0108 - the centre may be another by then
+    runner = FlowRunner(dispatcher, flows, places.prompts, clock=clock, services=http_services)
+    doors = Doors(dispatcher, runner, announcer)
     agi = AgiServer(settings.asterisk.agi_host, settings.ports.of("agi"), doors.handlers(), meter=observer.agi)
 
     def readiness() -> Sequence[ReadyPart]:
@@ -266,6 +269,7 @@ async def serve(settings: Settings) -> None:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
         await directory.close()
+        await http_services.close()
         await journal.close()
         await pool.close()
     if failed.done():

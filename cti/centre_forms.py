@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
-from functools import cache
-from typing import Annotated, Any, TypeVar
+from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from holidays import country_holidays
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     field_validator,
     model_validator,
 )
 
+from cti.calendar_forms import CalendarForm
+from cti.form_types import Did, DisplayName, Extension, Form, Key, Level, Name, Seconds
 from cti.ids import AgentId, FlowName, QueueName
-from cti.model.calendar import DAY, Calendar, Span
 from cti.model.centre import (
     VOICEMAIL,
     Agent,
@@ -32,6 +29,7 @@ from cti.model.centre import (
     CallbackFirst,
     CallbackRules,
     Delays,
+    HttpService,
     Number,
     Outbound,
     Overflow,
@@ -46,18 +44,6 @@ from cti.model.centre import (
 from cti.model.facts import AgentState
 from cti.model.requirement import Requirement, RequirementError, parse_requirement
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Extension = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,5}$")]
-Did = Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{2,15}$")]
-Key = Annotated[str, StringConstraints(pattern=r"^[0-9*#]$")]
-Level = Annotated[int, Field(ge=1, le=5)]
-Seconds = Annotated[float, Field(ge=0, le=86400)]
-DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r'^[^\x00-\x1f"<>;\\\x7f]+$')]
-"""A person's or centre's name. Signs that mean something in Asterisk's configuration files are refused."""
-
-HOLIDAY_YEARS = range(2020, 2051)
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_SPAN = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(24:00|(?:[01][0-9]|2[0-3]):[0-5][0-9])")
 _OUTSIDE = re.compile(r"\+[0-9]{7,15}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 TARGET_FORMS = 'voicemail, callback, hang_up, {queue: NAME}, {flow: NAME} or {number: "+1555..."}'
@@ -88,12 +74,6 @@ def _requirement(value: object) -> Requirement:
 
 TargetField = Annotated[Target, BeforeValidator(_target)]
 RequirementField = Annotated[Any, BeforeValidator(_requirement)]
-
-
-class Form(BaseModel):
-    """A mapping of a file: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, arbitrary_types_allowed=True)
 
 
 class AnnounceForm(Form):
@@ -254,55 +234,24 @@ class NumberForm(Form):
     head_start: Seconds = 0
 
 
-class HolidaysForm(Form):
-    """A country's public holidays."""
-
-    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-    subdivision: str = ""
-
-    @model_validator(mode="after")
-    def _known(self) -> HolidaysForm:
-        try:
-            _holidays(self.country, self.subdivision)
-        except NotImplementedError:
-            raise ValueError(f"no holidays are known of {self.country} {self.subdivision}".rstrip()) from None
-        return self
-
-
-class CalendarForm(Form):
-    """Opening hours."""
-
-    hours: dict[str, str | list[str]]
-    holidays: HolidaysForm | None = None
-    closed: list[date] = []
-    special: dict[date, str | list[str]] = {}
-
-    @field_validator("hours")
-    @classmethod
-    def _days(cls, value: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
-        seen: set[int] = set()
-        for days, spans in value.items():
-            numbers = _days_of(days)
-            if twice := seen & set(numbers):
-                raise ValueError(f"{_WEEKDAYS[min(twice)]} is named twice")
-            seen |= set(numbers)
-            _spans(spans)
-        return value
-
-    @field_validator("special")
-    @classmethod
-    def _special(cls, value: dict[date, str | list[str]]) -> dict[date, str | list[str]]:
-        for spans in value.values():
-            _spans(spans)
-        return value
-
-
 class OutboundForm(Form):
     """What may be dialled over the trunk."""
 
     allow: list[Annotated[str, StringConstraints(pattern=r"^\+[0-9]{1,15}$")]] = []
     caller_id: Annotated[str, StringConstraints(pattern=r"^(\+[0-9]{7,15})?$")] = ""
     most_at_once: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+class ServiceForm(Form):
+    """An HTTP service."""
+
+    url: Annotated[
+        str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/%-]*)?$", max_length=500)
+    ]
+    method: Literal["GET", "POST"] = "GET"
+    deadline: Annotated[float, Field(ge=0.1, le=30)] = 2
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    token_file: Annotated[str, StringConstraints(pattern=r"^(/[^\x00-\x1f]*)?$")] = ""
 
 
 class CentreForm(Form):
@@ -319,6 +268,7 @@ class CentreForm(Form):
     numbers: dict[Did, NumberForm] = Field(min_length=1)
     calendars: dict[Name, CalendarForm] = {}
     outbound: OutboundForm = OutboundForm()
+    services: dict[Name, ServiceForm] = {}
     not_ready_reasons: list[Name] = ["break", "lunch", "meeting", "training", "admin"]
     not_ready_limits: dict[Name, Annotated[float, Field(ge=10, le=86400)]] = {}
 
@@ -453,46 +403,13 @@ def outbound_of(o: OutboundForm) -> Outbound:
     return Outbound(allow=tuple(o.allow), caller_id=o.caller_id, most_at_once=o.most_at_once)
 
 
-def calendar_of(name: str, c: CalendarForm) -> Calendar:
-    """The calendar a form tells of, its holidays as days of `HOLIDAY_YEARS`. A special day counts before a closed one."""
-    week: list[tuple[Span, ...]] = [()] * 7
-    for days, spans in c.hours.items():
-        for number in _days_of(days):
-            week[number] = _spans(spans)
-    off = dict.fromkeys(c.closed, ())
-    if c.holidays is not None:
-        off |= dict.fromkeys(_holidays(c.holidays.country, c.holidays.subdivision), ())
-    special = {day: _spans(spans) for day, spans in c.special.items()}
-    return Calendar(name=name, week=tuple(week), days={**off, **special})
-
-
-@cache
-def _holidays(country: str, subdivision: str) -> tuple[date, ...]:
-    return tuple(sorted(country_holidays(country, subdiv=subdivision or None, years=HOLIDAY_YEARS)))
-
-
-def _days_of(text: str) -> range:
-    first, _, last = text.partition("-")
-    if first not in _WEEKDAYS or (last or first) not in _WEEKDAYS:
-        raise ValueError(f"{text} is no day: write mon, tue, wed, thu, fri, sat, sun or a range such as mon-fri")
-    numbers = range(_WEEKDAYS.index(first), _WEEKDAYS.index(last or first) + 1)
-    if not numbers:
-        raise ValueError(f"{text}: the week begins on mon")
-    return numbers
-
-
-def _spans(value: str | list[str]) -> tuple[Span, ...]:
-    spans: list[Span] = []
-    for text in [value] if isinstance(value, str) else value:
-        match = _SPAN.fullmatch(text)
-        if match is None:
-            raise ValueError(f"{text} is no time of day: write 09:00-17:00, at the latest 24:00")
-        opens = int(match[1]) * 60 + int(match[2])
-        hours, minutes = match[3].split(":")
-        closes = min(int(hours) * 60 + int(minutes), DAY)
-        if closes <= opens:
-            raise ValueError(f"{text} ends before it begins; over midnight write two days")
-        if spans and opens < spans[-1][1]:
-            raise ValueError(f"{text} begins before the span before it has ended")
-        spans.append((opens, closes))
-    return tuple(spans)
+def service_of(name: str, s: ServiceForm) -> HttpService:
+    """The HTTP service a form tells of."""
+    return HttpService(
+        name=name,
+        url=s.url,
+        method=s.method,
+        deadline=timedelta(seconds=s.deadline),
+        retries=s.retries,
+        token_file=s.token_file,
+    )

@@ -14,6 +14,7 @@ from cti.ivr.names import CLOCK, GIVEN, assigned_before
 from cti.ivr.parser import parse_flow
 from cti.ivr.problems import Position, Problem, Severity, meant
 from cti.ivr.prompt_book import PromptBook
+from cti.ivr.verbs.call_service import Service
 from cti.ivr.verbs.choose_language import ChooseLanguage
 from cti.ivr.verbs.collect import Collect
 from cti.ivr.verbs.look_up_customer import LookUp
@@ -112,6 +113,9 @@ class _Check:
                 self.note(at, "unknown_language", f'the centre does not speak "{language}"', f"it speaks {known}")
         answers = {step.answer for step in flow.steps.values() if isinstance(step, Collect)}
         for step in flow.steps.values():
+            if isinstance(step, Service) and step.service not in centre.services:
+                remedy = meant(step.service, centre.services, "add it to `services` of the centre or name another")
+                self.note(step.service_at, "unknown_service", f'there is no service "{step.service}"', remedy)
             if isinstance(step, OpenHours) and step.calendar not in centre.calendars:
                 remedy = meant(step.calendar, centre.calendars, "add the calendar to the centre or name another")
                 self.note(step.calendar_at, "unknown_calendar", f'there is no calendar "{step.calendar}"', remedy)

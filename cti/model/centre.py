@@ -259,6 +259,21 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HttpService:
+    """A service that flows may ask. Its address is the centre's word alone: nothing of a caller's becomes part of it."""
+
+    name: str
+    url: str
+    method: str = "GET"
+    """GET: values travel in the query; POST: as a JSON body."""
+    deadline: timedelta = timedelta(seconds=2)
+    """Of one try."""
+    retries: int = 1
+    token_file: str = ""
+    """A file with a bearer token; read each time, so that it can be changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outbound:
     """What may be dialled over the trunk. Nothing else ever is."""
 
@@ -298,3 +313,4 @@ class Centre:
     """Reasons that end by themselves: the agent is ready again then."""
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     outbound: Outbound = Outbound()
+    services: Mapping[str, HttpService] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from cti.model.centre_tables import (
     number_table,
     outbound_table,
     queue_table,
+    service_table,
     tier_table,
 )
 
@@ -54,6 +55,7 @@ def changes(
         *_named("agent", before.agents, after.agents, agent_table, _agent_told, agent_goes),
         *_order(before, after),
         *_named("calendar", before.calendars, after.calendars, calendar_table),
+        *_named("service", before.services, after.services, service_table),
         *_keys("outbound: ", outbound_table(before.outbound), outbound_table(after.outbound)),
     )  # fmt: skip
 

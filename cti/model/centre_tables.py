@@ -18,6 +18,7 @@ from cti.model.centre import (
     CallbackRules,
     Centre,
     Delays,
+    HttpService,
     Number,
     Outbound,
     Preference,
@@ -35,7 +36,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SECONDS = frozenset({
     "ring_timeout", "wrap_up", "wrap_up_extension", "wrap_up_longest", "service_level", "short_abandon", "refusal_pause",
     "head_start", "ceiling", "tier_wait", "max_wait", "after", "expected", "every", "last", "hold", "retry", "rejected",
-    "busy", "no_answer", "unreachable",
+    "busy", "no_answer", "unreachable", "deadline",
 })  # fmt: skip
 """Keys whose numbers are seconds."""
 
@@ -182,6 +183,17 @@ def outbound_table(outbound: Outbound) -> Table:
     }
 
 
+def service_table(service: HttpService) -> Table:
+    """An HTTP service, every key."""
+    return {
+        "url": service.url,
+        "method": service.method,
+        "deadline": seconds(service.deadline),
+        "retries": service.retries,
+        "token_file": service.token_file,
+    }
+
+
 def centre_table(centre: Centre) -> Table:
     """The keys of the file that are not tables of named things, but `outbound`."""
     return {
@@ -199,6 +211,7 @@ _AGENT = agent_table(Agent(agent_id=AgentId(""), name="", queues=()))
 _TIER = tier_table(Tier(name=""))
 _NUMBER = number_table(Number(did="", flow=FlowName(""), survival_queue=QueueName("")))
 _OUTBOUND = outbound_table(Outbound())
+_SERVICE = service_table(HttpService(name="", url=""))
 _CENTRE = centre_table(Centre(name="", queues={}, agents={}, tiers={}, numbers={}))
 _PREFERRED = _preferred(Preference())
 
@@ -219,6 +232,7 @@ def whole_table(centre: Centre) -> Table:
         name: {"hours": {}, **_told(calendar_table(calendar), {"hours": None, "closed": [], "special": {}})}
         for name, calendar in centre.calendars.items()
     }
+    tables["services"] = {name: _told(service_table(one), _SERVICE) for name, one in centre.services.items()}
     tables["outbound"] = _told(outbound_table(centre.outbound), _OUTBOUND)
     return {key: value for key, value in tables.items() if value != {}}
 

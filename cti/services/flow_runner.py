@@ -23,7 +23,7 @@ from cti.ivr.prompt_book import PromptBook, parse_prompts
 from cti.model.centre import Centre, Target, TargetKind
 from cti.model.facts import FlowStepDone, Match
 from cti.services.desk import CallOver
-from cti.services.ports import CallDesk, CallerLeg, FlowCall, LegGone, LookUp, Played, Pressed
+from cti.services.ports import CallDesk, CallerLeg, FlowCall, LegGone, LookUp, NoServices, Played, Pressed, Services
 
 Next = Literal["wait", "elsewhere", "hangup", "gone"]
 """Where the channel goes after the flow: on to wait for an agent, where the desk says (no queue would have the call), to its
@@ -149,9 +149,18 @@ def _text(file: Path) -> str:
 class FlowRunner:
     """Walks flows over callers' channels. One runner serves every call; it keeps nothing between sessions."""
 
-    def __init__(self, desk: CallDesk, flows: FlowLibrary, prompts_dir: Path, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        desk: CallDesk,
+        flows: FlowLibrary,
+        prompts_dir: Path,
+        *,
+        clock: Clock | None = None,
+        services: Services | None = None,
+    ) -> None:
         self._desk = desk
         self._flows = flows
+        self._services = services or NoServices()
         self._prompts = prompts_dir.absolute()
         self._clock = clock or SystemClock()
 
@@ -184,6 +193,7 @@ class _Session:
     def __init__(self, runner: FlowRunner, call: FlowCall, leg: CallerLeg, flow: Flow) -> None:
         self._desk = runner._desk
         self._flows = runner._flows
+        self._services = runner._services
         self._clock = runner._clock
         self._sound = runner.sound
         self._flows = runner._flows
@@ -230,6 +240,10 @@ class _Session:
                 result = await self._await_digit(turn.effect)
             case e.LookUpCustomer():
                 result = _looked_up(await self._desk.look_up_customer(self._call.call_id))
+            case e.CallService():
+                key = f"{self._call.call_id}/{self._flow.name}/{turn.state.step}/{turn.state.completed}"
+                answer = await self._services.ask(turn.effect.service, turn.effect.values, key=key)
+                result = e.ServiceAnswered(status=answer.status, body=answer.body)
             case e.LookAtClock():
                 result = e.ClockSeen(local=self._flows.local(self._clock.now()))
             case e.AskCalendar():

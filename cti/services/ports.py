@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from decimal import Decimal
+from typing import Any, Literal, Protocol
 
 from cti.ids import AgentId, CallId, CustomerId, FlowName, QueueName
 from cti.model.centre import Target
@@ -93,6 +94,30 @@ class Directory(Protocol):
     async def look_up(self, number: str | None) -> LookUp:
         """Who calls from this number (E.164, or None when withheld)? Never raises; never longer than its deadline."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What an HTTP service said. `failed`: slow, wrong or gone. `body` is JSON as Python values, only with `ok`."""
+
+    status: Literal["ok", "not_found", "failed"]
+    body: Any = field(default=None, repr=False)
+
+
+class Services(Protocol):
+    """The centre's HTTP services, with deadlines."""
+
+    async def ask(self, name: str, values: Mapping[str, str | Decimal | bool], *, key: str) -> Answered:
+        """Ask the service `name`. `key` names this one question, so that the service can tell a repetition. Never raises."""
+        ...
+
+
+class NoServices:
+    """Where there are none."""
+
+    async def ask(self, name: str, values: Mapping[str, str | Decimal | bool], *, key: str) -> Answered:
+        """Gone."""
+        return Answered(status="failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StringConstraints, model_validator
 
 from cti.centre_file import check, load_centre, place_of, read_tree
-from cti.centre_forms import Extension, Form, Level, Name, QueueForm, RequirementField, TierForm, queue_of, tier_of
+from cti.centre_forms import QueueForm, RequirementField, TierForm, queue_of, tier_of
 from cti.errors import ConfigError
+from cti.form_types import Extension, Form, Level, Name
 from cti.ids import AgentId, QueueName
 from cti.model.centre import Agent, Centre
 from cti.model.requirement import ANYBODY

@@ -19,12 +19,12 @@ PURE_MODULES = {
     "cti.simulate", "cti.simulate.scenario", "cti.simulate.floor", "cti.simulate.figures", "cti.simulate.page",
     "cti.simulate.chart", "cti.simulate.compare", "cti.simulate.doors",
 }  # fmt: skip
-ADAPTERS = {"asterisk", "store", "crm", "web", "metrics"}
+ADAPTERS = {"asterisk", "store", "crm", "web", "metrics", "outside"}
 SEAMS = {"cti.services.ports", "cti.services.floor", "cti.services.configuration"}
 """All an adapter may know of the services."""
 JOURNAL_SEAMS = {"cti.journal", "cti.journal.codec", "cti.journal.errors"}
 """All that services and adapters may know of the journal: they get the writer as the port `services.ports.Journal`."""
-CENTRE = {"centre_file", "centre_forms", "centre_versions", "places", "secrets_file", "settings"}
+CENTRE = {"calendar_forms", "centre_file", "centre_forms", "form_types", "centre_versions", "places", "secrets_file", "settings"}
 """The files of one centre."""
 GLUE = {"entry", "ledger", "live_configuration", "observe"}
 """What joins rooms that may not know each other; part of the composition, with a file each to stay readable."""
@@ -48,11 +48,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{room: BASE | {"clock", "private_file", "settings", "journal", "services"} | PURE for room in ADAPTERS},
     # what one centre is made of: files, sounds, processes, what a person is shown of it
     "secrets_file": BASE | {"model", "private_file", "settings"},
-    "centre_forms": BASE | {"model"},
+    "form_types": set(),
+    "calendar_forms": BASE | {"model", "form_types"},
+    "centre_forms": BASE | {"model", "calendar_forms", "form_types"},
     "centre_text": {"model"},
     "centre_versions": {"errors", "private_file"},
     "centre_check": BASE | {"model", "ivr", "centre_file", "services"},
-    "centre_file": BASE | {"centre_forms", "model", "settings"},
+    "centre_file": BASE | {"calendar_forms", "centre_forms", "form_types", "model", "settings"},
     "places": BASE | {"private_file", "settings"},
     "children": BASE,
     "panel": set(),
@@ -68,7 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # programs of their own around it
     "up": BASE | {"model", "asterisk", "crm", "store", "children", "panel", "prompts", "status"} | CENTRE,
     "demo": BASE | {"model", "status"} | CENTRE,
-    "simulate": BASE | {"model", "acd", "centre_file", "centre_forms", "store"},
+    "simulate": BASE | {"model", "acd", "centre_file", "centre_forms", "form_types", "store"},
     "doctor": BASE | PURE | ADAPTERS | {"services", "children", "prompts", "status"} | CENTRE,
 }
 """Room -> rooms it may import besides itself. A room that is neither here nor in `OUTERMOST` is an error: whoever adds

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from typer.main import get_command
 
+from cti import calendar_forms
 from cti import centre_forms as forms
 from cti.centre_file import load_centre, parse_centre
 from cti.cli import app
@@ -107,8 +108,9 @@ FORMS: dict[str, type[BaseModel]] = {
     "A group: `groups.<name>`": forms.GroupForm,
     "A tier: `tiers.<name>`": forms.TierForm,
     "A number: `numbers.<number>`": forms.NumberForm,
-    "A calendar: `calendars.<name>`": forms.CalendarForm,
-    "Holidays: `calendars.<name>.holidays`": forms.HolidaysForm,
+    "A calendar: `calendars.<name>`": calendar_forms.CalendarForm,
+    "Holidays: `calendars.<name>.holidays`": calendar_forms.HolidaysForm,
+    "A service: `services.<name>`": forms.ServiceForm,
     "Dialling out: `outbound`": forms.OutboundForm,
 }
 

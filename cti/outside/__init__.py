@@ -1,0 +1,1 @@
+"""HTTP services that flows ask, named and addressed in centre.yaml."""
