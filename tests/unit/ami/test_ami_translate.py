@@ -245,6 +245,9 @@ def test_a_dial_of_the_survival_queue_has_no_offer() -> None:
         ("cti-deliver", "0000000042410", None),
         ("cti-deliver", "s", None),
         ("cti-deliver", "٠٠٠٠٠٠٠٠٤٢110", None),
+        ("cti-deliver-run", "00000000420", 42),
+        ("cti-deliver", "000000004201001", None),
+        ("cti-wait", "00000000420", None),
     ],
 )
 def test_offer_of_an_extension(context: str, exten: str, offer: int | None) -> None:
