@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -21,6 +22,8 @@ from cti.settings import plain_words
 F = TypeVar("F", bound=BaseModel)
 Place: TypeAlias = tuple[str | int, ...]
 
+_DATE = re.compile(r"\b([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})\b")
+
 
 def read_tree(text: str, *, source: str) -> Any:
     """YAML text as a mapping that knows its lines. Raises `ConfigError`."""
@@ -34,9 +37,24 @@ def read_tree(text: str, *, source: str) -> Any:
         raise ConfigError(
             f"{source}: not valid YAML: {str(error).splitlines()[0]}", remedy="delete that character"
         ) from None
+    except ValueError as error:  # a value that looks like a date and is none; the library tells no line
+        raise ConfigError(
+            f"{_odd_date(text, source)}: not valid YAML: {error}", remedy="write a day of the calendar: 2026-12-24"
+        ) from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{source}: empty or not a mapping", remedy="start from the demo's file") from None
     return tree
+
+
+def _odd_date(text: str, source: str) -> str:
+    """Where the first date stands that no calendar has."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        for found in _DATE.finditer(line):
+            try:
+                date(*map(int, found.groups()))
+            except ValueError:
+                return f"{source}:{number}:{found.start() + 1}"
+    return source
 
 
 def check(form: type[F], tree: Any, *, source: str, docs: str) -> F:
