@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from cti.asterisk import render as subject
 from cti.asterisk.hold_music import write_hold_music
@@ -15,7 +16,7 @@ from cti.asterisk.install import AsteriskBinary, version_numbers
 from cti.asterisk.render import RenderedPaths, longest_extension, render
 from cti.errors import ConfigError
 from cti.ids import AgentId, FlowName, QueueName
-from cti.model.centre import Agent, Centre, Number, Queue
+from cti.model.centre import Agent, Centre, Number, Outbound, Queue
 from cti.settings import Settings
 
 SUPPORT = QueueName("support")
@@ -29,12 +30,13 @@ class Secrets:
     )
 
 
-def centre(*, dids: tuple[str, ...] = ("5000", "+15550100"), name: str = "Ann") -> Centre:
+def centre(*, dids: tuple[str, ...] = ("5000", "+15550100"), name: str = "Ann", number: str = "+15550177") -> Centre:
     return Centre(
         name="Test",
         queues={SUPPORT: Queue(name=SUPPORT, titles={})},
-        agents={AgentId("1001"): Agent(agent_id=AgentId("1001"), name=name, queues=(SUPPORT,))},
+        agents={AgentId("1001"): Agent(agent_id=AgentId("1001"), name=name, queues=(SUPPORT,), number=number)},
         tiers={},
+        outbound=Outbound(allow=("+1555",)),
         numbers={did: Number(did=did, flow=FlowName("main"), survival_queue=SUPPORT) for did in dids},
     )
 
@@ -123,13 +125,15 @@ def test_nothing_reachable_from_sip_is_a_pattern(tmp_path: Path) -> None:
             assert dialled == {"5000", "+5000", "15550100", "+15550100"}
 
 
-def test_targets_of_redirects_outlast_every_extension(tmp_path: Path) -> None:
-    _, texts = rendered(tmp_path)
+@pytest.mark.parametrize("address", ["", "192.0.2.7:5080"])
+def test_targets_of_redirects_outlast_every_extension(tmp_path: Path, address: str) -> None:
+    _, texts = rendered(tmp_path, trunk={"address": address})
     text = texts["cti/extensions.conf"]
     steps = longest_extension(re.sub(r"^exten => \S+,\d+,Goto\(cti-[a-z]+-run,\$\{EXTEN\},2\)$", "", text, flags=re.M))
     for context, exten in (
         ("cti-wait", "s"), ("cti-flow", "s"), ("cti-bye", "s"), ("cti-survival", "s"),
-        ("cti-voicemail", "s"),
+        ("cti-voicemail", "s"), ("cti-asked", "s"), *([("cti-out", "_Z" + "X" * 14)] if address else []),
+        *([("cti-deliver", "_XXXXXXXXXX31001")] if address else []),
         ("cti-deliver", "_XXXXXXXXXX[12]XX"), ("cti-deliver", "_XXXXXXXXXX[12]XXXXXX"),
     ):  # fmt: skip
         body = text.split(f"\n[{context}]\n", 1)[1].split("\n[", 1)[0]
@@ -141,13 +145,50 @@ def test_targets_of_redirects_outlast_every_extension(tmp_path: Path) -> None:
             assert f"\nexten => {name},1,NoOp()\n" in f"\n{body}\n"
 
 
-def test_no_jump_ends_at_priority_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["", "192.0.2.7:5080"])
+def test_no_jump_ends_at_priority_one(tmp_path: Path, address: str) -> None:
     """A jump is taken up one priority early while a Redirect's mark is set, so priority 1 would mean 0."""
-    _, texts = rendered(tmp_path)
+    _, texts = rendered(tmp_path, trunk={"address": address})
     text = texts["cti/extensions.conf"]
     assert not re.findall(r"Goto(?:If)?\([^)]*,1\)$", text, flags=re.MULTILINE)
     # A label is never the first step of its extension.
     assert not re.findall(r"^exten => [^,]+,1\(", text, flags=re.MULTILINE)
+
+
+def test_without_an_address_nothing_is_dialled_over_the_trunk(tmp_path: Path) -> None:
+    _, texts = rendered(tmp_path)
+    assert "@trunk" not in texts["cti/extensions.conf"]
+    assert not re.search(r"^\[cti-(out|callback|accept)", texts["cti/extensions.conf"], flags=re.M)
+    assert "aors = trunk\n" not in texts["cti/pjsip.conf"]
+    assert "_XXXXXXXXXX3" not in texts["cti/extensions.conf"]
+
+
+def test_what_may_leave_over_the_trunk(tmp_path: Path) -> None:
+    _, texts = rendered(tmp_path, trunk={"address": "sip.example.net:5080"})
+    dialplan, pjsip = texts["cti/extensions.conf"], texts["cti/pjsip.conf"]
+    assert "contact = sip:sip.example.net:5080\nmax_contacts = 0\n" in pjsip
+    body = dialplan.split("\n[cti-out]\n", 1)[1].split("\n[", 1)[0]
+    dialled = {one for one in re.findall(r"^exten => ([^,]+),", body, flags=re.MULTILINE) if one not in "itT"}
+    assert dialled == {"_Z" + "X" * more for more in range(5, 15)}
+    dials = set(re.findall(r"Dial\((PJSIP/[^,]*@trunk),", dialplan))
+    assert dials == {"PJSIP/+${EXTEN}@trunk", "PJSIP/+15550177@trunk"}
+    # The centre's number is shown, never the caller's.
+    assert dialplan.count("Set(CALLERID(all)= <+15550100>)") == len(dialled) + 1
+
+
+def test_an_agents_number_that_may_not_be_dialled_is_not_rendered(tmp_path: Path) -> None:
+    for number in ("+4930123456", "+1555", "15550177", "+1555017x", ""):
+        settings = Settings.model_validate({"data": tmp_path / "data", "trunk": {"address": "192.0.2.7"}})
+        paths = render(
+            settings, centre(number=number), Secrets(), binary(tmp_path / "ast"), tmp_path / "p", tmp_path / "etc"
+        )
+        assert "31001" not in (paths.etc / "cti" / "extensions.conf").read_text()
+
+
+@pytest.mark.parametrize("address", ["a b", "host:port", "-host", "host\nfoo", "host;x", "sip:host", "host:123456"])
+def test_addresses_that_are_none_are_refused(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"data": tmp_path, "trunk": {"address": address}})
 
 
 def test_agi_is_always_set_to_end_with_a_redirect(tmp_path: Path) -> None:
