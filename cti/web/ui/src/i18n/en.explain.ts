@@ -123,6 +123,7 @@ export const explain = {
 
   live: "Live",
   past: "Ended",
+  pastCalls: "Ended calls",
   pastNone: "No calls have ended yet.",
   pastMore: "Earlier calls",
   columns: { ended: "At", outcome: "Outcome", waited: "Waited", talked: "Talked" },

@@ -123,6 +123,7 @@ export const explain: Dictionary["explain"] = {
 
   live: "进行中",
   past: "已结束",
+  pastCalls: "已结束的通话",
   pastNone: "尚无已结束的通话。",
   pastMore: "更早的通话",
   columns: { ended: "时间", outcome: "结果", waited: "等待", talked: "通话" },

@@ -82,7 +82,13 @@ function exclusion(one: Excluded): string {
   return lang.word(w.reasons, one.reason);
 }
 
-/** The excluded, those with the same reason together, in the order in which the reasons first come. */
+/** The order in which reasons are told: what has to do with this call first, who is not there last. */
+const REASONS = [
+  "refused_recently", "held_for_agent", "tier_later", "lacks_skill", "reserved", "ringing", "talking", "held", "wrap_up",
+  "unreachable", "device_in_use", "paused", "not_ready", "offline",
+];
+
+/** The excluded, those with the same reason together. */
 export function groups(decision: Decision): readonly Group[] {
   const found = new Map<string, { reason: string; words: string; agents: AgentId[] }>();
   for (const one of decision.excluded) {
@@ -91,7 +97,7 @@ export function groups(decision: Decision): readonly Group[] {
     if (group) group.agents.push(one.agent_id);
     else found.set(words, { reason: one.reason, words, agents: [one.agent_id] });
   }
-  return [...found.values()];
+  return [...found.values()].sort((a, b) => REASONS.indexOf(a.reason) - REASONS.indexOf(b.reason));
 }
 
 function names(feed: Feed, agents: readonly AgentId[]): string {
