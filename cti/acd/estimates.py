@@ -7,8 +7,11 @@ stay to be served, and these are the ones whose wait turned out shorter: given t
 by the caller's own giving up, a step takes `1/(s*mu + (k+1)*theta)` in the mean (measured: the bias falls from 2-16 % to
 under 3 %). Means and variances add up; the range is that of a gamma distribution with this mean and variance.
 
-Agents who serve several queues count for each by its share of their work. `mu`, `theta` and the work of each queue are
-learned: exponentially weighted, so the newest calls count most, over priors that a few calls outweigh.
+Agents who serve several queues take whoever of all these is first, so what lies before callers who came at the same time
+is done at about the same time in all queues, as far as the agents can: each queue counts them by the share that makes it so.
+(Measured with half of the agents shared: the smaller queue's error is 0.63 of a moving average's instead of 0.73 when they
+count by how often calls come.) `mu` and `theta` are learned: exponentially weighted, so the newest calls count most, over
+priors that a few calls outweigh.
 
 What theory leaves out (patience and handling times that are not exponential, agents who come and go) is learned from
 promises kept and broken: slowly, per queue, a factor on the mean so that errors cancel out, and each end of the range so
@@ -18,9 +21,9 @@ that one real wait in ten lies beyond it. Both are integral controls: over many 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from cti.ids import QueueName
 
@@ -36,9 +39,8 @@ PATIENCE_PRIOR = 900.0
 PRIOR_ABANDONS = 1.0
 PATIENCE_MEMORY = 2000
 """Calls over which patience is remembered; abandons are rare, so more than for handling times."""
-WORK_SECONDS = 1800.0
-"""Arrivals are remembered over about so long: how agents' time divides among their queues changes slowly."""
-PRIOR_ARRIVALS = 1.0
+ROUNDS = 12
+"""Of dividing shared agents among their queues; each brings the division nearer to even."""
 EIGHTY_PERCENT = 1.2816
 """Standard normal deviate that leaves 10 % on each side."""
 BEYOND = 0.1
@@ -108,26 +110,6 @@ class Patience:
     def rate(self) -> float:
         """Abandons a second of waiting."""
         return self._abandons / self._waited if self._waited > 0 else 0.0
-
-
-class Arrivals:
-    """How often calls come to one queue, forgotten over `WORK_SECONDS`."""
-
-    __slots__ = ("_at", "_count")
-
-    def __init__(self) -> None:
-        self._count = PRIOR_ARRIVALS
-        self._at: datetime | None = None
-
-    def see(self, at: datetime) -> None:
-        """One more call."""
-        self._count = self.weight(at) + 1
-        self._at = at if self._at is None else max(at, self._at)
-
-    def weight(self, at: datetime | None) -> float:
-        """Calls remembered at that moment, at the last one with None; never nothing."""
-        passed = 0.0 if self._at is None or at is None else max(0.0, (at - self._at).total_seconds())
-        return max(self._count * math.exp(-passed / WORK_SECONDS), PRIOR_ARRIVALS)
 
 
 class Calibration:
@@ -241,15 +223,10 @@ class Estimates:
     def __init__(self) -> None:
         self._handling: dict[QueueName, Handling] = {}
         self._patience: dict[QueueName, Patience] = {}
-        self._arrivals: dict[QueueName, Arrivals] = {}
         self._calibration: dict[QueueName, Calibration] = {}
         self.accuracy: dict[QueueName, Accuracy] = {}
 
     # --- learning ---------------------------------------------------------------------------------------------
-
-    def arrived(self, queue: QueueName, at: datetime) -> None:
-        """A call came to the queue."""
-        self._arrivals.setdefault(queue, Arrivals()).see(at)
 
     def handled(self, queue: QueueName, seconds: float) -> None:
         """An agent was busy with a call of the queue for so long, the work after it included."""
@@ -279,21 +256,18 @@ class Estimates:
         """What promises to the queue's callers taught."""
         return self._calibration.get(queue) or Calibration()
 
-    def work(self, queue: QueueName, now: datetime | None = None) -> float:
-        """The queue's share of work relative to others: calls remembered times handling time."""
-        arrivals = self._arrivals.get(queue) or Arrivals()
-        return arrivals.weight(now) * self.handling(queue).mean
+    def servers(
+        self, queue: QueueName, agents: Iterable[Collection[QueueName]], waiting: Mapping[QueueName, int]
+    ) -> float:
+        """How many agents a caller who joins the queue now may count on, shared ones by share.
 
-    def servers(self, queue: QueueName, agents: Iterable[Collection[QueueName]], now: datetime | None = None) -> float:
-        """How many agents the queue has, shared ones by share. `agents` are the queues each agent at work serves."""
-        works: dict[QueueName, float] = {}
-
-        def work(name: QueueName) -> float:
-            if name not in works:
-                works[name] = self.work(name, now)
-            return works[name]
-
-        return sum(work(queue) / sum(map(work, served)) for served in agents if queue in served)
+        `agents` are the queues each agent at work serves (who serves neither this queue nor any it shares agents with does
+        not matter), `waiting` the callers in line now; one more is taken to be in this queue.
+        """
+        teams = Counter(frozenset(served) for served in agents)
+        work = {name: waiting.get(name, 0) * self.handling(name).mean for served in teams for name in served}
+        work[queue] = work.get(queue, 0.0) + self.handling(queue).mean
+        return divided(work, teams)[queue]
 
     def wait(self, queue: QueueName, ahead: int, servers: float) -> ExpectedWait | None:
         """The expected wait of a caller with `ahead` callers before; None when nobody serves. At once for any place.
@@ -308,6 +282,48 @@ class Estimates:
         regular = 1 + (handling.spread - 1) / max(1.0, servers)
         unsure = handling.spread / handling.weight
         return _range(mean, variance * regular + mean * mean * unsure, self.calibration(queue))
+
+
+def divided(work: Mapping[QueueName, float], teams: Mapping[frozenset[QueueName], int]) -> dict[QueueName, float]:
+    """How many agents each queue gets when its `work` (seconds of handling in line) shall be done at the same time in all.
+
+    `teams` counts agents by the queues they serve. A queue whose own agents are quicker than the others' gets no shared one.
+    """
+    got = dict.fromkeys(work, 0.0)
+    shared: list[tuple[frozenset[QueueName], int, dict[QueueName, float]]] = []
+    for served, count in teams.items():
+        if len(served) > 1:
+            shared.append((served, count, dict.fromkeys(served, 0.0)))
+        for name in served if len(served) == 1 else ():
+            got[name] += count
+    for _ in range(ROUNDS if len(shared) > 1 else 1):
+        for served, count, part in shared:
+            for name in served:
+                got[name] -= part[name]
+            part.update(_poured(work, got, served, count))
+            for name in served:
+                got[name] += part[name]
+    return got
+
+
+def _poured(
+    work: Mapping[QueueName, float], got: Mapping[QueueName, float], served: Iterable[QueueName], count: float
+) -> dict[QueueName, float]:
+    """`count` agents divided among queues that have some already, so that work over agents becomes even."""
+    out = dict.fromkeys(served, 0.0)
+    # Those who need them most come first; who has agents enough without them drops out.
+    taking = sorted(out, key=lambda name: (got[name] / work[name] if work[name] > 0 else math.inf, name))
+    while taking:
+        whole = math.fsum(work[name] for name in taking)
+        agents = count + math.fsum(got[name] for name in taking)
+        last = taking[-1]
+        if len(taking) > 1 and whole > 0 and work[last] / whole * agents <= got[last]:
+            taking.pop()
+            continue
+        for name in taking:
+            out[name] = work[name] / whole * agents - got[name] if whole > 0 else count / len(taking)
+        break
+    return out
 
 
 def staged(stages: Sequence[tuple[ExpectedWait | None, float]]) -> ExpectedWait | None:

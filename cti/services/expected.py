@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,6 +39,7 @@ class QueueWaits:
         self._queue = queue
         self._now = now
         self._known: dict[Requirement, tuple[_Stage, ...]] = {}
+        self._waiting: Mapping[QueueName, int] | None = None
 
     def of(
         self, place: int, skills: Skills = (), requires: Requirement = ANYBODY, since: datetime | None = None
@@ -84,17 +86,37 @@ class QueueWaits:
         return tuple(out)
 
     def _stage(self, after: float, able: list[Agent]) -> _Stage:
-        board, free, logged_in = self._board, 0, False
-        serving: list[tuple[QueueName, ...]] = []
-        for config in able:
-            agent, idle = board.agents[config.agent_id], board.engine.is_free(config.agent_id)
-            free += idle
-            logged_in |= agent.state is not AgentState.OFFLINE
-            # Who will not take another call after this one does not shorten the wait.
-            if idle or (agent.state in _AT_WORK and agent.chosen is AgentState.READY):
-                serving.append(config.queues)
-        servers = board.learning.estimates.servers(self._queue, serving, self._now)
-        return _Stage(after=after, free=free, servers=servers, logged_in=logged_in)
+        board = self._board
+        at_work = [agent for agent in able if self._at_work(agent)]
+        if any(len(agent.queues) > 1 for agent in at_work):
+            names = {agent.agent_id for agent in able}
+            # Agents who cannot help this caller still work for the other queues they serve.
+            teams = [
+                agent.queues if agent.agent_id in names else tuple(name for name in agent.queues if name != self._queue)
+                for agent in board.centre.agents.values()
+                if self._at_work(agent)
+            ]
+            servers = board.learning.estimates.servers(self._queue, teams, self._lines())
+        else:
+            servers = float(len(at_work))
+        return _Stage(
+            after=after,
+            free=sum(board.engine.is_free(agent.agent_id) for agent in able),
+            servers=servers,
+            logged_in=any(board.agents[agent.agent_id].state is not AgentState.OFFLINE for agent in able),
+        )
+
+    def _at_work(self, config: Agent) -> bool:
+        """Who will not take another call after this one does not shorten the wait."""
+        agent = self._board.agents[config.agent_id]
+        at_work = agent.state in _AT_WORK and agent.chosen is AgentState.READY
+        return at_work or self._board.engine.is_free(config.agent_id)
+
+    def _lines(self) -> Mapping[QueueName, int]:
+        if self._waiting is None:
+            engine = self._board.engine
+            self._waiting = {name: len(engine.waiting(name)) for name in self._board.centre.queues}
+        return self._waiting
 
 
 def wait_of(board: Switchboard, call_id: CallId, now: datetime) -> ExpectedWait | None:

@@ -30,8 +30,6 @@ class Learning:
         match fact:
             case f.CallQueued():
                 self._left(call, fact.at, abandoned=False)  # moved here from another queue
-                if call is None or call.parent is None:  # a callback's ticket arrived with the call that asked for it
-                    self.estimates.arrived(fact.queue, fact.at)
             case f.WaitPromised():
                 # A caller nobody is before is promised nothing that could be right or wrong.
                 if fact.mean > 0:

@@ -127,6 +127,13 @@ class Doors:
         ahead = sum((-t.strict, t.queued_at - t.head_start) <= mine for t in self._engine.waiting(queue.name))
         if ahead < sum(self._engine.is_free(agent_id) for agent_id in there):
             return timedelta()
-        servers = self.estimates.servers(queue.name, [self._centre.agents[a].queues for a in there], now)
+        able = set(there)
+        teams = [
+            agent.queues if agent.agent_id in able else tuple(name for name in agent.queues if name != queue.name)
+            for agent in self._centre.agents.values()
+            if self._state_of(agent.agent_id) is not AgentState.OFFLINE
+        ]
+        lines = {name: len(self._engine.waiting(name)) for name in self._centre.queues}
+        servers = self.estimates.servers(queue.name, teams, lines)
         wait = self.estimates.wait(queue.name, ahead, servers)
         return None if wait is None else timedelta(seconds=wait.mean)

@@ -146,8 +146,6 @@ class Floor:
         if queue is None:
             self.log._note(arrival, 0.0, ELSEWHERE)
             return
-        if doors.told:
-            doors.estimates.arrived(queue, moment)
         # Where the way led to another queue, its terms count.
         own = queue == kind.queue
         head_start, strict = self._terms[arrival.kind] if own else _terms(self._scenario, queue, kind)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cti.acd.estimates import NOW, Calibration, Estimates, ExpectedWait, _departures, accuracy, staged
+from cti.acd.estimates import NOW, Calibration, Estimates, ExpectedWait, _departures, accuracy, divided, staged
 from cti.ids import QueueName
 from tests.support.examples import NIGHTLY
 from tests.support.queue_simulation import exponential, lognormal, simulate
 
 SUPPORT, SALES = QueueName("support"), QueueName("sales")
-NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 def taught(*, handling: float = 200.0, calls: int = 3000, waited: float = 60.0, abandons: int = 0) -> Estimates:
@@ -79,19 +79,64 @@ def test_there_is_an_answer_before_the_first_call() -> None:
     assert 60 < wait.mean < 600
 
 
-def test_a_shared_agent_counts_by_the_share_of_the_work() -> None:
+def test_a_shared_agent_counts_by_what_lies_before_in_each_queue() -> None:
     estimates = Estimates()
     both, one = (SUPPORT, SALES), (SUPPORT,)
-    assert estimates.servers(SUPPORT, [one, both]) == pytest.approx(1.5)
-    for number in range(90):
-        estimates.arrived(SUPPORT, NINE + timedelta(seconds=10 * number))
-        if number % 3 == 0:
-            estimates.arrived(SALES, NINE + timedelta(seconds=10 * number))
-    now = NINE + timedelta(minutes=15)
-    share = estimates.servers(SUPPORT, [both], now)
-    assert share == pytest.approx(0.75, abs=0.02)
-    assert estimates.servers(SALES, [both], now) == pytest.approx(1 - share)
-    assert estimates.servers(SALES, [one], now) == 0
+    # Nobody waits elsewhere: who is free next takes the first in line here.
+    assert estimates.servers(SUPPORT, [one, both], {}) == pytest.approx(2)
+    # As many here (the caller counted) as there: half of each shared agent.
+    assert estimates.servers(SUPPORT, [both, both], {SUPPORT: 4, SALES: 5}) == pytest.approx(1)
+    assert estimates.servers(SUPPORT, [both] * 4, {SUPPORT: 8, SALES: 3}) == pytest.approx(3)
+    # Calls that take longer are more work.
+    for _ in range(3000):
+        estimates.handled(SUPPORT, 100.0)
+        estimates.handled(SALES, 300.0)
+    assert estimates.servers(SUPPORT, [both] * 4, {SUPPORT: 8, SALES: 3}) == pytest.approx(2, rel=0.05)
+    assert estimates.servers(SALES, [one], {}) == 0
+
+
+A, B, C = QueueName("a"), QueueName("b"), QueueName("c")
+
+
+def teams(**counts: int) -> dict[frozenset[QueueName], int]:
+    return {frozenset(QueueName(name) for name in served): count for served, count in counts.items()}
+
+
+@pytest.mark.parametrize(
+    ("work", "agents", "expected"),
+    [
+        ({A: 10, B: 10}, teams(a=2, ab=4), {A: 3, B: 3}),
+        # The first has agents enough of its own, so the shared ones are all the second's.
+        ({A: 1, B: 10}, teams(a=5, b=2, ab=4), {A: 5, B: 6}),
+        ({A: 0, B: 10}, teams(ab=4), {A: 0, B: 4}),
+        ({A: 0, B: 0}, teams(ab=4), {A: 2, B: 2}),
+        # Through the middle queue agents of the one end help at the other.
+        ({A: 10, B: 10, C: 10}, teams(ab=3, bc=3), {A: 2, B: 2, C: 2}),
+        ({A: 30, B: 0, C: 10}, teams(ab=3, bc=3), {A: 3, B: 0, C: 3}),
+        ({A: 20, B: 20, C: 20}, teams(a=4, c=2, abc=6), {A: 4, B: 4, C: 4}),
+    ],
+)
+def test_work_in_line_is_done_at_the_same_time_as_far_as_the_agents_can(
+    work: dict[QueueName, float], agents: dict[frozenset[QueueName], int], expected: dict[QueueName, float]
+) -> None:
+    assert divided(work, agents) == pytest.approx(expected, abs=0.01)
+
+
+@given(
+    st.lists(st.tuples(st.sets(st.sampled_from([A, B, C]), min_size=1), st.integers(1, 20)), min_size=1, max_size=6),
+    st.fixed_dictionaries({A: st.integers(0, 50), B: st.integers(0, 50), C: st.integers(0, 50)}),
+)
+def test_no_agent_is_counted_twice_or_nowhere(
+    served: list[tuple[set[QueueName], int]], work: dict[QueueName, float]
+) -> None:
+    agents: dict[frozenset[QueueName], int] = {}
+    for queues, count in served:
+        agents[frozenset(queues)] = agents.get(frozenset(queues), 0) + count
+    got = divided(work, agents)
+    assert sum(got.values()) == pytest.approx(sum(agents.values()))
+    for name in (A, B, C):
+        own, able = agents.get(frozenset({name}), 0), sum(n for queues, n in agents.items() if name in queues)
+        assert own - 1e-9 <= got[name] <= able + 1e-9
 
 
 def test_what_was_is_forgotten() -> None:
@@ -99,11 +144,6 @@ def test_what_was_is_forgotten() -> None:
     for _ in range(8000):
         estimates.handled(SUPPORT, 100.0)
     assert mean(estimates, 0, 1.0) == pytest.approx(100, rel=0.05)
-    for _ in range(200):
-        estimates.arrived(SALES, NINE)
-    later = NINE + timedelta(hours=4)
-    estimates.arrived(SUPPORT, later)
-    assert estimates.servers(SUPPORT, [(SUPPORT, SALES)], later) > 0.4
 
 
 def test_promises_are_counted_with_what_came_of_them() -> None:
