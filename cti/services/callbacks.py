@@ -14,6 +14,7 @@ that nobody hears of any more is hung up before it counts as failed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -167,6 +168,18 @@ def _begin(board: Switchboard, call: Call, new_id: CallId, number: str, ticket: 
         )
     )
     board.join_queue(board.calls[new_id], now, deliverable=False)
+
+
+def take_back(board: Switchboard, call: Call, ticket: f.CallQueued) -> f.CallQueued:
+    """The ticket of a caller who joins a queue: with the place of the callback that waits for them there, which is over."""
+    known = _waiting_for(board, call.caller_number, ticket) if call.caller_number is not None else None
+    if known is None or call.parent is not None or known.queued_at is None:
+        return ticket
+    if known.leg_id:
+        board.out.commands.append(HangUp(channel=ChannelName(known.leg_id)))
+    board.record(f.CallDequeued(at=ticket.at, call_id=known.call_id, reason="called_again", to=f"call:{call.call_id}"))
+    _close(board, board.calls[known.call_id], ticket.at, at=ticket.at, outcome=Outcome.CALLBACK)
+    return replace(ticket, since=min(known.queued_at, ticket.since or ticket.at), by=ticket.by or "callback")
 
 
 # -- whose turn it is --------------------------------------------------------------------------------------------------

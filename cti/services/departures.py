@@ -50,6 +50,7 @@ def join(
             return _turn_away(board, call, ticket, way)
         _dequeued(board, call, ticket.queue, way, ticket.at)
         ticket = ticket_of(QueueName(way.target.name), Reason.OVERFLOW.value)
+    ticket = callbacks.take_back(board, call, ticket)
     board.record(ticket)
     # Not deliverable yet: the flow's session still has variables to set. The wait context says when the caller is there.
     board.join_queue(board.calls[call.call_id], ticket.at, deliverable=False)

@@ -16,7 +16,7 @@ from cti.model.centre import CallbackRules, Outbound
 from cti.model.commands import ConfirmCallback, DialCustomer, HangUp, SendOut
 from cti.model.facts import AgentState, Direction, Outcome
 from cti.reports.call_record import fold
-from cti.services import callbacks, outbound, reconcile
+from cti.services import callbacks, outbound, reconcile, terms
 from cti.services.floor import Refused
 from tests.support.floor_rig import FloorRig
 
@@ -88,6 +88,15 @@ class Line(FloorRig):
             )
         )
 
+    def leg_ends_late(self, call_id: CallId, leg: str) -> None:
+        """The channel of a callback that is over ends."""
+        self.signal(
+            s.ChannelGone(
+                at=self.now, channel=ChannelName("PJSIP/trunk-0000fffe"), call_id=call_id, agent_id=None, is_caller=True,
+                cause=16, unique_id=leg,
+            )
+        )  # fmt: skip
+
     def busy(self, agent: str) -> CallId:
         """An agent in a call."""
         caller = self.call(number="+15550100099")
@@ -134,11 +143,17 @@ def test_asking_three_times_is_one_callback() -> None:
     first = line.ask(caller)
     assert callbacks.ask_callback(line.board, line.live(caller), NUMBER, line.now) == first
     line.hang_up_caller(caller)
+    moved = line.call()
+    line.queue(moved, "sales")
+    terms.move(line.board, line.live(moved), QueueName("support"), line.now, by="overflow")
+    assert line.ask(moved) == first
+    line.hang_up_caller(moved)
     again = line.call()
     line.queue(again)
-    assert line.ask(again) == first
-    assert len(line.board.callbacks) == 1
-    assert len(line.of(f.CallQueued)) == 3  # both callers, and the callback once
+    second = line.ask(again)
+    assert list(line.board.callbacks) == [second]
+    assert second is not None
+    assert line.live(second).queued_at == line.of(f.CallQueued)[0].at
 
 
 @pytest.mark.parametrize("number", [None, "", "+4930123456", "+1555010000a", "15550100002", "+15550", "+05550100002"])
@@ -158,6 +173,35 @@ def test_without_a_trunk_there_is_no_callback() -> None:
     line.queue(caller)
     assert line.ask(caller) is None
     assert outbound.why_not(line.board, NUMBER) == "no_trunk"
+
+
+@pytest.mark.parametrize("while_dialled", [False, True])
+def test_who_calls_in_again_takes_the_place_back(while_dialled: bool) -> None:
+    line = Line()
+    callback = line.asked()
+    since = line.live(callback).queued_at
+    line.pass_time(10)
+    behind = line.call(number="+15550100012")
+    line.queue(behind, "sales")
+    if while_dialled:
+        line.ready("1002")
+        (dialled,) = line.look()
+    line.pass_time(10)
+    again = line.call()
+    line.queue(again)
+    assert line.live(again).queued_at == since
+    assert callback not in line.board.calls
+    assert (HangUp(channel=ChannelName(f"{callback}-1")) in line.commands) is while_dialled
+    record = fold([fact for fact in line.facts if getattr(fact, "call_id", "") == callback])
+    assert record.outcome is Outcome.CALLBACK
+    if while_dialled:
+        line.leg_ends_late(callback, dialled.channel_id)
+        assert line.delivered() == [(again, "1002")]
+    assert line.look() == []
+    # Another customer's callback, or one of another queue, is nobody else's.
+    other = line.asked(OTHER, "sales")
+    line.queue(line.call(number=OTHER))
+    assert other in line.board.calls
 
 
 def test_nobody_is_dialled_while_nobody_could_serve() -> None:
