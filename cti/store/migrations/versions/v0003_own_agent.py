@@ -1,11 +1,9 @@
 """The customer's own agent."""
 
-from pathlib import Path
-
 from cti.store.migrate import run_sql_file
 
 revision = "0003"
-down_revision = "0002" if any(Path(__file__).parent.glob("v0002_*.py")) else "0001"
+down_revision = "0002"
 
 
 def upgrade() -> None:
