@@ -15,6 +15,7 @@ from cti.model.centre import (
     CallbackRules,
     Centre,
     Delays,
+    HttpService,
     Number,
     Outbound,
     Overflow,
@@ -229,4 +230,16 @@ def centres(draw: st.DrawFn) -> Centre:
             caller_id=draw(st.sampled_from(("", "+15550105000"))),
             most_at_once=draw(st.integers(1, 1000)),
         ),
+        services={
+            "shop": HttpService(
+                name="shop",
+                url=draw(st.sampled_from(("https://shop.example/orders", "http://127.0.0.1:8000"))),
+                method=draw(st.sampled_from(("GET", "POST"))),
+                deadline=draw(within(0.5, 30)),
+                retries=draw(st.integers(0, 5)),
+                token_file=draw(st.sampled_from(("", "/etc/token"))),
+            )
+        }
+        if draw(st.booleans())
+        else {},
     )
