@@ -127,7 +127,7 @@ HANDLED = 99
 def shared(hours: int, seed: int) -> None:
     print(f"{'':40}{'promises':>9}{'error/wait':>11}{'of app_queue':>13}{'bias %':>9}{'inside %':>10}")
     for name, counts in (
-        ("all of 40 shared, abandons", (0, 0, 40, 180, 90, GIVE_UP)),
+        ("40 of 42 shared, abandons", (0, 0, 40, 180, 90, GIVE_UP)),
         ("20 of 38 shared, abandons", (12, 6, 20, 180, 70, GIVE_UP)),
         ("20 of 42 shared, endless", (14, 8, 20, 150, 80, "")),
         ("4 of 38 shared, abandons", (24, 10, 4, 160, 80, GIVE_UP)),

@@ -54,7 +54,7 @@ class Replayed:
 def past_calls(rows: Iterable[Mapping[str, Any]]) -> list[PastCall]:
     """Rows of `report.calls`, as the database or an export gives them, by the time they were queued.
 
-    Calls that never were queued are left out. Raises `ConfigError` for a row without the columns, or one that cannot be
+    Calls that never were queued are left out, and those we made ourselves (callbacks). Raises `ConfigError` for a row without the columns, or one that cannot be
     read.
     """
     out = []
@@ -141,7 +141,8 @@ def _kind(scenario: Scenario, plan: Replay, call: PastCall, mean: float) -> Call
 
 def _past_call(row: Mapping[str, Any]) -> PastCall | None:
     queued_at, queue = _moment(row["queued_at"]), row["queue"]
-    if queued_at is None or not queue:
+    # A callback is the second half of a call that came: it would be counted twice.
+    if queued_at is None or not queue or row.get("direction", "inbound") != "inbound":
         return None
     handling = None
     if row["outcome"] == "answered":

@@ -41,7 +41,7 @@ def row(minute: float, *, queue: str | None = "support", outcome: str = "answere
         "call_id": f"t-{minute}", "started_at": at, "queued_at": at + timedelta(seconds=10) if queue else None,
         "queue": queue, "tier": "", "language": "en", "outcome": outcome, "wait_seconds": waited,
         "talk_seconds": 100.0 if answered else None, "hold_seconds": 20.0 if answered else None,
-        "wrap_seconds": 30.0 if answered else None, **other,
+        "wrap_seconds": 30.0 if answered else None, "direction": "inbound", **other,
     }  # fmt: skip
 
 
@@ -52,6 +52,7 @@ DAY = [
     row(3, queue=None, outcome="self_served"),
     row(4, queue="sales", outcome="voicemail", waited=90.0),
     row(5, queue="moved"),
+    row(6, direction="outbound"),
     row(60 * 24, tier="vip"),
 ]
 
