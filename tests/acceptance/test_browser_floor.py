@@ -77,6 +77,22 @@ async def test_the_supervisor_sees_the_floor_live(centre: TestCentre, tmp_path: 
         await supervisor.until("waiting-1", "王芳", state="waiting")
         await supervisor.until("waiting-count", re.compile("^1$"))
         await supervisor.until("agent-1004", state="offline")
+        # By keyboard alone: minutes for the caller, over to sales, back to support.
+        waiting = await supervisor.one("waiting-1").get_attribute("data-call")
+        await supervisor.one("place-1").focus()
+        await supervisor.page.keyboard.press("Enter")
+        await supervisor.until("placing", "王芳", call=str(waiting))
+        for key in ("Tab", "Tab", "Enter"):
+            await supervisor.page.keyboard.press(key)
+        await supervisor.one("placing").wait_for(state="detached")
+        for queue, title in (("sales", "Sales"), ("support", "Support")):
+            await supervisor.one("place-1").click()
+            await supervisor.one("placing-reason").fill("asked for it")
+            await supervisor.one(f"placing-queue-{queue}").press("Enter")
+            await supervisor.until("waiting-1", title)
+        await supervisor.one("place-1").click()
+        await supervisor.page.keyboard.press("Escape")
+        await supervisor.one("placing").wait_for(state="detached")
         await dora.ready()
         ringing = await dora.rings()
         await supervisor.until("waiting-1", "Dora Silva", state="offered")
@@ -91,6 +107,19 @@ async def test_the_supervisor_sees_the_floor_live(centre: TestCentre, tmp_path: 
         await dora.wrap_up()
         await supervisor.until("agent-1004", state="ready")
         assert await supervisor.page.evaluate("window.__same"), "the page was loaded again"
+        told = await centre.query(
+            "SELECT kind, body->>'head_start' AS head_start, body->>'queue' AS queue, body->>'by' AS by,"
+            " body->>'reason' AS reason FROM cti.facts WHERE call_id = $1"
+            " AND kind IN ('PriorityChanged', 'CallQueued') ORDER BY position",
+            waiting,
+        )
+    assert [tuple(row)[2:] for row in told] == [
+        ("support", "", ""),
+        (None, "supervisor", "+5 min"),
+        ("sales", "supervisor", "asked for it"),
+        ("support", "supervisor", "asked for it"),
+    ]
+    assert float(told[1]["head_start"]) == float(told[0]["head_start"]) + 300 == float(told[3]["head_start"])
 
 
 async def test_a_killed_bridge_is_said_and_forgotten_while_the_call_goes_on(centre: TestCentre, tmp_path: Path) -> None:
