@@ -113,13 +113,50 @@ async def take_calls(ada: AgentWindow, api: ApiPerson) -> None:
     raise SystemExit("nobody with a history called in time")
 
 
-async def take(centre: TestCentre, folder: Path) -> None:
-    """All pictures."""
+async def why(floor: ApiPerson, supervisor: Window) -> None:
+    """The story of a caller who waits and about whom something was decided."""
+    deadline = time.monotonic() + LIVELY_WITHIN
+    while time.monotonic() < deadline:
+        state = await floor.until(
+            "/state", lambda s: any(c["state"] == "waiting" for c in s["calls"].values()), within=LIVELY_WITHIN
+        )
+        for call_id, call in state["calls"].items():
+            if call["state"] != "waiting" or call["language"] != "en" or not call["customer_name"]:
+                continue
+            told = await floor.get(f"/calls/{call_id}/decisions")
+            if len(told["decisions"]) >= 2 or any(one["offer_id"] for one in told["decisions"]):
+                await supervisor.page.locator(f"[data-call='{call_id}'] [data-testid=open-call]").click()
+                await supervisor.until("call-sheet", state="waiting")
+                await supervisor.until("why-now")
+                await asyncio.sleep(0.5)
+                await picture(supervisor, "supervisor-why")
+                await supervisor.one("sheet-close").click()
+                return
+        await asyncio.sleep(0.5)
+    raise SystemExit("nobody waited long enough")
+
+
+async def floor_pages(floor: ApiPerson, supervisor: Window) -> None:
+    """The supervisor's page on a lively floor."""
+    await why(floor, supervisor)
+    await floor.until("/state", lively, within=LIVELY_WITHIN)
+    await picture(supervisor, "supervisor")
+    await in_dark(supervisor, True)
+    await supervisor.one("language").click()
+    await asyncio.sleep(0.4)
+    await picture(supervisor, "supervisor-zh-dark")
+
+
+async def take(centre: TestCentre, folder: Path, *, only_floor: bool) -> None:
+    """All pictures, or only the supervisor's."""
     async with (
         ApiPerson(centre, "supervisor") as floor,
         ApiPerson(centre, "1001") as api,
         chromium(centre, folder) as people,
     ):
+        if only_floor:
+            await floor_pages(floor, await people.supervisor(device_scale_factor=SHARP))
+            return
         await people_pages(people)
         supervisor = await people.supervisor(device_scale_factor=SHARP)
         ada = await people.agent("1001", device_scale_factor=SHARP, raw_voice=False)
@@ -128,22 +165,17 @@ async def take(centre: TestCentre, folder: Path) -> None:
         )
         await ada.one("state-ready").click()
         await take_calls(ada, api)
-        await floor.until("/state", lively, within=LIVELY_WITHIN)
-        await picture(supervisor, "supervisor")
-        await in_dark(supervisor, True)
-        await supervisor.one("language").click()
-        await asyncio.sleep(0.4)
-        await picture(supervisor, "supervisor-zh-dark")
+        await floor_pages(floor, supervisor)
 
 
 def main() -> None:
-    """Start a centre of its own in a temporary folder, take the pictures, stop it."""
+    """Start a centre of its own in a temporary folder, take the pictures, stop it. `--floor`: only the supervisor's."""
     IMAGES.mkdir(exist_ok=True)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cti-pictures-")))
         folder.chmod(0o755)  # the database runs as another user when we are root
         centre = stack.enter_context(running_centre(folder / "centre", args=("--demo",)))
-        asyncio.run(take(centre, folder))
+        asyncio.run(take(centre, folder, only_floor="--floor" in sys.argv))
 
 
 if __name__ == "__main__":

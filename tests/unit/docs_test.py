@@ -27,6 +27,7 @@ from cti.ivr.verbs import VERBS
 from cti.model.centre import Target
 from cti.model.facts import Outcome
 from cti.places import DEMO_CENTRE
+from cti.services.audit import REPAIRS
 from cti.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -190,9 +191,25 @@ def test_columns_of_the_view_are_all_there_in_their_order() -> None:
     sql = text_of("cti/store/migrations/0001_first.sql")
     select = re.search(r"CREATE VIEW report\.calls AS\s+SELECT (.*?)\s+FROM", sql, re.DOTALL)
     assert select is not None
-    columns, outcomes = (rows for _, rows in tables(text_of("docs/reports.md")))
+    columns, outcomes, _, _ = (rows for _, rows in tables(text_of("docs/reports.md")))
     assert [code(row[0]) for row in columns] == [name.strip() for name in select[1].split(",")]
     assert {name for row in outcomes for name in re.findall(r"`(\w+)`", row[0])} == {o.value for o in Outcome}
+
+
+def test_columns_of_the_promises_are_all_there_in_their_order() -> None:
+    sql = text_of("cti/store/migrations/0002_wait_promises.sql")
+    commented = re.findall(r"COMMENT ON COLUMN report\.wait_promises\.(\w+) IS", sql)
+    _, _, columns, ends = (rows for _, rows in tables(text_of("docs/reports.md")))
+    assert [code(row[0]) for row in columns] == commented
+    assert {code(row[0]) for row in ends} == set(re.findall(r"(?:THEN|ELSE) '(\w+)'", sql))
+
+
+# ---- the audit
+
+
+def test_every_kind_of_breach_is_told() -> None:
+    (kinds,) = (rows for heading, rows in tables(text_of("docs/explain.md")) if heading == "The audit")
+    assert [code(row[0]) for row in kinds] == list(REPAIRS)
 
 
 # ---- commands and files
