@@ -109,7 +109,7 @@ class LiveConfiguration:
         board = self._dispatcher.board
         known = set(self._secrets.logins)
         everybody = replace(centre, agents={**board.centre.agents, **centre.agents})
-        secrets = await asyncio.to_thread(load_or_make, self._settings.data, everybody)
+        secrets = await self._make_secrets(everybody, self._secrets)
         fresh = {name: password for name, password in secrets.logins.items() if name not in known}
         await self._accounts.follow(self._accounts_file, secrets.logins, everybody.agents, self._clock.now())
         on_disk = await asyncio.to_thread(self._versions.read)
@@ -119,16 +119,19 @@ class LiveConfiguration:
         self._flows.use(centre)
         self._on_region(centre.region)
         changes = await self._dispatcher.configure(centre, version=version, by=by)
-        notes = await self._refresh()
+        notes = await self._refresh(secrets)
         if on_disk is not None and on_disk not in (text, self._current.text):
             notes = (*notes, f"{self._versions.path} had been changed and not applied; that text is kept in {kept[-1]}")
         self._current = ConfigText(text=text, version=version, since=now, by=by)
         return Applied(version=version, changes=tuple(changes), notes=tuple(notes), logins=fresh)
 
-    async def _refresh(self) -> Sequence[str]:
+    async def _make_secrets(self, centre: Centre, known: Secrets) -> Secrets:
+        return await asyncio.to_thread(partial(load_or_make, self._settings.data, centre, known=known))
+
+    async def _refresh(self, known: Secrets) -> Sequence[str]:
         """Secrets, log-ins, and Asterisk as the floor is now."""
         centre = self._dispatcher.board.centre
-        made = await asyncio.to_thread(load_or_make, self._settings.data, centre)
+        made = await self._make_secrets(centre, known)
         # The pages read the passwords from this very value.
         for table, new in ((self._secrets.sip, made.sip), (self._secrets.logins, made.logins)):
             table.clear()
@@ -150,7 +153,7 @@ class LiveConfiguration:
 
     async def _after_retiring(self) -> None:
         async with self._turn:
-            for note in await self._refresh():
+            for note in await self._refresh(self._secrets):
                 log.warning("after_retiring", note=note)
 
     async def _examine(self, text: str) -> tuple[Centre | None, tuple[ConfigProblem, ...]]:

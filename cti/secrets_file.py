@@ -43,16 +43,17 @@ def endpoints(centre: Centre) -> Iterable[str]:
     yield "webcall"
 
 
-def load_or_make(data: Path, centre: Centre) -> Secrets:
-    """Read the secrets, generating those that are missing (first run, new agents).
+def load_or_make(data: Path, centre: Centre, *, known: Secrets | None = None) -> Secrets:
+    """Read the secrets, generating those that are missing (first run, new agents); those of nobody are dropped.
 
-    Raises `ConfigError` when the file is damaged or others can read it.
+    `known` counts before the file: another program may have read the centre's file a moment before it changed, and
+    dropped what it took for nobody's. Raises `ConfigError` when the file is damaged or others can read it.
     """
     path = secrets_path(data)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     tree = read_secrets(path)
-    sip = _strings(tree.get("sip"))
-    logins = _strings(tree.get("logins"))
+    sip = _strings(tree.get("sip")) | (known.sip if known is not None else {})
+    logins = _strings(tree.get("logins")) | (known.logins if known is not None else {})
     made = Secrets(
         ami=str(tree.get("ami") or secrets.token_urlsafe(24)),
         session_key=str(tree.get("session_key") or secrets.token_urlsafe(32)),

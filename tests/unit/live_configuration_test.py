@@ -191,6 +191,19 @@ async def test_who_has_left_is_locked_out_and_comes_back_as_somebody_new(bench: 
     assert bench.secrets.sip["1001"] == passwords[1]["1001"]
 
 
+async def test_passwords_survive_a_program_that_read_the_old_file(bench: Bench) -> None:
+    original = bench.configuration._versions.replace
+
+    def replace(*args: object, **more: object) -> object:
+        load_or_make(bench.settings.data, parse_centre(TEXT, source="x"))  # `cti status`, at the worst moment
+        return original(*args, **more)  # type: ignore[arg-type]
+
+    bench.configuration._versions.replace = replace  # type: ignore[assignment, method-assign]
+    done = await bench.configuration.apply(bench.text(NEW_AGENT), expected=bench.version, by="sue")
+    assert await bench.accounts.verify("1003", done.logins["1003"])
+    assert json.loads(secrets_path(bench.settings.data).read_text())["logins"]["1003"] == done.logins["1003"]
+
+
 async def test_a_conflict_says_who_and_what_to_do_and_changes_nothing(bench: Bench) -> None:
     base = bench.version
     first, second = bench.text(NEW_AGENT), bench.text(("name: Small", "name: Other"))
