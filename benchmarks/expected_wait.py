@@ -11,6 +11,7 @@ has learned from the calls before: nothing is given to it but the number of serv
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ class Promising(Floor):
         super().__init__(scenario)
         self.estimates = Estimates()
         self.tallies = {name: Tally() for name in scenario.centre.queues}
-        self._teams = [agent.queues for agent in scenario.centre.agents.values()]
+        self._teams = Counter(agent.queues for agent in scenario.centre.agents.values())
         self._averages = dict.fromkeys(scenario.centre.queues, 0)
         self._promised: dict[Arrival, tuple[ExpectedWait | None, int]] = {}
 

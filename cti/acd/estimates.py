@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cti.ids import QueueName
@@ -257,14 +257,16 @@ class Estimates:
         return self._calibration.get(queue) or Calibration()
 
     def servers(
-        self, queue: QueueName, agents: Iterable[Collection[QueueName]], waiting: Mapping[QueueName, int]
+        self, queue: QueueName, agents: Mapping[tuple[QueueName, ...], int], waiting: Mapping[QueueName, int]
     ) -> float:
         """How many agents a caller who joins the queue now may count on, shared ones by share.
 
-        `agents` are the queues each agent at work serves (who serves neither this queue nor any it shares agents with does
-        not matter), `waiting` the callers in line now; one more is taken to be in this queue.
+        `agents` counts those at work by the queues they serve (who serves neither this queue nor any it shares agents with
+        does not matter), `waiting` the callers in line now; one more is taken to be in this queue.
         """
-        teams = Counter(frozenset(served) for served in agents)
+        teams: Counter[frozenset[QueueName]] = Counter()
+        for served, count in agents.items():
+            teams[frozenset(served)] += count
         work = {name: waiting.get(name, 0) * self.handling(name).mean for served in teams for name in served}
         work[queue] = work.get(queue, 0.0) + self.handling(queue).mean
         return divided(work, teams)[queue]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cti.acd.estimates import NOW, ExpectedWait, staged
-from cti.ids import CallId, QueueName
+from cti.ids import AgentId, CallId, QueueName
 from cti.model.call import Call
 from cti.model.centre import Agent, Queue
 from cti.model.facts import AgentState, WaitPromised
@@ -38,7 +39,8 @@ class QueueWaits:
         self._board = board
         self._queue = queue
         self._now = now
-        self._known: dict[Requirement, tuple[_Stage, ...]] = {}
+        self._known: dict[tuple[Skills, Requirement], tuple[_Stage, ...]] = {}
+        self._working: frozenset[AgentId] | None = None
         self._waiting: Mapping[QueueName, int] | None = None
 
     def of(
@@ -50,10 +52,10 @@ class QueueWaits:
         more will be asked as time goes on. None when nobody who may serve is at work.
         """
         settings = self._board.centre.queues[self._queue]
-        needed = both(both(all_of(settings.skills), settings.requires), both(all_of(skills), requires))
-        if needed not in self._known:
-            self._known[needed] = self._stages(settings, needed)
-        stages = self._known[needed]
+        stages = self._known.get((skills, requires))
+        if stages is None:
+            needed = both(both(all_of(settings.skills), settings.requires), both(all_of(skills), requires))
+            stages = self._known[skills, requires] = self._stages(settings, needed)
         waited = max(0.0, (self._now - since).total_seconds()) if since is not None else 0.0
         reached = max(n for n, stage in enumerate(stages) if n == 0 or stage.after <= waited)
         first = next((n for n in range(reached, len(stages)) if stages[n].logged_in), reached)
@@ -86,16 +88,14 @@ class QueueWaits:
         return tuple(out)
 
     def _stage(self, after: float, able: list[Agent]) -> _Stage:
-        board = self._board
-        at_work = [agent for agent in able if self._at_work(agent)]
+        board, working = self._board, self._at_work()
+        at_work = [agent for agent in able if agent.agent_id in working]
         if any(len(agent.queues) > 1 for agent in at_work):
             names = {agent.agent_id for agent in able}
-            # Agents who cannot help this caller still work for the other queues they serve.
-            teams = [
-                agent.queues if agent.agent_id in names else tuple(name for name in agent.queues if name != self._queue)
-                for agent in board.centre.agents.values()
-                if self._at_work(agent)
-            ]
+            teams: Counter[tuple[QueueName, ...]] = Counter()
+            for agent in board.centre.agents.values():
+                if agent.agent_id in working:
+                    teams[agent.queues if agent.agent_id in names else self._besides(agent.queues)] += 1
             servers = board.learning.estimates.servers(self._queue, teams, self._lines())
         else:
             servers = float(len(at_work))
@@ -106,11 +106,20 @@ class QueueWaits:
             logged_in=any(board.agents[agent.agent_id].state is not AgentState.OFFLINE for agent in able),
         )
 
-    def _at_work(self, config: Agent) -> bool:
+    def _besides(self, queues: tuple[QueueName, ...]) -> tuple[QueueName, ...]:
+        """Agents who cannot help this caller still work for the other queues they serve."""
+        return queues if self._queue not in queues else tuple(name for name in queues if name != self._queue)
+
+    def _at_work(self) -> frozenset[AgentId]:
         """Who will not take another call after this one does not shorten the wait."""
-        agent = self._board.agents[config.agent_id]
-        at_work = agent.state in _AT_WORK and agent.chosen is AgentState.READY
-        return at_work or self._board.engine.is_free(config.agent_id)
+        if self._working is None:
+            is_free = self._board.engine.is_free
+            self._working = frozenset(
+                agent_id
+                for agent_id, agent in self._board.agents.items()
+                if (agent.chosen is AgentState.READY and agent.state in _AT_WORK) or is_free(agent_id)
+            )
+        return self._working
 
     def _lines(self) -> Mapping[QueueName, int]:
         if self._waiting is None:

@@ -5,6 +5,7 @@ Where a way leads out of the queues (voicemail, a flow, a callback, a number, th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -128,11 +129,11 @@ class Doors:
         if ahead < sum(self._engine.is_free(agent_id) for agent_id in there):
             return timedelta()
         able = set(there)
-        teams = [
+        teams = Counter(
             agent.queues if agent.agent_id in able else tuple(name for name in agent.queues if name != queue.name)
             for agent in self._centre.agents.values()
             if self._state_of(agent.agent_id) is not AgentState.OFFLINE
-        ]
+        )
         lines = {name: len(self._engine.waiting(name)) for name in self._centre.queues}
         servers = self.estimates.servers(queue.name, teams, lines)
         wait = self.estimates.wait(queue.name, ahead, servers)

@@ -83,16 +83,16 @@ def test_a_shared_agent_counts_by_what_lies_before_in_each_queue() -> None:
     estimates = Estimates()
     both, one = (SUPPORT, SALES), (SUPPORT,)
     # Nobody waits elsewhere: who is free next takes the first in line here.
-    assert estimates.servers(SUPPORT, [one, both], {}) == pytest.approx(2)
+    assert estimates.servers(SUPPORT, {one: 1, both: 1}, {}) == pytest.approx(2)
     # As many here (the caller counted) as there: half of each shared agent.
-    assert estimates.servers(SUPPORT, [both, both], {SUPPORT: 4, SALES: 5}) == pytest.approx(1)
-    assert estimates.servers(SUPPORT, [both] * 4, {SUPPORT: 8, SALES: 3}) == pytest.approx(3)
+    assert estimates.servers(SUPPORT, {both: 2}, {SUPPORT: 4, SALES: 5}) == pytest.approx(1)
+    assert estimates.servers(SUPPORT, {both: 4}, {SUPPORT: 8, SALES: 3}) == pytest.approx(3)
     # Calls that take longer are more work.
     for _ in range(3000):
         estimates.handled(SUPPORT, 100.0)
         estimates.handled(SALES, 300.0)
-    assert estimates.servers(SUPPORT, [both] * 4, {SUPPORT: 8, SALES: 3}) == pytest.approx(2, rel=0.05)
-    assert estimates.servers(SALES, [one], {}) == 0
+    assert estimates.servers(SUPPORT, {both: 4}, {SUPPORT: 8, SALES: 3}) == pytest.approx(2, rel=0.05)
+    assert estimates.servers(SALES, {one: 1}, {}) == 0
 
 
 A, B, C = QueueName("a"), QueueName("b"), QueueName("c")
