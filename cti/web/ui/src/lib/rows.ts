@@ -5,7 +5,7 @@ export type AgentId = string;
 export type CallId = string;
 export type QueueName = string;
 export type OfferId = number;
-export type Device = "sip" | "browser";
+export type Device = "sip" | "browser" | "external";
 export type Role = "agent" | "supervisor" | "admin";
 export type AgentState =
   | "offline"
@@ -16,7 +16,7 @@ export type AgentState =
   | "talking"
   | "held"
   | "wrap_up";
-export type CallState = "menu" | "waiting" | "offered" | "talking" | "held" | "survival" | "ended";
+export type CallState = "menu" | "waiting" | "offered" | "talking" | "held" | "survival" | "out" | "ended";
 export type Match = "looking_up" | "found" | "several" | "unknown" | "withheld" | "unavailable";
 /** Names for people, by language. */
 export type Titles = Readonly<Record<string, string>>;
@@ -83,6 +83,11 @@ export interface CallRow {
   readonly ringing?: readonly AgentId[];
   /** How much longer it will wait: seconds, least and most. */
   readonly expected_wait?: readonly [number, number] | null;
+  /** Of a callback: its turn has not come, its customer is being called, or is on the line. Empty for other calls. */
+  readonly callback?: "" | "waiting" | "dialling" | "reached";
+  readonly attempt?: number;
+  /** Of a callback that reached nobody: not called again before. */
+  readonly retry_at?: Moment | null;
 }
 
 export interface Contact {
