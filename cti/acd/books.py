@@ -1,7 +1,7 @@
 """The engine's books: tickets, seats and leases, and what time alone changes in them.
 
 A lease binds both sides and is released from both in one method each, here and nowhere else. A free agent who is fresh is
-not in the heaps yet: the matching puts in whom it does not bind at once.
+not in the orders yet: the matching puts in whom it does not bind at once.
 """
 
 from __future__ import annotations

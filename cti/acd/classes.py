@@ -12,7 +12,6 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from cti.acd.decisions import Lease, Ticket
-from cti.acd.heap import LazyHeap
 from cti.acd.order import Order
 from cti.acd.ranking import LEASE_MARGIN, AgentKey, CallerKey, agent_key, caller_key
 from cti.acd.stages import Stage
@@ -95,14 +94,14 @@ class CallerGroup:
 
 
 class Rank(NamedTuple):
-    """Classes of agents whom a class of callers prefers alike: who is best among them, the heaps know."""
+    """Classes of agents whom a class of callers prefers alike: who is best among them, their orders know."""
 
     tier: int
     figure: int
     """What a strategy by class wants least of; 0 for the others."""
     classes: tuple[AgentGroup, ...]
-    heaps: tuple[LazyHeap[AgentKey], ...]
-    """Of each class, by the strategy."""
+    orders: tuple[Order[AgentKey], ...]
+    """Who is free of each class, by the strategy."""
 
 
 class AgentGroup:
@@ -121,9 +120,9 @@ class AgentGroup:
         self.skills = skills
         self.tiers = tiers
         """By queue."""
-        self.idle: LazyHeap[AgentKey] = LazyHeap()
-        self.ranked: dict[Strategy, LazyHeap[AgentKey]] = {
-            strategy: LazyHeap() for strategy in strategies if strategy in COUNTED
+        self.idle: Order[AgentKey] = Order()
+        self.ranked: dict[Strategy, Order[AgentKey]] = {
+            strategy: Order() for strategy in strategies if strategy in COUNTED
         }
         """Whoever is in `idle`, by what their queues' strategies count."""
         self.weights: dict[AgentId, float] = {}
@@ -136,14 +135,14 @@ class AgentGroup:
     def add(self, seat: Seat) -> None:
         """The agent, of this class, is available."""
         self.idle.add(seat.key)
-        for strategy, heap in self.ranked.items():
-            heap.add((COUNTED[strategy](seat), *seat.key))
+        for strategy, order in self.ranked.items():
+            order.add((COUNTED[strategy](seat), *seat.key))
 
     def discard(self, seat: Seat) -> None:
         """The agent is not available any more. To be told before anything its keys are made of changes."""
-        self.idle.discard(seat.key)
-        for strategy, heap in self.ranked.items():
-            heap.discard((COUNTED[strategy](seat), *seat.key))
+        self.idle.remove(seat.key)
+        for strategy, order in self.ranked.items():
+            order.remove((COUNTED[strategy](seat), *seat.key))
 
 
 class Waiter:
@@ -211,7 +210,7 @@ class Seat:
         self.idle_since: datetime | None = None
         self.lease: Lease | None = None
         self.listed = False
-        """Whether the agent is in the heaps of the class."""
+        """Whether the agent is in the orders of the class."""
         self.wanted: dict[CallId, None] = {}
         """Tickets that name this agent as the preferred one."""
         self.held: Order[CallerKey] = Order()
@@ -253,14 +252,14 @@ class Seat:
             statuses[at] = status
 
     def enlist(self) -> None:
-        """Into the heaps of the class, if available."""
+        """Into the orders of the class, if available."""
         if not self.listed and self.available and self.group is not None:
             self.show(self.state)
             self.group.add(self)
             self.listed = True
 
     def unlist(self) -> None:
-        """Out of the heaps. To be told before anything the keys are made of changes."""
+        """Out of the orders. To be told before anything the keys are made of changes."""
         if self.listed and self.group is not None:
             self.group.discard(self)
         self.listed = False

@@ -112,7 +112,7 @@ def _add_line(lines: dict[Order[CallerKey], CallerGroup | Seat], of: CallerGroup
 
 
 def _anybody_free(of: CallerGroup | Seat) -> bool:
-    return of.available if isinstance(of, Seat) else any(servers.idle.keys for servers in of.servers)
+    return of.available if isinstance(of, Seat) else any(servers.idle.head is not None for servers in of.servers)
 
 
 def seats_for(books: Books, waiter: Waiter) -> list[Seat]:
@@ -123,14 +123,8 @@ def seats_for(books: Books, waiter: Waiter) -> list[Seat]:
     if group.strategy is not RING_ALL:
         key = best(group, call_id, waiter.refused)
         return [] if key is None else [books.seats[key[-1]]]
-    chosen: list[Seat] = []
-    first_tier = 0
-    for tier, key in ordered(group, call_id, waiter.refused):
-        if (first_tier and tier != first_tier) or len(chosen) == RING_AT_MOST:
-            break
-        first_tier = tier
-        chosen.append(books.seats[key[-1]])
-    return chosen
+    ranked = ordered(group, call_id, waiter.refused, RING_AT_MOST)
+    return [books.seats[key[-1]] for tier, key in ranked if tier == ranked[0][0]]
 
 
 def _offer(books: Books, waiter: Waiter, seats: Sequence[Seat], now: datetime) -> Offer:

@@ -1,4 +1,4 @@
-"""A sorted list in short pieces: the first caller of a long queue, and anybody's place in it, at once."""
+"""A sorted list in short pieces: the first of many callers or agents, and anybody's place among them, at once."""
 
 from __future__ import annotations
 
@@ -94,6 +94,17 @@ class Order(Generic[K]):
                 return piece[n]
             n -= len(piece)
         return None
+
+    def first(self, n: int) -> list[K]:
+        """The `n` smallest keys."""
+        if not self._pieces:
+            return []
+        found = self._pieces[0][:n]
+        for piece in self._pieces[1:]:
+            if len(found) == n:
+                break
+            found += piece[: n - len(found)]
+        return found
 
     def first_except(self, ids: Container[Any]) -> K | None:
         """The smallest key whose id is not among `ids`, or None. Costs as much as keys are skipped."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from itertools import islice
 
 from cti.acd.classes import CallerGroup, Seat, Waiter
 from cti.acd.decisions import Evidence, new
 from cti.acd.groups import Groups
 from cti.acd.ranking import AgentKey
-from cti.acd.strategies import heaps, key_of, ordered
+from cti.acd.strategies import count_free, key_of, ordered
 from cti.ids import AgentId
 
 CANDIDATES = 10
@@ -25,9 +24,9 @@ def evidence_of(
     if waiter.held is not None:
         return _evidence(waiter, group, groups, now, _of_held(waiter, group, waiter.held), _refusers(waiter, seats), 0)
     spurners = _refusers(waiter, seats)
-    eligible = sum(map(len, heaps(group))) - len(spurners)
+    eligible = count_free(group) - len(spurners)
     most = eligible if uncut else min(eligible, CANDIDATES)
-    named = tuple(islice(ordered(group, call_id, refused), most)) if most else ()
+    named = tuple(ordered(group, call_id, refused, most)) if most else ()
     evidence = _evidence(waiter, group, groups, now, named, spurners, eligible - len(named))
     if not uncut:
         return evidence
@@ -56,7 +55,7 @@ def evidence_of_one(
         group.relaxed,
         ((agents.tiers[group.queue], key),),
         0,
-        _refusers(waiter, seats) if waiter.refused else (),
+        _refusers(waiter, seats),
         group.named,
         tuple(group.statuses),
         group.unfit,
@@ -103,6 +102,8 @@ def _of_held(waiter: Waiter, group: CallerGroup, seat: Seat) -> tuple[tuple[int,
 
 def _refusers(waiter: Waiter, seats: Mapping[AgentId, Seat]) -> tuple[AgentId, ...]:
     """Free agents who may serve the call but refused it just now."""
+    if not waiter.refused:
+        return ()
     servers = waiter.home.servers
     return tuple(
         agent_id

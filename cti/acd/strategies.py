@@ -1,18 +1,19 @@
 """Which of the eligible free agents is best: lower tiers first, then the queue's strategy.
 
-Longest idle, and whatever is counted per agent, is fixed while an agent is free, so a heap per class and strategy keeps
+Longest idle, and whatever is counted per agent, is fixed while an agent is free, so an order per class and strategy keeps
 it. What depends on the class alone (tier, skill, flexibility) ranks classes, and within them who is longest idle. Only
 the weighted draw depends on the pair of call and agent and looks at every eligible free agent of the tier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from hashlib import blake2b
+from heapq import merge, nsmallest
+from itertools import islice
 from math import log
 
 from cti.acd.classes import BY_IDLENESS, COUNTED, AgentGroup, CallerGroup, Seat
-from cti.acd.heap import LazyHeap, in_order
 from cti.acd.ranking import AgentKey
 from cti.ids import AgentId, CallId
 from cti.model.centre import Strategy
@@ -25,12 +26,12 @@ def best(group: CallerGroup, call_id: CallId, refused: Collection[AgentId]) -> A
     """The best free agent for a caller of `group`, without those in `refused`; None when there is none."""
     strategy = group.strategy
     if strategy is Strategy.RANDOM:
-        return next((key for _, key in ordered(group, call_id, refused)), None)
+        return next((key for _, key in ordered(group, call_id, refused, 1)), None)
     for rank in group.ranks:
         found: AgentKey | None = None
-        for heap in rank.heaps:
-            if heap.keys:
-                key = heap.first_except(refused)
+        for order in rank.orders:
+            if order.head is not None:
+                key = order.first_except(refused)
                 if key is not None and (found is None or key < found):
                     found = key
         if found is not None:
@@ -38,24 +39,28 @@ def best(group: CallerGroup, call_id: CallId, refused: Collection[AgentId]) -> A
     return None
 
 
-def ordered(group: CallerGroup, call_id: CallId, refused: Collection[AgentId]) -> Iterator[tuple[int, AgentKey]]:
-    """The free agents for a caller of `group` with their tiers, best first, without those in `refused`.
+def ordered(group: CallerGroup, call_id: CallId, refused: Collection[AgentId], most: int) -> list[tuple[int, AgentKey]]:
+    """The `most` best free agents for a caller of `group` with their tiers, without those in `refused`.
 
     A key has the strategy's figure in front unless it ranks by idleness.
     """
-    strategy = group.strategy
-    for tier, figure, classes, ranked in group.ranks:
-        keys: Iterator[AgentKey]
+    strategy, found = group.strategy, list[tuple[int, AgentKey]]()
+    for tier, figure, classes, orders in group.ranks:
+        if len(found) == most:
+            break
+        wanted = most - len(found) + len(refused)
         if strategy is Strategy.RANDOM:
             drawn = [
                 (_draw(call_id, key[-1], agents.weights[key[-1]]), *key) for agents in classes for key in agents.idle
             ]
-            keys = iter(sorted(drawn))
+            keys = nsmallest(wanted, drawn)
+        elif len(orders) == 1:
+            keys = orders[0].first(wanted)
         else:
-            keys = in_order(ranked)
-        for key in keys:
-            if key[-1] not in refused:
-                yield tier, ((figure, *key) if strategy in BY_CLASS else key)
+            keys = list(islice(merge(*(order.first(wanted) for order in orders)), wanted))
+        named = [(tier, (figure, *key) if strategy in BY_CLASS else key) for key in keys if key[-1] not in refused]
+        found += named[: most - len(found)]
+    return found
 
 
 def key_of(group: CallerGroup, seat: Seat, call_id: CallId) -> AgentKey:
@@ -91,9 +96,9 @@ def _points(agents: AgentGroup, needed: Collection[tuple[str, int]]) -> int:
     return sum(agents.skills.get(skill, 0) for skill, _ in needed)
 
 
-def heaps(group: CallerGroup) -> list[LazyHeap[AgentKey]]:
-    """Everybody free who may serve callers of `group`, by class."""
-    return [agents.idle for agents in group.servers if agents.idle.keys]
+def count_free(group: CallerGroup) -> int:
+    """How many are free who may serve callers of `group`."""
+    return sum(len(agents.idle) for agents in group.servers if agents.idle.head is not None)
 
 
 def _draw(call_id: CallId, agent_id: AgentId, weight: float) -> float:
