@@ -164,6 +164,8 @@ async def serve(settings: Settings) -> None:
     dispatcher.recover(facts)
     telephony.use_accounts(accounts_of(dispatcher.board.centre.agents))
     outbound.open_trunk(dispatcher.board, clock.now(), there=bool(settings.trunk.address))
+    if centre.outbound.allow and not settings.trunk.address:
+        log.warning("dialling_out_is_off", reason="no_trunk", remedy="set trunk.address to where outside calls go")
     log.info(
         "journal_recovered",
         facts=len(facts),

@@ -175,6 +175,13 @@ def _centre(seen: Seen) -> Iterable[Finding]:
         subject="centre file",
         finding=f"{centre.name}: {len(centre.numbers)} numbers, {len(centre.queues)} queues, {len(centre.agents)} agents",
     )
+    if centre.outbound.allow and not seen.settings.trunk.address:
+        yield Finding(
+            grade="note",
+            subject="trunk",
+            finding="the centre may dial numbers outside, and nothing says where such calls go: nobody is called back",
+            remedy="set trunk.address",
+        )
 
 
 def _secrets(seen: Seen) -> Iterable[Finding]:

@@ -54,6 +54,13 @@ def everything_in(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_mode) for path in folder.rglob("*")}
 
 
+async def test_a_centre_that_may_dial_out_and_has_nowhere_to(made: Settings) -> None:
+    (finding,) = about(await examine(made), "trunk")
+    assert (finding.grade, finding.remedy) == ("note", "set trunk.address")
+    told = made.model_copy(update={"trunk": made.trunk.model_copy(update={"address": "192.0.2.7"})})
+    assert about(await examine(told), "trunk") == []
+
+
 async def test_an_empty_folder_has_nothing_to_mend_and_stays_empty(settings: Settings, tmp_path: Path) -> None:
     findings = await examine(settings)
     assert bad(findings) == []
