@@ -4,7 +4,7 @@ Theory of operation. One apply at a time. First everything that can be refused i
 with problems, a flow that would break. Then, in this order, so that a crash in between leaves something a start can work
 with: secrets and log-ins of who is new; the file, with what it replaces kept; the floor, in one turn of its owner; the
 parts of Asterisk's configuration that changed, reloaded. What cannot be taken to Asterisk now is told in the notes and
-taken there with the next apply: calls go on meanwhile as before.
+tried again: calls go on meanwhile as before.
 
 What retires (see `services.live_centre`) keeps its accounts, log-ins and queues in Asterisk until it is gone.
 """
@@ -12,7 +12,7 @@ What retires (see `services.live_centre`) keeps its accounts, log-ins and queues
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,8 @@ from cti.web.auth.accounts import Accounts
 
 log = structlog.get_logger(__name__)
 
+AGAIN_SECONDS = 5.0
+"""From a try to take the centre to Asterisk that failed to the next."""
 SOURCE = "centre.yaml"
 """What the places of problems call a text that came over the API."""
 
@@ -75,7 +77,7 @@ class LiveConfiguration:
         self._on_region = on_region
         self._current = ConfigText(text=text, version=version_of(text), since=clock.now())
         self._turn = asyncio.Lock()
-        self._retired: set[asyncio.Task[None]] = set()
+        self._work: set[asyncio.Task[None]] = set()
         dispatcher.on_retired = self._on_retired
 
     def current(self) -> ConfigText:
@@ -119,10 +121,10 @@ class LiveConfiguration:
         self._flows.use(centre)
         self._on_region(centre.region)
         changes = await self._dispatcher.configure(centre, version=version, by=by)
+        former, self._current = self._current, ConfigText(text=text, version=version, since=now, by=by)
         notes = await self._refresh(secrets)
-        if on_disk is not None and on_disk not in (text, self._current.text):
+        if on_disk is not None and on_disk not in (text, former.text):
             notes = (*notes, f"{self._versions.path} had been changed and not applied; that text is kept in {kept[-1]}")
-        self._current = ConfigText(text=text, version=version, since=now, by=by)
         return Applied(version=version, changes=tuple(changes), notes=tuple(notes), logins=fresh)
 
     async def _make_secrets(self, centre: Centre, known: Secrets) -> Secrets:
@@ -142,19 +144,25 @@ class LiveConfiguration:
             return await self._follow(centre, self._secrets)
         except (CtiError, OSError) as error:
             log.error("asterisk_not_reconfigured", error=str(error))
-            return [
-                f"Asterisk does not have it yet: {error}. It takes it with the next apply, or when it is started again"
-            ]
+            self._later(self._again())
+            return [f"Asterisk does not have it yet: {error}. It is tried again until it has"]
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
 
     def _on_retired(self) -> None:
-        task = asyncio.ensure_future(self._after_retiring())
-        self._retired.add(task)
-        task.add_done_callback(self._retired.discard)
+        self._later(self._catch_up())
 
-    async def _after_retiring(self) -> None:
+    async def _again(self) -> None:
+        await asyncio.sleep(AGAIN_SECONDS)
+        await self._catch_up()
+
+    async def _catch_up(self) -> None:
         async with self._turn:
             for note in await self._refresh(self._secrets):
-                log.warning("after_retiring", note=note)
+                log.warning("asterisk_note", note=note)
 
     async def _examine(self, text: str) -> tuple[Centre | None, tuple[ConfigProblem, ...]]:
         # A centre of thousands of agents takes the reader a second: not on the floor's loop.

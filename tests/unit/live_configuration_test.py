@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cti import live_configuration
 from cti.asterisk.ami.adapter import AmiTelephony
 from cti.asterisk.ami.client import AmiLink
 from cti.asterisk.ami.translate import accounts_of
@@ -259,11 +260,16 @@ async def test_an_edit_by_hand_that_was_never_applied_is_kept(bench: Bench) -> N
     assert set(bench.old_texts()) == {TEXT, TEXT + "# by hand\n"}
 
 
-async def test_asterisk_away_is_told_and_made_up_for(bench: Bench) -> None:
+async def test_asterisk_away_is_told_and_made_up_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_configuration, "AGAIN_SECONDS", 0.05)
     bench.trouble = RemoteError("there is no link to Asterisk")
     done = await bench.configuration.apply(bench.text(NEW_AGENT), expected=bench.version, by="sue")
     assert any("no link to Asterisk" in note for note in done.notes)
     assert CY in bench.dispatcher.board.agents
+    assert bench.told == []
+    bench.trouble = None
+    await until(lambda: bench.told)
+    assert CY in bench.told[0][0].agents
 
 
 async def test_a_file_that_cannot_be_written_changes_nothing(bench: Bench) -> None:
