@@ -110,8 +110,11 @@ def try_out(
     from cti.ivr.rehearsal import World, rehearse, scripted
     from cti.model.facts import Match
 
+    from cti.ivr.prompt_book import with_texts
+
     library = _library(data, config, folder)
     flow = _flow(library, name)
+    book = with_texts(library.prompts, [flow])
     customer = e.LookedUp(match=Match.FOUND, tier=tier, name="Zoë") if tier else e.LookedUp(match=Match.UNKNOWN)
     typed = _typed()
     press = scripted(keys) if keys else lambda effect: _ask(effect, typed)
@@ -120,7 +123,7 @@ def try_out(
         press,
         world=World(customer=customer, closed=frozenset(closed or ())),
         language=language or flow.languages[0],
-        watch=lambda turn: _tell(turn, library.prompts),
+        watch=lambda turn: _tell(turn, book),
     )
     out.print(f"  ends: {rehearsal.ended}", style="bold", highlight=False, markup=False, soft_wrap=True)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cti.ivr.expression import ExpressionError, Kind, check, names_in
-from cti.ivr.flow import DigitsOf, Flow, Prompt, Step
+from cti.ivr.flow import DigitsOf, Flow, Prompt, Step, Text, ValueOf
 from cti.ivr.names import CLOCK, GIVEN, assigned_before
 from cti.ivr.parser import parse_flow
 from cti.ivr.problems import Position, Problem, Severity, meant
 from cti.ivr.prompt_book import PromptBook
+from cti.ivr.spoken_values import VALUE_GRAMMARS, SaidAs, value_words
 from cti.ivr.verbs.call_service import Service
 from cti.ivr.verbs.choose_language import ChooseLanguage
 from cti.ivr.verbs.collect import Collect
@@ -22,6 +23,8 @@ from cti.ivr.verbs.open_hours import OpenHours
 from cti.ivr.verbs.queue import Queue
 from cti.ivr.verbs.set_language import SetLanguage
 from cti.model.centre import Centre
+
+DIGITS = frozenset(f"digit_{digit}" for digit in range(10))
 
 
 def check_text(text: str, file: str, centre: Centre, prompts: PromptBook) -> list[Problem]:
@@ -149,7 +152,11 @@ class _Check:
         kinds = self._kinds()
         for step in self.flow.steps.values():
             here = set(before[step.name])
-            for written in step.expressions():
+            for part in step.spoken():
+                if isinstance(part, ValueOf) and names_in(part.written.tree) & CLOCK.keys():
+                    message = f'step "{step.name}": the time cannot be read out from here'
+                    self.note(part.written.at, "expression", message, "give it a name in a `set` step before")
+            for written in step.written():
                 later = (names_in(written.tree) & kinds.keys()) - here - GIVEN.keys() - CLOCK.keys()
                 if later:
                     name = min(later)
@@ -198,8 +205,31 @@ class _Check:
             if isinstance(part, DigitsOf):
                 for digit in "0123456789":
                     self._prompt(f"digit_{digit}", self.flow.languages, part.at)
+            elif isinstance(part, Text):
+                for language in self.flow.languages:
+                    if language not in part.texts:
+                        message = f'step "{step.name}": this text is not there in "{language}"'
+                        self.note(part.at, "prompt_language", message, f"add `{language}: ..` to it")
+            elif isinstance(part, ValueOf):
+                self._value_words(part)
             elif isinstance(part, Prompt):
                 self._prompt(part.name, (part.language,) if part.language else self.flow.languages, part.at)
+
+    def _value_words(self, part: ValueOf) -> None:
+        """Every word that may be needed to read values out is there; told once a language."""
+        for language in self.flow.languages:
+            needed = DIGITS if part.how is SaidAs.DIGITS else value_words(language)
+            if not needed:
+                message = f'values cannot be read out in "{language}"'
+                self.note(part.at, "prompt_language", message, f"languages that can: {', '.join(VALUE_GRAMMARS)}")
+            missing = {name for name in needed if language not in self.prompts.prompts.get(name, {})}
+            if missing:
+                message = (
+                    f'to read a value out in "{language}", {len(missing)} prompts are missing: {min(missing)}, ...'
+                )
+                self.note(
+                    part.at, "prompt_language", message, f"add them to {self.prompts.file}, as the shipped one has them"
+                )
 
     def _prompt(self, name: str, languages: tuple[str, ...], at: Position) -> None:
         texts = self.prompts.prompts.get(name)

@@ -18,6 +18,7 @@ from cti.ivr.effects import Effect, Ending, Result, Sound
 from cti.ivr.expression import Expression, ExpressionFault, Kind, Value, evaluate, names_in
 from cti.ivr.names import NOBODY
 from cti.ivr.problems import Position
+from cti.ivr.spoken_values import SaidAs, say_value
 
 
 class UnexpectedResult(CtiError):
@@ -51,7 +52,26 @@ class DigitsOf:
     at: Position
 
 
-Spoken = Prompt | DigitsOf
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """Words written in the flow itself, by language; spoken by the voice under the name `name`."""
+
+    name: str
+    texts: Mapping[str, str]
+    at: Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueOf:
+    """A computed value, read out as `how` says. One that cannot be computed or said is left out."""
+
+    written: Written
+    how: SaidAs
+    currency: str
+    at: Position
+
+
+Spoken = Prompt | DigitsOf | Text | ValueOf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +126,12 @@ class Scene:
         for part in spoken:
             if isinstance(part, Prompt):
                 sounds.append(Sound(language=part.language or self.language, name=part.name))
+            elif isinstance(part, Text):
+                sounds.append(Sound(language=self.language, name=part.name))
+            elif isinstance(part, ValueOf):
+                value = self.compute(part.written.tree)
+                words = () if value is None else say_value(value, part.how, part.currency, self.language)
+                sounds.extend(Sound(language=self.language, name=word) for word in words)
             else:
                 digits = self.answers.get(part.answer, "")
                 sounds.extend(Sound(language=self.language, name=f"digit_{digit}") for digit in digits)
@@ -180,9 +206,13 @@ class Step(ABC):
         """Every expression the step computes."""
         return ()
 
+    def written(self) -> tuple[Written, ...]:
+        """Every expression of the step, those it reads out among them."""
+        return (*self.expressions(), *(part.written for part in self.spoken() if isinstance(part, ValueOf)))
+
     def uses(self) -> frozenset[str]:
         """Names whose values the step asks for."""
-        computed = (names_in(written.tree) for written in self.expressions())
+        computed = (names_in(written.tree) for written in self.written())
         read_out = {f"answer.{part.answer}" for part in self.spoken() if isinstance(part, DigitsOf)}
         return frozenset().union(read_out, *computed)
 

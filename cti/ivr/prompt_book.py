@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from cti.ivr.document import Scalar, Table, read_document
+from cti.ivr.flow import Flow, Text
 from cti.ivr.problems import Position, Problem
-from cti.ivr.reading import LANGUAGE, WORD, Findings
-
-MAX_TEXT = 1000
+from cti.ivr.reading import LANGUAGE, MAX_TEXT, WORD, Findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +26,21 @@ class PromptBook:
     file: str
     voices: Mapping[str, str]
     prompts: Mapping[str, Mapping[str, PromptText]]
+
+
+def with_texts(book: PromptBook, flows: Iterable[Flow]) -> PromptBook:
+    """The book with the texts that stand in the flows themselves."""
+    prompts = dict(book.prompts)
+    for flow in flows:
+        for step in flow.steps.values():
+            for part in step.spoken():
+                if isinstance(part, Text):
+                    prompts[part.name] = {
+                        language: PromptText(text=said, at=part.at)
+                        for language, said in part.texts.items()
+                        if language in book.voices
+                    }
+    return replace(book, prompts=prompts)
 
 
 def parse_prompts(text: str, file: str) -> PromptBook | list[Problem]:

@@ -6,17 +6,21 @@ stand-ins never get out: whoever notes a problem gives back problems, not a flow
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import timedelta
 
 from cti.ivr.document import Listing, Node, Scalar, Table
 from cti.ivr.expression import ExpressionError, Kind, Literal, parse
-from cti.ivr.flow import DigitsOf, Prompt, Spoken, Target, Written
+from cti.ivr.flow import DigitsOf, Prompt, Spoken, Target, Text, ValueOf, Written
 from cti.ivr.problems import Position, Problem, meant
 from cti.ivr.question import Retry
+from cti.ivr.spoken_values import CURRENCIES, SaidAs
 
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+MAX_TEXT = 1000
+"""Characters of one text."""
 _DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m)")
 _UNIT = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1)}
 _FLAG = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -127,6 +131,8 @@ class Fields:
         return tuple(part for part in map(self._spoken_part, nodes) if part is not None)
 
     def _spoken_part(self, node: Node) -> Spoken | None:
+        if isinstance(node, Table) and node.get("digits_of") is None:
+            return self._computed_part(node)
         if isinstance(node, Table):
             inner = Fields(node, self.what, self.findings)
             answer = inner.word("digits_of", required="write `{digits_of: <answer>}` or the name of a prompt")
@@ -143,6 +149,38 @@ class Fields:
             return None
         self.wrong(node.at, "a list within a list of prompts", "write one list of names", "shape")
         return None
+
+    def _computed_part(self, node: Table) -> Spoken | None:
+        """`{text: {en: .., zh: ..}}`, or a value: `{money: 'total', currency: EUR}`."""
+        inner = Fields(node, self.what, self.findings)
+        if inner.has("text"):
+            texts = {
+                key.text: " ".join(said.text.split()) for key, said in inner.rows("text") if isinstance(said, Scalar)
+            }
+            if not texts or not all(0 < len(said) <= MAX_TEXT for said in texts.values()):
+                remedy = "write `{text: {en: .., zh: ..}}`"
+                inner.wrong(node.at, f'"text" needs 1 to {MAX_TEXT} characters in each language', remedy, "shape")
+            inner.finish()
+            spoken = "|".join(f"{language}={said}" for language, said in sorted(texts.items()))
+            name = f"text_{hashlib.sha256(spoken.encode()).hexdigest()[:12]}"
+            return Text(name=name, texts=texts, at=node.at)
+        how = next((how for how in SaidAs if inner.has(how.value)), None)
+        if how is None:
+            remedy = "write the name of a prompt, {digits_of: answer}, {text: {en: ..}} or {number: 'expression'}"
+            inner.wrong(node.at, "nothing to say", remedy, "shape")
+            return None
+        found = inner.scalar(how.value)
+        currency = inner.scalar("currency") if how is SaidAs.MONEY else None
+        if how is SaidAs.MONEY and (currency is None or currency.text not in CURRENCIES):
+            at = currency.at if currency is not None else node.at
+            inner.wrong(at, "money needs a currency", f"use one of {', '.join(CURRENCIES)}: `currency: EUR`")
+        inner.finish()
+        if found is None:
+            return None
+        kind = Kind.NUMBER if how in (SaidAs.NUMBER, SaidAs.MONEY) else Kind.TEXT
+        return ValueOf(
+            written=inner.expression(found, kind), how=how, currency=currency.text if currency else "", at=node.at
+        )
 
     def expression(self, found: Scalar, kind: Kind | None = None, gives: str = "") -> Written:
         """The expression that `found` says; a problem is noted at the column where it goes wrong."""

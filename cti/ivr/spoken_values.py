@@ -11,9 +11,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from functools import cache
 from typing import Protocol
 
 from cti.ivr.spoken import English, Mandarin, Words
+
+
+class SaidAs(StrEnum):
+    """How a value is read out."""
+
+    NUMBER = "number"
+    DIGITS = "digits"
+    """One by one: a text or a number."""
+    MONEY = "money"
+    DATE = "date"
+    """A text as 2026-03-05, or one that begins so."""
+    TIME = "time"
+    """A text as 14:30, or a date and time in ISO 8601."""
+
 
 LARGEST_SAID = Decimal(10) ** 12
 """Amounts are said up to here, exclusive."""
@@ -228,6 +244,7 @@ VALUE_GRAMMARS: Mapping[str, ValueGrammar] = {"en": EnglishValues(), "zh": Manda
 """By language tag."""
 
 
+@cache
 def value_words(language: str) -> frozenset[str]:
     """Every prompt the value grammar of `language` may name; empty for a language without one."""
     grammar = VALUE_GRAMMARS.get(language)
@@ -246,3 +263,24 @@ def value_words(language: str) -> frozenset[str]:
     for hour in range(24):
         said |= {word for minute in (0, 5, 30) for word in grammar.clock(time(hour, minute))}
     return frozenset(said)
+
+
+def say_value(value: str | Decimal | bool, how: SaidAs, currency: str, language: str) -> Words:
+    """The prompts that read a value out; none for what cannot be said (a text that is no date, a language without grammar)."""
+    grammar = VALUE_GRAMMARS.get(language)
+    try:
+        if how is SaidAs.DIGITS:
+            return tuple(f"digit_{sign}" for sign in str(value) if sign in "0123456789")
+        if grammar is None or isinstance(value, bool):
+            return ()
+        if how is SaidAs.MONEY and isinstance(value, Decimal):
+            return grammar.money(value, CURRENCIES[currency])
+        if how is SaidAs.NUMBER and isinstance(value, Decimal):
+            return grammar.amount(value)
+        if how is SaidAs.DATE and isinstance(value, str):
+            return grammar.date(date.fromisoformat(value[:10]))
+        if how is SaidAs.TIME and isinstance(value, str):
+            return grammar.clock(time.fromisoformat(value[value.find("T") + 1 :].removesuffix("Z")))
+    except (ValueError, KeyError):
+        pass
+    return ()

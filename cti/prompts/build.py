@@ -19,7 +19,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cti.ivr.prompt_book import PromptBook, parse_prompts
+from cti.ivr.flow import Flow
+from cti.ivr.parser import parse_flow
+from cti.ivr.prompt_book import PromptBook, parse_prompts, with_texts
 from cti.prompts.errors import PromptError
 from cti.prompts.sound import Audio, level_speech, mu_law, pcm16, read_recorded, resample
 from cti.prompts.voices import Voice
@@ -72,6 +74,17 @@ def read_manifest(manifest: Path) -> PromptBook:
     return book
 
 
+def _flows_beside(manifest: Path) -> list[Flow]:
+    """The flows in the manifest's folder that can be read, for the texts that stand in them."""
+    found = []
+    for file in sorted(manifest.parent.glob("*.yaml")):
+        if file != manifest:
+            flow = parse_flow(file.read_text(encoding="utf-8", errors="replace"), str(file))
+            if isinstance(flow, Flow):
+                found.append(flow)
+    return found
+
+
 def build_prompts(
     manifest: Path,
     out: Path,
@@ -86,7 +99,7 @@ def build_prompts(
     Progress is told on the calling thread. Files are replaced whole, so a call in progress never hears half a file.
     """
     began = time.monotonic()
-    book = read_manifest(manifest)
+    book = with_texts(read_manifest(manifest), _flows_beside(manifest))
     jobs = _jobs(book, out)
     ledger = _read_ledger(out)
     counts = {"spoken": 0, "recorded": 0, "kept": 0}
