@@ -15,6 +15,7 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
+from cti.ivr.prompt_book import with_texts  # noqa: E402
 from cti.prompts import PromptError, build_prompts, missing_sounds, read_manifest  # noqa: E402
 from cti.prompts.sound import (  # noqa: E402
     LOUDNESS,
@@ -27,7 +28,6 @@ from cti.prompts.sound import (  # noqa: E402
     speech_frames,
 )
 from cti.prompts.voices import EspeakCommand, EspeakWorker, PiperSpeech  # noqa: E402
-from cti.ivr.prompt_book import with_texts  # noqa: E402
 from tests.support.flow_corpus import SHIPPED, flow_of  # noqa: E402
 
 
