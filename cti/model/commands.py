@@ -57,6 +57,18 @@ class SendToFlow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetQueue:
+    """Tell the channel of a waiting caller whose ticket has moved what its new queue is: how long agents ring, whether the
+    talk is recorded, and where survival takes it. The caller hears nothing of it."""
+
+    call_id: CallId
+    channel: ChannelName
+    queue: QueueName
+    ring_timeout: timedelta
+    record: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendOut:
     """Connect the caller to an outside number (E.164) over the trunk. Only numbers of `Outbound.may_dial`."""
 
@@ -92,4 +104,6 @@ class ConfirmCallback:
     channel: ChannelName
 
 
-Command = Deliver | ReturnToWait | HangUp | SendToVoicemail | SendToFlow | SendOut | DialCustomer | ConfirmCallback
+Command = (
+    Deliver | ReturnToWait | HangUp | SendToVoicemail | SendToFlow | SetQueue | SendOut | DialCustomer | ConfirmCallback
+)

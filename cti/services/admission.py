@@ -60,13 +60,11 @@ def doorstep(
     strict: int = 0,
 ) -> Doorstep:
     """The queue as it is for a call with these terms. What no rule of the queue asks for is not looked up."""
-    tickets = board.engine.waiting(queue.name)
-    offered = sum(lease.queue == queue.name for lease in board.engine.leases())
-    absent = sum(
-        board.calls[call_id].absent and board.calls[call_id].queue == queue.name for call_id in board.callbacks
-    )
+    by_wait = any(rule.expected is not None for rule in queue.overflow)
+    by_length = queue.max_length is not None or any(rule.length is not None for rule in queue.overflow)
+    tickets = board.engine.waiting(queue.name) if by_wait or by_length else ()
     wait: timedelta | None = timedelta()
-    if any(rule.expected is not None for rule in queue.overflow):
+    if by_wait:
         mine = (-strict, now - head_start)
         ahead = sum((-ticket.strict, ticket.queued_at - ticket.head_start) <= mine for ticket in tickets)
         expected = QueueWaits(board, queue.name, now).of(ahead + 1, skills, requires)
@@ -74,10 +72,18 @@ def doorstep(
     staffed = bool(queue.join_empty or queue.leave_empty)
     return Doorstep(
         is_open=is_open(board, queue, now),
-        length=len(tickets) + offered - absent,
+        length=len(tickets) + _offered(board, queue.name) - _absent(board, queue.name) if by_length else 0,
         staff=staff_of(board, queue, skills, requires) if staffed else frozenset({AgentState.READY}),
         wait=wait,
     )
+
+
+def _offered(board: Switchboard, queue: QueueName) -> int:
+    return sum(lease.queue == queue for lease in board.engine.leases())
+
+
+def _absent(board: Switchboard, queue: QueueName) -> int:
+    return sum(call.absent and call.queue == queue for call in map(board.calls.__getitem__, board.callbacks))
 
 
 def refusal(board: Switchboard, ticket: f.CallQueued) -> Way | None:

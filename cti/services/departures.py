@@ -129,13 +129,13 @@ def _look(board: Switchboard, call_id: CallId, now: datetime, staff: Staff) -> N
     queue = board.centre.queues.get(call.queue) if call is not None and call.queue is not None else None
     if call is None or queue is None or not _can_go(board, call) or call.queued_at is None or not watched(queue):
         return
-    waited = now - call.queued_at
+    waited = _waited(call, now)
     states = staff(queue, call.skills, call.requires) if queue.leave_empty else frozenset({AgentState.READY})
     ways = departures(queue, waited=waited, staff=states)
     if any(_take(board, call, queue, way, now) for way in ways):
         return
     limit = next_limit(queue, waited)
-    moments = [call.queued_at + limit] if limit is not None else []
+    moments = [now - waited + limit] if limit is not None else []
     if ways:
         moments.append(now + AGAIN)
     if moments:
@@ -158,7 +158,7 @@ def _take(board: Switchboard, call: Call, queue: Queue, way: Way, now: datetime)
             return True
         ticket = ticket_fact(board, call, QueueName(way.target.name), now)
         tried.add(ticket.queue)
-        way = refusal(board, ticket) or Way(reason=first.reason, target=VOICEMAIL)
+        way = _not_taken(board, call, ticket) or Way(reason=first.reason, target=VOICEMAIL)
     _leave(board, call, queue.name, Way(reason=first.reason, target=way.target), now, in_session=False)
     return True
 
@@ -169,10 +169,25 @@ def _moved(board: Switchboard, call: Call, way: Way, now: datetime) -> bool:
     if queue not in board.centre.queues or queue in been_in(board, call):
         return False
     by = Reason.OPTION if way.reason is Reason.OPTION else Reason.OVERFLOW
-    if refusal(board, ticket_fact(board, call, queue, now, by=by.value)) is not None:
+    if _not_taken(board, call, ticket_fact(board, call, queue, now, by=by.value)) is not None:
         return False
     move(board, call, queue, now, by=by.value)
     return True
+
+
+def _not_taken(board: Switchboard, call: Call, ticket: f.CallQueued) -> Way | None:
+    """Where another queue would send a waiting call: it may not join, or has waited too long for that queue already."""
+    way = refusal(board, ticket)
+    if way is not None:
+        return way
+    queue = board.centre.queues[ticket.queue]
+    ways = departures(queue, waited=_waited(call, ticket.at), staff=frozenset({AgentState.READY}))
+    return next((way for way in ways if way.reason is Reason.LATE), None)
+
+
+def _waited(call: Call, now: datetime) -> timedelta:
+    """On the line: who took the place of a callback back has not waited all that time."""
+    return now - max(call.queued_at or now, call.started_at)
 
 
 # ---- keys

@@ -22,6 +22,7 @@ from cti.ids import AgentId, QueueName
 from cti.model import facts as f
 from cti.model.call import Call, CallState
 from cti.model.centre import Queue
+from cti.model.commands import SetQueue
 from cti.model.requirement import ANYBODY, Requirement, all_of, both
 from cti.services.switchboard import Switchboard
 
@@ -83,7 +84,18 @@ def move(board: Switchboard, call: Call, queue: QueueName, now: datetime, *, by:
     if call.queue is not None:
         board.dirty_queues.add(call.queue)
     board.record(ticket_fact(board, call, queue, now, by=by, reason=reason))
-    call = board.calls[call.call_id]
+    call, settings = board.calls[call.call_id], board.centre.queues[queue]
+    if call.channel:
+        # Before an offer that may follow at once; visits tell the channel the same, but may be long off.
+        board.out.commands.append(
+            SetQueue(
+                call_id=call.call_id,
+                channel=call.channel,
+                queue=queue,
+                ring_timeout=settings.ring_timeout,
+                record=settings.record,
+            )
+        )
     board.route(
         CallerMoved(
             call_id=call.call_id,

@@ -37,8 +37,9 @@ def centre_text() -> str:
         "max_length": 1,
         "overflow": [{"after": OVERFLOW_SECONDS, "to": {"queue": "sales"}}],
         "options": {"2": "voicemail"},
+        "record": False,
     }
-    tree["queues"]["sales"] |= {"wrap_up": 0, "leave_empty": ["offline"]}
+    tree["queues"]["sales"] |= {"wrap_up": 0, "leave_empty": ["offline"], "record": True}
     tree["queues"]["vip"] |= {"calendar": "holiday", "when_closed": {"flow": "after_hours"}}
     out = io.StringIO()
     yaml.dump(tree, out)
@@ -112,6 +113,8 @@ async def test_full_is_voicemail_closed_is_a_flow_and_who_waits_long_is_answered
     moved = await strict.record(where="caller_number = '+15550100021'")
     assert (moved["outcome"], moved["queue"], moved["agent"]) == ("answered", "sales", "1005")
     assert moved["wait_seconds"] == pytest.approx(OVERFLOW_SECONDS, abs=2.5)
+    # Sales records, support does not: the channel learned of its new queue before its next visit.
+    assert moved["recording"] is not None
     tickets = await facts_of(strict, "+15550100021", "CallQueued")
     assert [(ticket["queue"], ticket["by"]) for ticket in tickets] == [("support", ""), ("sales", "overflow")]
     assert tickets[1]["since"] == tickets[0]["at"]

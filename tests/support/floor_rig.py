@@ -62,13 +62,15 @@ class FloorRig:
         """Let time pass, stopping at each moment at which something is due."""
         end = self.now + timedelta(seconds=seconds)
         commands: list[Command] = []
-        while (due := timers.next_due(self.board, self.now)) is not None and due <= end:
+        idle = 0
+        while idle < 3 and (due := timers.next_due(self.board, self.now)) is not None and due <= end:
+            before, recorded = due, len(self.facts)
             self.now = max(due, self.now)
-            before = due
             timers.tick(self.board, self.now)
             commands += self.drain()
-            if timers.next_due(self.board, self.now) == before:
-                break
+            # What is due at a moment may make something else due at the same moment; but not for ever.
+            stands = timers.next_due(self.board, self.now) == before and len(self.facts) == recorded
+            idle = idle + 1 if stands else 0
         self.now = end
         return commands
 

@@ -41,6 +41,7 @@ from cti.model.commands import (
     SendOut,
     SendToFlow,
     SendToVoicemail,
+    SetQueue,
 )
 from cti.model.facts import Device
 from cti.model.signals import LinkLost, Signal
@@ -59,6 +60,7 @@ LIST_DEADLINE = timedelta(seconds=15)
 """For one list of the snapshot: 10,000 channels take Asterisk under a second."""
 
 _AGENT = re.compile(r"[0-9]{2,6}")
+_QUEUE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _DEVICES = {Device.SIP: "", Device.BROWSER: "-web"}
 """What a device adds to its agent's extension, as an account that can be rung together with others."""
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
@@ -94,6 +96,15 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str]:
         }
     if isinstance(command, HangUp):
         return {"Action": "Hangup", "Channel": command.channel, "Cause": str(command.cause)}
+    if isinstance(command, SetQueue):
+        if _QUEUE.fullmatch(command.queue) is None:
+            raise AmiActionInvalid(f"{command.queue!r} is no name of a queue")
+        return {
+            "Action": "Setvar",
+            "Channel": command.channel,
+            "Variable": "ARRAY(CTI_QUEUE,CTI_RING,CTI_RECORD)",
+            "Value": f"{command.queue},{round(command.ring_timeout.total_seconds())},{'1' if command.record else ''}",
+        }
     if isinstance(command, SendOut):
         return {
             "Action": "Redirect",

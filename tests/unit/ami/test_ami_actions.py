@@ -1,13 +1,17 @@
-"""Offers as AMI actions: one Redirect; for several agents a variable before it that names its offer."""
+"""Commands as AMI actions. An offer is one Redirect; for several agents a variable before it that names its offer."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from cti.asterisk.ami.adapter import action_of, preparation_of
 from cti.asterisk.ami.errors import AmiActionInvalid
-from cti.ids import AgentId, CallId, ChannelName, OfferId
-from cti.model.commands import Deliver, HangUp
+from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
+from cti.model.commands import Deliver, HangUp, ReturnToWait, SendToFlow, SendToVoicemail, SetQueue
 from cti.model.facts import Device
 
 CHANNEL = ChannelName("PJSIP/trunk-00000001")
@@ -52,3 +56,27 @@ def test_ten_of_the_longest_extensions_fit_into_a_line_of_ami() -> None:
 def test_who_cannot_be_rung_together_is_refused(other: tuple[str, Device]) -> None:
     with pytest.raises(AmiActionInvalid):
         preparation_of(deliver(other))
+
+
+@pytest.mark.parametrize(
+    ("command", "context"),
+    [(ReturnToWait, "cti-wait"), (SendToVoicemail, "cti-voicemail"), (SendToFlow, "cti-flow")],
+)
+def test_callers_are_redirected_to_the_beginning_of_a_context(command: Any, context: str) -> None:
+    action = action_of(command(call_id=CallId("t1-1.1"), channel=ChannelName("PJSIP/trunk-1")))
+    assert (action["Action"], action["Context"], action["Exten"], action["Priority"]) == ("Redirect", context, "s", "1")
+
+
+def test_a_moved_callers_channel_is_told_its_queue() -> None:
+    command = SetQueue(
+        call_id=CallId("t1-1.1"),
+        channel=ChannelName("PJSIP/trunk-1"),
+        queue=QueueName("sales"),
+        ring_timeout=timedelta(seconds=12),
+        record=True,
+    )
+    action = action_of(command)
+    assert (action["Variable"], action["Value"]) == ("ARRAY(CTI_QUEUE,CTI_RING,CTI_RECORD)", "sales,12,1")
+    assert action_of(replace(command, record=False))["Value"] == "sales,12,"
+    with pytest.raises(AmiActionInvalid):
+        action_of(replace(command, queue=QueueName("a,b")))

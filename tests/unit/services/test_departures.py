@@ -11,7 +11,7 @@ from cti.ids import CallId, NodeName, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
-from cti.model.commands import ConfirmCallback, Deliver, HangUp, SendOut, SendToFlow, SendToVoicemail
+from cti.model.commands import ConfirmCallback, Deliver, HangUp, SendOut, SendToFlow, SendToVoicemail, SetQueue
 from cti.model.facts import AgentState
 from cti.services import agents, departures, desk, errands
 from cti.services.switchboard import Switchboard
@@ -193,11 +193,20 @@ def test_who_waits_too_long_goes_to_voicemail_and_the_command_follows_the_fact()
 
 
 def test_overflow_by_wait_moves_the_ticket_with_its_place() -> None:
-    floor = rig("overflow: [{after: 60, to: {queue: sales}}]")
+    floor = rig("overflow: [{after: 60, to: {queue: sales}}]", "record: true")
     first, _ = join(floor)
     floor.pass_time(30)
     second, _ = join(floor, "sales")
-    assert floor.pass_time(31) == []
+    # The channel is told, should it be offered before its next visit; the music goes on.
+    assert floor.pass_time(31) == [
+        SetQueue(
+            call_id=first,
+            channel=floor.channel(first),
+            queue=QueueName("sales"),
+            ring_timeout=timedelta(seconds=15),
+            record=True,
+        )
+    ]
     moved = next(x for x in floor.facts if isinstance(x, f.CallQueued) and x.by == "overflow")
     assert (moved.call_id, moved.queue, moved.since) == (first, "sales", BEGIN)
     assert [ticket.call_id for ticket in floor.board.engine.waiting(QueueName("sales"))] == [first, second]
@@ -231,6 +240,31 @@ def test_late_into_a_circle_ends_in_voicemail() -> None:
     assert floor.live(call_id).queue == "sales"
     floor.pass_time(30)
     assert dequeued(floor) == [("late", "voicemail", "sales")]
+
+
+def test_nobody_overflows_into_a_queue_for_which_they_have_waited_too_long() -> None:
+    floor = rig("overflow: [{after: 60, to: {queue: sales}}], max_wait: 90", "max_wait: 50, when_late: hang_up")
+    call_id, _ = join(floor)
+    floor.pass_time(80)
+    assert floor.live(call_id).queue == "support"
+    floor.pass_time(11)
+    assert dequeued(floor) == [("late", "voicemail", "support")]
+    late = rig("max_wait: 60, when_late: {queue: sales}", "max_wait: 50, when_late: hang_up")
+    call_id, _ = join(late)
+    assert late.pass_time(61) == [HangUp(channel=late.channel(call_id))]
+    assert dequeued(late) == [("late", "hang_up", "support")]
+
+
+def test_who_takes_the_place_of_a_callback_back_has_not_waited_on_the_line() -> None:
+    floor = rig('max_wait: 60, options: {"1": callback}')
+    first, _ = join(floor)
+    departures.press(floor.board, first, "1", floor.now)
+    floor.hang_up_caller(first)
+    floor.pass_time(600)
+    again, where = join(floor)
+    assert (where, floor.live(again).queued_at) == ("support", BEGIN)
+    assert floor.pass_time(59) == []
+    assert isinstance(floor.pass_time(2)[0], SendToVoicemail)
 
 
 def test_nobody_leaves_from_under_an_offer_but_right_after_it() -> None:
