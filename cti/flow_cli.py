@@ -107,10 +107,9 @@ def try_out(
 ) -> None:
     """Play a flow in the terminal: what is said, and a question whenever the caller could press a key."""
     from cti.ivr import effects as e
+    from cti.ivr.prompt_book import with_texts
     from cti.ivr.rehearsal import World, rehearse, scripted
     from cti.model.facts import Match
-
-    from cti.ivr.prompt_book import with_texts
 
     library = _library(data, config, folder)
     flow = _flow(library, name)
