@@ -67,5 +67,7 @@ def test_events_are_read_as_asterisk_writes_them() -> None:
         b"Event: Hangup\r\nTimestamp: 12\r\nChannel: PJSIP/trunk-00000029\r\n\r\n"
     ):
         found.take(message, AGENTS)
-    assert found == Seen(entered={"a1-1.0": 10.5, "a1-1.1": 10.75}, dialled=[(11, "a1-1.0", "2001")], gone=[(12, "2001")])
+    assert found == Seen(
+        entered={"a1-1.0": 10.5, "a1-1.1": 10.75}, dialled=[(11, "a1-1.0", "2001")], gone=[(12, "2001")]
+    )
     assert agent_of("PJSIP/2001-web-0000002a") == "2001-web"
