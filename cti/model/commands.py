@@ -94,6 +94,10 @@ class DialCustomer:
     """For the wait context, and for the native queue should the bridge be away then."""
     did: str = ""
     language: str = ""
+    agents_ring: timedelta | None = None
+    """How long agents ring for the call; None: as long as the dialplan likes."""
+    record: bool = False
+    """Whether the talk is recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

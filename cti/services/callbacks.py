@@ -14,14 +14,14 @@ that nobody hears of any more is hung up before it counts as failed.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cti.acd.decisions import Why
 from cti.acd.inputs import CallerNotReady
 from cti.acd.ranking import caller_key
-from cti.ids import AgentId, CallId, ChannelName
+from cti.ids import AgentId, CallId, ChannelName, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
@@ -200,13 +200,14 @@ def attend(board: Switchboard, now: datetime) -> None:
             # Asterisk ends such a channel itself; if it has none, the answer "no such channel" changes nothing.
             board.out.commands.append(HangUp(channel=ChannelName(call.leg_id)))
             attempt_failed(board, call, "unknown", now, at=now)
-    claimed: set[AgentId] = set()
+    look = _Look(room=outbound.room(board))
     for call in [board.calls[call.call_id] for call in calls if call.call_id in board.calls]:
         if call.leg_id:
             if call.state is CallState.WAITING:
-                _free_agent(board, call, claimed, now)
-        elif _may_be_called(board, call, now) and outbound.has_room(board) and _its_turn(board, call, claimed, now):
+                _free_agent(board, call, look, now)
+        elif look.room and _may_be_called(board, call, now) and _its_turn(board, call, look, now):
             _dial(board, call, now)
+            look.room -= 1
 
 
 def _key(call: Call) -> tuple[object, ...]:
@@ -231,30 +232,52 @@ def in_hours(board: Switchboard, queue: Queue, now: datetime) -> bool:
     return calendar is None or calendar.is_open(now, ZoneInfo(board.centre.time_zone))
 
 
-def _its_turn(board: Switchboard, call: Call, claimed: set[AgentId], now: datetime) -> bool:
-    if _free_agent(board, call, claimed, now):
+@dataclass(slots=True)
+class _Look:
+    """What one look at the line has found so far; it goes through the callbacks in serving order."""
+
+    room: int
+    """Calls that may still leave."""
+    claimed: set[AgentId] = field(default_factory=set)
+    """Free agents whom callbacks count on."""
+    without: set[object] = field(default_factory=set)
+    """What was asked of agents, by queue, that nobody is left for."""
+    far: set[QueueName] = field(default_factory=set)
+    """Queues where the wait of a callback is too long; it is no shorter behind it."""
+
+
+def _its_turn(board: Switchboard, call: Call, look: _Look, now: datetime) -> bool:
+    if _free_agent(board, call, look, now):
         return True
+    if call.queue is None or call.queue in look.far:
+        return False
     wait = wait_of(board, call.call_id, now)
-    return wait is not None and wait.mean <= rules_of(board, call).ring_timeout.total_seconds()
+    if wait is not None and wait.mean <= rules_of(board, call).ring_timeout.total_seconds():
+        return True
+    look.far.add(call.queue)
+    return False
 
 
-def _free_agent(board: Switchboard, call: Call, claimed: set[AgentId], now: datetime) -> bool:
+def _free_agent(board: Switchboard, call: Call, look: _Look, now: datetime) -> bool:
     """Whether an agent is free who may serve this call and whom no callback before it counts on; it counts on one then.
 
     Whoever is on the line and could have that agent has been offered to them already: the engine leaves no such pair.
     """
-    if board.engine.why_waiting(call.call_id, now) != Why.NOT_DELIVERABLE:
+    wanted = (call.queue, call.skills, call.requires, call.preferred)
+    if wanted in look.without or board.engine.why_waiting(call.call_id, now) != Why.NOT_DELIVERABLE:
         return False
     record = board.engine.explain(call.call_id, now)
     for candidate in record.candidates if record is not None else ():
-        if candidate.agent_id not in claimed:
-            claimed.add(candidate.agent_id)
+        if candidate.agent_id not in look.claimed:
+            look.claimed.add(candidate.agent_id)
             return True
+    look.without.add(wanted)
     return False
 
 
 def _dial(board: Switchboard, call: Call, now: datetime) -> None:
     attempt = call.attempt + 1
+    queue = board.centre.queues.get(call.queue) if call.queue is not None else None
     leg = attempt_leg(call.call_id, attempt)
     board.record(f.CallbackDialled(at=now, call_id=call.call_id, attempt=attempt, channel=leg))
     board.out.commands.append(
@@ -267,6 +290,8 @@ def _dial(board: Switchboard, call: Call, now: datetime) -> None:
             queue=call.queue,
             did=call.did,
             language=call.language,
+            agents_ring=queue.ring_timeout if queue is not None else None,
+            record=queue is not None and queue.record,
         )
     )
 

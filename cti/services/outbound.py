@@ -75,9 +75,14 @@ def in_use(board: Switchboard) -> int:
     return callers + agents
 
 
+def room(board: Switchboard) -> int:
+    """How many more calls may leave over the trunk now."""
+    return max(0, board.centre.outbound.most_at_once - in_use(board))
+
+
 def has_room(board: Switchboard) -> bool:
-    """Whether one more call may leave over the trunk now."""
-    return in_use(board) < board.centre.outbound.most_at_once
+    """Whether one more may."""
+    return room(board) > 0
 
 
 def caller_id(board: Switchboard) -> str:

@@ -145,6 +145,8 @@ def _originate(command: DialCustomer, trunk: str) -> dict[str, str]:
         "CTI_QUEUE": command.queue or "",
         "CTI_SURVIVAL_QUEUE": command.queue or "",
         "CTI_LANGUAGE": command.language,
+        "CTI_RING": str(round(command.agents_ring.total_seconds())) if command.agents_ring is not None else "",
+        "CTI_RECORD": "1" if command.record else "",
     }
     if not all(_PLAIN.fullmatch(text) for text in (*values.values(), command.channel_id, command.caller_id)):
         raise AmiActionInvalid("a value of the call to a customer has characters that AMI would read as more")

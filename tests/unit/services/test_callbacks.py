@@ -217,6 +217,7 @@ def test_dialled_when_an_agent_is_free_and_delivered_when_the_key_is_pressed() -
     (dialled,) = line.look()
     assert (dialled.call_id, dialled.number, dialled.channel_id) == (callback, NUMBER, f"{callback}-1")
     assert (dialled.caller_id, dialled.queue, dialled.did) == ("+15550105000", "support", "5000")
+    assert (dialled.agents_ring, dialled.record) == (timedelta(seconds=15), False)
     assert [line.look() for _ in range(3)] == [[]] * 3
     assert line.delivered() == []
     line.answers(callback)
@@ -282,6 +283,21 @@ def test_two_callbacks_and_one_free_agent_make_one_call() -> None:
     assert line.look() == []
     line.ready("1001")
     assert len(line.look()) == 1
+
+
+def test_a_look_at_a_long_line_of_callbacks_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One question about the wait a queue, and one about agents for each that is free and one more."""
+    line = Line()
+    for number in range(60):
+        line.asked(f"+155502{number:05d}")
+    asked: list[str] = []
+    explain, wait_of = line.board.engine.explain, callbacks.wait_of
+    monkeypatch.setattr(line.board.engine, "explain", lambda *a, **k: asked.append("who") or explain(*a, **k))
+    monkeypatch.setattr(callbacks, "wait_of", lambda *a, **k: asked.append("wait") or wait_of(*a, **k))
+    line.ready("1002")
+    assert len(line.look()) == 1
+    assert asked.count("who") <= 2
+    assert asked.count("wait") <= 1
 
 
 def test_retried_three_times_and_never_a_fourth() -> None:
