@@ -299,7 +299,7 @@ class Drain:
         if not calls:
             return
         stored = await connection.fetch(
-            "SELECT call_id, body::text FROM cti.facts WHERE call_id IN"
+            "SELECT call_id, body::text FROM cti.facts WHERE kind <> 'Decided' AND call_id IN"
             " (SELECT call_id FROM cti.facts WHERE kind = 'CallEnded' AND call_id = ANY($1))",
             calls,
         )
