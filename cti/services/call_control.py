@@ -92,8 +92,17 @@ def _leg_ringing(board: Switchboard, signal: s.AgentLegRinging, now: datetime) -
         return
     known = board.legs.get(signal.agent_channel)
     agent_id = known[1] if known is not None else None if call.several else call.offered_agent
+    rang(board, call, agent_id, at=signal.at)
+
+
+def rang(board: Switchboard, call: Call, agent_id: AgentId | None, *, at: datetime, inferred: bool = False) -> None:
+    """An agent's device rings for the call's offer; told twice changes nothing."""
+    if call.offer_id is None or agent_id is None:
+        return
     if call.state is CallState.OFFERED and agent_id in call.offered_agents and not board.agents[agent_id].ringing:
-        board.record(f.OfferRang(at=signal.at, call_id=call.call_id, offer_id=call.offer_id, agent_id=agent_id))
+        board.record(
+            f.OfferRang(at=at, call_id=call.call_id, offer_id=call.offer_id, agent_id=agent_id, inferred=inferred)
+        )
 
 
 def _offer_returned(board: Switchboard, signal: s.OfferReturned, now: datetime) -> None:

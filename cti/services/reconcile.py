@@ -25,6 +25,8 @@ from cti.services.switchboard import Switchboard
 YOUNG = timedelta(seconds=2)
 """A call younger than this when the snapshot was complete may have begun while it was being taken."""
 WAIT, DELIVER, SURVIVAL = "cti-wait", "cti-deliver", "cti-survival"
+RINGING = "Ringing"
+"""State of a channel whose device rings."""
 
 
 class Ledger(Protocol):
@@ -198,6 +200,9 @@ def _place(board: Switchboard, channel: s.LiveChannel, legs: list[s.LiveChannel]
         board.record(f.SurvivalEntered(at=now, call_id=call.call_id, queue=channel.queue, inferred=True))
         return
     if channel.context.startswith(DELIVER) and channel.offer_id == call.offer_id and call.offer_id is not None:
+        for leg in legs:
+            if leg.call_id == call.call_id and leg.state == RINGING:
+                call_control.rang(board, call, leg.agent_id, at=now, inferred=True)
         return
     if call.offer_id is not None:
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cti.acd.engine import Engine
@@ -17,6 +17,9 @@ from cti.services.screen_pops import pop_of
 
 if TYPE_CHECKING:
     from cti.services.switchboard import Switchboard
+
+RESTORED_LEASE = timedelta(seconds=10)
+"""How long an offer stands that ran out while we were away: until the link to the telephone system is up again."""
 
 
 def recover(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> None:
@@ -43,7 +46,7 @@ def recover(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> None:
                     offer_id=call.offer_id,
                     call_id=call.call_id,
                     agent_id=call.offered_agent,
-                    deadline=call.offer_deadline or now,
+                    deadline=_deadline(call.offer_deadline, now),
                     others=call.others,
                 ),
                 now,
@@ -57,6 +60,11 @@ def recover(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> None:
             board.dirty_pops.add(agent_id)
     board.tally.roll(now)
     board.begin_counting(now)
+
+
+def _deadline(deadline: datetime | None, now: datetime) -> datetime:
+    """An offer that ran out while we were away stands until the telephone system has said what came of it."""
+    return deadline if deadline is not None and deadline > now else now + RESTORED_LEASE
 
 
 def _keep_what_is_in_use(board: Switchboard) -> None:

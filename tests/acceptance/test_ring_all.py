@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from cti.demo.softphone import PhoneRoom
 from tests.acceptance.people import call_in, caller, sip_agent
+from tests.acceptance.test_bridge_killed import bridge_back, kill_bridge
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre, running_centre
 from tests.support.sip_phone import SipPhone
 from tests.support.sipp import Sipp
@@ -124,6 +127,38 @@ async def test_three_phones_ring_one_answers_the_others_stop_at_once(together: T
         told = await facts_of(together, "+15550100072", "OfferDeclined", "OfferEnded")
         assert {x["end"] for x in told} == {"no_answer"}
         assert sorted(extension for x in told for extension in (x["agent_id"], *x["others"])) == list(TRIO)
+    await nothing_was_repaired(together)
+
+
+async def test_the_bridge_dies_while_all_ring_and_one_answers_meanwhile(together: TestCentre) -> None:
+    number = "+15550100074"
+    async with (
+        PhoneRoom() as room,
+        sip_agent(together, room, "1002") as bo,
+        sip_agent(together, room, "1004") as dora,
+        sip_agent(together, room, "1008") as hugo,
+        ApiPerson(together, "supervisor") as supervisor,
+    ):
+        call = await call_in(await caller(together, room, number), "5001", keys="#")
+        rung = {agent.extension: await agent.rings() for agent in (bo, dora, hugo)}
+        await supervisor.until("/state", lambda s: states(s) == ["ringing"] * 3)
+        await kill_bridge(together)
+        # Still ringing, and the new bridge knows for whom.
+        await supervisor.until("/state", lambda s: states(s) == ["ringing"] * 3, within=10)
+        old = together.refresh()["pids"]["bridge"]
+        os.kill(old, signal.SIGKILL)
+        await rung["1008"].answer()
+        async with asyncio.timeout(3):
+            await rung["1008"].confirmed.wait()
+            await asyncio.gather(rung["1002"].ended.wait(), rung["1004"].ended.wait())
+        await bridge_back(together, old)
+        await supervisor.until("/state", lambda s: states(s) == ["ready", "ready", "talking"], within=10)
+        await call.hang_up()
+        await supervisor.until("/state", lambda s: states(s) == ["ready"] * 3)
+    row = await together.record(where=f"caller_number = '{number}'")
+    assert (row["agent"], row["outcome"]) == ("1008", "answered")
+    (ended,) = await facts_of(together, number, "OfferEnded")
+    assert (ended["end"], ended["agent_id"], sorted(ended["others"])) == ("answered", "1008", ["1002", "1004"])
     await nothing_was_repaired(together)
 
 

@@ -275,3 +275,22 @@ def test_outside_numbers_are_not_rung_together_with_others() -> None:
     assert not rig.live(call_id).several
     assert states(rig) == ["reserved", "ready", "ready"]
     assert ChannelName(rig.channel(call_id)) == deliver.channel
+
+
+def test_an_offer_that_was_answered_while_nobody_watched_does_not_run_out_before_it_is_seen() -> None:
+    rig, call_id = offered()
+    for agent in (A, B, C):
+        rig.ring(call_id, agent)
+    again = FloorRig(TEXT)
+    again.now, again.serial = rig.now + timedelta(minutes=1), rig.serial
+    again.board.recover(rig.facts, again.now)
+    assert again.board.out.facts == []
+    again.answer(call_id, C)
+    (ended,) = [x for x in again.facts if isinstance(x, f.OfferEnded)]
+    assert (ended.end, ended.agent_id, ended.others) == (OfferEnd.ANSWERED, C, (A, B))
+    other, call_id = offered()
+    again = FloorRig(TEXT)
+    again.now = other.now + timedelta(minutes=1)
+    again.board.recover(other.facts, again.now)
+    again.pass_time(11)
+    assert [x.end for x in again.facts if isinstance(x, f.OfferEnded)] == [OfferEnd.EXPIRED]
