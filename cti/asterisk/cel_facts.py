@@ -41,6 +41,7 @@ _CALL_ID = re.compile(r"[A-Za-z0-9-]{0,64}[0-9]{1,12}\.[0-9]{1,12}\Z")
 _NUMBER = re.compile(r"\+?[0-9]{1,32}\Z")
 _QUEUE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _AGENT = re.compile(r"PJSIP/([0-9]{2,6})(?:-web)?-[0-9a-f]{8}\Z")
+_EXTENSION = re.compile(r"[0-9]{2,6}\Z")
 _TORN = re.compile(r'"[A-Z][A-Z_]{3,40}","[0-9]{1,11}\.[0-9]{6}",')
 
 INBOUND = "CTI_INBOUND"
@@ -197,6 +198,8 @@ class _Reading:
         """Channel name -> unique id, of channels that are there now."""
         self._bridges: dict[str, dict[str, str]] = {}
         """Bridge id -> unique id -> channel name."""
+        self._outside: dict[str, AgentId] = {}
+        """Unique id -> the agent at an outside number who took the call on that leg of the trunk."""
         for call in known.values():
             if not call.closed and call.callers_leg:
                 self._begin(call)
@@ -226,6 +229,8 @@ class _Reading:
                 self._callback(story, event)
             case "CTI_VOICEMAIL" if story is not None:
                 self._voicemail(story, event)
+            case "CTI_AGENT" if len(event.fields) == 2 and _EXTENSION.match(event.fields[1]):
+                self._outside[event.unique_id] = AgentId(event.fields[1])
             case "BRIDGE_ENTER":
                 self._enter(event)
             case "BRIDGE_EXIT":
@@ -305,7 +310,7 @@ class _Reading:
     def _meet(self, story: _Story, members: Mapping[str, str], at: datetime) -> None:
         """Proof of talk: caller and agent, and nobody else, are in one bridge."""
         others = [unique_id for unique_id in members if unique_id != story.known.callers_leg]
-        agent_id = _agent_of(members[others[0]]) if len(others) == 1 else None
+        agent_id = self._agent(others[0], members[others[0]]) if len(others) == 1 else None
         if agent_id is None or others[0] in self._stories:
             return
         leg = "" if others[0] == members[others[0]] else others[0]
@@ -346,7 +351,7 @@ class _Reading:
             self._recall(caller, event.at)
             self._end_talk(caller, "caller", event.at)
             return
-        agent_id = _agent_of(event.channel)
+        agent_id = self._agent(event.unique_id, event.channel)
         if agent_id is None:
             return
         for story in self._stories.values():
@@ -360,6 +365,9 @@ class _Reading:
             )  # fmt: skip
             if ours:
                 self._end_talk(story, "agent", event.at)
+
+    def _agent(self, unique_id: str, channel: str) -> AgentId | None:
+        return _agent_of(channel) or self._outside.get(unique_id)
 
     def _recall(self, story: _Story, at: datetime) -> None:
         """A talk the journal has, whose beginning is not in the ledger we have, is going on at `at`."""

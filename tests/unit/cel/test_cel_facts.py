@@ -278,3 +278,81 @@ def test_the_file(tmp_path: Path) -> None:
     assert len(whole.events) == 12_000
     assert file.read(whole.position).events == ()
     assert file.read(len(data) * 2) == whole
+
+
+CALLBACK = CallId(f"{CALL}-cb")
+CUSTOMER = f"{CALLBACK}-2"
+
+
+def callback_journal(*, dialled: bool = True) -> list[Fact]:
+    """A callback that waits, and whose customer is being called for the second time."""
+    facts: list[Fact] = [
+        f.CallStarted(
+            at=at(0), call_id=CALLBACK, node=NodeName("a1"), direction=f.Direction.OUTBOUND, parent=CallId(CALL)
+        ),
+        f.CallQueued(at=at(0), call_id=CALLBACK, queue=QueueName("support")),
+    ]
+    if dialled:
+        facts += [
+            f.CallbackDialled(at=at(1), call_id=CALLBACK, attempt=1, channel=f"{CALLBACK}-1"),
+            f.CallbackFailed(at=at(9), call_id=CALLBACK, attempt=1, status="busy", retry_at=at(15)),
+            f.CallbackDialled(at=at(15), call_id=CALLBACK, attempt=2, channel=CUSTOMER),
+        ]
+    return facts
+
+
+def test_a_customer_who_was_called_back_and_served_unseen() -> None:
+    mine = "PJSIP/trunk-00000009"
+    text = (
+        hangup(at(9), f"{CALLBACK}-1", "PJSIP/trunk-00000008", source="", cause=17)
+        + line("CHAN_START", at(15), CUSTOMER, mine)
+        + line("CTI_CALLBACK", at(20), CUSTOMER, mine, extra={"extra": f"{CALLBACK}|confirmed"})
+        + line("CTI_SURVIVAL", at(50), CUSTOMER, mine, extra={"extra": f"{CALLBACK}|support"})
+        + bridge("BRIDGE_ENTER", at(60), LEG, AGENT, bridge_id="b1", call=CUSTOMER)
+        + bridge("BRIDGE_ENTER", at(60), CUSTOMER, mine, bridge_id="b1", call=CUSTOMER, peer=AGENT)
+        + bridge("BRIDGE_EXIT", at(90), CUSTOMER, mine, bridge_id="b1", call=CUSTOMER, peer=AGENT)
+        + hangup(at(90), CUSTOMER, mine, source=mine)
+    )
+    news = facts_of(text, callback_journal())
+    assert [type(fact) for fact in news] == [
+        f.CallbackReached, f.SurvivalEntered, f.CallAnswered, f.TalkEnded, f.CallEnded,
+    ]  # fmt: skip
+    assert {fact.call_id for fact in news if isinstance(fact, f.CallFact)} == {CALLBACK}
+    reached, ended = news[0], news[-1]
+    assert isinstance(reached, f.CallbackReached)
+    assert reached.channel == mine
+    assert isinstance(ended, f.CallEnded)
+    assert ended.hangup_by is HangupBy.CALLER
+
+
+def test_an_attempt_that_reached_nobody_is_not_the_end_of_the_callback() -> None:
+    gone = line("CHAN_START", at(15), CUSTOMER, "PJSIP/trunk-00000009")
+    gone += hangup(at(30), CUSTOMER, "PJSIP/trunk-00000009", source="", cause=19)
+    assert facts_of(gone, callback_journal()) == []
+    assert facts_of(gone, callback_journal(), asterisk_started_at=at(40)) == []
+    assert facts_of("", callback_journal(dialled=False), asterisk_started_at=at(40)) == []
+
+
+def test_the_ledger_is_kept_from_where_a_callback_was_dialled() -> None:
+    text = (
+        inbound() + hangup(at(1), CALL, CALLER, source=CALLER) + line("CHAN_START", at(15), CUSTOMER, "PJSIP/trunk-9")
+    )
+    read = read_ledger(text.encode())
+    known = known_calls(callback_journal(), closed=[CallId(CALL)])
+    assert read.events[-1].offset == settled_position(read, known)
+
+
+def test_a_talk_with_an_agent_at_an_outside_number() -> None:
+    outside, leg = "PJSIP/trunk-00000007", LEG
+    text = (
+        inbound()
+        + line("CTI_AGENT", at(14), leg, outside, linked_id=CALL, extra={"extra": f"{CALL}|1004"})
+        + talk(15, 75, agent=outside)
+        + hangup(at(75.0005), CALL, CALLER, source=outside)
+    )
+    news = facts_of(text)
+    answered = [fact for fact in news if isinstance(fact, f.CallAnswered)]
+    assert [fact.agent_id for fact in answered] == ["1004"]
+    ended = news[-1]
+    assert isinstance(ended, f.CallEnded)
+    assert ended.hangup_by is HangupBy.AGENT
