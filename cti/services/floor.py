@@ -16,7 +16,7 @@ from cti.ids import AgentId, CallId, OfferId, QueueName
 from cti.model.facts import AgentState, Device
 from cti.services.ports import CustomerCard
 
-CallState = Literal["menu", "waiting", "offered", "talking", "held", "survival", "out", "ended"]
+CallState = Literal["menu", "waiting", "offered", "talking", "held", "survival", "out", "voicemail", "ended"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

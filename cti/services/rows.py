@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
+from cti.acd.gates import written
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.call import Call, CallState
+from cti.model.centre import Target, TargetKind
 from cti.model.facts import AgentState, Device
 from cti.model.requirement import Skills, all_of
 from cti.services.admission import is_open
@@ -19,6 +21,7 @@ from cti.services.switchboard import Switchboard
 BUSY_STATES = frozenset(
     {AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HELD, AgentState.WRAP_UP}
 )
+VOICEMAIL = written(Target(kind=TargetKind.VOICEMAIL))
 _ROW_STATES: Mapping[CallState, RowState] = {
     CallState.MENU: "menu",
     CallState.WAITING: "waiting",
@@ -30,6 +33,12 @@ _ROW_STATES: Mapping[CallState, RowState] = {
     CallState.OUT: "out",
     CallState.ENDED: "ended",
 }
+
+
+def _row_state(call: Call) -> RowState:
+    if call.state is CallState.MENU and call.destination == VOICEMAIL:
+        return "voicemail"
+    return _ROW_STATES[call.state]
 
 
 class Rows:
@@ -211,7 +220,7 @@ class Rows:
         of_queue = waits.get(call.queue) if waiting and call.queue is not None else None
         return CallRow(
             call_id=call.call_id,
-            state=_ROW_STATES[call.state],
+            state=_row_state(call),
             since=call.since,
             started_at=call.started_at,
             caller_number=call.caller_number,

@@ -14,6 +14,7 @@ from cti.model.call import CallState
 from cti.model.commands import ConfirmCallback, Deliver, HangUp, SendOut, SendToFlow, SendToVoicemail, SetQueue
 from cti.model.facts import AgentState
 from cti.services import agents, departures, desk, errands
+from cti.services.rows import Rows
 from cti.services.switchboard import Switchboard
 from tests.support.floor_rig import FloorRig
 
@@ -414,3 +415,21 @@ def test_voicemail_is_recorded_with_its_message() -> None:
     assert [type(x).__name__ for x in floor.facts if x.at >= BEGIN + timedelta(seconds=60)] == [
         "CallDequeued", "VoicemailLeft", "CallEnded",
     ]  # fmt: skip
+
+
+# ---- what the pages show
+
+
+def test_rows_tell_closed_queues_and_callers_at_voicemail() -> None:
+    floor = rig("calendar: office, max_wait: 60")
+    floor.now = BEGIN + timedelta(hours=7, minutes=59)
+    rows = Rows(floor.board)
+    call_id, _ = join(floor)
+    change = rows.change(floor.now)
+    assert change is not None
+    assert (change.queues[QueueName("support")].open, change.calls[call_id].state) == (True, "waiting")
+    departures.tick(floor.board, floor.now)
+    floor.pass_time(61)
+    change = rows.change(floor.now)
+    assert change is not None
+    assert (change.queues[QueueName("support")].open, change.calls[call_id].state) == (False, "voicemail")

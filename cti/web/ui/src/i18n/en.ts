@@ -90,6 +90,7 @@ export const en = {
     held: "On hold",
     survival: "Without the server",
     out: "At an outside number",
+    voicemail: "Leaving a message",
     ended: "Ended",
   },
 

@@ -90,6 +90,7 @@ export const zh: Dictionary = {
     held: "保持中",
     survival: "脱离服务器",
     out: "已转外线",
+    voicemail: "留言中",
     ended: "已结束",
   },
 

@@ -16,7 +16,7 @@ export type AgentState =
   | "talking"
   | "held"
   | "wrap_up";
-export type CallState = "menu" | "waiting" | "offered" | "talking" | "held" | "survival" | "out" | "ended";
+export type CallState = "menu" | "waiting" | "offered" | "talking" | "held" | "survival" | "out" | "voicemail" | "ended";
 export type Match = "looking_up" | "found" | "several" | "unknown" | "withheld" | "unavailable";
 /** Names for people, by language. */
 export type Titles = Readonly<Record<string, string>>;
