@@ -14,6 +14,7 @@ that nobody hears of any more is hung up before it counts as failed.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ from cti.ids import AgentId, CallId, ChannelName, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
-from cti.model.callback import attempt_leg, callback_id, is_callback
+from cti.model.callback import attempt_leg, callback_id, is_callback, is_callers_leg
 from cti.model.centre import CallbackRules, Queue
 from cti.model.commands import ConfirmCallback, DialCustomer, HangUp
 from cti.model.facts import Direction, HangupBy, Outcome
@@ -354,9 +355,13 @@ def lost(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None
         attempt_failed(board, call, "lost", now, at=at)
 
 
-def leg_of(call: Call) -> str:
-    """The unique id of the caller's channel, empty where there is none to look for."""
-    return call.leg_id if call.parent is not None else call.call_id
+def is_missing(call: Call, there: Collection[str]) -> bool:
+    """Whether the caller's channel should be among the channels with these unique ids, and is not."""
+    if call.parent is not None:
+        return bool(call.leg_id) and call.leg_id not in there
+    if call.call_id in there:
+        return False
+    return not (is_callback(call.call_id) and any(is_callers_leg(call.call_id, unique_id) for unique_id in there))
 
 
 def on_the_line(board: Switchboard, channel: s.LiveChannel, now: datetime) -> bool:
@@ -368,8 +373,11 @@ def on_the_line(board: Switchboard, channel: s.LiveChannel, now: datetime) -> bo
     if channel.call_id is None or not is_callback(channel.call_id):
         return True
     call = board.calls.get(channel.call_id)
+    # Of a journal that is lost: the customer's next visit from the wait context makes a call of it, as of any caller.
     if call is None and channel.call_id not in board.closed:
-        return False  # of a journal that is lost: the caller's next visit from the wait context makes it known
+        return False
+    if call is not None and call.parent is None:
+        return True
     if call is None or call.leg_id != channel.unique_id:
         board.out.commands.append(HangUp(channel=channel.channel))
         return False

@@ -118,7 +118,7 @@ def _missing(board: Switchboard, snapshot: s.Snapshot) -> list[Call]:
     return [
         call
         for call in board.calls.values()
-        if (leg := callbacks.leg_of(call)) and leg not in there and (call.dialled_at or call.started_at) < judged
+        if callbacks.is_missing(call, there) and (call.dialled_at or call.started_at) < judged
     ]
 
 

@@ -16,7 +16,7 @@ from cti.model.centre import CallbackRules, Outbound
 from cti.model.commands import ConfirmCallback, DialCustomer, HangUp, SendOut
 from cti.model.facts import AgentState, Direction, Outcome
 from cti.reports.call_record import fold
-from cti.services import callbacks, outbound, reconcile, terms
+from cti.services import callbacks, desk, outbound, reconcile, terms
 from cti.services.floor import Refused
 from tests.support.floor_rig import FloorRig
 
@@ -481,6 +481,35 @@ def test_an_attempt_that_is_gone_counts_and_is_made_again_later(asterisk_too: bo
     assert after.live(waiting).absent  # whose turn had not come is as before
     after.pass_time(300)
     assert [d.channel_id for d in after.look()] == [f"{callback}-2"]
+
+
+def test_a_customer_on_the_line_of_whom_the_journal_knows_nothing_stays() -> None:
+    line = Line()
+    lost, leg = CallId("t1-1.1-cb"), "t1-1.1-cb-2"
+    there = channel_of(lost, leg, context="cti-wait-run")
+    snapshot(line, there)
+    assert line.commands == []
+    # The next visit from the wait context makes it a call.
+    desk.caller_arrived(line.board, lost, line.now, channel=there.channel, number=NUMBER, did="5000")
+    line.queue(lost)
+    line.pass_time(10)
+    snapshot(line, there)
+    assert line.live(lost).state is CallState.WAITING
+    assert line.commands == []
+    line.leg_ends_late(lost, leg)
+    assert lost not in line.board.calls
+
+
+def test_a_channel_of_a_callback_that_is_over_is_hung_up() -> None:
+    line = Line()
+    callback = line.asked()
+    line.ready("1002")
+    (dialled,) = line.look()
+    callbacks.cancel(line.board, callback, line.now, by="supervisor")
+    line.drain()
+    line.commands.clear()
+    snapshot(line, channel_of(callback, dialled.channel_id, context="cti-wait-run"))
+    assert line.commands == [HangUp(channel=ChannelName("PJSIP/trunk-00000abc"))]
 
 
 def test_a_supervisor_takes_a_callback_off_the_list() -> None:
