@@ -21,6 +21,9 @@ NAMED = 20
 EMPTY_KEPT = 64
 """Classes without callers that are kept, so that one need not be made for every call of a quiet queue."""
 
+MOST_WISHES = 10_000
+"""Requirements that are remembered as joined."""
+
 Wish = tuple[QueueName, Skills, Requirement]
 
 
@@ -146,6 +149,8 @@ class Groups:
         wish = (queue, skills, requires)
         needed = self._needed.get(wish)
         if needed is None:
+            if len(self._needed) >= MOST_WISHES:
+                self._needed.clear()
             needed = self._needed[wish] = _joined(self._queues[queue], wish)
         return needed
 

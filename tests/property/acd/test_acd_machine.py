@@ -179,7 +179,9 @@ TAKEN = {"steps": 0, "inputs": 0, "offers": 0, "several": 0, "held": 0, "holding
 
 
 class Floor(RuleBasedStateMachine):
-    @initialize(centre=st.sampled_from(CENTRES), there=st.sets(st.sampled_from(sorted(AGENTS))), busy=st.booleans())
+    @initialize(
+        centre=st.sampled_from(CENTRES), there=st.sets(st.sampled_from(sorted(AGENTS))), busy=st.sampled_from([0, 0, 1])
+    )
     def open(self, centre, there, busy):
         self.first = centre
         self.now = START
@@ -331,6 +333,25 @@ class Floor(RuleBasedStateMachine):
             self.do(event, wait)
         else:
             self.refuses(event)
+
+    @rule(agents=st.sets(st.sampled_from(sorted(AGENTS)), min_size=2), queue=a_queue)
+    def a_quiet_moment_and_then_a_call(self, agents, queue):
+        for call_id in list(self.oracle.calls):
+            self.do(CallerLeft(call_id=call_id))
+        for agent_id in sorted(agents):
+            self.free(agent_id, timedelta(), timedelta())
+        self.join(queue, timedelta(), 0, (), True, timedelta(), 0)
+
+    @precondition(lambda self: any(self.engine.held_for(call_id) for call_id in self.ever[-12:]))
+    @rule(data=st.data(), ready=st.booleans())
+    def somebody_is_waited_for_and_comes(self, data, ready):
+        held = [call_id for call_id in self.ever[-12:] if self.engine.held_for(call_id)]
+        call_id = data.draw(st.sampled_from(held), "call")
+        if ready:
+            self.do(CallerReady(call_id=call_id))
+        agent_id = self.engine.held_for(call_id)
+        if agent_id is not None:
+            self.free(agent_id, timedelta(), timedelta())
 
     @rule(agents=st.lists(st.sampled_from(sorted(AGENTS)), min_size=2, max_size=5, unique=True))
     def several_free(self, agents):

@@ -101,6 +101,12 @@ def test_the_best_skill_is_counted_in_the_best_alternative_an_agent_meets():
     assert join(engine, "c2", 0, requires=parse_requirement("en>=3 or zh>=5")) == [("c2", "a")]
 
 
+def test_an_alternative_an_agent_does_not_meet_earns_no_points():
+    agents = {"a": (S, {"en": 3, "zh": 5}), "b": (S, {"en": 4})}
+    engine = opened(a_centre(agents, strategy=Strategy.BEST_SKILL), a="ready", b="ready")
+    assert join(engine, "c1", 0, requires=parse_requirement("en>=3 or (zh>=3 and fr)")) == [("c1", "b")]
+
+
 def test_alternatives_too_many_to_join_are_refused_and_nothing_changes():
     some = parse_requirement(" or ".join(f"(a{n} and b{n})" for n in range(8)))
     more = parse_requirement(" or ".join(f"(c{n} and d{n})" for n in range(8)))
