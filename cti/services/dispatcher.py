@@ -76,6 +76,7 @@ class Dispatcher:
         self._rows = Rows(self.board)
         self._audit = Audit(self.board)
         self.decisions = DecisionLog(self.board, clock)
+        self._explained: list[f.Decided] = []
         self._inbox: asyncio.Queue[Callable[[], Awaitable[None] | None]] = asyncio.Queue()
         self._subscribers: set[asyncio.Queue[Change | None]] = set()
         self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
@@ -119,12 +120,14 @@ class Dispatcher:
                     except Exception:
                         log.exception("dispatcher_input_failed")
                 else:
+                    self._keep_explained()
                     timers.tick(self.board, self._clock.now())
                 self._call_back()
                 self._settle()
                 self._perform()
                 self._publish()
         finally:
+            self._keep_explained()
             for task in [*self._tasks, *self._look_ups.values()]:
                 task.cancel()
             for subscriber in self._subscribers:
@@ -159,7 +162,9 @@ class Dispatcher:
             self._start_look_up(call_id, number)
         durable: asyncio.Future[None] | None = None
         if out.facts:
-            durable = asyncio.ensure_future(self._journal.append(out.facts))
+            # One write for both: explanations of earlier turns cost no disk sync of their own.
+            explained, self._explained = self._explained, []
+            durable = asyncio.ensure_future(self._journal.append([*out.facts, *explained]))
             durable.add_done_callback(_report_journal)
             self._observe(out.facts, self._clock.now())
             for fact in out.facts:
@@ -178,13 +183,17 @@ class Dispatcher:
             log.exception("audit_failed")
 
     def _explain(self, out: Out, now: datetime) -> None:
-        """Write down why. Behind the facts that matter: no command and no answer waits for what only explains."""
+        """Write down why. Behind the facts that matter: no command and no answer waits for what only explains. It goes to
+        the journal with the next turn's facts, or when there is nothing else to do."""
         try:
-            explained = self.decisions.turn(out.facts, out.offers, now)
-            if explained:
-                asyncio.ensure_future(self._journal.append(explained)).add_done_callback(_report_journal)
+            self._explained += self.decisions.turn(out.facts, out.offers, now)
         except Exception:
             log.exception("decision_not_written")
+
+    def _keep_explained(self) -> None:
+        explained, self._explained = self._explained, []
+        if explained:
+            asyncio.ensure_future(self._journal.append(explained)).add_done_callback(_report_journal)
 
     async def _command(self, durable: asyncio.Future[None] | None, commands: Sequence[Command]) -> None:
         # A full disk must not stop calls: after the wait we go on, and the journal says loudly that it is behind.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -302,3 +303,36 @@ async def test_time_and_inputs_take_turns(rig: Rig, monkeypatch: pytest.MonkeyPa
     await rig.until(lambda: 4 in order)
     began = order.index(0)
     assert order[began : began + 9] == [0, "time", 1, "time", 2, "time", 3, "time", 4]
+
+
+async def test_what_explains_an_offer_goes_to_the_journal_behind_the_next_facts(rig: Rig) -> None:
+    await rig.ready()
+    call_id = await rig.waiting()
+    await rig.until(lambda: bool(rig.telephony.commands))
+    offered = next(fact for fact in rig.journal.facts if isinstance(fact, f.OfferMade))
+    told = [fact for fact in rig.dispatcher.decisions.facts_of(call_id) if isinstance(fact, f.Decided)]
+    assert [(fact.offer_id, fact.agents) for fact in told] == [(offered.offer_id, (ADA,))]
+    assert not any(isinstance(fact, f.Decided) for fact in rig.journal.facts)
+    await rig.dispatcher.choose_language(call_id, "zh")
+    assert [type(fact) for fact in rig.journal.facts[-2:]] == [f.LanguageChosen, f.Decided]
+    assert rig.dispatcher.decisions.present(call_id) is None
+
+
+async def test_a_wait_that_was_told_is_kept_while_the_caller_waits(rig: Rig) -> None:
+    call_id = await rig.waiting()
+    fact = f.WaitPromised(
+        at=datetime.now(UTC),
+        call_id=call_id,
+        queue=QueueName("support"),
+        place=1,
+        low=1.0,
+        mean=5.0,
+        high=9.0,
+        told=True,
+    )
+    rig.dispatcher.promised(fact)
+    await rig.until(lambda: fact in rig.journal.facts)
+    late = replace(fact, call_id=CallId("t1-9.9"))
+    rig.dispatcher.promised(late)
+    await rig.dispatcher.choose_language(call_id, "zh")
+    assert late not in rig.journal.facts
