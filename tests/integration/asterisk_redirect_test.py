@@ -31,12 +31,13 @@ NUDGE_AFTER_SECONDS = 4.0
 
 @dataclass(slots=True)
 class Driver:
-    """Redirects every waiting caller at a moment of its plan; some are sent through the wait context first."""
+    """Redirects every waiting caller at a moment of its plan; some are sent through the wait or flow context first."""
 
     rig: Rig
     chance: random.Random
     waits: Counter[str] = field(default_factory=Counter)
     plans: Counter[str] = field(default_factory=Counter)
+    rounds: Counter[str] = field(default_factory=Counter)
     answered: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     at_visit: set[str] = field(default_factory=set)
@@ -69,7 +70,7 @@ class Driver:
             return
         plan = self.chance.choices(("at once", "at expiry", "any time", "at visit"), (15, 50, 10, 25))[0]
         self.plans[plan] += 1
-        # A third of the callers first go round through the wait context.
+        # A third of the callers first go round through the wait context, or the flow's, which sends them to wait again.
         act = self._round if self.waits[channel] == 1 and self.chance.random() < 0.33 else self._deliver
         if plan == "at once":
             loop.call_later(self.chance.uniform(0, 0.002), act, channel)
@@ -89,7 +90,9 @@ class Driver:
 
     def _round(self, channel: str) -> None:
         if channel not in self.ended:
-            self.rig.ami.send(Action="Redirect", Channel=channel, Context="cti-wait", Exten="s", Priority="1")
+            context = self.chance.choice(("cti-wait", "cti-flow"))
+            self.rounds[context] += 1
+            self.rig.ami.send(Action="Redirect", Channel=channel, Context=context, Exten="s", Priority="1")
 
     def _deliver(self, channel: str) -> None:
         if channel in self.answered or channel in self.ended:
@@ -135,7 +138,8 @@ async def test_no_redirect_loses_a_caller(tmp_path: Path) -> None:
         driver, warnings = await redirect_many(tmp_path, CALLS, RATE, seed=1)
     lost = driver.ended - driver.answered
     print(
-        f"{len(driver.answered)} answered, {len(lost)} lost, plans {dict(driver.plans)}, {driver.overlooked} overlooked"
+        f"{len(driver.answered)} answered, {len(lost)} lost, plans {dict(driver.plans)}, rounds {dict(driver.rounds)},"
+        f" {driver.overlooked} overlooked"
     )
     assert lost == set(), "\n".join(line for channel in lost for line in driver.history[channel])
     assert len(driver.answered) == CALLS
