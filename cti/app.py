@@ -52,6 +52,7 @@ from cti.services.flow_runner import FlowLibrary, FlowRunner
 from cti.settings import Settings
 from cti.store.drain import Drain
 from cti.store.explain import StoredExplanations
+from cti.store.flow_traffic import StoredFlowTraffic
 from cti.store.migrate import migrate
 from cti.store.pool import open_pool
 from cti.store.queries import StoredCalls, ended_calls
@@ -223,6 +224,8 @@ async def serve(settings: Settings) -> None:
             calls=StoredCalls(pool),
             live=dispatcher.decisions,
             explanations=StoredExplanations(pool),
+            flows=flows,
+            flow_traffic=StoredFlowTraffic(pool),
             readiness=readiness,
             metrics=metrics,
             static=places.static,

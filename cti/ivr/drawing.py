@@ -64,8 +64,8 @@ class Traffic:
     """What calls did in a flow: how many came to each step, left it by each exit, and hung up in it."""
 
     came: Mapping[str, int] = field(default_factory=dict)
-    left: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """By (step, exit)."""
+    left: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    """By (step, exit, next step)."""
     gone: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -221,7 +221,7 @@ def _detail(step: Step) -> str:
 
 def _line(line: Line, boxes: Mapping[str, Box], traffic: Traffic | None, most: int) -> str:
     of, to = boxes[line.of], boxes[line.to]
-    walked = sum(traffic.left.get((line.of, name), 0) for name in line.exits) if traffic is not None else 0
+    walked = sum(traffic.left.get((line.of, name, line.to), 0) for name in line.exits) if traffic is not None else 0
     width = 1.5 if traffic is None else 1 + 5 * walked / max(1, most)
     if line.of == line.to:
         right, y = of.x + BOX_WIDTH, of.y + BOX_HEIGHT / 2
@@ -230,7 +230,7 @@ def _line(line: Line, boxes: Mapping[str, Box], traffic: Traffic | None, most: i
         y1, y2 = of.y + BOX_HEIGHT / 2 - 8, to.y + BOX_HEIGHT / 2 + 8
         side = max(of.x, to.x) + BOX_WIDTH + 34
         path = f"M{of.x + BOX_WIDTH:g} {y1:g}C{side:g} {y1:g} {side:g} {y2:g} {to.x + BOX_WIDTH + 2:g} {y2:g}"
-        label_at = (of.x + BOX_WIDTH + 20, y1 - 5)
+        label_at = (of.x + BOX_WIDTH + 58, y1 - 6)
     else:
         spots = [(of.x + BOX_WIDTH / 2, of.y + BOX_HEIGHT)]
         path = f"M{spots[0][0]:g} {spots[0][1]:g}"

@@ -14,6 +14,7 @@ import cti.web.auth.routes
 import cti.web.calls.routes
 import cti.web.config.routes
 import cti.web.explain.routes
+import cti.web.flows.routes
 import cti.web.health.routes
 import cti.web.public.routes
 import cti.web.supervisor.callbacks
@@ -50,6 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.calls.routes.OPERATIONS,
     *cti.web.explain.routes.OPERATIONS,
     *cti.web.config.routes.OPERATIONS,
+    *cti.web.flows.routes.OPERATIONS,
     *cti.web.public.routes.OPERATIONS,
     *cti.web.health.routes.OPERATIONS,
     Operation(

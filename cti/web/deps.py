@@ -18,6 +18,7 @@ from cti.web.auth.accounts import Accounts
 from cti.web.auth.sessions import Sessions
 from cti.web.calls.queries import CallQueries
 from cti.web.explain.queries import Explanations, LiveCalls
+from cti.web.flows.queries import Flows, FlowTraffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ class WebDeps:
     calls: CallQueries
     live: LiveCalls
     explanations: Explanations
+    flows: Flows
+    flow_traffic: FlowTraffic
     readiness: Callable[[], Sequence[ReadyPart]]
     """The parts outside the web; it adds its own."""
     metrics: Metrics

@@ -23,6 +23,7 @@ from argon2 import PasswordHasher
 import cti
 from cti.clock import Clock, SystemClock
 from cti.ids import AgentId, CallId, CustomerId, FlowName, OfferId, QueueName
+from cti.ivr.drawing import Traffic
 from cti.metrics.registry import Metrics
 from cti.model.centre import Agent, Centre, Number, Queue, Tier
 from cti.model.facts import AgentState, CallFact, Decided, Device
@@ -33,6 +34,7 @@ from cti.store.explain import QueueAccuracy
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
 from cti.web.deps import PhoneServer, ReadyPart, WebDeps
+from tests.support.flow_corpus import shipped
 
 SUPPORT, SALES, VIP = QueueName("support"), QueueName("sales"), QueueName("vip")
 NAMES = ("Amelia Stone", "陈晓雨", "Ben Okafor", "Chloe Martin", "Diego Ruiz", "林浩", "Farah Aziz", "Grace Kim")
@@ -448,6 +450,18 @@ class FakeStoredExplanations:
         return await self._both.accuracy(since=since, until=until)
 
 
+class FakeFlowTraffic:
+    """Callers who came to every step, a fixed number of times."""
+
+    def __init__(self, traffic: Traffic | None = None) -> None:
+        self.known = traffic or Traffic()
+        self.asked: list[tuple[str, datetime, datetime]] = []
+
+    async def traffic(self, flow: str, *, since: datetime, until: datetime) -> Traffic:
+        self.asked.append((flow, since, until))
+        return self.known
+
+
 def make_accounts(folder: Path, centre: Centre, password: str = "demo") -> Accounts:
     """Accounts for every agent, the supervisor and the administrator, all with that password."""
     file = folder / "secrets" / "accounts.json"
@@ -478,6 +492,8 @@ def make_deps(floor: FakeFloor, folder: Path, *, port: int = 8080, **fields: Any
         "calls": FakeCalls(),
         "live": explained,
         "explanations": FakeStoredExplanations(explained),
+        "flows": (shipped("main"),),
+        "flow_traffic": FakeFlowTraffic(),
         "readiness": lambda: (ReadyPart(name="asterisk", ok=True, needed=True, detail="connected"),),
         "metrics": Metrics(),
         "static": folder / "static",

@@ -191,7 +191,7 @@ def test_columns_of_the_view_are_all_there_in_their_order() -> None:
     sql = text_of("cti/store/migrations/0001_first.sql")
     select = re.search(r"CREATE VIEW report\.calls AS\s+SELECT (.*?)\s+FROM", sql, re.DOTALL)
     assert select is not None
-    columns, outcomes, _, _ = (rows for _, rows in tables(text_of("docs/reports.md")))
+    columns, outcomes, *_ = (rows for _, rows in tables(text_of("docs/reports.md")))
     assert [code(row[0]) for row in columns] == [name.strip() for name in select[1].split(",")]
     assert {name for row in outcomes for name in re.findall(r"`(\w+)`", row[0])} == {o.value for o in Outcome}
 
@@ -199,9 +199,15 @@ def test_columns_of_the_view_are_all_there_in_their_order() -> None:
 def test_columns_of_the_promises_are_all_there_in_their_order() -> None:
     sql = text_of("cti/store/migrations/0002_wait_promises.sql")
     commented = re.findall(r"COMMENT ON COLUMN report\.wait_promises\.(\w+) IS", sql)
-    _, _, columns, ends = (rows for _, rows in tables(text_of("docs/reports.md")))
+    _, _, columns, ends, _ = (rows for _, rows in tables(text_of("docs/reports.md")))
     assert [code(row[0]) for row in columns] == commented
     assert {code(row[0]) for row in ends} == set(re.findall(r"(?:THEN|ELSE) '(\w+)'", sql))
+
+
+def test_columns_of_the_steps_of_flows_are_all_there_in_their_order() -> None:
+    sql = text_of("cti/store/migrations/0004_flow_steps.sql")
+    *_, columns = (rows for _, rows in tables(text_of("docs/reports.md")))
+    assert [code(row[0]) for row in columns] == re.findall(r"COMMENT ON COLUMN report\.flow_steps\.(\w+) IS", sql)
 
 
 # ---- the audit

@@ -18,6 +18,7 @@ PAGES = {
     "/agent": "agent.html",
     "/supervisor": "supervisor.html",
     "/call": "call.html",
+    "/flows": "flows.html",
     "/wall": "wall.html",
 }
 _LATER = frozenset({"wall.html"})
@@ -29,7 +30,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 def _not_found() -> ApiError:
     return ApiError(
-        404, "not_found", "there is nothing at this address", remedy="the pages are /, /agent, /supervisor and /call"
+        404, "not_found", "there is nothing at this address", remedy="the pages are /, /agent, /supervisor, /flows and /call"
     )
 
 

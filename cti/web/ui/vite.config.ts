@@ -24,6 +24,7 @@ export default defineConfig({
         agent: here("agent.html"),
         supervisor: here("supervisor.html"),
         call: here("call.html"),
+        flows: here("flows.html"),
       },
     },
   },

@@ -54,6 +54,9 @@ EXPECTED: dict[str, set[str | None]] = {
     "config_check": ADMIN,
     "config_diff": ADMIN,
     "config_apply": ADMIN,
+    "flows": FLOOR,
+    "flow": FLOOR,
+    "flow_picture": FLOOR,
     "centre": EVERYONE,
     "webcall": EVERYONE,
     "openapi": EVERYONE,
@@ -75,7 +78,7 @@ GOOD_HEADERS = {"config_apply": {"If-Match": '"v1"'}}
 
 
 def concrete(operation: Operation) -> str:
-    return operation.path.replace("{offer_id}", "1000001").replace("{call_id}", "a1-1.1").replace("{queue}", "support")
+    return operation.path.replace("{offer_id}", "1000001").replace("{call_id}", "a1-1.1").replace("{flow}", "main").replace("{queue}", "support")
 
 
 def test_every_operation_has_a_permission_and_an_expectation():

@@ -110,7 +110,7 @@ def test_every_step_is_drawn_once_and_none_over_another(file) -> None:
 
 def test_a_picture_with_traffic_says_where_callers_give_up() -> None:
     flow = shipped("simple")
-    traffic = Traffic(came={"menu": 40}, left={("menu", "choice"): 30}, gone={"menu": 10})
+    traffic = Traffic(came={"menu": 40}, left={("menu", "choice", "support"): 30}, gone={"menu": 10})
     assert "40 came, 10 hung up (25%)" in svg(draw(flow), traffic)
 
 

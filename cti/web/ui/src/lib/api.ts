@@ -6,6 +6,8 @@ import type {
   CallWhy,
   CentreInfo,
   Device,
+  FlowDetail,
+  FlowRow,
   OfferId,
   PastCalls,
   PhoneAccount,
@@ -91,6 +93,9 @@ export const api = {
       "GET",
       `/calls?${new URLSearchParams({ limit: "50", ...(queue === null ? {} : { queue }), ...(before === null ? {} : { before }) })}`,
     ),
+  flows: () => request<{ flows: readonly FlowRow[] }>("GET", "/flows").then((answer) => answer.flows),
+  flow: (name: string, from: string) =>
+    request<FlowDetail>("GET", `/flows/${id(name)}?${new URLSearchParams({ from })}`),
   centre: () => request<CentreInfo>("GET", "/centre"),
   webCall: () => request<WebCall>("POST", "/webcall"),
 };

@@ -292,3 +292,37 @@ export interface PastCalls {
   readonly calls: readonly PastCall[];
   readonly next_before: CallId | null;
 }
+
+/** A live flow. */
+export interface FlowRow {
+  readonly flow: string;
+  readonly title: string;
+  readonly version: string;
+  readonly languages: readonly string[];
+  readonly steps: number;
+}
+
+/** One way out of a step, and how many calls took it. */
+export interface FlowExit {
+  readonly exit: string;
+  readonly label: string;
+  readonly to: string;
+  readonly calls: number;
+}
+
+/** One step of a flow: how many calls came, and how many hung up in it. */
+export interface FlowStep {
+  readonly step: string;
+  readonly verb: string;
+  readonly came: number;
+  readonly gone: number;
+  readonly exits: readonly FlowExit[];
+}
+
+/** A flow and what calls did in it. */
+export interface FlowDetail {
+  readonly flow: string;
+  readonly title: string;
+  readonly version: string;
+  readonly steps: readonly FlowStep[];
+}

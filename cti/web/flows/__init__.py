@@ -1,0 +1,1 @@
+"""Flows: which there are, their pictures, and where callers give up."""
