@@ -61,13 +61,21 @@ CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
     (S.AFTER, f.OfferEnded): S.AFTER,
     (S.MENU, f.CallbackAsked): S.MENU,
     (S.MENU, f.CallSentOut): S.OUT,
+    (S.OUT, f.TransferFailed): S.MENU,
     (S.WAITING, f.CallbackDialled): S.WAITING,
     (S.WAITING, f.CallbackReached): S.WAITING,
     (S.WAITING, f.CallbackFailed): S.WAITING,
 }
 for _live in (S.MENU, S.WAITING, S.OFFERED, S.TALKING, S.HELD, S.AFTER, S.SURVIVAL, S.OUT):
     CALL_TRANSITIONS[_live, f.CallEnded] = S.ENDED
-    for _same in (f.LanguageChosen, f.CustomerMatched, f.RecordingStarted, f.VoicemailLeft):
+    for _same in (
+        f.LanguageChosen,
+        f.CustomerMatched,
+        f.RecordingStarted,
+        f.VoicemailLeft,
+        f.MessageRecorded,
+        f.SurveyAnswered,
+    ):
         CALL_TRANSITIONS[_live, _same] = _live
 for _apart in (S.MENU, S.WAITING, S.SURVIVAL, S.AFTER):
     CALL_TRANSITIONS[_apart, f.SurvivalEntered] = S.SURVIVAL
@@ -138,6 +146,8 @@ class Call:
     """Of a callback: not called before then."""
     sent_to: str = ""
     """The outside number the caller was connected to."""
+    sent_from: str = ""
+    """The step of the flow the call comes back to when nobody answers there."""
 
     @property
     def absent(self) -> bool:
@@ -200,7 +210,7 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
             return replace(call, flow=fact.flow, next_step=fact.step or resumed, destination="")
         case f.FlowStepDone():
             choices = (*call.choices, fact.choice) if fact.choice else call.choices
-            return replace(call, next_step=fact.next_step, choices=choices)
+            return replace(call, next_step=fact.resume_at or fact.next_step, choices=choices)
         case f.FlowFinished():
             return replace(call, flow_finished=True)
         case f.LanguageChosen():
@@ -262,7 +272,9 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
         case f.CallbackFailed():
             return replace(call, leg_id="", channel=ChannelName(""), retry_at=fact.retry_at)
         case f.CallSentOut():
-            return replace(call, sent_to=fact.number)
+            return replace(call, sent_to=fact.number, sent_from=fact.step)
+        case f.TransferFailed():
+            return replace(call, destination="", sent_to="", next_step=call.sent_from or None)
         case f.CallEnded():
             return replace(call, outcome=fact.outcome)
         case _:

@@ -9,85 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from cti.ids import AgentId, CallId, CustomerId, FlowName, NodeName, OfferId, QueueName
+from cti.model.kinds import (
+    AgentState,
+    Device,
+    Direction,
+    HangupBy,
+    Match,
+    OfferEnd,
+    Outcome,
+)
 from cti.model.requirement import Skills
 
-
-class Direction(StrEnum):
-    """Which way a call was set up."""
-
-    INBOUND = "inbound"
-    OUTBOUND = "outbound"
-    INTERNAL = "internal"
-
-
-class Outcome(StrEnum):
-    """How a call ended. Exactly one a call."""
-
-    ANSWERED = "answered"
-    ABANDONED = "abandoned"
-    SHORT_ABANDON = "short_abandon"
-    CALLBACK = "callback"
-    VOICEMAIL = "voicemail"
-    OVERFLOW = "overflow"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    SELF_SERVED = "self_served"
-
-
-class OfferEnd(StrEnum):
-    """What became of an offer. Exactly one an offer; each releases caller and agent together."""
-
-    ANSWERED = "answered"
-    REJECTED = "rejected"
-    BUSY = "busy"
-    NO_ANSWER = "no_answer"
-    UNREACHABLE = "unreachable"
-    CALLER_GONE = "caller_gone"
-    EXPIRED = "expired"
-    SUPERSEDED = "superseded"
-
-
-class AgentState(StrEnum):
-    """What an agent is doing, as the floor says it."""
-
-    OFFLINE = "offline"
-    NOT_READY = "not_ready"
-    READY = "ready"
-    RESERVED = "reserved"
-    RINGING = "ringing"
-    TALKING = "talking"
-    HELD = "held"
-    WRAP_UP = "wrap_up"
-
-
-class Device(StrEnum):
-    """Where an agent takes calls."""
-
-    SIP = "sip"
-    BROWSER = "browser"
-    EXTERNAL = "external"
-    """An outside number, over the trunk."""
-
-
-class HangupBy(StrEnum):
-    """Who ended the call."""
-
-    CALLER = "caller"
-    AGENT = "agent"
-    SYSTEM = "system"
-
-
-class Match(StrEnum):
-    """What the look-up of the caller's number gave."""
-
-    FOUND = "found"
-    SEVERAL = "several"
-    UNKNOWN = "unknown"
-    WITHHELD = "withheld"
-    UNAVAILABLE = "unavailable"
+__all__ = ["AgentState", "Device", "Direction", "HangupBy", "Match", "OfferEnd", "Outcome"]
+"""Known from here, too: whoever reads a fact reads these words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +76,35 @@ class FlowStepDone(CallFact):
     seconds: float = 0.0
     choice: str = ""
     """The human label of a menu choice ("Orders"), for the screen pop; empty for other steps."""
+    resume_at: str = ""
+    """Where a later session takes the call up, if not at `next_step`: within a sub-flow, the step that called it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFinished(CallFact):
     """The flow came to its own end (a hang-up step): the caller was served by the machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRecorded(CallFact):
+    """A step of the flow recorded what the caller said, at `path` (relative to the recordings folder)."""
+
+    kind: str
+    """"message", or "comment" in a survey."""
+    path: str
+    flow: FlowName
+    step: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyAnswered(CallFact):
+    """The caller answered a question of a survey. Scores are no secret, unlike other keys."""
+
+    flow: FlowName
+    step: str
+    question: str
+    score: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,6 +258,16 @@ class CallSentOut(CallFact):
     """The caller was connected (or is being connected) to an outside number instead of an agent."""
 
     number: str
+    step: str = ""
+    """The step of the flow the call comes back to when nobody answers; empty: it does not come back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFailed(CallFact):
+    """Nobody answered at the outside number, and the caller is in the flow again."""
+
+    status: str
+    """"busy", "no_answer" or "failure"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -478,7 +448,7 @@ FACT_TYPES: dict[str, type[Fact]] = {
         OfferMade, OfferRang, OfferEnded, CallAnswered, CallHeld, CallRetrieved, TalkEnded, RecordingStarted,
         SurvivalEntered, VoicemailLeft, CallEnded, WrapUpEnded, AgentChanged, BridgeStarted,
         PriorityChanged, Decided, WaitPromised, CallbackAsked, CallbackDialled, CallbackReached, CallbackFailed, CallSentOut,
-        OfferDeclined, WrapUpExtended, CentreApplied, BreachRepaired,
+        OfferDeclined, WrapUpExtended, CentreApplied, BreachRepaired, MessageRecorded, SurveyAnswered, TransferFailed,
     )
 }  # fmt: skip
 """Name on disk -> class. Names are for ever: a renamed fact keeps its old name here."""

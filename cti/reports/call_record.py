@@ -30,11 +30,13 @@ outcome        exactly one, of the first rule that holds; NULL while the call is
                3. voicemail      a message was left
                4. callback, overflow   it left its last queue, or could not join, and is called back, or was sent to a flow
                   or an outside number, or hung up on (`CallDequeued.to`). Sent to voicemail without leaving a message: as
-                  if it had hung up in the queue
-               5. self_served    the flow came to its own end, and the call was never queued
-               6. failed         we, not the caller, ended it without any of these
-               7. short_abandon  queued, and gone within the queue's limit (inclusive)
-               8. abandoned      queued and gone later; or hung up in the menu before the flow ended (no queue)
+                  if it had hung up in the queue. A flow may ask for the callback, or connect the caller to the number,
+                  without any queue; a call that came back because nobody answered there was not sent away
+               5. voicemail      a step of the flow recorded a message (comments in a survey are none)
+               6. self_served    the flow came to its own end, and the call was never queued
+               7. failed         we, not the caller, ended it without any of these
+               8. short_abandon  queued, and gone within the queue's limit (inclusive)
+               9. abandoned      queued and gone later; or hung up in the menu before the flow ended (no queue)
 language, tier, customer_id   what was last known; a look-up that found the customer beats one that did not.
 
 No duration is ever negative: where clocks disagree it is 0. Whole talk = talk_seconds + hold_seconds.
@@ -51,6 +53,7 @@ from cti.ids import AgentId, CallId, CustomerId, NodeName, OfferId, QueueName
 from cti.model.facts import (
     FACT_TYPES,
     CallAnswered,
+    CallbackAsked,
     CallDequeued,
     CallEnded,
     CallFact,
@@ -65,6 +68,7 @@ from cti.model.facts import (
     HangupBy,
     LanguageChosen,
     Match,
+    MessageRecorded,
     OfferEnd,
     OfferEnded,
     OfferMade,
@@ -73,6 +77,7 @@ from cti.model.facts import (
     RecordingStarted,
     SurvivalEntered,
     TalkEnded,
+    TransferFailed,
     VoicemailLeft,
     WrapUpEnded,
 )
@@ -336,12 +341,17 @@ _SENT = {
 def _sent_to(told: Sequence[CallFact]) -> str:
     """Where the call went when it left its last queue, or could not join: the kind of target; empty when it did not."""
     last_queued = max((fact.at for fact in told if isinstance(fact, CallQueued | SurvivalEntered)), default=None)
-    leavings = [
-        fact.to or fact.reason
-        for fact in _of(told, CallDequeued)
-        if not fact.to.startswith("queue:") and (last_queued is None or fact.at >= last_queued)
-    ]
-    return leavings[-1].partition(":")[0] if leavings else ""
+    sent = ""
+    for fact in told:
+        if last_queued is not None and fact.at < last_queued:
+            continue
+        if isinstance(fact, CallDequeued) and not fact.to.startswith("queue:"):
+            sent = (fact.to or fact.reason).partition(":")[0]
+        elif isinstance(fact, CallbackAsked):
+            sent = "callback"
+        elif isinstance(fact, TransferFailed):
+            sent = ""
+    return sent
 
 
 def _outcome(
@@ -364,6 +374,8 @@ def _outcome(
         return Outcome.VOICEMAIL
     if (elsewhere := _SENT.get(_sent_to(told))) is not None:
         return elsewhere
+    if any(message.kind == "message" for message in _of(told, MessageRecorded)):
+        return Outcome.VOICEMAIL
     if not queued and _of(told, FlowFinished):
         return Outcome.SELF_SERVED
     if end.hangup_by is HangupBy.SYSTEM:

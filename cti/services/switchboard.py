@@ -178,6 +178,8 @@ class Switchboard:
         if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended | f.WaitPromised):
             return
         call = self.calls.get(fact.call_id)
+        if call is None and fact.call_id in self.closed and isinstance(fact, f.MessageRecorded | f.SurveyAnswered):
+            return  # the caller hung up while speaking, and the call's end was seen first
         if call is None:
             raise IllegalTransition(
                 f"call {fact.call_id} is not live: {type(fact).__name__} came late", call_id=fact.call_id
