@@ -108,6 +108,7 @@ async def test_calls_survive_and_a_new_agent_takes_who_waits(tmp_path: Path) -> 
                 await ringing.hang_up()
                 async with asyncio.timeout(5):
                     await talking.ended.wait()
+                await bo.wrap_up()
                 await waiting[1].hang_up()
                 await first.hang_up()
         row = await centre.record(where="agent = '1002'", wrapped=True)
