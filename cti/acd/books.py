@@ -7,9 +7,9 @@ not in the orders yet: the matching puts in whom it does not bind at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from heapq import heappop, heappush
+from datetime import datetime, timedelta
 
+from cti.acd.agenda import NEVER, Agenda
 from cti.acd.classes import Seat, Waiter
 from cti.acd.decisions import Lease, Ticket, new
 from cti.acd.groups import Groups, forget
@@ -37,17 +37,14 @@ FIRST_OFFER = 1_000_000_000
 
 
 NO_TIME = timedelta()
-NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Books:
     """Mutable state of one engine. What became newly available is kept in `fresh_*` until it has been matched."""
 
     __slots__ = (
-        "_deadlines",
-        "_moments",
-        "_pauses",
         "_second",
+        "agenda",
         "centre",
         "fresh_agents",
         "fresh_callers",
@@ -55,7 +52,6 @@ class Books:
         "last_offer_id",
         "leases",
         "seats",
-        "soon",
         "waiters",
     )
 
@@ -67,11 +63,7 @@ class Books:
         self.last_offer_id = FIRST_OFFER - 1
         self.fresh_callers: dict[CallId, None] = {}
         self.fresh_agents: dict[Seat, None] = {}
-        self._deadlines: list[tuple[datetime, OfferId]] = []
-        self._pauses: list[tuple[datetime, CallId, AgentId]] = []
-        self._moments: list[tuple[datetime, CallId]] = []
-        self.soon = NEVER
-        """Nothing is due before: `pass_time` need not be asked until then."""
+        self.agenda = Agenda()
         self._second = (NEVER, NEVER, 0)
         """The second that offers were made in last: its begin, its end, and its number since 1970."""
         self.centre = centre
@@ -179,8 +171,7 @@ class Books:
         if waiter.line is None and waiter.lease is None:
             groups.show(waiter)
         if due != waiter.due and due is not None:
-            heappush(self._moments, (due, ticket.call_id))
-            self.soon = min(self.soon, due)
+            self.agenda.look_again(due, ticket.call_id)
         waiter.due = due
 
     def _holder(self, waiter: Waiter, now: datetime) -> Seat | None:
@@ -275,9 +266,7 @@ class Books:
             seat.turn = offer_id
             seat.lease = lease
             seat.show(RESERVED)
-        heappush(self._deadlines, (deadline, offer_id))
-        if deadline < self.soon:
-            self.soon = deadline
+        self.agenda.offer_ends(deadline, offer_id)
         return lease
 
     def decline(self, lease: Lease, agent_id: AgentId, end: OfferEnd, now: datetime) -> None:
@@ -334,59 +323,46 @@ class Books:
             return
         waiter.refused[seat.agent_id] = until
         seat.refused.add(ticket.call_id)
-        heappush(self._pauses, (until, ticket.call_id, seat.agent_id))
-        self.soon = min(self.soon, until)
+        self.agenda.pause_ends(until, ticket.call_id, seat.agent_id)
 
     # --- time
+
+    def _deadline_stands(self, deadline: datetime, offer_id: OfferId) -> bool:
+        lease = self.leases.get(offer_id)
+        return lease is not None and lease.deadline == deadline
 
     def _pause_stands(self, until: datetime, call_id: CallId, agent_id: AgentId) -> bool:
         waiter = self.waiters.get(call_id)
         return waiter is not None and waiter.refused.get(agent_id) == until
 
-    def next_due(self, now: datetime) -> datetime | None:
-        """The earliest moment at which time alone may change something, never before `now`."""
-        moments = []
-        while self._deadlines and self._deadlines[0][1] not in self.leases:
-            heappop(self._deadlines)
-        if self._deadlines:
-            moments.append(self._deadlines[0][0])
-        while self._pauses and not self._pause_stands(*self._pauses[0]):
-            heappop(self._pauses)
-        if self._pauses:
-            moments.append(self._pauses[0][0])
-        while self._moments and not self._moment_stands(*self._moments[0]):
-            heappop(self._moments)
-        if self._moments:
-            moments.append(self._moments[0][0])
-        return max(min(moments), now) if moments else None
-
     def _moment_stands(self, due: datetime, call_id: CallId) -> bool:
         waiter = self.waiters.get(call_id)
         return waiter is not None and waiter.due == due
 
+    def next_due(self, now: datetime) -> datetime | None:
+        """The earliest moment at which time alone may change something, never before `now`."""
+        earliest = self.agenda.earliest(self._deadline_stands, self._pause_stands, self._moment_stands)
+        return None if earliest is None else max(earliest, now)
+
     def pass_time(self, now: datetime) -> list[Lease]:
         """Release what is overdue at `now` and lift pauses; returns the leases that expired."""
         expired = []
-        while self._deadlines and self._deadlines[0][0] <= now:
-            deadline, offer_id = heappop(self._deadlines)
-            lease = self.leases.get(offer_id)
-            if lease is not None and lease.deadline == deadline:
+        for deadline, offer_id in self.agenda.deadlines(now):
+            if self._deadline_stands(deadline, offer_id):
+                lease = self.leases[offer_id]
                 self.release(lease, OfferEnd.EXPIRED, now)
                 expired.append(lease)
-        while self._pauses and self._pauses[0][0] <= now:
-            until, call_id, agent_id = heappop(self._pauses)
+        for until, call_id, agent_id in self.agenda.pauses(now):
             if self._pause_stands(until, call_id, agent_id):
                 del self.waiters[call_id].refused[agent_id]
                 seat = self.seats.get(agent_id)
                 if seat is not None:
                     seat.refused.discard(call_id)
                 self.fresh_callers[call_id] = None
-        while self._moments and self._moments[0][0] <= now:
-            due, call_id = heappop(self._moments)
+        for due, call_id in self.agenda.moments(now):
             if self._moment_stands(due, call_id):
                 self._review(self.waiters[call_id], now)
-        tops = (heap[0][0] for heap in (self._deadlines, self._pauses, self._moments) if heap)
-        self.soon = min(tops, default=NEVER)
+        self.agenda.all_taken()
         return expired
 
 

@@ -201,7 +201,7 @@ class Engine:
 
     def _conclude(self, now: datetime) -> tuple[Decision, ...]:
         books, out = self._books, self._out
-        if books.soon <= now:
+        if books.agenda.soon <= now:
             for lease in books.pass_time(now):
                 out.append(
                     Expired(
