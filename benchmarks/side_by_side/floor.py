@@ -90,7 +90,8 @@ class Floor:
                 await process.wait()
 
 
-def _centre(agents: tuple[str, ...]) -> str:
+def benchmark_centre(agents: tuple[str, ...]) -> str:
+    """One queue, one number, these agents; no work after a call, nothing announced."""
     rows = "\n".join(f'  "{agent}": {{name: Agent {agent}, queues: [ours]}}' for agent in agents)
     return f"""name: Side by side
 numbers:
@@ -103,6 +104,16 @@ queues:
 agents:
 {rows}
 """
+
+
+def write_flow(flows: Path) -> None:
+    """A folder of flows with one that does nothing but queue."""
+    flows.mkdir()
+    shutil.copy(REPOSITORY / "ivr_flows" / "prompts.yaml", flows)
+    (flows / "straight.yaml").write_text(
+        "flow: straight\nlanguages: [en]\nstart: queue\nfailure: queue\nsteps:\n  queue: {queue: ours}\n",
+        encoding="utf-8",
+    )
 
 
 def _add_to_asterisk(paths: RenderedPaths, agents: tuple[str, ...], phones: tuple[str, int], secret: str) -> None:
@@ -177,17 +188,12 @@ async def running_floor(folder: Path, agent_count: int) -> AsyncIterator[Floor]:
     loopback = random.SystemRandom()
     phones = (f"127.{loopback.randrange(10, 250)}.{loopback.randrange(1, 250)}.{loopback.randrange(2, 250)}", 5060)
     flows = folder / "flows"
-    flows.mkdir()
-    shutil.copy(REPOSITORY / "ivr_flows" / "prompts.yaml", flows)
-    (flows / "straight.yaml").write_text(
-        "flow: straight\nlanguages: [en]\nstart: queue\nfailure: queue\nsteps:\n  queue: {queue: ours}\n",
-        encoding="utf-8",
-    )
+    write_flow(flows)
     prompts = REPOSITORY / ".build" / "prompts"
     settings = free_settings(folder / "data", flows=flows, prompts=prompts)
     places = Places(settings)
     places.make()
-    places.centre.write_text(_centre(agents), encoding="utf-8")
+    places.centre.write_text(benchmark_centre(agents), encoding="utf-8")
     centre = load_centre(places.centre)
     secrets = load_or_make(settings.data, centre)
     binary = await asyncio.to_thread(ensure_asterisk, settings, lambda step, done, total: None)
