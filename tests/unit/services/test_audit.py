@@ -39,6 +39,7 @@ class Floor:
         self.rig.pass_time(1)
         self.waiting = self.rig.call()
         self.rig.queue(self.waiting)
+        self.rig.sound = False
         self.audit = Audit(self.rig.board)
 
     @property
