@@ -23,6 +23,7 @@ from cti.ivr.verbs.open_hours import OpenHours
 from cti.ivr.verbs.queue import Queue
 from cti.ivr.verbs.set_language import SetLanguage
 from cti.model.centre import Centre
+from cti.model.requirement import RequirementError, both
 
 DIGITS = frozenset(f"digit_{digit}" for digit in range(10))
 
@@ -125,6 +126,12 @@ class _Check:
             if isinstance(step, Queue) and step.queue not in centre.queues:
                 remedy = meant(step.queue, centre.queues, "add the queue to the centre or name another")
                 self.note(step.queue_at, "unknown_queue", f'there is no queue "{step.queue}"', remedy)
+            if isinstance(step, Queue) and step.queue in centre.queues:
+                try:
+                    both(centre.queues[step.queue].requires, step.requires)
+                except RequirementError:
+                    message = f'together with what the queue "{step.queue}" requires these are too many alternatives'
+                    self.note(step.requires_at, "requirement", message, "ask for fewer here or in the queue")
             if isinstance(step, LookUp):
                 for tier in step.tiers:
                     if tier.tier not in centre.tiers:

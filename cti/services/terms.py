@@ -23,7 +23,7 @@ from cti.model import facts as f
 from cti.model.call import Call, CallState
 from cti.model.centre import Queue
 from cti.model.commands import SetQueue
-from cti.model.requirement import ANYBODY, Requirement, all_of, both
+from cti.model.requirement import ANYBODY, Requirement, RequirementError, all_of, both
 from cti.services.switchboard import Switchboard
 
 STRICT_MOST = 99
@@ -56,7 +56,7 @@ def ticket_fact(
     if call.state is CallState.WAITING:
         head_start, strict = _brought_along(board, call, head_start)
         skills = all_of((*call.skills, *skills))[0]
-        requires = both(call.requires, requires)
+        requires = _together(call.requires, requires)
         began = since or call.queued_at
     else:
         tier, number = board.centre.tiers.get(call.tier), board.centre.numbers.get(call.did)
@@ -70,7 +70,7 @@ def ticket_fact(
         head_start=(head_start + settings.head_start).total_seconds(),
         strict=_bounded(strict + PER_WEIGHT * settings.weight),
         skills=all_of(skills)[0],
-        requires=requires,
+        requires=_askable(settings, requires),
         since=began if began != at else None,
         preferred=preferred,
         hold=hold.total_seconds(),
@@ -133,6 +133,26 @@ def preferred_agent(board: Switchboard, call: Call, queue: Queue, at: datetime) 
         if agent is not None and queue.name in agent.queues:
             return agent.agent_id, preference.hold
     return None, timedelta()
+
+
+def _together(one: Requirement, other: Requirement) -> Requirement:
+    """What asks for both; for `one` alone where they cannot be joined."""
+    try:
+        return both(one, other)
+    except RequirementError:
+        return one
+
+
+def _askable(queue: Queue, requires: Requirement) -> Requirement:
+    """`requires`, or nothing where that and what the queue requires multiply out to more than anybody could read.
+
+    The flow checker refuses such a step; a move, or a new configuration, must not lose a caller over it.
+    """
+    try:
+        both(queue.requires, requires)
+    except RequirementError:
+        return ANYBODY
+    return requires
 
 
 def _brought_along(board: Switchboard, call: Call, more: timedelta) -> tuple[timedelta, int]:

@@ -26,12 +26,14 @@ class Queue(Step):
 
     verb: ClassVar[str] = "queue"
     ends_flow: ClassVar[bool] = True
+    ends_call: ClassVar[bool] = True
 
     queue: QueueName
     queue_at: Position
     say: tuple[Spoken, ...]
     skills: tuple[tuple[str, int], ...]
     requires: Requirement
+    requires_at: Position
     head_start: timedelta
 
     def enter(self, scene: Scene) -> Move:
@@ -71,6 +73,7 @@ def read(name: str, at: Position, fields: Fields) -> Queue:
             skills.append((key.text, fields.whole_of(node, key.text, 1, least=1, most=5)))
         else:
             fields.wrong(node.at, f'skill "{key.text}" needs a proficiency', f"write `{key.text}: 3`", "shape")
+    requires_at, requires = _requirement(fields)
     return Queue(
         name=name,
         at=at,
@@ -78,19 +81,20 @@ def read(name: str, at: Position, fields: Fields) -> Queue:
         queue_at=queue.at,
         say=fields.spoken("say"),
         skills=tuple(skills),
-        requires=_requirement(fields),
+        requires=requires,
+        requires_at=requires_at,
         head_start=fields.duration("head_start", timedelta(), least=timedelta(), most=timedelta(hours=4)),
     )
 
 
-def _requirement(fields: Fields) -> Requirement:
-    """What `requires` asks of an agent; a problem is noted at the column where the expression goes wrong."""
+def _requirement(fields: Fields) -> tuple[Position, Requirement]:
+    """What `requires` asks of an agent, and where it stands; a problem is noted at the column where it goes wrong."""
     found = fields.scalar("requires")
     if found is None:
-        return ANYBODY
+        return fields.at, ANYBODY
     try:
-        return parse_requirement(found.text)
+        return found.at, parse_requirement(found.text)
     except RequirementError as error:
         at = Position(line=found.at.line, column=found.at.column + error.column - 1 + found.quoted)
         fields.wrong(at, error.message, error.remedy, "requirement")
-        return ANYBODY
+        return at, ANYBODY

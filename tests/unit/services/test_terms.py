@@ -319,3 +319,22 @@ def test_the_memory_of_talks_is_bounded_and_keeps_the_newest() -> None:
     assert talks.of("+2") is None
     assert talks.of("+1") is not None
     assert talks.of(None) is None
+
+
+def test_too_many_alternatives_together_lose_nobody() -> None:
+    skills = ("a", "b", "c", "d", "e", "f", "g", "h")
+    wide = " and ".join(f"({one}1 or {one}2)" for one in skills[:4])
+    more = " and ".join(f"({one}1 or {one}2)" for one in skills[4:])
+    rig = FloorRig(TEXT.replace("titles: {en: Sales},", f'titles: {{en: Sales}}, requires: "{wide}",'))
+    call_id = rig.call()
+    desk.enqueue(
+        rig.board, call_id, SUPPORT, rig.now, skills=(), head_start_of_flow=timedelta(),
+        requires=parse_requirement(more),
+    )  # fmt: skip
+    rig.waits(call_id)
+    assert len(rig.live(call_id).requires) == 16
+    priority.change_queue(rig.board, call_id, SALES, rig.now, by="r", reason="x")
+    assert rig.live(call_id).requires == ((),)
+    ticket = rig.board.engine.ticket(call_id)
+    assert ticket is not None
+    assert ticket.queue == SALES
