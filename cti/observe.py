@@ -110,7 +110,9 @@ class Observer:
         """A call's record was closed with this outcome."""
         self._metrics.calls.labels(outcome=outcome.value if outcome is not None else "unknown").inc()
 
-    async def watch_promises(self, stored: StoredExplanations, zone: ZoneInfo, clock: Clock) -> None:
+    async def watch_promises(
+        self, stored: StoredExplanations, zone: ZoneInfo, clock: Clock, *, every: float = PROMISES_EVERY
+    ) -> None:
         """Read once a minute what came of today's expected waits, until cancelled."""
         metrics = self._metrics
         while True:
@@ -135,7 +137,7 @@ class Observer:
                         metrics.promise_error.labels(queue).set(today.mean_error or 0.0)
                         metrics.promise_absolute_error.labels(queue).set(today.mean_absolute_error or 0.0)
                         metrics.promise_inside.labels(queue).set(today.inside or 0.0)
-            await asyncio.sleep(PROMISES_EVERY)
+            await asyncio.sleep(every)
 
     async def run(self, drain: Drain) -> None:
         """Read the drain once a second until cancelled."""

@@ -34,7 +34,7 @@ class Metrics:
         )
         self.promises = Gauge(
             "cti_expected_wait_promises",
-            "Expected waits of today's callers that were answered, by queue: what the next three rest on.",
+            "Expected waits of callers who were served today, by queue: what the other figures of expected waits rest on.",
             ("queue",),
             registry=registry,
         )
