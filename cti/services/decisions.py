@@ -92,8 +92,8 @@ class DecisionLog:
             return
         if why != Why.NOT_DELIVERABLE:
             self._unmovable.pop(call_id, None)
-        if not why or self._said.get(call_id) == why:
-            return
+        if not why or self._said.get(call_id) == why or (call.absent and why == Why.NOT_DELIVERABLE):
+            return  # nothing new; or a callback whose customer is not on the line yet
         record = self._board.engine.explain(call_id, now, uncut=False)
         if record is not None:
             self._said[call_id] = why
