@@ -1,9 +1,10 @@
 """The one owner: a single task that takes every input in order, moves the switchboard, and performs what it asks.
 
-Theory of operation. Inputs (signals, requests, look-up answers) go into one inbox. Each turn: handle one input at the
-clock's `now`; append the turn's facts to the journal *in order, at once*; hand each command to a task of its own that
-first waits until those facts are durable; publish changed rows. No lock, because nobody else touches the switchboard;
-no lost order, because `Journal.append` keeps the order of its calls. Requests get their answer when their facts are durable.
+Theory of operation. Inputs (signals, requests, look-up answers) go into one inbox. Each turn: handle the inputs that are
+there, each at the clock's `now`, up to the first that asks for a command; append the turn's facts to the journal *in order,
+at once*; hand its commands to a task of their own that first waits until those facts are durable; publish changed rows. No
+lock, because nobody else touches the switchboard; no lost order, because `Journal.append` keeps the order of its calls.
+Requests get their answer when their facts are durable.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ PUBLISH_EVERY = 0.05
 LEDGER_PAUSES = (0.0, 0.2, 0.4)
 """Seconds before each reading of the ledger: Asterisk writes it a little late under load, so a call that is gone without a
 word is looked up again before it is closed without one."""
+MOST_INPUTS = 32
+"""Inputs of one turn at most. What a turn costs besides them (the journal's write, the audit, the timers) costs the same for
+one as for many; so the busier it is, the less each costs."""
 SUBSCRIBER_QUEUE = 1000
 """Changes a subscriber may fall behind before it is let go."""
 
@@ -81,6 +85,8 @@ class Dispatcher:
         self._subscribers: set[asyncio.Queue[Change | None]] = set()
         self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._answers: list[Callable[[], None]] = []
+        """Of this turn's requests, to be given when its facts are durable."""
         self._publish_at: float | None = None
         self._ticked = False
         """Whether the last turn was one of time."""
@@ -113,12 +119,7 @@ class Dispatcher:
             while True:
                 action = await self._next()
                 if action is not None:
-                    try:
-                        pending = action()
-                        if pending is not None:
-                            await pending
-                    except Exception:
-                        log.exception("dispatcher_input_failed")
+                    await self._take(action)
                 else:
                     self._keep_explained()
                     timers.tick(self.board, self._clock.now())
@@ -134,6 +135,23 @@ class Dispatcher:
                 with contextlib.suppress(asyncio.QueueFull):
                     subscriber.put_nowait(None)
 
+    async def _take(self, action: Callable[[], Awaitable[None] | None]) -> None:
+        """Handle an input and those that stood behind it by then, up to the first that asks for a command."""
+        left = min(self._inbox.qsize(), MOST_INPUTS - 1)
+        while True:
+            try:
+                pending = action()
+                if pending is not None:
+                    self._perform()
+                    await pending
+                    return
+            except Exception:
+                log.exception("dispatcher_input_failed")
+            if left <= 0 or self.board.out.commands or self._inbox.empty():
+                return
+            left -= 1
+            action = self._inbox.get_nowait()
+
     async def _next(self) -> Callable[[], Awaitable[None] | None] | None:
         due = timers.next_due(self.board, self._clock.now())
         delay = 1.0 if due is None else min(1.0, max(0.0, (due - self._clock.now()).total_seconds()))
@@ -145,7 +163,7 @@ class Dispatcher:
             delay = min(delay, max(0.0, self._publish_at - self._clock.monotonic()))
         try:
             if not self._inbox.empty():
-                # However much comes in: commands whose facts are durable by now leave between two inputs.
+                # However much comes in: commands whose facts are durable by now leave between two turns.
                 await asyncio.sleep(0)
                 return self._inbox.get_nowait()
             async with asyncio.timeout(delay):
@@ -153,7 +171,7 @@ class Dispatcher:
         except TimeoutError:
             return None
 
-    def _perform(self) -> asyncio.Future[None] | None:
+    def _perform(self) -> None:
         """Make the turn's facts durable, in order, then carry its commands out."""
         now = self._clock.now()
         self._check(now)
@@ -166,14 +184,19 @@ class Dispatcher:
             explained, self._explained = self._explained, []
             durable = asyncio.ensure_future(self._journal.append([*out.facts, *explained]))
             durable.add_done_callback(_report_journal)
-            self._observe(out.facts, self._clock.now())
+            self._observe(out.facts, now)
             for fact in out.facts:
                 if isinstance(fact, f.CallEnded):
                     self._look_ups.pop(fact.call_id, None)
         if out.commands:
             self._spawn(self._command(durable, out.commands))
+        if self._answers:
+            answers, self._answers = self._answers, []
+            if durable is None:
+                _give(answers)
+            else:
+                durable.add_done_callback(lambda _written: _give(answers))
         self._explain(out, now)
-        return durable
 
     def _check(self, now: datetime) -> None:
         """See that the books add up. A fault in the audit itself must not stop the floor."""
@@ -290,24 +313,17 @@ class Dispatcher:
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         def turn() -> None:
+            recorded = len(self.board.out.facts)
             try:
                 result = action(self._clock.now())
             except CtiError as error:
-                durable = self._perform()
                 if not answer.done():
                     answer.set_exception(error)
                 return
-            durable = self._perform()
-            if durable is None:
-                if not answer.done():
-                    answer.set_result(result)
-                return
-
-            def done(_written: asyncio.Future[None]) -> None:
-                if not answer.done():
-                    answer.set_result(result)
-
-            durable.add_done_callback(done)
+            if len(self.board.out.facts) > recorded:
+                self._answers.append(partial(_set, answer, result))
+            else:
+                _set(answer, result)
 
         self._put(turn)
         return await answer
@@ -491,6 +507,16 @@ class Dispatcher:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _set(answer: asyncio.Future[T], result: T) -> None:
+    if not answer.done():
+        answer.set_result(result)
+
+
+def _give(answers: Sequence[Callable[[], None]]) -> None:
+    for give in answers:
+        give()
 
 
 def _report_journal(durable: asyncio.Future[None]) -> None:

@@ -38,11 +38,13 @@ class FakeJournal:
 
     def __init__(self) -> None:
         self.facts: list[f.Fact] = []
+        self.writes: list[Sequence[f.Fact]] = []
         self.at_once = True
         self._waiting: list[asyncio.Future[None]] = []
 
     def append(self, facts: Sequence[f.Fact]) -> asyncio.Future[None]:
         self.facts += facts
+        self.writes.append(facts)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.at_once:
             future.set_result(None)
@@ -298,11 +300,42 @@ async def test_time_and_inputs_take_turns(rig: Rig, monkeypatch: pytest.MonkeyPa
     order: list[object] = []
     monkeypatch.setattr(module.timers, "next_due", lambda _board, now: now)
     monkeypatch.setattr(module.timers, "tick", lambda _board, _now: order.append("time"))
+    monkeypatch.setattr(module, "MOST_INPUTS", 1)
     for number in range(5):
         rig.dispatcher._put(lambda n=number: order.append(n))  # type: ignore[misc]
     await rig.until(lambda: 4 in order)
     began = order.index(0)
     assert order[began : began + 9] == [0, "time", 1, "time", 2, "time", 3, "time", 4]
+
+
+async def test_inputs_that_are_there_together_share_a_write_up_to_the_first_command(rig: Rig) -> None:
+    await rig.ready()
+    call_id = await rig.caller()
+    await rig.dispatcher.enqueue(call_id, QueueName("support"), skills=(), head_start=timedelta())
+    rig.journal.writes.clear()
+    now, channel = datetime.now(UTC), ChannelName("PJSIP/trunk-1")
+    languages = [asyncio.create_task(rig.dispatcher.choose_language(call_id, tag)) for tag in ("zh", "en")]
+    await asyncio.sleep(0)
+    rig.dispatcher.deliver(s.WaitEntered(at=now, call_id=call_id, channel=channel))
+    last = asyncio.create_task(rig.dispatcher.choose_language(call_id, "zh"))
+    await asyncio.gather(*languages, last)
+    kinds = [[type(fact) for fact in write if not isinstance(fact, f.Decided)] for write in rig.journal.writes]
+    assert [kind for kind in kinds if kind] == [[f.LanguageChosen, f.LanguageChosen, f.OfferMade], [f.LanguageChosen]]
+
+
+async def test_an_answer_waits_for_what_it_recorded_and_for_nothing_else(rig: Rig) -> None:
+    call_id = await rig.caller()
+    rig.journal.at_once = False
+    recorded = asyncio.create_task(rig.dispatcher.choose_language(call_id, "zh"))
+    nothing = asyncio.create_task(rig.dispatcher.choose_language(call_id, "zh"))
+    refused = asyncio.create_task(rig.dispatcher.finish_wrap_up(ADA, call_id))
+    async with asyncio.timeout(5):
+        await asyncio.wait([nothing, refused])
+    assert nothing.exception() is None
+    assert isinstance(refused.exception(), Refused)
+    assert not recorded.done()
+    rig.journal.flush()
+    await recorded
 
 
 async def test_what_explains_an_offer_goes_to_the_journal_behind_the_next_facts(rig: Rig) -> None:
