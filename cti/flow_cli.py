@@ -113,14 +113,14 @@ def try_out(
 
     library = _library(data, config, folder)
     flow = _flow(library, name)
-    book = with_texts(library.prompts, [flow])
+    book = with_texts(library.prompts, library)
     customer = e.LookedUp(match=Match.FOUND, tier=tier, name="Zoë") if tier else e.LookedUp(match=Match.UNKNOWN)
     typed = _typed()
     press = scripted(keys) if keys else lambda effect: _ask(effect, typed)
     rehearsal = rehearse(
         flow,
         press,
-        world=World(customer=customer, closed=frozenset(closed or ())),
+        world=World(customer=customer, closed=frozenset(closed or ()), flows={one.name: one for one in library}),
         language=language or flow.languages[0],
         watch=lambda turn: _tell(turn, book),
     )
@@ -145,6 +145,8 @@ def _tell(turn: Turn, book: PromptBook) -> None:
                 text = book.prompts.get(sound.name, {}).get(sound.language)
                 said = text.text if text is not None else sound.name
                 out.print(f"[{sound.language}] {said}", style="cyan", highlight=False, markup=False, soft_wrap=True)
+        case e.Record() | e.AskCallback() | e.SendTo() | e.KeepScore() | e.RunScript() | e.CallFunction():
+            out.print(f"  {_asked_for(turn.effect)}", style="dim", highlight=False, markup=False, soft_wrap=True)
         case e.Enqueue():
             out.print(
                 f"  a place in the queue {turn.effect.queue}",
@@ -153,6 +155,27 @@ def _tell(turn: Turn, book: PromptBook) -> None:
                 markup=False,
                 soft_wrap=True,
             )
+
+
+def _asked_for(effect: object) -> str:
+    """What a flow does besides speaking, in a few words."""
+    from cti.ivr import effects as e
+
+    match effect:
+        case e.Record():
+            return f"(beep) the caller speaks: a {effect.kind}"
+        case e.AskCallback():
+            return f"a callback by {effect.queue}"
+        case e.SendTo():
+            return f"on to {effect.target.kind.value} {effect.target.name}".rstrip()
+        case e.KeepScore():
+            return f"{effect.question}: {effect.score}"
+        case e.RunScript():
+            return f"the script {effect.script} (here it fails: nothing runs it)"
+        case e.CallFunction():
+            return f"the function {effect.function} (here it fails: nothing runs it)"
+        case _:
+            return ""
 
 
 def _typed() -> Iterator[str]:
@@ -195,9 +218,26 @@ def play_dialogues(folder: Folder = None, data: Data = None, config: Config = No
             continue
         for dialogue in read.dialogues:
             played += 1
-            found = differences(dialogue, play(flow, dialogue), str(file))
+            found = differences(dialogue, play(flow, dialogue, {one.name: one for one in library}), str(file))
             wrong += len(found)
             for problem in found:
                 out.print(str(problem), highlight=False, markup=False, soft_wrap=True)
     out.print(f"{played} dialogue(s) in {len(files)} file(s), {wrong} problem(s)", highlight=False)
     raise typer.Exit(1 if wrong else 0)
+
+
+@flow_app.command("schema")
+def schema(
+    to: Annotated[Path | None, typer.Option("--out", help="File to write; default: the standard output.")] = None,
+) -> None:
+    """Print the JSON Schema of flow files, for editors."""
+    import json
+
+    from cti.ivr.schema import flow_schema
+
+    text = json.dumps(flow_schema(), indent=2) + "\n"
+    if to is None:
+        sys.stdout.write(text)
+    else:
+        to.write_text(text, encoding="utf-8")
+        out.print(f"written to {to}", highlight=False, markup=False, soft_wrap=True)
