@@ -6,11 +6,12 @@ when the work after the call is done, and nothing has to be remembered elsewhere
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from cti.ids import AgentId, CallId, OfferId
 from cti.model import facts as f
+from cti.model.changed import replacer
 from cti.model.facts import AgentState, Device, OfferEnd
 
 CHOSEN_STATES = frozenset({AgentState.OFFLINE, AgentState.NOT_READY, AgentState.READY})
@@ -58,6 +59,9 @@ class AgentStatus:
         if self.wrap_call is not None:
             return AgentState.WRAP_UP
         return self.chosen
+
+
+replace = replacer(AgentStatus)
 
 
 def apply_agent(agent: AgentStatus, fact: f.Fact) -> AgentStatus:

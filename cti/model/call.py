@@ -6,13 +6,14 @@ so what a restarted bridge reads from the journal equals what the old one knew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cti.errors import IllegalTransition
 from cti.ids import AgentId, CallId, ChannelName, CustomerId, FlowName, NodeName, OfferId, QueueName
 from cti.model import facts as f
+from cti.model.changed import replacer
 from cti.model.requirement import ANYBODY, Requirement
 
 
@@ -169,6 +170,9 @@ class Call:
     def live(self) -> bool:
         """Whether the caller is still there."""
         return self.state is not CallState.ENDED
+
+
+replace = replacer(Call)
 
 
 def begin_call(fact: f.CallStarted) -> Call:

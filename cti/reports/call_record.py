@@ -47,6 +47,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TypeVar
 
 from cti.ids import AgentId, CallId, CustomerId, NodeName, OfferId, QueueName
@@ -202,7 +203,14 @@ def _in_order(facts: Iterable[Fact]) -> list[CallFact]:
         for fact in told
         if not (fact.inferred and any(abs(at - fact.at) <= SAME_EVENT for at in observed.get(_kind(fact), ())))
     ]
-    return sorted(kept, key=lambda fact: (fact.at, _RANK[type(fact)], repr(fact)))
+    ordered = sorted(kept, key=_moment)
+    if any(_moment(one) == _moment(other) for one, other in pairwise(ordered)):
+        ordered.sort(key=lambda fact: (*_moment(fact), repr(fact)))  # costs much more than the rest, and is rare
+    return ordered
+
+
+def _moment(fact: CallFact) -> tuple[datetime, int]:
+    return fact.at, _RANK[type(fact)]
 
 
 def _kind(fact: CallFact) -> tuple[type[CallFact], AgentId | None]:

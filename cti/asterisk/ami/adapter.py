@@ -261,11 +261,11 @@ class AmiTelephony:
                             AmiProtocolError(f"an event came {behind.total_seconds():.1f} s behind a younger one")
                         )
                         return
-                    if event.event == "Shutdown":
-                        log.warning("asterisk is shutting down", restart=event.get("Restart"))
                     signal = self.translator.signal(event, self._clock.now())
                     if signal is not None:
                         self._deliver(signal)
+                    elif event.event == "Shutdown":
+                        log.warning("asterisk is shutting down", restart=event.get("Restart"))
         finally:
             self._session = None
             if self._in_step:

@@ -110,6 +110,7 @@ class _Protocol(asyncio.Protocol):
         self.late_answers = 0
         # A token per connection: no answer meant for an earlier link, and no guess of an outsider, can match.
         self._prefix = f"cti-{secrets.token_hex(4)}-"
+        self._mark = f"\r\nActionID: {self._prefix}".encode()
         self._count = 0
         self._pending: dict[str, _Pending] = {}
 
@@ -127,8 +128,9 @@ class _Protocol(asyncio.Protocol):
             self.abort(problem)
             return
         for message in messages:
-            action_id = message.action_id
-            if action_id and action_id.startswith(self._prefix) and message.event not in LATER_EVENTS:
+            # Most events have no ActionID: one search for ours is all that they cost here.
+            action_id = message.action_id if self._mark in message.block else ""
+            if action_id.startswith(self._prefix) and message.event not in LATER_EVENTS:
                 self._answered(action_id, message)
             elif message.block.startswith(b"Event:"):
                 if self.booted is None and message.event == "FullyBooted":

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from cti.asterisk.ami.wire import AmiMessage
 from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
@@ -71,7 +72,13 @@ def account_of_channel(channel: str, accounts: Accounts) -> tuple[AgentId, Devic
 
 def time_of(message: AmiMessage) -> datetime | None:
     """Asterisk's own stamp (`timestampevents=yes`, Unix seconds with six decimals); None when missing or odd."""
-    match = _TIMESTAMP.fullmatch(message.get("Timestamp"))
+    return _moment(message.get("Timestamp"))
+
+
+@lru_cache(maxsize=4)
+def _moment(stamp: str) -> datetime | None:
+    # Each stamp is read twice, for the order of the events and for the event.
+    match = _TIMESTAMP.fullmatch(stamp)
     if match is None:
         return None
     try:

@@ -37,6 +37,7 @@ ACTION_HEADER_LIMIT = 128
 
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _needles: dict[str, bytes] = {}
+_variables: dict[tuple[str, str], bytes] = {}
 
 
 def _text(value: bytes) -> str:
@@ -77,6 +78,14 @@ class AmiMessage:
 
     def variable(self, name: str, header: str = "ChanVariable") -> str | None:
         """Value of a channel variable that Asterisk attached as `<header>: <name>=<value>`; None when it did not."""
+        line = _variables.get((name, header))
+        if line is None:
+            line = _variables[name, header] = f"\r\n{header}: {name}=".encode()
+        begin = self.block.find(line)
+        if begin >= 0:  # as Asterisk writes it
+            begin += len(line)
+            end = self.block.find(_EOL, begin)
+            return _text(self.block[begin:] if end < 0 else self.block[begin:end])
         needle = name + "="
         for value in self.get_all(header):
             if value.startswith(needle):
