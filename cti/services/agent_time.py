@@ -19,7 +19,7 @@ def due(board: Switchboard) -> Iterator[datetime]:
     """Every moment at which something of this ends."""
     yield from board.wrap_until.values()
     yield from board.pauses.values()
-    yield from (agent.until for agent in board.agents.values() if agent.until is not None)
+    yield from (until for _, until in _limited(board))
 
 
 def tick(board: Switchboard, now: datetime) -> None:
@@ -27,20 +27,29 @@ def tick(board: Switchboard, now: datetime) -> None:
     for agent_id, until in list(board.wrap_until.items()):
         if until <= now:
             board.finish_wrap_up(agent_id, now, at=until, by="timer")
-    for agent_id, agent in list(board.agents.items()):
-        if agent.until is not None and agent.until <= now:
+    for agent_id, until in _limited(board):
+        if until <= now:
             # At the moment it was to end, or the longest-idle agent would be whoever's timer fired last.
-            board.record(
-                f.AgentChanged(
-                    at=agent.until, agent_id=agent_id, state=AgentState.READY, device=agent.device, by="timer"
-                )
-            )
+            device = board.agents[agent_id].device
+            board.record(f.AgentChanged(at=until, agent_id=agent_id, state=AgentState.READY, device=device, by="timer"))
             board.sync_agent(agent_id, now)
     for agent_id, until in list(board.pauses.items()):
         if until <= now:
             del board.pauses[agent_id]
             board.dirty_agents.add(agent_id)
             board.sync_agent(agent_id, now)
+
+
+def _limited(board: Switchboard) -> list[tuple[AgentId, datetime]]:
+    """Who is *not ready* for a limited time, and until when; asked at every turn, so it does not look at everybody."""
+    found = []
+    for agent_id in sorted(board.limited):
+        agent = board.agents.get(agent_id)
+        if agent is None or agent.until is None:
+            board.limited.discard(agent_id)
+        else:
+            found.append((agent_id, agent.until))
+    return found
 
 
 def pause_after(agent: Agent | None, end: OfferEnd, at: datetime) -> datetime | None:

@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 
 from cti.acd.estimates import NOW, ExpectedWait, staged
 from cti.ids import AgentId, CallId, QueueName
+from cti.model.agent import AgentStatus
 from cti.model.call import Call
 from cti.model.centre import Agent, Queue
 from cti.model.facts import AgentState, WaitPromised
 from cti.model.requirement import ANYBODY, Requirement, Skills, all_of, both, meets, relaxed
 from cti.services.switchboard import Switchboard
 
+ABLE_KEPT = 1000
+"""Combinations of queue, skills and requirement whose agents are remembered."""
 _AT_WORK = frozenset({AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HELD, AgentState.WRAP_UP})
 
 
@@ -51,11 +54,10 @@ class QueueWaits:
         `since` is when the caller began to wait (None: now): who has waited for long may be served by more agents, and
         more will be asked as time goes on. None when nobody who may serve is at work.
         """
-        settings = self._board.centre.queues[self._queue]
         stages = self._known.get((skills, requires))
         if stages is None:
-            needed = both(both(all_of(settings.skills), settings.requires), both(all_of(skills), requires))
-            stages = self._known[skills, requires] = self._stages(settings, needed)
+            able = self._able(skills, requires)
+            stages = self._known[skills, requires] = tuple(self._stage(after, agents) for after, agents in able)
         waited = max(0.0, (self._now - since).total_seconds()) if since is not None else 0.0
         reached = max(n for n, stage in enumerate(stages) if n == 0 or stage.after <= waited)
         first = next((n for n in range(reached, len(stages)) if stages[n].logged_in), reached)
@@ -70,7 +72,19 @@ class QueueWaits:
         """The wait from now on of a call that waits in the queue at `place`."""
         return self.of(place, call.skills, call.requires, since=call.queued_at)
 
-    def _stages(self, settings: Queue, needed: Requirement) -> tuple[_Stage, ...]:
+    def _able(self, skills: Skills, requires: Requirement) -> tuple[tuple[float, tuple[Agent, ...]], ...]:
+        """The agents who may serve from each moment on; depends on the configuration alone."""
+        board = self._board
+        if board.able_of is not board.centre or len(board.able) > ABLE_KEPT:
+            board.able_of, board.able = board.centre, {}
+        known = board.able.get((self._queue, skills, requires))
+        if known is None:
+            settings = board.centre.queues[self._queue]
+            needed = both(both(all_of(settings.skills), settings.requires), both(all_of(skills), requires))
+            known = board.able[self._queue, skills, requires] = self._able_to(settings, needed)
+        return known
+
+    def _able_to(self, settings: Queue, needed: Requirement) -> tuple[tuple[float, tuple[Agent, ...]], ...]:
         """What time changes: skills are relaxed, and agents of higher tiers are asked."""
         members = [agent for agent in self._board.centre.agents.values() if self._queue in agent.queues]
         highest = max((agent.tier(self._queue) for agent in members), default=1)
@@ -83,14 +97,21 @@ class QueueWaits:
             for step in settings.relax:
                 if step.after <= after:
                     wanted = relaxed(wanted, step.skills)
-            able = [a for a in members if a.tier(self._queue) <= tier and meets(a.skills, wanted)]
-            out.append(self._stage(after.total_seconds(), able))
+            able = tuple(a for a in members if a.tier(self._queue) <= tier and meets(a.skills, wanted))
+            out.append((after.total_seconds(), able))
         return tuple(out)
 
-    def _stage(self, after: float, able: list[Agent]) -> _Stage:
-        board, working = self._board, self._at_work()
-        at_work = [agent for agent in able if agent.agent_id in working]
+    def _stage(self, after: float, able: tuple[Agent, ...]) -> _Stage:
+        board, is_free = self._board, self._board.engine.is_free
+        at_work, free, logged_in = [], 0, False
+        for agent in able:
+            status, idle = board.agents[agent.agent_id], is_free(agent.agent_id)
+            free += idle
+            logged_in = logged_in or status.state is not AgentState.OFFLINE
+            if idle or _works(status):
+                at_work.append(agent)
         if any(len(agent.queues) > 1 for agent in at_work):
+            working = self._at_work()
             names = {agent.agent_id for agent in able}
             teams: Counter[tuple[QueueName, ...]] = Counter()
             for agent in board.centre.agents.values():
@@ -101,9 +122,9 @@ class QueueWaits:
             servers = float(len(at_work))
         return _Stage(
             after=after,
-            free=sum(board.engine.is_free(agent.agent_id) for agent in able),
+            free=free,
             servers=servers,
-            logged_in=any(board.agents[agent.agent_id].state is not AgentState.OFFLINE for agent in able),
+            logged_in=logged_in,
         )
 
     def _besides(self, queues: tuple[QueueName, ...]) -> tuple[QueueName, ...]:
@@ -115,9 +136,7 @@ class QueueWaits:
         if self._working is None:
             is_free = self._board.engine.is_free
             self._working = frozenset(
-                agent_id
-                for agent_id, agent in self._board.agents.items()
-                if (agent.chosen is AgentState.READY and agent.state in _AT_WORK) or is_free(agent_id)
+                agent_id for agent_id, agent in self._board.agents.items() if _works(agent) or is_free(agent_id)
             )
         return self._working
 
@@ -126,6 +145,10 @@ class QueueWaits:
             engine = self._board.engine
             self._waiting = {name: len(engine.waiting(name)) for name in self._board.centre.queues}
         return self._waiting
+
+
+def _works(agent: AgentStatus) -> bool:
+    return agent.chosen is AgentState.READY and agent.state in _AT_WORK
 
 
 def wait_of(board: Switchboard, call_id: CallId, now: datetime) -> ExpectedWait | None:

@@ -31,9 +31,10 @@ from cti.ids import AgentId, CallId, ChannelName, FlowName, NodeName, QueueName
 from cti.model import facts as f
 from cti.model.agent import AgentStatus, apply_agent
 from cti.model.call import Call, CallState, apply_call, begin_call
-from cti.model.centre import Centre
+from cti.model.centre import Agent, Centre
 from cti.model.commands import Command, Deliver, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
+from cti.model.requirement import Requirement, Skills
 from cti.model.signals import DeviceReachable
 from cti.services import agent_time, recovery, screen_pops
 from cti.services.acquaintance import LastTalks
@@ -116,6 +117,11 @@ class Switchboard:
         """Which waiting calls may have to go elsewhere, and when."""
         self.learning = Learning()
         """What the facts teach about waits."""
+        self.able_of: Centre | None = None
+        self.able: dict[tuple[QueueName, Skills, Requirement], tuple[tuple[float, tuple[Agent, ...]], ...]] = {}
+        """Which agents of the centre `able_of` may serve what, from how many seconds on (`expected`)."""
+        self.limited: set[AgentId] = set()
+        """Agents whose *not ready* ends by itself."""
         self.history: dict[CallId, list[f.Fact]] = {}
         """Facts of the live calls, for the record that closes each."""
         self.closed: dict[CallId, None] = {}
@@ -154,6 +160,8 @@ class Switchboard:
             after = apply_agent(before, fact)
             if after != before:
                 self.agents[agent_id] = after
+                if after.until is not None:
+                    self.limited.add(agent_id)
                 self.dirty_agents.add(agent_id)
                 self.dirty_queues.update(self.centre.agents[agent_id].queues)
                 self.looks.staff(
