@@ -7,7 +7,6 @@ from datetime import date
 from functools import cache
 from typing import Annotated
 
-from holidays import country_holidays
 from pydantic import StringConstraints, field_validator, model_validator
 
 from cti.form_types import Form
@@ -76,6 +75,8 @@ def calendar_of(name: str, c: CalendarForm) -> Calendar:
 
 @cache
 def _holidays(country: str, subdivision: str) -> tuple[date, ...]:
+    from holidays import country_holidays
+
     return tuple(sorted(country_holidays(country, subdiv=subdivision or None, years=HOLIDAY_YEARS)))
 
 
