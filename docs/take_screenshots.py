@@ -130,7 +130,9 @@ async def why(floor: ApiPerson, supervisor: Window) -> None:
             missed = any(one["offer_id"] for one in told["decisions"])
             if missed or (told["decisions"] and time.monotonic() > began + PATIENCE):
                 try:
-                    await supervisor.page.locator(f"[data-call='{call_id}'] [data-testid=open-call]").click()
+                    await supervisor.page.locator(
+                        f"[data-testid^=waiting-][data-call='{call_id}'] [data-testid=open-call]"
+                    ).click()
                     await supervisor.until("call-sheet", state="waiting", within=2)
                     await supervisor.until("why-now", within=2)
                     await picture(supervisor, "supervisor-why")
