@@ -24,6 +24,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.side_by_side.floor import OURS, REPOSITORY, benchmark_centre, write_flow
@@ -208,6 +210,9 @@ async def bridge(folder: Path, agents: list[str], profile: Path | None) -> Async
                 await asyncio.sleep(0.1)
         assert child.pid is not None
         yield calls, child.pid
+        address = f"http://127.0.0.1:{settings.ports.of('web')}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(address) as answer:
+            print(tails(await answer.text()))
         if (places.log / "bridge.log").read_text().count('"level": "error"'):
             print((places.log / "bridge.log").read_text()[-1500:])
 
@@ -220,6 +225,19 @@ def threads(pid: int) -> dict[str, float]:
             nanoseconds = int((task / "schedstat").read_text().split()[0])
             used["loop" if task.name == str(pid) else "other threads"] += nanoseconds / 1e9
     return used
+
+
+def tails(text: str) -> str:
+    """How often the bridge's loop, and its journal, were late, by its own metrics."""
+    said = []
+    for name, title in (("cti_loop_lag_seconds", "loop late"), ("cti_journal_commit_seconds", "commit")):
+        counts = {float(at): float(n) for at, n in re.findall(rf'{name}_bucket{{le="([^"]+)"}} (\S+)', text)}
+        whole = max(counts.values(), default=0.0)
+        said.append(
+            f"{title} (of {whole:.0f}): "
+            + ", ".join(f"over {1000 * at:.0f} ms {whole - counts[at]:.0f}" for at in (0.01, 0.05, 0.1, 0.2, 0.5))
+        )
+    return "; ".join(said)
 
 
 async def measure(asked: argparse.Namespace) -> None:
