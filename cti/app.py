@@ -177,7 +177,9 @@ async def serve(settings: Settings) -> None:
     drain = Drain(journal, settings.database.url, short_abandon=lambda: dispatcher.board.tally.short_abandon)
     announcer = Announcer(dispatcher.board, flows.prompts.prompts, clock, dispatcher.promised)
     http_services = HttpServices(lambda name: dispatcher.board.centre.services.get(name), clock=clock)  # noqa: PLW0108 - the centre may be another by then
-    runner = FlowRunner(dispatcher, flows, places.prompts, clock=clock, services=http_services)
+    runner = FlowRunner(
+        dispatcher, flows, places.prompts, clock=clock, services=http_services, recordings=places.recordings
+    )
     doors = Doors(dispatcher, runner, announcer)
     agi = AgiServer(settings.asterisk.agi_host, settings.ports.of("agi"), doors.handlers(), meter=observer.agi)
 

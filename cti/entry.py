@@ -53,7 +53,9 @@ class Doors:
         """A caller in the inbound context: run the flow, new or where it was."""
         call_id, number, did = self._who(request)
         try:
-            flow_call = await self._desk.caller_arrived(call_id, channel=request.channel, number=number, did=did)
+            flow_call = await self._desk.caller_arrived(
+                call_id, channel=request.channel, number=number, did=did, returned="".join(request.args[3:4])
+            )
         except CallOver:
             log.info("session_of_a_closed_call", call_id=call_id)
             return
@@ -105,7 +107,8 @@ class Doors:
             return
         values = [("CTI_LANGUAGE", call.language)] if call is not None and call.language else []
         if target.kind is TargetKind.NUMBER:
-            values.append(("CTI_OUT", target.name.removeprefix("+")))
+            back = "1" if call is not None and call.sent_from else ""
+            values += [("CTI_BACK", back), ("CTI_OUT", target.name.removeprefix("+"))]
         await leg.set_variables([*values, ("CTI_NEXT", following)])
 
     async def _send_to_wait(self, call_id: CallId, leg: AgiLeg, sounds: Sequence[Sound] = ()) -> None:

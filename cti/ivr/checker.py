@@ -6,8 +6,10 @@ sound in the caller's language.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
+from cti.ids import FlowName
 from cti.ivr.expression import ExpressionError, Kind, check, names_in
 from cti.ivr.flow import DigitsOf, Flow, Prompt, Step, Text, ValueOf
 from cti.ivr.names import CLOCK, GIVEN, assigned_before
@@ -17,27 +19,36 @@ from cti.ivr.prompt_book import PromptBook
 from cti.ivr.spoken_values import VALUE_GRAMMARS, SaidAs, value_words
 from cti.ivr.verbs.call_service import Service
 from cti.ivr.verbs.choose_language import ChooseLanguage
-from cti.ivr.verbs.collect import Collect
+from cti.ivr.verbs.come_back import ComeBack
 from cti.ivr.verbs.look_up_customer import LookUp
 from cti.ivr.verbs.open_hours import OpenHours
 from cti.ivr.verbs.queue import Queue
+from cti.ivr.verbs.request_callback import RequestCallback
 from cti.ivr.verbs.set_language import SetLanguage
+from cti.ivr.verbs.sub_flow import SubFlow
+from cti.ivr.verbs.transfer import Transfer
 from cti.model.centre import Centre
 from cti.model.requirement import RequirementError, both
 
 DIGITS = frozenset(f"digit_{digit}" for digit in range(10))
+NO_OTHERS: Mapping[FlowName, Flow] = MappingProxyType({})
 
 
-def check_text(text: str, file: str, centre: Centre, prompts: PromptBook) -> list[Problem]:
+def check_text(
+    text: str, file: str, centre: Centre, prompts: PromptBook, others: Mapping[FlowName, Flow] = NO_OTHERS
+) -> list[Problem]:
     """Parse and check: everything wrong with the text of one flow. Never raises."""
     flow = parse_flow(text, file)
-    return flow if isinstance(flow, list) else check_flow(flow, centre, prompts)
+    return flow if isinstance(flow, list) else check_flow(flow, centre, prompts, others)
 
 
-def check_flow(flow: Flow, centre: Centre, prompts: PromptBook) -> list[Problem]:
-    """Everything wrong with a flow, in the order of the text."""
+def check_flow(
+    flow: Flow, centre: Centre, prompts: PromptBook, others: Mapping[FlowName, Flow] = NO_OTHERS
+) -> list[Problem]:
+    """Everything wrong with a flow, in the order of the text. `others` are the flows it may call, by name."""
     check = _Check(flow, centre, prompts)
     check.targets()
+    check.sub_flows(others)
     if not check.problems:
         # A misspelt target leaves its step unreached: one mistake, one message.
         check.reach()
@@ -77,9 +88,40 @@ class _Check:
                 remedy = meant(target.step, steps, "add the step or name another")
                 self.note(target.at, "unknown_step", f'{who}: there is no step "{target.step}"', remedy)
         failure = steps.get(self.flow.failure.step)
-        if failure is not None and not failure.ends_flow:
+        if failure is not None and not failure.ends_call:
             message = f'the failure step "{failure.name}" leads on instead of ending the flow'
-            self.note(self.flow.failure.at, "failure_step", message, "name a `queue` or `hang_up` step")
+            self.note(self.flow.failure.at, "failure_step", message, "name a `queue`, `voicemail` or `hang_up` step")
+
+    def sub_flows(self, others: Mapping[FlowName, Flow]) -> None:
+        """Flows that are called exist, come back with the words waited for, speak as this one does, and never call it."""
+        flows = {**others, self.flow.name: self.flow}
+        for step in self.flow.steps.values():
+            if not isinstance(step, SubFlow):
+                continue
+            called = flows.get(step.flow)
+            if called is None:
+                remedy = meant(step.flow, others, "add the flow or name another")
+                self.note(step.flow_at, "unknown_flow", f'there is no flow "{step.flow}"', remedy)
+                continue
+            if self.flow.name in _called_from(called, flows):
+                message = f'the flow "{step.flow}" is, or calls, this one: it would go on for ever'
+                self.note(
+                    step.flow_at, "endless_recursion", message, "lead back by `return`, or by a step of this flow"
+                )
+                continue
+            words = {one.word for one in called.steps.values() if isinstance(one, ComeBack)}
+            if not words:
+                message = f'the flow "{step.flow}" never comes back'
+                self.note(step.flow_at, "never_returns", message, "give it a `return` step")
+            for word in step.words:
+                if words and word.word not in words:
+                    message = f'the flow "{step.flow}" never returns "{word.word}"'
+                    remedy = meant(word.word, words, f"it returns {', '.join(sorted(words))}")
+                    self.note(word.at, "unknown_word", message, remedy)
+            silent = [language for language in self.flow.languages if language not in called.languages]
+            if silent:
+                message = f'the flow "{step.flow}" does not speak "{silent[0]}"'
+                self.note(step.flow_at, "unknown_language", message, f"add it to `languages` of {step.flow}")
 
     def reach(self) -> None:
         """Every step can be reached."""
@@ -115,7 +157,8 @@ class _Check:
             if language not in centre.languages:
                 known = ", ".join(centre.languages)
                 self.note(at, "unknown_language", f'the centre does not speak "{language}"', f"it speaks {known}")
-        answers = {step.answer for step in flow.steps.values() if isinstance(step, Collect)}
+        given = [name for step in flow.steps.values() for name in step.gives()]
+        answers = {name.removeprefix("answer.") for name in given if name.startswith("answer.")}
         for step in flow.steps.values():
             if isinstance(step, Service) and step.service not in centre.services:
                 remedy = meant(step.service, centre.services, "add it to `services` of the centre or name another")
@@ -123,7 +166,11 @@ class _Check:
             if isinstance(step, OpenHours) and step.calendar not in centre.calendars:
                 remedy = meant(step.calendar, centre.calendars, "add the calendar to the centre or name another")
                 self.note(step.calendar_at, "unknown_calendar", f'there is no calendar "{step.calendar}"', remedy)
-            if isinstance(step, Queue) and step.queue not in centre.queues:
+            if isinstance(step, Transfer) and not centre.outbound.may_dial(step.number):
+                message = f'"{step.number}" is not on the list of numbers that may be dialled'
+                remedy = "write it as +15550100042, and its beginning under `outbound: allow` of the centre"
+                self.note(step.number_at, "unknown_number", message, remedy)
+            if isinstance(step, Queue | RequestCallback) and step.queue not in centre.queues:
                 remedy = meant(step.queue, centre.queues, "add the queue to the centre or name another")
                 self.note(step.queue_at, "unknown_queue", f'there is no queue "{step.queue}"', remedy)
             if isinstance(step, Queue) and step.queue in centre.queues:
@@ -248,6 +295,18 @@ class _Check:
             if language not in texts:
                 message = f'prompt "{name}" has no text in "{language}"'
                 self.note(at, "prompt_language", message, f"add `{language}:` to {name} in {self.prompts.file}")
+
+
+def _called_from(flow: Flow, flows: Mapping[FlowName, Flow]) -> set[FlowName]:
+    """The flow itself and every flow it leads into."""
+    seen = {flow.name}
+    ahead = [flow]
+    while ahead:
+        for step in ahead.pop().steps.values():
+            if isinstance(step, SubFlow) and step.flow in flows and step.flow not in seen:
+                seen.add(step.flow)
+                ahead.append(flows[step.flow])
+    return seen
 
 
 def _circles(after: dict[str, list[str]]) -> list[set[str]]:

@@ -14,9 +14,11 @@ In `keys` a telephone key is pressed, "." lets the prompt or the wait run out, "
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from cti.ids import FlowName
 from cti.ivr import effects as e
@@ -42,7 +44,7 @@ class Dialogue:
     steps: tuple[str, ...] | None = None
     """The way, `step.exit`."""
     ends: str = ""
-    """`queue NAME`, `hang_up` or `gone`."""
+    """`queue NAME`, `voicemail`, `number NUMBER`, `hang_up` or `gone`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +80,11 @@ def parse_dialogues(text: str, file: str) -> Dialogues | list[Problem]:
     return Dialogues(flow=FlowName(flow.text), file=file, dialogues=tuple(one for one in found if one is not None))
 
 
-def play(flow: Flow, dialogue: Dialogue) -> Rehearsal:
-    """Play one example."""
+def play(flow: Flow, dialogue: Dialogue, flows: Mapping[FlowName, Flow] = MappingProxyType({})) -> Rehearsal:
+    """Play one example. `flows` are those it may call."""
     language = dialogue.language or flow.languages[0]
-    return rehearse(flow, scripted(dialogue.keys), world=dialogue.world, language=language)
+    world = replace(dialogue.world, flows=flows)
+    return rehearse(flow, scripted(dialogue.keys), world=world, language=language)
 
 
 def differences(dialogue: Dialogue, rehearsal: Rehearsal, file: str) -> list[Problem]:
@@ -130,7 +133,17 @@ def _dialogue(row: Node, findings: Findings) -> Dialogue | None:
             world = replace(world, local=datetime.fromisoformat(when.text).replace(tzinfo=UTC))
         except ValueError:
             fields.wrong(when.at, f'"{when.text}" is not a time', 'write `when: "2026-03-02 14:30"`')
-    world = replace(world, services={key.text: _answer(key, node, fields) for key, node in fields.rows("services")})
+    world = replace(
+        world,
+        services={key.text: _answer(key, node, fields) for key, node in fields.rows("services")},
+        functions={key.text: _answer(key, node, fields) for key, node in fields.rows("functions")},
+        scripts={
+            key.text: _one_of(key, node, fields, ("done", "failed", "overdue")) for key, node in fields.rows("scripts")
+        },
+        number=_what(fields, "number_dialled", ("answered", "busy", "no_answer", "failure")),
+        recording=_what(fields, "recording", ("recorded", "empty", "failure")),
+        callback=_what(fields, "callback", ("done", "not_possible")) == "done",
+    )
     known = {**world.known, "caller.number": number.text if number else "", "call.did": did.text if did else ""}
     found = Dialogue(
         name=name.text if name else "",
@@ -170,6 +183,22 @@ def _customer(fields: Fields) -> e.LookedUp:
         language=language.text if language else "",
         name=name.text if name else "",
     )
+
+
+_W = TypeVar("_W", bound=str)
+
+
+def _what(fields: Fields, key: str, words: tuple[_W, ...]) -> _W:
+    """One of these words; the first where nothing is written."""
+    found = fields.scalar(key)
+    return words[0] if found is None else _one_of(Scalar(key, found.at), found, fields, words)
+
+
+def _one_of(key: Scalar, node: Node, fields: Fields, words: tuple[_W, ...]) -> _W:
+    word = next((word for word in words if isinstance(node, Scalar) and node.text == word), None)
+    if word is None:
+        fields.wrong(node.at, f'"{key.text}" must be one of {", ".join(words)}', f"write `{key.text}: {words[0]}`")
+    return word or words[0]
 
 
 def _answer(key: Scalar, node: Node, fields: Fields) -> e.ServiceAnswered:

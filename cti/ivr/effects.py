@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cti.ids import QueueName
+from cti.ids import FlowName, QueueName
 from cti.ivr.expression import Value
+from cti.model.centre import Target
 from cti.model.facts import Match
 from cti.model.requirement import ANYBODY, Requirement
+
+if TYPE_CHECKING:
+    from cti.ivr.flow import Flow
 
 ALL_KEYS = "0123456789*#"
 
@@ -86,6 +90,70 @@ class Enqueue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendTo:
+    """Send the caller to voicemail, or to an outside number. Result: `Sent`; of a number that nobody answers, in a later
+    session, `NotAnswered`."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskCallback:
+    """Promise the caller a call back, with a place in this queue. Result: `CallbackPromised`."""
+
+    queue: QueueName
+    number: str | None = field(repr=False)
+    """As keyed in; None: where the call comes from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A tone, then take down what the caller says: until silence, a key of `terminators`, or `most`. Result: `Recorded`."""
+
+    kind: str
+    """"message", or "comment" in a survey."""
+    most: timedelta
+    silence: timedelta
+    """So long a silence ends it."""
+    terminators: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepScore:
+    """Keep the answer to a question of a survey. Result: `Done`."""
+
+    question: str
+    score: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindFlow:
+    """Ask for another flow, in its live version. Result: `FlowFound`."""
+
+    flow: FlowName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunScript:
+    """Hand the caller to a synchronous AGI script until it ends. Result: `ScriptEnded`."""
+
+    script: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFunction:
+    """Call a function of the centre's list with these values. Result: `ServiceAnswered`."""
+
+    function: str
+    values: Mapping[str, Value] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoElsewhere:
+    """The end: the caller has been sent elsewhere. No result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitAgent:
     """The end: the caller is queued and goes on to wait. No result."""
 
@@ -154,6 +222,55 @@ class ServiceAnswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """Whether the caller goes there; `ok` False: the number may not be dialled, or every line out is taken."""
+
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAnswered:
+    """The caller is back from a number where nobody answered."""
+
+    status: Literal["busy", "no_answer", "failure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackPromised:
+    """Whether the caller will be called back; `ok` False: that number cannot be called."""
+
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What came of a recording. `empty`: nothing was said; then no file is kept."""
+
+    status: Literal["recorded", "empty", "failure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowFound:
+    """The flow asked for; None: there is none of that name."""
+
+    flow: Flow | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameBack:
+    """The sub-flow is over; `word` is what its `return` step says."""
+
+    word: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptEnded:
+    """How a script ended. `overdue`: its time was up; the session is over, and the caller comes back in another."""
+
+    status: Literal["done", "failed", "overdue"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """It was done."""
 
@@ -163,8 +280,40 @@ class Gone:
     """The session is over. May answer any effect."""
 
 
-Ending = AwaitAgent | HangUp | LeaveFlow
+Ending = AwaitAgent | GoElsewhere | HangUp | LeaveFlow
 Effect = (
-    Play | AwaitDigit | LookUpCustomer | LookAtClock | AskCalendar | CallService | ChooseLanguage | Enqueue | Ending
+    Play
+    | AwaitDigit
+    | LookUpCustomer
+    | LookAtClock
+    | AskCalendar
+    | CallService
+    | CallFunction
+    | RunScript
+    | ChooseLanguage
+    | Enqueue
+    | SendTo
+    | AskCallback
+    | Record
+    | KeepScore
+    | FindFlow
+    | Ending
 )
-Result = Heard | Key | Silence | LookedUp | ClockSeen | CalendarSeen | ServiceAnswered | Done | Gone
+Result = (
+    Heard
+    | Key
+    | Silence
+    | LookedUp
+    | ClockSeen
+    | CalendarSeen
+    | ServiceAnswered
+    | Sent
+    | NotAnswered
+    | CallbackPromised
+    | Recorded
+    | FlowFound
+    | CameBack
+    | ScriptEnded
+    | Done
+    | Gone
+)

@@ -163,7 +163,23 @@ class Leave:
     ending: Ending | None = None
 
 
-Move = Perform | Leave
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """Go into another flow; the step is told `CameBack` when that one returns."""
+
+    flow: Flow
+    scene: Scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    """The end of a sub-flow: back to the step that called it, which is told `word`. Elsewhere the end of the call."""
+
+    word: str
+    scene: Scene
+
+
+Move = Perform | Leave | Begin | Return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +189,8 @@ class Step(ABC):
     verb: ClassVar[str]
     ends_flow: ClassVar[bool] = False
     """True for verbs that lead to no further step."""
+    ends_call: ClassVar[bool] = False
+    """True for verbs after which no flow goes on, not even the one that called this."""
     giving: ClassVar[frozenset[str]] = frozenset()
     """Names of the exits on which `gives` has been given."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
+from cti.ids import FlowName
 from cti.ivr import effects as e
 from cti.ivr.expression import Value
 from cti.ivr.flow import Flow
 from cti.ivr.interpreter import StepTrace, Turn, advance, start
 from cti.ivr.names import NOBODY
+from cti.model.centre import TargetKind
 from cti.model.facts import Match
 
 WAIT, HANG_UP = ".", "!"
@@ -32,6 +35,18 @@ class World:
     services: Mapping[str, e.ServiceAnswered] = field(default_factory=dict)
     """What each service answers; others are gone."""
     known: Mapping[str, Value] = field(default_factory=lambda: dict(NOBODY))
+    number: Literal["answered", "busy", "no_answer", "failure"] = "answered"
+    """What becomes of a caller who is sent to an outside number."""
+    callback: bool = True
+    """Whether callers can be called back."""
+    recording: Literal["recorded", "empty", "failure"] = "recorded"
+    """What becomes of a recording."""
+    flows: Mapping[FlowName, Flow] = field(default_factory=dict)
+    """Flows that may be called."""
+    scripts: Mapping[str, Literal["done", "failed", "overdue"]] = field(default_factory=dict)
+    """How each script ends; others fail."""
+    functions: Mapping[str, e.ServiceAnswered] = field(default_factory=dict)
+    """What each function gives; others fail."""
 
 
 @dataclass(slots=True)
@@ -63,6 +78,11 @@ class Rehearsal:
         return next((effect.queue for effect in self.effects if isinstance(effect, e.Enqueue)), None)
 
     @property
+    def scores(self) -> dict[str, int]:
+        """What was answered to questions of surveys."""
+        return {effect.question: effect.score for effect in self.effects if isinstance(effect, e.KeepScore)}
+
+    @property
     def language(self) -> str:
         """The language spoken at the end."""
         return self.turns[-1].state.scene.language
@@ -74,10 +94,13 @@ class Rehearsal:
 
     @property
     def ended(self) -> str:
-        """How it ended: `queue support`, `hang_up`, `gone`."""
+        """How it ended: `queue support`, `voicemail`, `number +15550100`, `hang_up`, `gone`."""
         match self.end:
             case e.AwaitAgent():
                 return f"queue {self.queue}"
+            case e.GoElsewhere():
+                sent = [effect.target for effect in self.effects if isinstance(effect, e.SendTo)][-1]
+                return f"{sent.kind.value} {sent.name}".strip()
             case e.HangUp():
                 return "hang_up"
             case _:
@@ -134,6 +157,20 @@ def respond(effect: e.Effect, press: Press, world: World, pace: timedelta = time
             return e.ClockSeen(local=world.local)
         case e.CallService():
             return world.services.get(effect.service, e.ServiceAnswered(status="failed"))
+        case e.SendTo(target=target):
+            if target.kind is not TargetKind.NUMBER or world.number == "answered":
+                return e.Sent()
+            return e.NotAnswered(status=world.number)
+        case e.AskCallback():
+            return e.CallbackPromised(ok=world.callback)
+        case e.Record():
+            return e.Recorded(status=world.recording)
+        case e.FindFlow():
+            return e.FlowFound(flow=world.flows.get(effect.flow))
+        case e.RunScript():
+            return e.ScriptEnded(status=world.scripts.get(effect.script, "failed"))
+        case e.CallFunction():
+            return world.functions.get(effect.function, e.ServiceAnswered(status="failed"))
         case e.AskCalendar():
             return e.CalendarSeen(is_open=effect.calendar not in world.closed)
         case _:

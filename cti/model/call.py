@@ -62,6 +62,7 @@ CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
     (S.AFTER, f.OfferEnded): S.AFTER,
     (S.MENU, f.CallbackAsked): S.MENU,
     (S.MENU, f.CallSentOut): S.OUT,
+    (S.OUT, f.FlowStepDone): S.OUT,
     (S.OUT, f.TransferFailed): S.MENU,
     (S.WAITING, f.CallbackDialled): S.WAITING,
     (S.WAITING, f.CallbackReached): S.WAITING,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from cti.acd.gates import written
 from cti.errors import CtiError
 from cti.ids import CallId, ChannelName, FlowName, QueueName
 from cti.model import facts as f
@@ -12,7 +13,7 @@ from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.centre import Target, TargetKind
 from cti.model.requirement import ANYBODY, Requirement
-from cti.services import departures, errands
+from cti.services import callbacks, departures, errands, outbound
 from cti.services.call_control import start_call
 from cti.services.ports import FlowCall
 from cti.services.switchboard import Switchboard
@@ -25,6 +26,10 @@ class CallOver(CtiError):
     error_id = "call_over"
 
 
+_RETURNED = {"BUSY": "busy", "NOANSWER": "no_answer"}
+"""What Dial says of a number where nobody answered; the rest is a failure."""
+
+
 def _live(board: Switchboard, call_id: CallId) -> Call:
     call = board.calls.get(call_id)
     if call is None:
@@ -33,13 +38,25 @@ def _live(board: Switchboard, call_id: CallId) -> Call:
 
 
 def caller_arrived(
-    board: Switchboard, call_id: CallId, now: datetime, *, channel: str, number: str | None, did: str
+    board: Switchboard,
+    call_id: CallId,
+    now: datetime,
+    *,
+    channel: str,
+    number: str | None,
+    did: str,
+    returned: str = "",
 ) -> FlowCall:
-    """A channel reached the inbound AGI, for the first time or again after a bridge was away."""
+    """A channel reached the inbound AGI, for the first time or again after a bridge was away, or after a number was dialled."""
     entered = s.CallerEntered(at=now, call_id=call_id, channel=ChannelName(channel), caller_number=number, did=did)
     call = start_call(board, entered, now)
     if call is None:
         raise CallOver(f"call {call_id} has ended", call_id=call_id)
+    status = ""
+    if call.state is CallState.OUT and returned:
+        status = _RETURNED.get(returned, "failure")
+        board.record(f.TransferFailed(at=now, call_id=call_id, status=status))
+        call = board.calls[call_id]
     number_config = board.centre.numbers.get(did)
     flow = call.flow or (number_config.flow if number_config else FlowName("main"))
     target = errands.destination(call)
@@ -58,6 +75,7 @@ def caller_arrived(
         flow=flow,
         resume_at=call.next_step,
         finished=call.state is not CallState.MENU or bool(call.destination),
+        returned=status,
     )
 
 
@@ -70,8 +88,45 @@ def choose_language(board: Switchboard, call_id: CallId, language: str, now: dat
 def step_done(board: Switchboard, fact: f.FlowStepDone) -> None:
     """One step of the flow is complete."""
     call = _live(board, fact.call_id)
-    if call.state in (CallState.MENU, CallState.WAITING, CallState.OFFERED):
+    if call.state in (CallState.MENU, CallState.WAITING, CallState.OFFERED, CallState.OUT):
         board.record(fact)
+
+
+def keep(board: Switchboard, fact: f.MessageRecorded | f.SurveyAnswered) -> None:
+    """What the caller said or answered is kept, whether or not the call's end was seen first."""
+    if fact.call_id in board.calls or fact.call_id in board.closed:
+        board.record(fact)
+
+
+def send_to(board: Switchboard, call_id: CallId, target: Target, now: datetime, *, step: str = "") -> bool:
+    """Send a call in the menus to voicemail or an outside number; the session brings it there. False: it cannot be."""
+    call = _live(board, call_id)
+    if call.state is not CallState.MENU or call.destination:
+        return bool(call.destination)
+    out = target.kind is TargetKind.NUMBER
+    if out and (outbound.why_not(board, target.name) or not outbound.has_room(board)):
+        return False
+    board.record(f.CallDequeued(at=now, call_id=call_id, reason="flow", to=written(target)))
+    if out:
+        board.record(f.CallSentOut(at=now, call_id=call_id, number=target.name, step=step))
+    return True
+
+
+def ask_callback(board: Switchboard, call_id: CallId, queue: QueueName, number: str | None, now: datetime) -> bool:
+    """Promise a call in the menus a callback; it stays where it is. False: it cannot be, or the queue is no more."""
+    call = _live(board, call_id)
+    if call.state is not CallState.MENU or call.destination or queue not in board.centre.queues:
+        return False
+    callback = callbacks.ask_callback(
+        board,
+        call,
+        number or call.caller_number,
+        now,
+        confirmed=True,
+        ticket=ticket_fact(board, call, queue, now),
+        in_session=True,
+    )
+    return callback is not None
 
 
 def flow_finished(board: Switchboard, call_id: CallId, now: datetime) -> None:
@@ -95,6 +150,12 @@ def enqueue(
     call = _live(board, call_id)
     if call.state is not CallState.MENU or call.destination:
         return errands.destination(call)
+    if call.callback is not None:
+        # One place in the line is enough: who was promised a callback is told so once more.
+        board.record(
+            f.CallDequeued(at=now, call_id=call_id, queue=queue, reason="callback", to=TargetKind.CALLBACK.value)
+        )
+        return Target(kind=TargetKind.CALLBACK)
 
     def ticket_of(name: QueueName, by: str) -> f.CallQueued:
         return ticket_fact(

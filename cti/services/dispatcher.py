@@ -24,16 +24,16 @@ from cti.ids import AgentId, CallId, FlowName, NodeName, OfferId, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
-from cti.model.centre import Centre, Queue, Target
+from cti.model.centre import Centre, Queue
 from cti.model.commands import Command, Deliver, DialCustomer
-from cti.model.facts import AgentState, Device, FlowStepDone, Match, OfferEnd
-from cti.model.requirement import ANYBODY, Requirement
+from cti.model.facts import AgentState, Device, Match, OfferEnd
 from cti.reports.call_record import CallRecord
-from cti.services import agents, call_control, callbacks, departures, desk, live_centre, priority, reconcile, timers
+from cti.services import agents, call_control, callbacks, live_centre, priority, reconcile, timers
 from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
-from cti.services.floor import Change, FloorView, LinkView, Refused, Standing
-from cti.services.ports import Directory, FlowCall, Journal, LookUp, Telephony
+from cti.services.desk_requests import DeskRequests
+from cti.services.floor import Change, FloorView, LinkView, Standing
+from cti.services.ports import Directory, Journal, LookUp, Telephony
 from cti.services.reconcile import Ledger, NoLedger
 from cti.services.rows import Rows
 from cti.services.switchboard import Out, Switchboard
@@ -53,7 +53,7 @@ SUBSCRIBER_QUEUE = 1000
 """Changes a subscriber may fall behind before it is let go."""
 
 
-class Dispatcher:
+class Dispatcher(DeskRequests):
     """Owner of the floor. Satisfies `Floor` (for the web) and `CallDesk` (for flows)."""
 
     def __init__(
@@ -383,20 +383,6 @@ class Dispatcher:
         """See `Floor.page`."""
         self._put(lambda: self._rows.page(agent_id, connected=connected))
 
-    async def caller_arrived(self, call_id: CallId, *, channel: str, number: str | None, did: str) -> FlowCall:
-        """See `CallDesk.caller_arrived`."""
-        return await self._ask(
-            lambda now: desk.caller_arrived(self.board, call_id, now, channel=channel, number=number, did=did)
-        )
-
-    async def choose_language(self, call_id: CallId, language: str) -> None:
-        """See `CallDesk.choose_language`."""
-        await self._ask(lambda now: desk.choose_language(self.board, call_id, language, now))
-
-    async def step_done(self, fact: FlowStepDone) -> None:
-        """See `CallDesk.step_done`."""
-        await self._ask(lambda _now: desk.step_done(self.board, fact))
-
     async def look_up_customer(self, call_id: CallId) -> LookUp:
         """See `CallDesk.look_up_customer`."""
         call = self.board.calls.get(call_id)
@@ -404,33 +390,6 @@ class Dispatcher:
         # One turn of the owner later the answer is part of the call.
         await self._ask(lambda _now: None)
         return answer
-
-    async def enqueue(
-        self,
-        call_id: CallId,
-        queue: QueueName,
-        *,
-        skills: Sequence[tuple[str, int]],
-        head_start: timedelta,
-        requires: Requirement = ANYBODY,
-    ) -> Target | None:
-        """See `CallDesk.enqueue`. Waits for the directory's answer (it has a deadline), for the tier sets the place."""
-        if queue not in self.board.centre.queues:
-            raise Refused("unknown_queue", f"there is no queue {queue}", remedy="cti flow check finds such names")
-        await self.look_up_customer(call_id)
-        return await self._ask(
-            lambda now: desk.enqueue(
-                self.board, call_id, queue, now, skills=skills, head_start_of_flow=head_start, requires=requires
-            )
-        )
-
-    async def press(self, call_id: CallId, key: str) -> None:
-        """A waiting caller pressed a key: see `departures.press`."""
-        await self._ask(lambda now: departures.press(self.board, call_id, key, now))
-
-    async def flow_finished(self, call_id: CallId) -> None:
-        """See `CallDesk.flow_finished`."""
-        await self._ask(lambda now: desk.flow_finished(self.board, call_id, now))
 
     def may_wait(self, call_id: CallId) -> bool:
         """See `CallDesk.may_wait`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+import itertools
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -11,17 +13,17 @@ from zoneinfo import ZoneInfo
 
 from cti.clock import Clock, SystemClock
 from cti.errors import ConfigError
-from cti.ids import FlowName
+from cti.ids import CallId, FlowName
 from cti.ivr import effects as e
 from cti.ivr.checker import check_flow, live
 from cti.ivr.expression import Value
 from cti.ivr.flow import Flow
-from cti.ivr.interpreter import StepTrace, Turn, advance, start
+from cti.ivr.interpreter import FlowState, StepTrace, Turn, advance, come_back, start
 from cti.ivr.parser import parse_flow
 from cti.ivr.problems import Problem
 from cti.ivr.prompt_book import PromptBook, parse_prompts
 from cti.model.centre import Centre, Target, TargetKind
-from cti.model.facts import FlowStepDone, Match
+from cti.model.facts import FlowStepDone, Match, MessageRecorded, SurveyAnswered
 from cti.services.desk import CallOver
 from cti.services.ports import CallDesk, CallerLeg, FlowCall, LegGone, LookUp, NoServices, Played, Pressed, Services
 
@@ -30,6 +32,11 @@ Next = Literal["wait", "elsewhere", "hangup", "gone"]
 end, or nowhere (the session is over)."""
 
 MANIFEST = "prompts.yaml"
+SHORTEST_MESSAGE = 1.5
+"""Seconds. When Asterisk ends a recording because of silence, it leaves the first second of that in the file, so a caller who
+says nothing records one."""
+MOST_AWAY = 1000
+WAV_HEADER, WAV_BYTES_A_SECOND = 44, 16_000
 
 
 class FlowLibrary:
@@ -84,23 +91,36 @@ class FlowLibrary:
     def reload(self) -> list[Problem]:
         """Take changed files live. A file with an error changes nothing: the version that runs stays. Gives problems."""
         problems: list[Problem] = []
+        read: dict[FlowName, Flow] = {}
         for file in sorted(self.folder.glob("*.yaml")):
             if file.name == MANIFEST:
                 continue
             flow = parse_flow(_text(file), str(file))
             if isinstance(flow, list):
                 problems += flow
-                continue
-            found = check_flow(flow, self._centre, self.prompts)
-            problems += found
-            if live(found):
-                # The same text twice is the same version, and the value already running stays the one.
-                self._live[flow.name] = self._versions.setdefault((flow.name, flow.version), flow)
-        return problems
+            else:
+                read[flow.name] = flow
+        while True:
+            # A flow that does not pass takes those that call it with it, unless an earlier version of it is live.
+            known: Mapping[FlowName, Flow] = {**self._live, **read}
+            found = {flow.name: check_flow(flow, self._centre, self.prompts, known) for flow in read.values()}
+            failed = [name for name in read if not live(found[name])]
+            problems += [problem for name in failed for problem in found[name]]
+            for name in failed:
+                del read[name]
+            if not failed:
+                break
+        problems += [problem for name in read for problem in found[name]]
+        for flow in read.values():
+            # The same text twice is the same version, and the value already running stays the one.
+            self._live[flow.name] = self._versions.setdefault((flow.name, flow.version), flow)
+        return sorted(problems, key=lambda problem: (problem.file, problem.at))
 
     def problems_with(self, centre: Centre) -> list[Problem]:
         """What would be wrong with the flows that run if this were the centre."""
-        return [problem for flow in self._live.values() for problem in check_flow(flow, centre, self.prompts)]
+        return [
+            problem for flow in self._live.values() for problem in check_flow(flow, centre, self.prompts, self._live)
+        ]
 
     def use(self, centre: Centre) -> None:
         """From now on flows are held against this centre."""
@@ -115,6 +135,10 @@ class FlowLibrary:
                 remedy=f"flows here: {', '.join(sorted(self._live))}",
             )
         return flow
+
+    def find(self, name: FlowName) -> Flow | None:
+        """A flow in its live version, None when there is none."""
+        return self._live.get(name)
 
     def version(self, name: FlowName) -> str:
         """The live version of a flow, empty when there is no such flow."""
@@ -147,7 +171,8 @@ def _text(file: Path) -> str:
 
 
 class FlowRunner:
-    """Walks flows over callers' channels. One runner serves every call; it keeps nothing between sessions."""
+    """Walks flows over callers' channels. One runner serves every call; between sessions it keeps only what a caller who was
+    sent to an outside number had said before. Without a folder for recordings, recording fails."""
 
     def __init__(
         self,
@@ -157,10 +182,16 @@ class FlowRunner:
         *,
         clock: Clock | None = None,
         services: Services | None = None,
+        functions: Services | None = None,
+        recordings: Path | None = None,
     ) -> None:
         self._desk = desk
+        self._recordings = recordings.absolute() if recordings is not None else None
+        self._away: OrderedDict[CallId, FlowState] = OrderedDict()
+        """Calls that were sent to an outside number and may come back: digits are kept nowhere else."""
         self._flows = flows
         self._services = services or NoServices()
+        self._functions = functions or NoServices()
         self._prompts = prompts_dir.absolute()
         self._clock = clock or SystemClock()
 
@@ -181,9 +212,22 @@ class FlowRunner:
         finally:
             await session.close()
 
+    def left(self, call_id: CallId, state: FlowState) -> None:
+        """The call was sent to an outside number in this state."""
+        self._away[call_id] = state
+        if len(self._away) > MOST_AWAY:
+            self._away.popitem(last=False)
+
+    def take_up(self, call_id: CallId) -> FlowState | None:
+        """The state the call left in, once; None where a session of another bridge sent it."""
+        return self._away.pop(call_id, None)
+
     def sound(self, sound: e.Sound) -> str:
         """The path of a sound file, without extension."""
         return str(self._prompts / sound.language / sound.name)
+
+
+_STATUS: dict[str, Literal["busy", "no_answer", "failure"]] = {"busy": "busy", "no_answer": "no_answer"}
 
 
 class _Session:
@@ -194,9 +238,11 @@ class _Session:
         self._desk = runner._desk
         self._flows = runner._flows
         self._services = runner._services
+        self._functions = runner._functions
         self._clock = runner._clock
         self._sound = runner.sound
-        self._flows = runner._flows
+        self._runner = runner
+        self._recordings = runner._recordings
         self._call = call
         self._leg = leg
         self._flow = flow
@@ -204,8 +250,7 @@ class _Session:
         self._step_began = self._clock.monotonic()
 
     async def walk(self) -> Next:
-        known: dict[str, Value] = {"caller.number": self._call.caller_number or "", "call.did": self._call.did}
-        turn = start(self._flow, language=self._call.language, at=self._call.resume_at, known=known)
+        turn = self._begin()
         while True:
             for trace in turn.traces:
                 self._record(trace)
@@ -217,6 +262,9 @@ class _Session:
                     await self._settle()
                     await self._desk.flow_finished(self._call.call_id)
                     return "hangup"
+                case e.GoElsewhere():
+                    await self._settle()
+                    return "elsewhere"
                 case e.LeaveFlow():
                     await self._settle()
                     return "gone"
@@ -232,6 +280,17 @@ class _Session:
                 case _:
                     turn = await self._perform(turn)
 
+    def _begin(self) -> Turn:
+        """The flow's beginning, the step it was in, or the step that sent the caller to a number where nobody answered."""
+        call, away = self._call, self._runner.take_up(self._call.call_id)
+        known: dict[str, Value] = {"caller.number": call.caller_number or "", "call.did": call.did}
+        if call.returned and call.resume_at is not None:
+            back = e.NotAnswered(status=_STATUS.get(call.returned, "failure"))
+            if away is not None:
+                return advance(away, back)
+            return come_back(self._flow, language=call.language, at=call.resume_at, result=back, known=known)
+        return start(self._flow, language=call.language, at=call.resume_at, known=known)
+
     async def _perform(self, turn: Turn) -> Turn:
         match turn.effect:
             case e.Play():
@@ -241,8 +300,28 @@ class _Session:
             case e.LookUpCustomer():
                 result = _looked_up(await self._desk.look_up_customer(self._call.call_id))
             case e.CallService():
-                key = f"{self._call.call_id}/{self._flow.name}/{turn.state.step}/{turn.state.completed}"
+                key = f"{self._call.call_id}/{turn.state.flow.name}/{turn.state.step}/{turn.state.completed}"
                 answer = await self._services.ask(turn.effect.service, turn.effect.values, key=key)
+                result = e.ServiceAnswered(status=answer.status, body=answer.body)
+            case e.SendTo():
+                result = await self._send_to(turn.effect.target, turn.state)
+            case e.AskCallback():
+                await self._settle()
+                promised = await self._desk.ask_callback(self._call.call_id, turn.effect.queue, turn.effect.number)
+                result = e.CallbackPromised(ok=promised)
+            case e.Record():
+                result = await self._record_speech(turn.effect, turn.state)
+            case e.KeepScore():
+                self._later(self._desk.keep(self._score(turn.effect, turn.state)))
+                result = e.Done()
+            case e.FindFlow():
+                result = e.FlowFound(flow=self._flows.find(turn.effect.flow))
+            case e.RunScript():
+                await self._settle()
+                ended = await self._leg.run_script(turn.effect.script)
+                result = e.Gone() if isinstance(ended, LegGone) else e.ScriptEnded(status=ended)
+            case e.CallFunction():
+                answer = await self._functions.ask(turn.effect.function, turn.effect.values, key="")
                 result = e.ServiceAnswered(status=answer.status, body=answer.body)
             case e.LookAtClock():
                 result = e.ClockSeen(local=self._flows.local(self._clock.now()))
@@ -254,6 +333,63 @@ class _Session:
             case _:
                 raise AssertionError("an end, or a place in a queue, is not performed")
         return advance(turn.state, result)
+
+    async def _send_to(self, target: Target, state: FlowState) -> e.Result:
+        await self._settle()
+        number = target.kind is TargetKind.NUMBER
+        step = (state.resume_at or state.step) if number else ""
+        if not await self._desk.send_to(self._call.call_id, target, step=step):
+            return e.Sent(ok=False)
+        if number:
+            self._runner.left(self._call.call_id, state)
+        return e.Sent()
+
+    async def _record_speech(self, record: e.Record, state: FlowState) -> e.Result:
+        """Record, and keep what was said as a fact. A caller who hung up while speaking has left it all the same."""
+        await self._settle()
+        if self._recordings is None:
+            return e.Recorded(status="failure")
+        file = self._file_for(state)
+        outcome = await self._leg.record(
+            str(file.with_suffix("")), most=record.most, silence=record.silence, terminators=record.terminators
+        )
+        if isinstance(outcome, LegGone):
+            # Nobody said how much there is: the file does.
+            seconds, gone, failed = _seconds_in(file), True, False
+        else:
+            seconds, gone, failed = outcome.seconds, outcome.gone, outcome.failed
+        if failed or seconds < SHORTEST_MESSAGE:
+            file.unlink(missing_ok=True)
+        else:
+            fact = MessageRecorded(
+                at=self._clock.now(),
+                call_id=self._call.call_id,
+                kind=record.kind,
+                path=file.name,
+                flow=state.flow.name,
+                step=state.step,
+                seconds=round(seconds, 1),
+            )
+            self._later(self._desk.keep(fact))
+        if gone:
+            return e.Gone()
+        return e.Recorded(status="failure" if failed else "recorded" if seconds >= SHORTEST_MESSAGE else "empty")
+
+    def _file_for(self, state: FlowState) -> Path:
+        """A file that is not there yet. A call may record several times, and again after a restart."""
+        folder = self._recordings or Path()
+        names = (f"{self._call.call_id}-{state.step}-{number}.wav" for number in itertools.count(1))
+        return next(file for name in names if not (file := folder / name).exists())
+
+    def _score(self, kept: e.KeepScore, state: FlowState) -> SurveyAnswered:
+        return SurveyAnswered(
+            at=self._clock.now(),
+            call_id=self._call.call_id,
+            flow=state.flow.name,
+            step=state.step,
+            question=kept.question,
+            score=kept.score,
+        )
 
     async def _enqueue(self, enqueue: e.Enqueue) -> Target | None:
         await self._settle()
@@ -289,13 +425,14 @@ class _Session:
         fact = FlowStepDone(
             at=self._clock.now(),
             call_id=self._call.call_id,
-            flow=self._flow.name,
+            flow=trace.flow,
             step=trace.step,
             verb=trace.verb,
             result=trace.exit,
             next_step=trace.next_step,
             seconds=round(now - self._step_began, 3),
             choice=trace.choice,
+            resume_at=trace.resume_at if trace.next_step is not None or trace.verb == "return" else "",
         )
         self._step_began = now
         self._later(self._desk.step_done(fact))
@@ -314,6 +451,14 @@ class _Session:
         """End the session with nothing left running. What failed after the first failure is not raised again."""
         await asyncio.gather(*self._unsettled, return_exceptions=True)
         self._unsettled.clear()
+
+
+def _seconds_in(file: Path) -> float:
+    """Of a recording at 8 kHz, 16 bits."""
+    try:
+        return max(0, file.stat().st_size - WAV_HEADER) / WAV_BYTES_A_SECOND
+    except OSError:
+        return 0.0
 
 
 def _looked_up(answer: LookUp) -> e.LookedUp:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from cti.ids import AgentId, CallId, CustomerId, FlowName, QueueName
 from cti.model.centre import Target
 from cti.model.commands import Command
-from cti.model.facts import Fact, FlowStepDone, Match
+from cti.model.facts import Fact, FlowStepDone, Match, MessageRecorded, SurveyAnswered
 from cti.model.requirement import ANYBODY, Requirement
 
 
@@ -138,6 +138,16 @@ class NoDigit:
     """Nothing was pressed in time."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TookDown:
+    """What came of a recording: `seconds` of sound are in the file. `gone`: the caller hung up while speaking."""
+
+    seconds: float
+    failed: bool = False
+    """It could not be written."""
+    gone: bool = False
+
+
 class LegGone:
     """This AGI session is over: the caller hung up, or the channel was redirected. Ask the call's state which."""
 
@@ -151,6 +161,14 @@ class CallerLeg(Protocol):
 
     async def digit(self, timeout: timedelta) -> Pressed | NoDigit | LegGone:
         """Wait for one key."""
+        ...
+
+    async def record(self, path: str, *, most: timedelta, silence: timedelta, terminators: str) -> TookDown | LegGone:
+        """A tone, then write what the caller says to `path`.wav: until `silence`, a key of `terminators`, or `most`."""
+        ...
+
+    async def run_script(self, name: str) -> Literal["done", "failed", "overdue"] | LegGone:
+        """Hand the caller to a synchronous script until it ends. "overdue": its time was up, and the leg is gone, too."""
         ...
 
     async def set_variables(self, values: Sequence[tuple[str, str]]) -> bool:
@@ -171,13 +189,21 @@ class FlowCall:
     """Step to resume at after a bridge restart; None for a new call."""
     finished: bool
     """The call is already queued (or further): the session only sends the channel on to wait."""
+    returned: str = ""
+    """Why nobody answered at the outside number the caller comes back from, for the step `resume_at`: "busy",
+    "no_answer", "failure". Empty: the caller was sent to none."""
 
 
 class CallDesk(Protocol):
     """The dispatcher, as a flow session sees it. What is awaited here is in the journal when it returns."""
 
-    async def caller_arrived(self, call_id: CallId, *, channel: str, number: str | None, did: str) -> FlowCall:
-        """A channel reached the inbound AGI; idempotent, so a session after a crash resumes the same call."""
+    async def caller_arrived(
+        self, call_id: CallId, *, channel: str, number: str | None, did: str, returned: str = ""
+    ) -> FlowCall:
+        """A channel reached the inbound AGI; idempotent, so a session after a crash resumes the same call.
+
+        `returned`: what Dial said (DIALSTATUS) of the outside number the caller comes back from; empty otherwise.
+        """
         ...
 
     async def choose_language(self, call_id: CallId, language: str) -> None:
@@ -186,6 +212,10 @@ class CallDesk(Protocol):
 
     async def step_done(self, fact: FlowStepDone) -> None:
         """Trace one completed step."""
+        ...
+
+    async def keep(self, fact: MessageRecorded | SurveyAnswered) -> None:
+        """Keep what the caller said or answered, even if the call has ended meanwhile."""
         ...
 
     async def look_up_customer(self, call_id: CallId) -> LookUp:
@@ -204,6 +234,20 @@ class CallDesk(Protocol):
         """Give the call a ticket. What the tier, the number and the queue are worth is added by the desk. Idempotent.
 
         `skills` are all needed, and one of the alternatives of `requires`. None: it waits. Otherwise the queue would not have it, and this is where it goes instead; a flow is entered already.
+        """
+        ...
+
+    async def send_to(self, call_id: CallId, target: Target, *, step: str = "") -> bool:
+        """Send the call to voicemail or an outside number when this session ends. False, and nothing changed: it cannot be.
+
+        Where nobody answers at the number, the call comes back to `step` of its flow.
+        """
+        ...
+
+    async def ask_callback(self, call_id: CallId, queue: QueueName, number: str | None) -> bool:
+        """Promise a call back, with the place a caller would get in `queue` now. `number` as keyed in; None: the caller's own.
+
+        The caller stays in the flow. False, and nothing changed, where that number cannot be called.
         """
         ...
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 from cti.centre_file import load_centre
+from cti.ids import FlowName
 from cti.ivr import effects as e
 from cti.ivr.flow import Flow
 from cti.ivr.parser import parse_flow
@@ -32,6 +34,13 @@ def corpus_prompts() -> PromptBook:
     book = parse_prompts((FLOWS / "prompts.yaml").read_text(encoding="utf-8"), "prompts.yaml")
     assert isinstance(book, PromptBook)
     return book
+
+
+@cache
+def corpus_flows() -> Mapping[FlowName, Flow]:
+    """The good flows: what the others may call."""
+    files = sorted(FLOWS.glob("good/*.yaml"))
+    return {FlowName(file.stem): flow_of(file.read_text(encoding="utf-8"), file.stem) for file in files}
 
 
 def flow_of(text: str, name: str = "test") -> Flow:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
 
 from cti.ids import CallId, QueueName
 from cti.ivr.effects import ALL_KEYS
 from cti.model.centre import Target
-from cti.model.facts import FlowStepDone, Match
+from cti.model.facts import FlowStepDone, Match, MessageRecorded, SurveyAnswered
 from cti.model.requirement import ANYBODY, Requirement
 from cti.services.desk import CallOver
-from cti.services.ports import FlowCall, LegGone, LookUp, NoDigit, Played, Pressed
+from cti.services.ports import FlowCall, LegGone, LookUp, NoDigit, Played, Pressed, TookDown
 
 
 class TickingClock:
@@ -35,6 +37,11 @@ class ScriptedLeg:
         self._clock = clock
         self.gone = False
         self.played: list[str] = []
+        self.recorded: list[str] = []
+        self.recordings: list[TookDown | LegGone] = []
+        """What comes of the next recordings; then five seconds each."""
+        self.scripts: list[str] = []
+        self.script_ends: Literal["done", "failed", "overdue"] = "done"
         self.operations = 0
 
     async def play(self, sounds: Sequence[str], *, interrupt: str) -> Played | LegGone:
@@ -58,6 +65,19 @@ class ScriptedLeg:
         self._clock.seconds += 0.25
         return Pressed(digit=key)
 
+    async def record(self, path: str, *, most: timedelta, silence: timedelta, terminators: str) -> TookDown | LegGone:
+        self.recorded.append(path)
+        outcome = self.recordings.pop(0) if self.recordings else TookDown(seconds=5.0)
+        if isinstance(outcome, LegGone) or outcome.seconds:
+            Path(f"{path}.wav").write_bytes(b"\0" * (44 + round(16_000 * getattr(outcome, "seconds", 3.0))))
+        self.gone = isinstance(outcome, LegGone) or outcome.gone
+        return outcome
+
+    async def run_script(self, name: str) -> Literal["done", "failed", "overdue"] | LegGone:
+        self.scripts.append(name)
+        self.gone = self.script_ends == "overdue"
+        return self.script_ends
+
     async def set_variables(self, values: Sequence[tuple[str, str]]) -> bool:
         raise AssertionError("a flow sets no channel variables")
 
@@ -78,6 +98,8 @@ class RecordingDesk:
         self.over = False
         """The call has ended: everything is refused, as the dispatcher does."""
         self.fail: Exception | None = None
+        self.possible = True
+        """Whether numbers can be dialled."""
         self.turned_away: list[Target] = []
         """Where the next callers go who would be queued; then the queues have room."""
 
@@ -88,7 +110,9 @@ class RecordingDesk:
             raise CallOver("the call is over")
         self.log.append((what, value))
 
-    async def caller_arrived(self, call_id: CallId, *, channel: str, number: str | None, did: str) -> FlowCall:
+    async def caller_arrived(
+        self, call_id: CallId, *, channel: str, number: str | None, did: str, returned: str = ""
+    ) -> FlowCall:
         raise AssertionError("the server asks this, not the flow")
 
     async def choose_language(self, call_id: CallId, language: str) -> None:
@@ -114,6 +138,17 @@ class RecordingDesk:
         asked = (queue, tuple(skills), head_start)
         self._say("enqueue", asked if requires == ANYBODY else (*asked, requires))
         return self.turned_away.pop(0) if self.turned_away else None
+
+    async def keep(self, fact: MessageRecorded | SurveyAnswered) -> None:
+        self._say("keep", fact)
+
+    async def send_to(self, call_id: CallId, target: Target, *, step: str = "") -> bool:
+        self._say("send_to", (target, step))
+        return self.possible
+
+    async def ask_callback(self, call_id: CallId, queue: QueueName, number: str | None) -> bool:
+        self._say("callback", (queue, number))
+        return self.possible
 
     async def flow_finished(self, call_id: CallId) -> None:
         self._say("finished", call_id)

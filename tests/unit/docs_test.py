@@ -181,6 +181,7 @@ def test_verbs_and_their_fields_are_all_there() -> None:
             told[found[1]] = {code(row[0]) for row in rows}
     for verb in ("collect", "choose_language"):
         told[verb] |= SHARED
+    told["request_callback"] |= SHARED - {"barge_in"}
     assert told == {verb: fields_of(verb) for verb in VERBS}
 
 

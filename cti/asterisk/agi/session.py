@@ -9,10 +9,10 @@ After the first three the socket is closed at once, so the dialplan carries the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol, cast
+from typing import Literal, Protocol, TypeAlias, cast
 
 from cti.asterisk.agi.wire import (
     AgiCommandError,
@@ -26,7 +26,7 @@ from cti.asterisk.agi.wire import (
     plain_variable,
 )
 from cti.errors import RemoteError
-from cti.services.ports import LegGone, NoDigit, Played, Pressed
+from cti.services.ports import LegGone, NoDigit, Played, Pressed, TookDown
 
 DIGITS = frozenset("0123456789*#")
 QUICK = timedelta(seconds=5)
@@ -41,6 +41,10 @@ ALLOWED_APPLICATIONS = frozenset({
 
 SETTABLE_FUNCTIONS = frozenset({"CHANNEL(language)"})
 """Dialplan functions `set_variable` may write besides plain variables."""
+
+BEEP = "CTI_BEEP"
+"""Channel variable with the sound file of the tone before a recording."""
+SAMPLES_A_SECOND = 8000
 
 _GONE = LegGone()
 _NO_DIGIT = NoDigit()
@@ -68,6 +72,16 @@ class Streamed:
 
     digit: str | None
     endpos: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenDown:
+    """A recording ended: by a key (`dtmf`), by silence or its limit (`timeout`), or by the caller's leaving (`hangup`)."""
+
+    how: str
+    """As Asterisk says it; anything else than the three is a failure (`writefile`, `waitfor`, `randomerror`)."""
+    endpos: int
+    """Samples written."""
 
 
 class SessionMeter(Protocol):
@@ -313,6 +327,23 @@ class AgiSession(asyncio.Protocol):
             return alive if isinstance(alive, LegGone) else Streamed(digit=None, endpos=0)
         return Streamed(digit=_digit(reply.result), endpos=reply.endpos or 0)
 
+    async def record_file(
+        self, path: str, *, most: timedelta, silence: timedelta, escape_digits: str = ""
+    ) -> TakenDown | LegGone:
+        """Record to `path`.wav until a key of `escape_digits`, so much silence (whole seconds), or the limit.
+
+        No beep of Asterisk's own: a key pressed during that one is reported as an error (read in res_agi.c). When the caller
+        hangs up meanwhile, the outcome tells how much was recorded, and the leg is gone from then on.
+        """
+        arguments = (path, "wav", _escape(escape_digits), max(1, round(most.total_seconds() * 1000)))
+        pause = f"s={max(1, round(silence.total_seconds()))}"
+        reply = await self.command("RECORD FILE", *arguments, pause, deadline=most + QUICK)
+        if isinstance(reply, LegGone):
+            return reply
+        if reply.text == "hangup":
+            self.gone = True
+        return TakenDown(how=reply.text, endpos=max(0, reply.endpos or 0))
+
     async def wait_for_digit(self, timeout: timedelta) -> Pressed | NoDigit | LegGone:
         """Wait for one key, at most `timeout`."""
         milliseconds = max(1, round(timeout.total_seconds() * 1000))  # 0 would not wait, -1 would wait for ever
@@ -360,15 +391,26 @@ class AgiSession(asyncio.Protocol):
         return not isinstance(await self.command("VERBOSE", message, level), LegGone)
 
 
+RunScript: TypeAlias = Callable[[str, AgiSession], Awaitable[Literal["done", "failed", "overdue"] | LegGone]]
+
+
 class AgiLeg:
     """The caller's leg over one session; satisfies `cti.services.ports.CallerLeg`.
 
     `on_missing(sound)` is told of every sound that could not be played: the caller heard nothing in its place.
+    `run_script(name, session)` runs the script of that name; without it every script fails.
     """
 
-    def __init__(self, session: AgiSession, *, on_missing: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        session: AgiSession,
+        *,
+        on_missing: Callable[[str], None] | None = None,
+        run_script: RunScript | None = None,
+    ) -> None:
         self._session = session
         self._on_missing = on_missing
+        self._run_script = run_script
 
     async def play(self, sounds: Sequence[str], *, interrupt: str) -> Played | LegGone:
         """Play sound files in order (paths without extension); a key of `interrupt` stops them and is returned."""
@@ -385,6 +427,24 @@ class AgiLeg:
     async def digit(self, timeout: timedelta) -> Pressed | NoDigit | LegGone:
         """Wait for one key."""
         return await self._session.wait_for_digit(timeout)
+
+    async def record(self, path: str, *, most: timedelta, silence: timedelta, terminators: str) -> TookDown | LegGone:
+        """A tone (the dialplan names it in CTI_BEEP), then record to `path`.wav."""
+        beep = await self._session.get_variable(BEEP)
+        if isinstance(beep, str) and beep:
+            await self._session.stream_file(beep)
+        outcome = await self._session.record_file(path, most=most, silence=silence, escape_digits=terminators)
+        if isinstance(outcome, LegGone):
+            return outcome
+        return TookDown(
+            seconds=outcome.endpos / SAMPLES_A_SECOND,
+            failed=outcome.how not in ("dtmf", "timeout", "hangup"),
+            gone=outcome.how == "hangup",
+        )
+
+    async def run_script(self, name: str) -> Literal["done", "failed", "overdue"] | LegGone:
+        """Hand the session to a script until it ends."""
+        return await self._run_script(name, self._session) if self._run_script is not None else "failed"
 
     async def set_variables(self, values: Sequence[tuple[str, str]]) -> bool:
         """Set channel variables in order; False when the leg is gone (the later ones were not set)."""

@@ -18,6 +18,7 @@ class Goodbye(Step):
 
     verb: ClassVar[str] = "hang_up"
     ends_flow: ClassVar[bool] = True
+    ends_call: ClassVar[bool] = True
 
     say: tuple[Spoken, ...]
 

@@ -1,0 +1,91 @@
+"""What flows ask of the dispatcher, each one turn of the owner: the half of it that satisfies `CallDesk`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from cti.ids import CallId, QueueName
+from cti.model import facts as f
+from cti.model.centre import Target
+from cti.model.requirement import ANYBODY, Requirement
+from cti.services import departures, desk
+from cti.services.floor import Refused
+from cti.services.ports import FlowCall, LookUp
+from cti.services.switchboard import Switchboard
+
+T = TypeVar("T")
+
+
+class DeskRequests(ABC):
+    """See `CallDesk` for what each request means."""
+
+    board: Switchboard
+
+    @abstractmethod
+    async def _ask(self, action: Callable[[datetime], T]) -> T:
+        """Run `action` on the owner's task; the answer comes when what it recorded is durable."""
+
+    @abstractmethod
+    async def look_up_customer(self, call_id: CallId) -> LookUp:
+        """See `CallDesk.look_up_customer`."""
+
+    async def caller_arrived(
+        self, call_id: CallId, *, channel: str, number: str | None, did: str, returned: str = ""
+    ) -> FlowCall:
+        """See `CallDesk.caller_arrived`."""
+        return await self._ask(
+            lambda now: desk.caller_arrived(
+                self.board, call_id, now, channel=channel, number=number, did=did, returned=returned
+            )
+        )
+
+    async def choose_language(self, call_id: CallId, language: str) -> None:
+        """See `CallDesk.choose_language`."""
+        await self._ask(lambda now: desk.choose_language(self.board, call_id, language, now))
+
+    async def step_done(self, fact: f.FlowStepDone) -> None:
+        """See `CallDesk.step_done`."""
+        await self._ask(lambda _now: desk.step_done(self.board, fact))
+
+    async def keep(self, fact: f.MessageRecorded | f.SurveyAnswered) -> None:
+        """See `CallDesk.keep`."""
+        await self._ask(lambda _now: desk.keep(self.board, fact))
+
+    async def enqueue(
+        self,
+        call_id: CallId,
+        queue: QueueName,
+        *,
+        skills: Sequence[tuple[str, int]],
+        head_start: timedelta,
+        requires: Requirement = ANYBODY,
+    ) -> Target | None:
+        """See `CallDesk.enqueue`. Waits for the directory's answer (it has a deadline), for the tier sets the place."""
+        if queue not in self.board.centre.queues:
+            raise Refused("unknown_queue", f"there is no queue {queue}", remedy="cti flow check finds such names")
+        await self.look_up_customer(call_id)
+        return await self._ask(
+            lambda now: desk.enqueue(
+                self.board, call_id, queue, now, skills=skills, head_start_of_flow=head_start, requires=requires
+            )
+        )
+
+    async def send_to(self, call_id: CallId, target: Target, *, step: str = "") -> bool:
+        """See `CallDesk.send_to`."""
+        return await self._ask(lambda now: desk.send_to(self.board, call_id, target, now, step=step))
+
+    async def ask_callback(self, call_id: CallId, queue: QueueName, number: str | None) -> bool:
+        """See `CallDesk.ask_callback`. Waits for the directory's answer, as `enqueue`."""
+        await self.look_up_customer(call_id)
+        return await self._ask(lambda now: desk.ask_callback(self.board, call_id, queue, number, now))
+
+    async def press(self, call_id: CallId, key: str) -> None:
+        """A waiting caller pressed a key: see `departures.press`."""
+        await self._ask(lambda now: departures.press(self.board, call_id, key, now))
+
+    async def flow_finished(self, call_id: CallId) -> None:
+        """See `CallDesk.flow_finished`."""
+        await self._ask(lambda now: desk.flow_finished(self.board, call_id, now))

@@ -1,0 +1,203 @@
+"""Sessions that record, ask, promise, and send callers away and take them up again."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cti.ids import CallId, FlowName
+from cti.ivr.checker import live
+from cti.model.centre import VOICEMAIL, Target, TargetKind
+from cti.model.facts import MessageRecorded, SurveyAnswered
+from cti.services.flow_runner import FlowLibrary, FlowRunner
+from cti.services.ports import FlowCall, LegGone, TookDown
+from tests.support.flow_corpus import SHIPPED, demo_centre
+from tests.support.flow_fakes import RecordingDesk, ScriptedLeg, TickingClock
+
+CALL = FlowCall(
+    call_id=CallId("a1-1.1"),
+    caller_number="+15550100001",
+    did="5000",
+    language="en",
+    flow=FlowName("main"),
+    resume_at=None,
+    finished=False,
+)
+OUT = """flow: out
+languages: [en]
+start: code
+failure: sorry
+steps:
+  code: {collect: welcome, length: 4, as: code, go: far, no_input: sorry, invalid: sorry}
+  far: {transfer: {number: "+15550100042"}, busy: again, failure: sorry}
+  again: {say: [not_a_choice, {digits_of: code}], go: sorry}
+  sorry: {voicemail: silently}
+"""
+CALLS = """flow: calls
+languages: [en]
+start: inside
+failure: bye
+steps:
+  inside: {sub_flow: identify, go: bye}
+  bye: {hang_up: silently}
+"""
+IDENTIFY = """flow: identify
+languages: [en]
+start: ask
+failure: bye
+steps:
+  ask: {collect: welcome, length: 4, as: code, go: back, no_input: bye, invalid: bye}
+  back: {return: known}
+  bye: {hang_up: silently}
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> FlowLibrary:
+    folder = tmp_path_factory.mktemp("flows")
+    shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
+    for name, text in (("out", OUT), ("calls", CALLS), ("identify", IDENTIFY)):
+        (folder / f"{name}.yaml").write_text(text)
+    return FlowLibrary.load(folder, demo_centre())
+
+
+class Session:
+    """A runner with a folder for recordings, and one run after the other."""
+
+    def __init__(self, library: FlowLibrary, folder: Path, flow: str) -> None:
+        self.clock = TickingClock()
+        self.desk = RecordingDesk()
+        self.leg = ScriptedLeg("", self.clock)
+        self.call = replace(CALL, flow=FlowName(flow))
+        self.runner = FlowRunner(self.desk, library, Path("/sounds"), clock=self.clock, recordings=folder)
+
+    async def run(self, keys: str, **call: object) -> str:
+        recordings, self.leg = self.leg.recordings, ScriptedLeg(keys, self.clock)
+        self.leg.recordings = recordings
+        return await self.runner.run(replace(self.call, **call), self.leg)  # type: ignore[arg-type]
+
+    def kept(self) -> list[object]:
+        return [value for what, value in self.desk.log if what == "keep"]
+
+    def way(self) -> list[object]:
+        return [value for what, value in self.desk.log if what == "step"]
+
+
+async def test_a_complaint_is_recorded_and_a_callback_promised(library: FlowLibrary, tmp_path: Path) -> None:
+    session = Session(library, tmp_path, "complaint")
+    assert await session.run("1.1") == "hangup"
+    (message,) = session.kept()
+    assert isinstance(message, MessageRecorded)
+    assert (message.kind, message.path, message.seconds) == ("message", "a1-1.1-complaint-1.wav", 5.0)
+    assert (message.flow, message.step) == ("complaint", "complaint")
+    assert (tmp_path / message.path).is_file()
+    assert ("callback", ("support", None)) in session.desk.log
+    assert session.way()[-3:] == ["call_back.done", "promised.done", "bye.done"]
+
+
+async def test_a_second_recording_never_writes_over_the_first(library: FlowLibrary, tmp_path: Path) -> None:
+    session = Session(library, tmp_path, "complaint")
+    await session.run("1!")
+    await session.run("1.!", resume_at="complaint")
+    names = [message.path for message in session.kept()]
+    assert names == ["a1-1.1-complaint-1.wav", "a1-1.1-complaint-2.wav"][: len(names)]
+    assert len({*tmp_path.iterdir()}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "left", "kept"),
+    [
+        (TookDown(seconds=1.0), "complaint.empty", 0),
+        (TookDown(seconds=0.0, failed=True), "complaint.failure", 0),
+        (TookDown(seconds=9.0, gone=True), "complaint.gone", 1),
+        (TookDown(seconds=0.5, gone=True), "complaint.gone", 0),
+        (LegGone(), "complaint.gone", 1),  # nobody said how long it is: the file does
+    ],
+)
+async def test_what_becomes_of_a_recording(
+    library: FlowLibrary, tmp_path: Path, outcome: TookDown | LegGone, left: str, kept: int
+) -> None:
+    session = Session(library, tmp_path, "complaint")
+    session.leg.recordings = [outcome]
+    await session.run("1.")
+    assert left in session.way()
+    assert len(session.kept()) == kept
+    assert len(list(tmp_path.iterdir())) == kept
+
+
+async def test_without_a_folder_nothing_is_recorded_and_the_caller_is_served(
+    library: FlowLibrary, tmp_path: Path
+) -> None:
+    session = Session(library, tmp_path, "complaint")
+    session.runner = FlowRunner(session.desk, library, Path("/sounds"), clock=session.clock)
+    assert await session.run("1.") == "wait"
+    assert "complaint.failure" in session.way()
+
+
+async def test_scores_are_kept_one_by_one(library: FlowLibrary, tmp_path: Path) -> None:
+    session = Session(library, tmp_path, "survey")
+    assert await session.run("154.") == "hangup"
+    scores = [(kept.question, kept.score) for kept in session.kept() if isinstance(kept, SurveyAnswered)]
+    assert scores == [("solved", 5), ("friendly", 4)]
+    (comment,) = [kept for kept in session.kept() if isinstance(kept, MessageRecorded)]
+    assert comment.kind == "comment"
+    early = Session(library, tmp_path, "survey")
+    assert await early.run("12!") == "gone"
+    assert [kept.score for kept in early.kept() if isinstance(kept, SurveyAnswered)] == [2]
+
+
+async def test_a_number_where_nobody_answers_leads_back_with_what_was_keyed_in(
+    library: FlowLibrary, tmp_path: Path
+) -> None:
+    session = Session(library, tmp_path, "out")
+    assert await session.run("1234") == "elsewhere"
+    number = Target(kind=TargetKind.NUMBER, name="+15550100042")
+    assert session.desk.log[-2:] == [("send_to", (number, "far")), ("step", "far.sent")]
+    assert await session.run("", resume_at="far", returned="busy") == "elsewhere"
+    assert session.leg.played == ["/sounds/en/not_a_choice", *(f"/sounds/en/digit_{digit}" for digit in "1234")]
+    assert session.way() == ["code.collected", "far.sent", "far.busy", "again.done", "sorry.sent"]
+    assert ("send_to", (VOICEMAIL, "")) in session.desk.log
+
+
+async def test_after_a_restart_the_digits_are_asked_for_again(library: FlowLibrary, tmp_path: Path) -> None:
+    session = Session(library, tmp_path, "out")
+    assert await session.run("4321", resume_at="far", returned="busy") == "elsewhere"
+    assert session.way()[0] == "code.collected"
+
+
+async def test_a_number_that_may_not_be_dialled_is_a_failure_at_once(library: FlowLibrary, tmp_path: Path) -> None:
+    session = Session(library, tmp_path, "out")
+    session.desk.possible = False
+    await session.run("1234")
+    assert "far.failure" in session.way()
+
+
+async def test_steps_of_a_sub_flow_say_where_a_later_session_begins(library: FlowLibrary, tmp_path: Path) -> None:
+    session = Session(library, tmp_path, "calls")
+    assert await session.run("1234") == "hangup"
+    told = [(step.flow, step.step, step.result, step.next_step, step.resume_at) for step in session.desk.steps]
+    assert told == [
+        ("identify", "ask", "collected", "back", "inside"),
+        ("identify", "back", "known", None, "inside"),
+        ("calls", "inside", "returned", "bye", ""),
+        ("calls", "bye", "done", None, ""),
+    ]
+
+
+def test_a_flow_goes_down_with_the_one_it_calls_but_not_when_an_earlier_version_lives(tmp_path: Path) -> None:
+    for name, text in (("calls", CALLS), ("identify", IDENTIFY.replace("return: known", "return: Known"))):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    shutil.copy(SHIPPED / "prompts.yaml", tmp_path)
+    library, problems = FlowLibrary.check(tmp_path, demo_centre())
+    assert library is not None
+    assert not live(problems)
+    assert [flow.name for flow in library] == []
+    (tmp_path / "identify.yaml").write_text(IDENTIFY)
+    assert library.reload() == []
+    assert {flow.name for flow in library} == {"calls", "identify"}
+    (tmp_path / "identify.yaml").write_text(IDENTIFY.replace("queue", "que").replace("length: 4", "length: 99"))
+    assert [Path(problem.file).stem for problem in library.reload()] == ["identify"]
+    assert library.find(FlowName("nobody")) is None
