@@ -40,7 +40,7 @@ def naive(calendar: Calendar, at: datetime, zone: ZoneInfo) -> bool:
     return False
 
 
-@examples(300, nightly=10_000)
+@examples(80, nightly=10_000)
 @given(calendars(), MOMENTS, ZONES)
 def test_open_by_the_clock_on_the_wall(calendar: Calendar, at: datetime, zone_name: str) -> None:
     zone = ZoneInfo(zone_name)
@@ -58,7 +58,7 @@ def searched(calendar: Calendar, at: datetime, zone: ZoneInfo, *, days: int) -> 
     return None
 
 
-@examples(60, nightly=1500)
+@examples(30, nightly=1500)
 @given(calendars(), MOMENTS, ZONES)
 def test_the_next_change_is_the_first_minute_that_differs(calendar: Calendar, at: datetime, zone_name: str) -> None:
     zone = ZoneInfo(zone_name)

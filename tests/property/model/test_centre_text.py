@@ -14,7 +14,7 @@ from tests.support.centres import centres
 from tests.support.examples import examples
 
 
-@examples(20, nightly=2000)
+@examples(8, nightly=2000)
 @given(centres())
 def test_what_is_written_reads_back_the_same(centre: Centre) -> None:
     text = text_of_centre(centre)
@@ -26,7 +26,7 @@ def test_what_is_written_reads_back_the_same(centre: Centre) -> None:
     assert text_of_centre(again) == text
 
 
-@examples(10, nightly=1000)
+@examples(6, nightly=1000)
 @given(centres(), centres())
 def test_changes_are_told_when_there_are_any_and_only_then(one: Centre, other: Centre) -> None:
     assert changes(one, one) == ()

@@ -64,7 +64,7 @@ def true_of(tree: Tree, have: dict[str, int]) -> bool:
     return all(sides) if word == "and" else any(sides)
 
 
-@examples(150, nightly=10_000)
+@examples(60, nightly=10_000)
 @given(TREES, HAVE, st.randoms(use_true_random=False))
 def test_what_is_written_is_what_is_asked_for(tree: Tree, have: dict[str, int], rng: random.Random) -> None:
     needed = _read(written(tree, rng))
@@ -75,13 +75,13 @@ def test_what_is_written_is_what_is_asked_for(tree: Tree, have: dict[str, int], 
         assert meets(have, needed) == true_of(tree, have)
 
 
-@examples(150, nightly=10_000)
+@examples(60, nightly=10_000)
 @given(requirements())
 def test_text_reads_back_the_same(needed: Requirement) -> None:
     assert parse_requirement(text_of(needed)) == needed
 
 
-@examples(150, nightly=10_000)
+@examples(60, nightly=10_000)
 @given(requirements(), requirements(), HAVE)
 def test_both_and_either(one: Requirement, other: Requirement, have: dict[str, int]) -> None:
     assert meets(have, both(one, other)) == (meets(have, one) and meets(have, other))
@@ -92,7 +92,7 @@ def test_both_and_either(one: Requirement, other: Requirement, have: dict[str, i
     assert either(one, ANYBODY) == ANYBODY
 
 
-@examples(150, nightly=10_000)
+@examples(60, nightly=10_000)
 @given(requirements(), STEPS, HAVE)
 def test_relaxed_asks_for_no_more_than_the_step(
     needed: Requirement, step: dict[str, int], have: dict[str, int]
@@ -108,14 +108,14 @@ def test_relaxed_asks_for_no_more_than_the_step(
     assert relaxed(loose, step) == loose
 
 
-@examples(150, nightly=10_000)
+@examples(60, nightly=10_000)
 @given(st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 5), max_size=4), HAVE)
 def test_all_of(skills: dict[str, int], have: dict[str, int]) -> None:
     assert meets(have, all_of(skills)) == all(have.get(skill, 0) >= level for skill, level in skills.items())
     assert all_of(list(skills.items()) * 2) == all_of(skills)
 
 
-@examples(150, nightly=10_000)
+@examples(60, nightly=10_000)
 @given(st.text("en zh>=0123456789()and or_", max_size=30))
 def test_nothing_written_breaks_the_reader(text: str) -> None:
     needed = _read(text)
