@@ -269,6 +269,14 @@ class Books:
         self.agenda.offer_ends(deadline, offer_id)
         return lease
 
+    def extend(self, lease: Lease, deadline: datetime) -> None:
+        """The offer stands until then."""
+        longer = lease._replace(deadline=deadline)
+        self.waiters[lease.call_id].lease = self.leases[lease.offer_id] = longer
+        for agent_id in lease.agent_ids:
+            self.seats[agent_id].lease = longer
+        self.agenda.offer_ends(deadline, lease.offer_id)
+
     def decline(self, lease: Lease, agent_id: AgentId, end: OfferEnd, now: datetime) -> None:
         """Take one of several agents out of an offer."""
         waiter, seat = self.waiters[lease.call_id], self.seats[agent_id]

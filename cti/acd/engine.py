@@ -192,6 +192,11 @@ class Engine:
         """Every offer under way, oldest first."""
         return tuple(self._books.leases.values())
 
+    def is_deliverable(self, call_id: CallId) -> bool:
+        """Whether the call may be offered, as the engine was told last; False without a ticket."""
+        waiter = self._books.waiters.get(call_id)
+        return waiter is not None and waiter.deliverable
+
     def is_free(self, agent_id: AgentId) -> bool:
         """Whether the agent could be offered a call now."""
         seat = self._books.seats.get(agent_id)

@@ -141,6 +141,15 @@ class AgentDeclined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseExtended:
+    """An offer stands until another moment: its agent has taken it up, and the other side is still to come. Ignored when
+    the offer is over. Illegal for an offer never made."""
+
+    offer_id: OfferId
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Only time has passed. To be sent at `Engine.next_due`."""
 
@@ -179,4 +188,5 @@ AcdInput = (
     | Tick
     | CentreChanged
     | LeaseRestored
+    | LeaseExtended
 )

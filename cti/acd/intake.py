@@ -192,6 +192,17 @@ def _restore(books: Books, event: i.LeaseRestored, now: datetime, out: list[Deci
     books.last_offer_id = max(books.last_offer_id, event.offer_id)
 
 
+def _extend(books: Books, event: i.LeaseExtended, now: datetime, out: list[Decision]) -> None:
+    aware(event.deadline, "deadline")
+    lease = books.leases.get(event.offer_id)
+    if lease is not None:
+        books.extend(lease, event.deadline)
+    elif event.offer_id > books.last_offer_id:
+        raise IllegalTransition("no such offer was ever made", offer_id=event.offer_id)
+    else:
+        out.append(Ignored(reason=IgnoredBecause.OFFER_OVER, at=now, offer_id=event.offer_id))
+
+
 def _seat(books: Books, event: i.LeaseRestored, agent_id: AgentId) -> Seat:
     seat = books.seats.get(agent_id)
     if seat is None:
@@ -238,5 +249,6 @@ TAKERS: dict[type[i.AcdInput], Callable[[Books, Any, datetime, list[Decision]], 
     i.Tick: _tick,
     i.CentreChanged: _configure,
     i.LeaseRestored: _restore,
+    i.LeaseExtended: _extend,
 }
 """Who writes an input of which type into the books. Each raises `IllegalTransition`, having changed nothing."""

@@ -45,6 +45,8 @@ _EXTENSION = re.compile(r"[0-9]{2,6}\Z")
 _TORN = re.compile(r'"[A-Z][A-Z_]{3,40}","[0-9]{1,11}\.[0-9]{6}",')
 
 INBOUND = "CTI_INBOUND"
+_UNREACHED = {"BUSY": "busy", "NOANSWER": "no_answer", "CANCEL": "no_answer"}
+"""Asterisk's DIALSTATUS of a customer -> what is told of the attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,13 +275,33 @@ class _Reading:
         )
 
     def _callback(self, story: _Story, event: LedgerEvent) -> None:
-        """The customer of a callback pressed the key."""
+        """The customer of a callback pressed the key; or an agent picked up, from whose telephone the customer is dialled,
+        and who that came to nothing for."""
         known = story.known
-        if known.callback and not known.channel and event.fields[:1] == (known.call_id,):
+        if not known.callback or known.channel or event.fields[:1] != (known.call_id,):
+            return
+        if known.first_agent is not None:
+            if event.fields[1:2] == ("calling",):
+                self._dialled(story, event.at)
+            elif event.fields[1:2] == ("unreached",) and known.dialled:
+                status = _UNREACHED.get(event.fields[2] if len(event.fields) > 2 else "", "unreachable")
+                self._tell(
+                    story,
+                    f.CallbackFailed(
+                        at=event.at, call_id=known.call_id, attempt=known.attempt, status=status, inferred=True
+                    ),
+                )
+                del self._stories[event.unique_id]
+        else:
             story.channel = event.channel
             self._tell(
                 story, f.CallbackReached(at=event.at, call_id=known.call_id, channel=event.channel, inferred=True)
             )
+
+    def _dialled(self, story: _Story, at: datetime) -> None:
+        """From the telephone of the agent who was called first."""
+        if not story.known.dialled:
+            self._tell(story, story.known.dialling(at))
 
     def _voicemail(self, story: _Story, event: LedgerEvent) -> None:
         story.left = None
@@ -310,10 +332,20 @@ class _Reading:
     def _meet(self, story: _Story, members: Mapping[str, str], at: datetime) -> None:
         """Proof of talk: caller and agent, and nobody else, are in one bridge."""
         others = [unique_id for unique_id in members if unique_id != story.known.callers_leg]
-        agent_id = self._agent(others[0], members[others[0]]) if len(others) == 1 else None
+        first = story.known.first_agent
+        if len(others) != 1:
+            return
+        agent_id = first or self._agent(others[0], members[others[0]])
         if agent_id is None or others[0] in self._stories:
             return
-        leg = "" if others[0] == members[others[0]] else others[0]
+        leg = "" if others[0] == members[others[0]] or first is not None else others[0]
+        if first is not None and not story.known.channel:
+            self._dialled(story, at)
+            story.channel = members[others[0]]
+            self._tell(
+                story,
+                f.CallbackReached(at=at, call_id=story.known.call_id, channel=story.channel, inferred=True),
+            )
         story.left = None
         for talk in story.known.talks:
             if talk.agent_id == agent_id and abs(talk.answered_at - at) <= SAME_MOMENT:
@@ -349,8 +381,13 @@ class _Reading:
         caller = self._stories.get(event.unique_id)
         if caller is not None:
             self._recall(caller, event.at)
-            self._end_talk(caller, "caller", event.at)
+            self._end_talk(caller, "caller" if caller.known.first_agent is None else "agent", event.at)
             return
+        for story in self._stories.values():
+            if story.known.first_agent is not None and story.known.channel == event.channel:
+                self._recall(story, event.at)
+                self._end_talk(story, "caller", event.at)
+                return
         agent_id = self._agent(event.unique_id, event.channel)
         if agent_id is None:
             return
@@ -425,7 +462,7 @@ def _unreached(known: KnownCall) -> bool:
 def _hangup_by(story: _Story, event: LedgerEvent) -> HangupBy:
     source = event.extra.get("hangupsource")
     if isinstance(source, str) and source:
-        if source == event.channel:
+        if source == (event.channel if story.known.first_agent is None else story.known.channel):
             return HangupBy.CALLER
         if _agent_of(source) is not None:
             return HangupBy.AGENT

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from cti.ids import AgentId, CallId
 from cti.model import facts as f
 from cti.model.call import CALL_TRANSITIONS, CallState
+from cti.model.callback import agents_leg, agents_leg_of
 from cti.model.facts import Fact
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,7 +34,11 @@ class KnownCall:
     channel: str = ""
     callback: bool = False
     leg_id: str = ""
-    """Of a callback: the unique id of the customer's channel, from the command to dial it on."""
+    """Of a callback: the unique id of the customer's channel, from the command to dial it on; where the agent is called
+    first, the agent's, from the offer on."""
+    attempt: int = 0
+    dialled: bool = False
+    """Of a callback: the customer was dialled on that leg, or from it."""
     talks: tuple[KnownTalk, ...] = ()
     survivals: tuple[datetime, ...] = ()
     voicemails: tuple[str, ...] = ()
@@ -43,6 +48,23 @@ class KnownCall:
     def callers_leg(self) -> str:
         """The unique id of the caller's channel; empty for a callback that is not being dialled."""
         return self.leg_id if self.callback else self.call_id
+
+    @property
+    def first_agent(self) -> AgentId | None:
+        """Whose leg the caller's leg is in truth: the agent whom the callback called first."""
+        own = agents_leg_of(self.call_id, self.leg_id)
+        return own[1] if own is not None else None
+
+    def dialling(self, at: datetime) -> f.CallbackDialled:
+        """The fact that the agent who was called first has picked up."""
+        return f.CallbackDialled(
+            at=at,
+            call_id=self.call_id,
+            attempt=self.attempt + 1,
+            channel=self.leg_id,
+            agent_id=self.first_agent,
+            inferred=True,
+        )
 
     @property
     def talking(self) -> KnownTalk | None:
@@ -59,12 +81,17 @@ class KnownCall:
         match fact:
             case f.CallStarted():
                 return replace(known, channel=fact.channel, callback=fact.parent is not None)
+            case f.OfferMade() if known.callback and not known.channel:
+                leg = agents_leg(known.call_id, fact.offer_id, fact.agent_id)
+                return replace(known, leg_id=leg, dialled=False)
+            case f.OfferEnded() if known.callback and not known.channel:
+                return replace(known, leg_id="", dialled=False)
             case f.CallbackDialled():
-                return replace(known, leg_id=fact.channel, channel="")
+                return replace(known, leg_id=fact.channel, channel="", attempt=fact.attempt, dialled=True)
             case f.CallbackReached():
                 return replace(known, channel=fact.channel)
             case f.CallbackFailed():
-                return replace(known, leg_id="", channel="")
+                return replace(known, leg_id="", channel="", dialled=False)
             case f.CallAnswered():
                 talk = KnownTalk(agent_id=fact.agent_id, answered_at=fact.at)
                 return replace(known, talks=(*known.talks, talk))

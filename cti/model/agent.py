@@ -92,6 +92,8 @@ def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
             if fact.end in MISSES:
                 return replace(agent, missed=agent.missed + 1, idle_since=fact.at, paused_until=fact.pause_until)
             return agent
+        case f.CallbackDialled() if fact.call_id == agent.offer_call:
+            return replace(agent, ringing=False)
         case f.CallAnswered():
             return replace(agent, call_id=fact.call_id, held=False, missed=0, wrap_call=None)
         case f.CallHeld() if fact.call_id == agent.call_id:

@@ -67,6 +67,9 @@ CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
     (S.WAITING, f.CallbackDialled): S.WAITING,
     (S.WAITING, f.CallbackReached): S.WAITING,
     (S.WAITING, f.CallbackFailed): S.WAITING,
+    (S.OFFERED, f.CallbackDialled): S.OFFERED,
+    (S.OFFERED, f.CallbackReached): S.OFFERED,
+    (S.OFFERED, f.CallbackFailed): S.OFFERED,
 }
 for _live in (S.MENU, S.WAITING, S.OFFERED, S.TALKING, S.HELD, S.AFTER, S.SURVIVAL, S.OUT):
     CALL_TRANSITIONS[_live, f.CallEnded] = S.ENDED
@@ -142,7 +145,8 @@ class Call:
     attempt: int = 0
     """Of a callback: how often the customer was called so far."""
     leg_id: str = ""
-    """Of a callback: the unique id of the customer's channel, from the command to dial it to its end."""
+    """Of a callback: the unique id of the customer's channel, from the command to dial it to its end. Where the agent is
+    called first, the agent's, from when the customer is dialled from it."""
     dialled_at: datetime | None = None
     retry_at: datetime | None = None
     """Of a callback: not called before then."""
@@ -271,6 +275,7 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
                 dialled_at=fact.at,
                 retry_at=None,
                 channel=ChannelName(""),
+                offer_deadline=fact.offer_until or call.offer_deadline,
             )
         case f.CallbackReached():
             return replace(call, channel=ChannelName(fact.channel))

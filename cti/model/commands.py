@@ -101,6 +101,30 @@ class DialCustomer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RingForCallback:
+    """Call an agent for a callback; when the agent has picked up, the dialplan calls the customer and joins the two.
+
+    `channel_id` is ours and new with each offer, so that a repeated command cannot call twice.
+    """
+
+    call_id: CallId
+    channel_id: str
+    offer_id: OfferId
+    agent_id: AgentId
+    device: Device
+    number: str
+    """The customer's, E.164. Only numbers of `Outbound.may_dial`."""
+    agents_ring: timedelta
+    ring_timeout: timedelta
+    """How long the customer's telephone rings."""
+    agent_number: str = ""
+    """Where the device is `external`: the agent's."""
+    queue: QueueName | None = None
+    did: str = ""
+    record: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmCallback:
     """Tell the caller that they will be called back, and end the call."""
 
@@ -109,5 +133,14 @@ class ConfirmCallback:
 
 
 Command = (
-    Deliver | ReturnToWait | HangUp | SendToVoicemail | SendToFlow | SetQueue | SendOut | DialCustomer | ConfirmCallback
+    Deliver
+    | ReturnToWait
+    | HangUp
+    | SendToVoicemail
+    | SendToFlow
+    | SetQueue
+    | SendOut
+    | DialCustomer
+    | RingForCallback
+    | ConfirmCallback
 )

@@ -233,7 +233,12 @@ class CallbackDialled(CallFact):
     attempt: int
     """From 1."""
     channel: str
-    """The channel's unique id, ours and known before it is made: what makes a repeated command harmless."""
+    """The unique id of the channel our command made, ours and known before it is there: what makes a repeated command
+    harmless. The customer's; where the agent is called first, the agent's, from which the customer is dialled."""
+    agent_id: AgentId | None = None
+    """The agent who picked up and waits for the customer, where the agent is called first."""
+    offer_until: datetime | None = None
+    """Until when that agent's offer stands now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

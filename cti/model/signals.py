@@ -45,8 +45,11 @@ class AgentLegDialled(Signal):
     call_id: CallId
     offer_id: OfferId | None
     channel: ChannelName
+    """The caller's; empty where the agent is called first."""
     agent_channel: ChannelName
     agent_id: AgentId
+    unique_id: str = ""
+    """Of the agent's channel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,9 +176,22 @@ class CustomerAnswered(Signal):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerUnreached(Signal):
-    """Dialling a customer came to nothing; there may never have been a channel.
+class AgentPickedUp(Signal):
+    """An agent who is called first for a callback is there, and the customer is being dialled (UserEvent CtiCalling)."""
 
+    call_id: CallId
+    offer_id: OfferId
+    agent_id: AgentId
+    channel: ChannelName
+    unique_id: str
+    """Of the agent's channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerUnreached(Signal):
+    """Dialling a customer, or the agent who is called first, came to nothing; there may never have been a channel.
+
+    `unique_id` is that of the channel our command made: where an agent is called first, the agent's.
     `status` is Asterisk's DIALSTATUS (BUSY, NOANSWER, CANCEL, CONGESTION, ...); empty when it only says that it failed.
     """
 

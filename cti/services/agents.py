@@ -9,7 +9,7 @@ from cti.model import facts as f
 from cti.model.agent import CHOSEN_STATES
 from cti.model.commands import HangUp, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
-from cti.services import agent_time, outbound, ring_all
+from cti.services import agent_first, agent_time, outbound, ring_all
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 
@@ -66,6 +66,9 @@ def reject(board: Switchboard, agent_id: AgentId, offer_id: OfferId, now: dateti
         )
     if call.several:
         ring_all.reject(board, call, agent_id, now)
+        return
+    if call.absent:
+        agent_first.reject(board, call, now)
         return
     board.end_offer(call, OfferEnd.REJECTED, now, at=now, deliverable=False)
     board.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))

@@ -41,7 +41,7 @@ from cti.model.agent import AgentStatus
 from cti.model.call import Call, CallState
 from cti.model.commands import ReturnToWait
 from cti.model.facts import OfferEnd
-from cti.services import agent_time, call_control
+from cti.services import agent_time, call_control, offers
 from cti.services.switchboard import Switchboard
 
 log = structlog.get_logger(__name__)
@@ -264,6 +264,7 @@ def _to_wait(board: Switchboard, call: Call) -> None:
 def _end_offer(board: Switchboard, call: Call, end: OfferEnd, now: datetime) -> None:
     """End the call's offer in every book that has it."""
     agents, waits = call.offered_agents, call.state in _WAITS
+    offers.call_off(board, call)
     try:
         board.end_offer(call, end, now, at=now, deliverable=False)
     except IllegalTransition:

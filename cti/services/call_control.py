@@ -16,7 +16,7 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import callbacks, departures, errands, ring_all
+from cti.services import agent_first, callbacks, departures, errands, ring_all
 from cti.services.switchboard import Switchboard
 
 BUSY, NO_ANSWER, REJECTED = 17, 19, 21
@@ -82,6 +82,8 @@ def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> N
 def _leg_dialled(board: Switchboard, signal: s.AgentLegDialled, now: datetime) -> None:
     board.legs[signal.agent_channel] = (signal.call_id, signal.agent_id)
     call = board.calls.get(signal.call_id)
+    if agent_first.superfluous(board, signal):
+        return
     if call is not None and call.offer_id is not None and call.offer_id == signal.offer_id:
         ring_all.leg_dialled(board, call, signal.agent_id, signal.agent_channel)
 
@@ -128,6 +130,8 @@ def _bridge_joined(board: Switchboard, signal: s.BridgeJoined, now: datetime) ->
             continue
         call_id, agent_id = leg
         call = board.calls.get(call_id)
+        if call is not None and call.absent:
+            call = agent_first.reached(board, call, channel, members, at=signal.at)
         if call is not None and call.channel in members:
             answered(board, call, agent_id, now, at=signal.at)
             return
@@ -205,7 +209,9 @@ def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> N
     call = board.calls.get(signal.call_id) if signal.call_id is not None else None
     if call is None:
         return
-    if call.absent:
+    if call.absent and call.offer_id is not None:
+        agent_first.leg_gone(board, call, signal, now)
+    elif call.absent:
         callbacks.leg_gone(board, call, signal, now)
     elif (signal.is_caller and not call.leg_id) or signal.channel == call.channel:
         end_call(board, call, now, at=signal.at, cause=signal.cause)
@@ -289,7 +295,8 @@ HANDLERS: dict[type[s.Signal], Callable[[Switchboard, Any, datetime], None]] = {
     s.VoicemailRecorded: _voicemail_recorded,
     s.DeviceReachable: device_changed,
     s.CustomerAnswered: callbacks.customer_answered,
-    s.CustomerUnreached: callbacks.customer_unreached,
+    s.CustomerUnreached: agent_first.unreached,
+    s.AgentPickedUp: agent_first.picked_up,
 }
 
 

@@ -5,7 +5,8 @@ Theory of operation. A caller who asks to be called back leaves; a new call, the
 can be delivered, passes it by without forgetting its place. Customer first: the customer is dialled when the expected wait
 at that place is no longer than a telephone rings, or when an agent is free whom nobody on the line can have. Who answers
 and presses the key is from then on a waiting caller like any other, with the old place: before everybody behind it, behind
-everybody before it. No agent is reserved meanwhile.
+everybody before it. No agent is reserved meanwhile. Agent first: as long as the customer may be called, the engine may offer
+the callback as it is; what becomes of the offer is told in `agent_first`.
 
 Nobody is dialled twice. `CallbackDialled` is durable before the command is given and names the channel the command will
 make; an attempt ends by that channel's end, by Asterisk's answer to the command, or by a snapshot that does not have it. One
@@ -20,20 +21,21 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cti.acd.decisions import Why
-from cti.acd.inputs import CallerNotReady
+from cti.acd.inputs import CallerNotReady, CallerReady
 from cti.acd.ranking import caller_key
 from cti.ids import AgentId, CallId, ChannelName, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.callback import attempt_leg, callback_id, is_callback, is_callers_leg
-from cti.model.centre import CallbackRules, Queue
+from cti.model.centre import CallbackFirst, CallbackRules, Queue
 from cti.model.commands import ConfirmCallback, DialCustomer, HangUp
 from cti.model.facts import Direction, HangupBy, Outcome
-from cti.services import outbound
+from cti.services import offers, outbound
 from cti.services.expected import wait_of
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
+from cti.services.trunk_lines import take
 
 LOOK_EVERY = timedelta(seconds=1)
 """How often it is looked whose turn it is."""
@@ -176,11 +178,19 @@ def take_back(board: Switchboard, call: Call, ticket: f.CallQueued) -> f.CallQue
     known = _waiting_for(board, call.caller_number, ticket) if call.caller_number is not None else None
     if known is None or call.parent is not None or known.queued_at is None:
         return ticket
-    if known.leg_id:
-        board.out.commands.append(HangUp(channel=ChannelName(known.leg_id)))
+    _hang_up(board, known, ticket.at)
     board.record(f.CallDequeued(at=ticket.at, call_id=known.call_id, reason="called_again", to=f"call:{call.call_id}"))
     _close(board, board.calls[known.call_id], ticket.at, at=ticket.at, outcome=Outcome.CALLBACK)
     return replace(ticket, since=min(known.queued_at, ticket.since or ticket.at), by=ticket.by or "callback")
+
+
+def _hang_up(board: Switchboard, call: Call, now: datetime) -> None:
+    """End whatever is done to reach the customer: the call of an agent who was to be first, or the customer's own."""
+    offers.call_off(board, call)
+    if call.leg_id and call.offer_id is None:
+        board.out.commands.append(HangUp(channel=ChannelName(call.leg_id)))
+    if call.offer_id is not None:
+        board.end_offer(call, f.OfferEnd.CALLER_GONE, now, at=now, deliverable=False)
 
 
 # -- whose turn it is --------------------------------------------------------------------------------------------------
@@ -188,12 +198,14 @@ def take_back(board: Switchboard, call: Call, ticket: f.CallQueued) -> f.CallQue
 
 def attend(board: Switchboard, now: datetime) -> None:
     """Dial the customers whose turn has come, give up attempts nobody hears of any more. Cheap to call at every turn."""
-    if not board.callbacks or not board.linked:
+    if not (board.callbacks or board.lines_taken) or not board.linked:
         return
     looked = board.callbacks_looked_at
     if looked is not None and timedelta() <= now - looked < LOOK_EVERY:
         return
     board.callbacks_looked_at = now
+    if board.lines_taken and outbound.has_room(board):
+        take(board, now, taken=False)
     calls = sorted((board.calls[call_id] for call_id in board.callbacks), key=_key)
     for call in calls:
         began = call.dialled_at if call.dialling else None
@@ -203,9 +215,13 @@ def attend(board: Switchboard, now: datetime) -> None:
             attempt_failed(board, call, "unknown", now, at=now)
     look = _Look(room=outbound.room(board))
     for call in [board.calls[call.call_id] for call in calls if call.call_id in board.calls]:
+        if call.offer_id is not None:
+            continue
         if call.leg_id:
             if call.state is CallState.WAITING:
                 _free_agent(board, call, look, now)
+        elif rules_of(board, call).first is CallbackFirst.AGENT:
+            _stand_by(board, call, look, now)
         elif look.room and _may_be_called(board, call, now) and _its_turn(board, call, look, now):
             _dial(board, call, now)
             look.room -= 1
@@ -215,6 +231,15 @@ def _key(call: Call) -> tuple[object, ...]:
     """The engine's own order."""
     waits_since = call.queued_at or call.started_at
     return tuple(caller_key(waits_since, timedelta(seconds=call.head_start), call.call_id, call.strict))
+
+
+def _stand_by(board: Switchboard, call: Call, look: _Look, now: datetime) -> None:
+    """Agent first: the callback may be offered as long as its customer may be called, and a line is kept for it."""
+    may = look.room > 0 and _may_be_called(board, call, now)
+    if may:
+        look.room -= 1
+    if may is not board.engine.is_deliverable(call.call_id):
+        board.route((CallerReady if may else CallerNotReady)(call_id=call.call_id), now)
 
 
 def _may_be_called(board: Switchboard, call: Call, now: datetime) -> bool:
@@ -336,11 +361,30 @@ def not_sent(board: Switchboard, command: DialCustomer, now: datetime) -> None:
         attempt_failed(board, call, "not_sent", now, at=now)
 
 
-def attempt_failed(board: Switchboard, call: Call, status: str, now: datetime, *, at: datetime) -> None:
-    """The attempt under way reached nobody: again later, or, after the last one, never."""
+def attempt_failed(
+    board: Switchboard,
+    call: Call,
+    status: str,
+    now: datetime,
+    *,
+    at: datetime,
+    end: f.OfferEnd = f.OfferEnd.SUPERSEDED,
+    inferred: bool = False,
+) -> None:
+    """The attempt under way reached nobody: again later, or, after the last one, never.
+
+    `end` is how the offer ends of an agent who was called first.
+    """
     rules = rules_of(board, call)
     retry_at = at + rules.retry if call.attempt < rules.attempts else None
-    board.record(f.CallbackFailed(at=at, call_id=call.call_id, attempt=call.attempt, status=status, retry_at=retry_at))
+    board.record(
+        f.CallbackFailed(
+            at=at, call_id=call.call_id, attempt=call.attempt, status=status, retry_at=retry_at, inferred=inferred
+        )
+    )
+    if call.offer_id is not None:
+        # The agent who waited for the customer has missed nothing, and is free again.
+        board.end_offer(board.calls[call.call_id], end, now, at=at, deliverable=False)
     if retry_at is None:
         _close(board, call, now, at=at, outcome=Outcome.FAILED)
 
@@ -348,7 +392,8 @@ def attempt_failed(board: Switchboard, call: Call, status: str, now: datetime, *
 def lost(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
     """The customer's channel is gone and nobody can say why: Asterisk was restarted, or the command never reached it."""
     if call.offer_id is not None:
-        board.end_offer(call, f.OfferEnd.CALLER_GONE, now, at=at, deliverable=False)
+        # Not as "caller gone", which would end the waiting, too.
+        board.end_offer(call, f.OfferEnd.SUPERSEDED, now, at=at, deliverable=False)
     call = board.calls[call.call_id]
     if call.state is CallState.WAITING and call.leg_id:
         board.route(CallerNotReady(call_id=call.call_id), now)
@@ -391,8 +436,7 @@ def cancel(board: Switchboard, call_id: CallId, now: datetime, *, by: str) -> No
     call = board.calls.get(call_id)
     if call is None or not call.absent:
         raise Refused("no_callback", "no such callback waits", remedy="reload: it may have been reached or given up")
-    if call.leg_id:
-        board.out.commands.append(HangUp(channel=ChannelName(call.leg_id)))
+    _hang_up(board, call, now)
     board.record(f.CallDequeued(at=now, call_id=call_id, reason="supervisor", to=f"cancelled by {by}"))
     _close(board, board.calls[call_id], now, at=now, outcome=Outcome.FAILED)
 

@@ -189,6 +189,8 @@ class DecisionLog:
             device = board.devices.get((agent_id, agent.device))
             if device is None or not device.reachable:
                 found.append((agent_id, "unreachable"))
+            elif agent.device is f.Device.EXTERNAL and board.lines_taken:
+                found.append((agent_id, "no_line"))
             elif device.in_use:
                 found.append((agent_id, "device_in_use"))
             else:

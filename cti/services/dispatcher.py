@@ -25,10 +25,10 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
 from cti.model.centre import Centre, Queue
-from cti.model.commands import Command, Deliver, DialCustomer
+from cti.model.commands import Command, Deliver, DialCustomer, RingForCallback
 from cti.model.facts import AgentState, Device, Match, OfferEnd
 from cti.reports.call_record import CallRecord
-from cti.services import agents, call_control, callbacks, live_centre, priority, reconcile, timers
+from cti.services import agent_first, agents, call_control, callbacks, live_centre, priority, reconcile, timers
 from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
 from cti.services.desk_requests import DeskRequests
@@ -232,6 +232,8 @@ class Dispatcher(DeskRequests):
                     self._put(partial(self._deliver_refused, command))
                 elif isinstance(command, DialCustomer) and not error.outcome_unknown:
                     self._put(partial(self._not_dialled, command))
+                elif isinstance(command, RingForCallback) and not error.outcome_unknown:
+                    self._put(partial(self._not_rung, command))
 
     def _deliver_refused(self, command: Deliver) -> None:
         call = self.board.calls.get(command.call_id)
@@ -249,6 +251,9 @@ class Dispatcher(DeskRequests):
 
     def _not_dialled(self, command: DialCustomer) -> None:
         callbacks.not_sent(self.board, command, self._clock.now())
+
+    def _not_rung(self, command: RingForCallback) -> None:
+        agent_first.not_sent(self.board, command, self._clock.now())
 
     # -- inputs --------------------------------------------------------------------------------------------------
 

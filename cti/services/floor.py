@@ -124,6 +124,8 @@ class Pop:
     deadline: datetime
     """When the device stops ringing."""
     dispositions: tuple[str, ...]
+    callback: bool = False
+    """The caller asked to be called back: the customer is called, or was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,15 @@ from datetime import datetime
 
 from cti.model import facts as f
 from cti.model.call import Call, CallState
+from cti.model.callback import agents_leg_of
 from cti.model.commands import SendOut
 from cti.model.facts import Device, OfferEnd
 from cti.model.signals import DeviceReachable, LiveChannel
 from cti.services.switchboard import Switchboard
+from cti.services.trunk_lines import in_use, room
+
+__all__ = ["in_use", "room"]
+"""Known from here, too."""
 
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 
@@ -47,6 +52,8 @@ def agents_leg(board: Switchboard, channel: LiveChannel) -> LiveChannel | None:
     call = board.calls.get(channel.call_id) if channel.call_id is not None else None
     if call is None or call.device is not Device.EXTERNAL or call.state is CallState.OUT:
         return None
+    if agents_leg_of(call.call_id, call.leg_id) is not None:
+        return None  # the agent was called first and that leg names them: this is the customer's
     agent_id = call.offered_agent or call.agent_id
     return replace(channel, agent_id=agent_id, device=Device.EXTERNAL) if agent_id is not None else None
 
@@ -63,21 +70,6 @@ def why_not(board: Switchboard, number: str | None) -> str:
     if _E164.fullmatch(number) is None or not board.centre.outbound.may_dial(number):
         return "not_allowed"
     return ""
-
-
-def in_use(board: Switchboard) -> int:
-    """Calls over the trunk now that we began: callers sent out, callbacks, agents at outside numbers."""
-    callers = sum(call.state is CallState.OUT or bool(call.leg_id) for call in board.calls.values())
-    agents = sum(
-        agent.device is Device.EXTERNAL and (agent.offer_id is not None or agent.call_id is not None)
-        for agent in board.agents.values()
-    )
-    return callers + agents
-
-
-def room(board: Switchboard) -> int:
-    """How many more calls may leave over the trunk now."""
-    return max(0, board.centre.outbound.most_at_once - in_use(board))
 
 
 def has_room(board: Switchboard) -> bool:

@@ -19,7 +19,7 @@ from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.callback import is_callers_leg
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import call_control, callbacks, errands, outbound
+from cti.services import agent_first, call_control, callbacks, errands, outbound
 from cti.services.switchboard import Switchboard
 
 YOUNG = timedelta(seconds=2)
@@ -61,6 +61,14 @@ def adopt_ledger(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> 
         call = board.calls.get(fact.call_id)
         if isinstance(fact, f.CallAnswered) and call is not None:
             call_control.answered(board, call, fact.agent_id, now, at=fact.at, inferred=True)
+        elif isinstance(fact, f.CallbackDialled) and call is not None and fact.agent_id is not None:
+            if call.dialling or not agent_first.is_offered_leg(call, fact.channel):
+                continue
+            agent_first.dialled(board, call, now, at=fact.at, inferred=True)
+        elif isinstance(fact, f.CallbackFailed) and call is not None:
+            if not call.dialling:
+                continue
+            callbacks.attempt_failed(board, call, fact.status, now, at=fact.at, inferred=True)
         elif isinstance(fact, f.CallEnded) and call is not None and _lost(call, fact):
             callbacks.lost(board, call, now, at=fact.at)
         elif isinstance(fact, f.CallEnded) and call is not None:
@@ -141,6 +149,8 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
             agents_legs.append(leg)
     board.legs = {leg.channel: (leg.call_id, leg.agent_id) for leg in agents_legs if leg.call_id and leg.agent_id}
     board.bridges = _bridges(snapshot)
+    for call, agent_id in agent_first.adopt(board, snapshot, now):
+        call_control.answered(board, call, agent_id, now, at=now, inferred=True)
     for call in _missing(board, snapshot):
         if call.dialling or (call.parent is not None and snapshot.restarted and call.answered_at is None):
             callbacks.lost(board, call, now, at=now)

@@ -39,6 +39,7 @@ def pop_of(board: Switchboard, call: Call, offer: Offer | OfferMade, agent_id: A
         # The lease waits longer than the phone rings; a person wants to know the latter.
         deadline=offer.deadline - LEASE_MARGIN,
         dispositions=queue.dispositions,
+        callback=call.parent is not None,
     )
 
 

@@ -32,11 +32,11 @@ from cti.model import facts as f
 from cti.model.agent import AgentStatus, apply_agent
 from cti.model.call import Call, CallState, apply_call, begin_call
 from cti.model.centre import Agent, Centre
-from cti.model.commands import Command, Deliver, ReturnToWait
+from cti.model.commands import Command, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
 from cti.model.requirement import Requirement, Skills
 from cti.model.signals import DeviceReachable
-from cti.services import agent_time, recovery, screen_pops
+from cti.services import agent_time, offers, recovery, screen_pops, trunk_lines
 from cti.services.acquaintance import LastTalks
 from cti.services.floor import Pop
 from cti.services.learning import Learning
@@ -87,6 +87,8 @@ class Switchboard:
         """A caller's number as the line gave it -> E.164."""
         self.can_dial_out = False
         """Whether the trunk has an address to send calls to."""
+        self.lines_taken = False
+        """Whether as many calls that we began use the trunk as may: agents at outside numbers wait for one to end."""
         self.linked = False
         """Whether the telephone system is in sight: nobody is called back while it is not."""
         self.callbacks: dict[CallId, None] = {}
@@ -233,27 +235,21 @@ class Switchboard:
         expired = [decision for decision in decisions if isinstance(decision, Expired)]
         for lease in expired:
             self._expire(lease, now)
-        offers = [decision for decision in decisions if isinstance(decision, Offer)]
-        for offer in offers:
-            self._offer(offer, now)
+        made = []
+        for decision in decisions:
+            if isinstance(decision, Offer) and not trunk_lines.held_back(self, decision, now):
+                self._offer(decision, now)
+                made.append(decision)
         for lease in expired:
             self._bring_back(lease, now)
-        for offer in offers:
-            for agent_id in [other for other in offer.others if other not in self._rung(offer)]:
+        for offer in made:
+            for agent_id in [other for other in offer.others if other not in offers.rung(self, offer)]:
                 self.route(AgentDeclined(offer_id=offer.offer_id, agent_id=agent_id, end=OfferEnd.SUPERSEDED), now)
-
-    def _rung(self, offer: Offer) -> tuple[AgentId, ...]:
-        """Whose devices ring, best first. An agent at an outside number must say by a key that no machine picked up, so
-        such a number is only rung alone."""
-        if not offer.others or self.agents[offer.agent_id].device is Device.EXTERNAL:
-            return (offer.agent_id,)
-        return tuple(agent_id for agent_id in offer.agent_ids if self.agents[agent_id].device is not Device.EXTERNAL)
 
     def _offer(self, offer: Offer, now: datetime) -> None:
         self.out.offers.append(offer)
-        rung = self._rung(offer)
+        rung = offers.rung(self, offer)
         agent = self.agents[offer.agent_id]
-        call = self.calls[offer.call_id]
         self.record(
             f.OfferMade(
                 at=now,
@@ -270,20 +266,12 @@ class Switchboard:
             self.pops[agent_id] = screen_pops.pop_of(self, self.calls[offer.call_id], offer, agent_id, now)
             self.withdrawn.pop(agent_id, None)
             self.dirty_pops.add(agent_id)
-        self.out.commands.append(
-            Deliver(
-                call_id=offer.call_id,
-                channel=call.channel,
-                offer_id=offer.offer_id,
-                agent_id=offer.agent_id,
-                device=agent.device,
-                others=tuple((agent_id, self.agents[agent_id].device) for agent_id in rung[1:]),
-            )
-        )
+        self.out.commands.append(offers.command_of(self, offer, rung))
 
     def _expire(self, expired: Expired, now: datetime) -> None:
         call = self.calls.get(expired.call_id)
         if call is not None and call.offer_id == expired.offer_id:
+            offers.call_off(self, call)
             self._release(call, OfferEnd.EXPIRED, now)
 
     def _bring_back(self, expired: Expired, now: datetime) -> None:
@@ -291,7 +279,8 @@ class Switchboard:
         call = self.calls.get(expired.call_id)
         if call is not None and call.state is CallState.WAITING:
             self.route(CallerNotReady(call_id=call.call_id), now)
-            self.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
+            if not call.absent:
+                self.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
         for agent_id in expired.agent_ids:
             if agent_id in self.agents:
                 self.sync_agent(agent_id, now)
@@ -394,6 +383,8 @@ class Switchboard:
         agent = self.agents[agent_id]
         device = self.devices.get((agent_id, agent.device))
         usable = device is not None and device.reachable and not device.in_use
+        if agent.device is Device.EXTERNAL and self.lines_taken:
+            usable = False
         paused = agent.paused_until is not None and agent.paused_until > now
         return agent.idle_since if agent.state is AgentState.READY and usable and not paused else agent.state
 

@@ -172,8 +172,8 @@ def test_what_may_leave_over_the_trunk(tmp_path: Path) -> None:
     assert dialled == {"_Z" + "X" * more for more in range(5, 15)}
     dials = set(re.findall(r"Dial\((PJSIP/[^,]*@trunk),", dialplan))
     assert dials == {"PJSIP/+${EXTEN}@trunk", "PJSIP/+15550177@trunk"}
-    # The centre's number is shown, never the caller's.
-    assert dialplan.count("Set(CALLERID(all)= <+15550100>") == len(dialled) + 1
+    # The centre's number is shown, never the caller's: to whom callers are sent, to customers whom agents call back, to agents.
+    assert dialplan.count("Set(CALLERID(all)= <+15550100>") == 2 * len(dialled) + 1
 
 
 def test_an_agents_number_that_may_not_be_dialled_is_not_rendered(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ from cti.model.commands import (
     DialCustomer,
     HangUp,
     ReturnToWait,
+    RingForCallback,
     SendOut,
     SendToFlow,
     SendToVoicemail,
@@ -68,7 +69,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9+._-]{0,128}")
 """What may stand in a variable's value: nothing that would begin another."""
 
 
-def action_of(command: Command, trunk: str = "trunk") -> dict[str, str]:
+def action_of(command: Command, trunk: str = "trunk") -> dict[str, str | list[str]]:
     """The AMI action that performs a command. `trunk` is the endpoint by which calls to outside numbers leave.
 
     Raises `AmiActionInvalid` when the command cannot be said in AMI.
@@ -115,6 +116,8 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str]:
         }
     if isinstance(command, DialCustomer):
         return _originate(command, trunk)
+    if isinstance(command, RingForCallback):
+        return _ring_for_callback(command, trunk)
     raise AmiActionInvalid(f"{type(command).__name__} has no action yet")
 
 
@@ -137,7 +140,41 @@ def preparation_of(command: Command) -> dict[str, str] | None:
     }
 
 
-def _originate(command: DialCustomer, trunk: str) -> dict[str, str]:
+def _ring_for_callback(command: RingForCallback, trunk: str) -> dict[str, str | list[str]]:
+    outside = command.device is Device.EXTERNAL
+    if not 0 <= command.offer_id < 10**10 or _AGENT.fullmatch(command.agent_id) is None:
+        raise AmiActionInvalid(f"offer {command.offer_id} to agent {command.agent_id!r} cannot be said in AMI")
+    account = f"{_outside(command.agent_number)}@{trunk}" if outside else command.agent_id + _DEVICES[command.device]
+    values = {
+        "__CTI_CALL": command.call_id,
+        "__CTI_OFFER": f"{command.offer_id:010d}",
+        "CTI_NUMBER": command.number,
+        "CTI_DID": command.did,
+        "CTI_QUEUE": command.queue or "",
+        "CTI_SECONDS": str(round(command.ring_timeout.total_seconds())),
+        "CTI_RECORD": "1" if command.record else "",
+        "CTI_OUTSIDE": "1" if outside else "",
+    }
+    if not all(_PLAIN.fullmatch(text) for text in (*values.values(), command.channel_id)):
+        raise AmiActionInvalid("a value of the call to an agent has characters that AMI would read as more")
+    if not outside:
+        values["PJSIP_HEADER(add,X-CTI-Call)"] = values["__CTI_CALL"]
+        values["PJSIP_HEADER(add,X-CTI-Offer)"] = values["__CTI_OFFER"]
+    return {
+        "Action": "Originate",
+        "Channel": f"PJSIP/{account}",
+        "ChannelId": command.channel_id,
+        "Context": "cti-callback-agent",
+        "Exten": _outside(command.number).removeprefix("+"),
+        "Priority": "1",
+        "Timeout": str(round(command.agents_ring.total_seconds() * 1000)),
+        "CallerID": "" if outside else f"<{command.number}>",
+        "Variable": [f"{name}={text}" for name, text in values.items()],
+        "Async": "true",
+    }
+
+
+def _originate(command: DialCustomer, trunk: str) -> dict[str, str | list[str]]:
     values = {
         "__CTI_CALL": command.call_id,
         "CTI_NUMBER": command.number,

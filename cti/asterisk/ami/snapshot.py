@@ -19,6 +19,8 @@ from cti.asterisk.ami.translate import (
 from cti.asterisk.ami.wire import AmiMessage
 from cti.ids import ChannelName
 from cti.model import signals as s
+from cti.model.callback import agents_leg_of
+from cti.model.facts import Device
 
 VARIABLES = ("CTI_CALL", "CTI_OFFER", "CTI_QUEUE", "CTI_NUMBER", "CTI_DID")
 """Channel variables asked for with Status; they come back as `Variable: <name>=<value>`."""
@@ -66,13 +68,17 @@ def _live_channel(item: AmiMessage, accounts: Accounts) -> s.LiveChannel | None:
         return None
     value = {name: item.variable(name, "Variable") for name in VARIABLES}
     account = account_of_channel(channel, accounts)
+    call_id = call_id_of(value["CTI_CALL"])
+    own = agents_leg_of(call_id, unique_id) if call_id is not None else None
+    if own is not None and account is None:
+        account = (own[1], Device.EXTERNAL)
     offer_id = offer_id_of(item.get("Context"), item.get("Exten"))
     if offer_id is None and account is not None:
         offer_id = offer_id_in(value["CTI_OFFER"])  # an agent's leg is not in the deliver context, but inherits it
     return s.LiveChannel(
         channel=ChannelName(channel),
         unique_id=unique_id,
-        call_id=call_id_of(value["CTI_CALL"]),
+        call_id=call_id,
         offer_id=offer_id,
         agent_id=None if account is None else account[0],
         device=None if account is None else account[1],

@@ -25,7 +25,7 @@ from functools import lru_cache
 from cti.asterisk.ami.wire import AmiMessage
 from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
 from cti.model import signals as s
-from cti.model.callback import is_callers_leg
+from cti.model.callback import agents_leg_of, is_callers_leg
 from cti.model.facts import Device
 
 Accounts = Mapping[str, tuple[AgentId, Device]]
@@ -219,9 +219,25 @@ def _agent(channel: str, accounts: Accounts) -> AgentId | None:
     return None if account is None else account[0]
 
 
+def _agent_on(message: AmiMessage, channel: str, accounts: Accounts) -> AgentId | None:
+    """The agent whose channel the event is about: a device of theirs, or a leg that was made for them."""
+    call_id = _call(message)
+    own = agents_leg_of(call_id, message.get("Uniqueid")) if call_id is not None else None
+    return own[1] if own is not None else _agent(channel, accounts)
+
+
 def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
     name = message.get("UserEvent")
-    if name not in ("CtiInbound", "CtiWait", "CtiReturned", "CtiSurvival", "CtiVoicemail", "CtiCallback"):
+    if name not in (
+        "CtiInbound",
+        "CtiWait",
+        "CtiReturned",
+        "CtiSurvival",
+        "CtiVoicemail",
+        "CtiCallback",
+        "CtiCalling",
+        "CtiUnreached",
+    ):
         return None
     call_id = call_id_of(message.get("Call"))
     if call_id is None:
@@ -245,6 +261,16 @@ def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
             raise Odd("Uniqueid")
         confirmed = message.get("Confirmed") == "yes"
         return s.CustomerAnswered(at=at, call_id=call_id, channel=channel, unique_id=unique_id, confirmed=confirmed)
+    if name in ("CtiCalling", "CtiUnreached"):
+        unique_id = message.get("Uniqueid")
+        own = agents_leg_of(call_id, unique_id)
+        if own is None:
+            raise Odd("Uniqueid")
+        if name == "CtiUnreached":
+            return s.CustomerUnreached(at=at, unique_id=unique_id, status=message.get("DialStatus"))
+        return s.AgentPickedUp(
+            at=at, call_id=call_id, offer_id=own[0], agent_id=own[1], channel=channel, unique_id=unique_id
+        )
     if name == "CtiVoicemail":
         path = message.get("Path")
         if not path or "/" in path:
@@ -271,17 +297,20 @@ def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
     leg = message.get("DestUniqueid")
     if call_id is not None and event == "DialEnd" and is_callers_leg(call_id, leg) and status != "ANSWER":
         return s.CustomerUnreached(at=at, unique_id=leg, status=status)
+    offer_id = offer_id_of(message.get("Context"), message.get("Exten"))
+    if call_id is not None and (own := agents_leg_of(call_id, leg)) is not None:
+        offer_id, agent_id = own
     if agent_id is None or call_id is None:
         return None
-    offer_id = offer_id_of(message.get("Context"), message.get("Exten"))
     if event == "DialBegin":
         return s.AgentLegDialled(
             at=at,
             call_id=call_id,
             offer_id=offer_id,
-            channel=_channel(message),
+            channel=ChannelName(message.get("Channel")),
             agent_channel=agent_channel,
             agent_id=agent_id,
+            unique_id=leg,
         )
     if event == "DialEnd":
         return s.AgentLegEnded(at=at, call_id=call_id, offer_id=offer_id, agent_channel=agent_channel, status=status)
@@ -312,7 +341,13 @@ def _bridge(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal |
     if not bridge_id:
         raise Odd("BridgeUniqueid")
     channel = _channel(message)
-    return kind(at=at, bridge_id=bridge_id, channel=channel, call_id=_call(message), agent_id=_agent(channel, accounts))
+    return kind(
+        at=at,
+        bridge_id=bridge_id,
+        channel=channel,
+        call_id=_call(message),
+        agent_id=_agent_on(message, channel, accounts),
+    )
 
 
 def _hold(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
@@ -321,14 +356,14 @@ def _hold(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
         at=at,
         channel=channel,
         call_id=_call(message),
-        agent_id=_agent(channel, accounts),
+        agent_id=_agent_on(message, channel, accounts),
         held=message.event == "Hold",
     )
 
 
 def _hangup_request(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
     channel = _channel(message)
-    return s.HangupAsked(at=at, channel=channel, call_id=_call(message), agent_id=_agent(channel, accounts))
+    return s.HangupAsked(at=at, channel=channel, call_id=_call(message), agent_id=_agent_on(message, channel, accounts))
 
 
 def _hangup(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | None:
@@ -337,7 +372,7 @@ def _hangup(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal |
         at=at,
         channel=channel,
         call_id=call_id,
-        agent_id=_agent(channel, accounts),
+        agent_id=_agent_on(message, channel, accounts),
         is_caller=call_id is not None and is_callers_leg(call_id, message.get("Uniqueid")),
         cause=whole(message.get("Cause")),
         unique_id=message.get("Uniqueid"),
