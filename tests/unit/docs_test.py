@@ -200,15 +200,22 @@ def test_columns_of_the_view_are_all_there_in_their_order() -> None:
 def test_columns_of_the_promises_are_all_there_in_their_order() -> None:
     sql = text_of("cti/store/migrations/0002_wait_promises.sql")
     commented = re.findall(r"COMMENT ON COLUMN report\.wait_promises\.(\w+) IS", sql)
-    _, _, columns, ends, _ = (rows for _, rows in tables(text_of("docs/reports.md")))
+    _, _, columns, ends, *_ = (rows for _, rows in tables(text_of("docs/reports.md")))
     assert [code(row[0]) for row in columns] == commented
     assert {code(row[0]) for row in ends} == set(re.findall(r"(?:THEN|ELSE) '(\w+)'", sql))
 
 
 def test_columns_of_the_steps_of_flows_are_all_there_in_their_order() -> None:
     sql = text_of("cti/store/migrations/0004_flow_steps.sql")
-    *_, columns = (rows for _, rows in tables(text_of("docs/reports.md")))
+    *_, columns, _, _ = (rows for _, rows in tables(text_of("docs/reports.md")))
     assert [code(row[0]) for row in columns] == re.findall(r"COMMENT ON COLUMN report\.flow_steps\.(\w+) IS", sql)
+
+
+@pytest.mark.parametrize(("view", "place"), [("survey_answers", -2), ("messages", -1)])
+def test_columns_of_what_callers_said_are_all_there_in_their_order(view: str, place: int) -> None:
+    sql = text_of("cti/store/migrations/0005_said.sql")
+    columns = [rows for _, rows in tables(text_of("docs/reports.md"))][place]
+    assert [code(row[0]) for row in columns] == re.findall(rf"COMMENT ON COLUMN report\.{view}\.(\w+) IS", sql)
 
 
 # ---- the audit
