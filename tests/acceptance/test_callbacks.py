@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 NUMBER = "+15550100081"
 AGENTS_NUMBER = "+15550107777"
 CARRIERS_PORT = 5070
+SALES = "2"
+"""The key that leads to sales in the main line's menu."""
 
 
 def centre_text() -> str:
@@ -33,6 +35,8 @@ def centre_text() -> str:
         "options": {"1": "callback", "2": {"number": AGENTS_NUMBER}},
         "callback": {"retry": 5},
     }
+    # Agents of sales call back themselves; the menu leads there by 2.
+    tree["queues"]["sales"] |= {"options": {"1": "callback"}, "callback": {"first": "agent", "retry": 5}}
     tree["agents"]["1004"]["number"] = AGENTS_NUMBER
     tree["outbound"] = {"allow": ["+1555"]}
     out = io.StringIO()
@@ -70,10 +74,12 @@ def callbacks_in(state: dict[str, Any]) -> list[dict[str, Any]]:
     return [call for call in state["calls"].values() if call["callback"]]
 
 
-async def ask_to_be_called(centre: TestCentre, room: PhoneRoom, supervisor: ApiPerson) -> None:
+async def ask_to_be_called(
+    centre: TestCentre, room: PhoneRoom, supervisor: ApiPerson, *, queue: str = "support"
+) -> None:
     """A caller waits, presses the key, is told and hung up."""
     phone = await caller(centre, room, NUMBER)
-    waiting = await call_in(phone, "5001", keys="")
+    waiting = await call_in(phone, "5001" if queue == "support" else "5000", keys="" if queue == "support" else SALES)
     await supervisor.until(
         "/state",
         lambda s: any(c["state"] == "waiting" and c["caller_number"] == NUMBER for c in s["calls"].values()),
@@ -215,3 +221,59 @@ async def test_an_agent_at_an_outside_number_and_a_caller_sent_out(own_centre: T
             await outside.ended.wait()
         row = await centre.record(where="outcome = 'overflow'")
         assert row["caller_number"] == NUMBER
+
+
+async def test_an_agent_calls_back(own_centre: TestCentre) -> None:
+    """First nobody answers, then the customer does: the agent's telephone is rung each time, and misses nothing."""
+    centre = own_centre
+    async with (
+        PhoneRoom() as room,
+        ApiPerson(centre, "supervisor") as supervisor,
+        sip_agent(centre, room, "1001", ready=False) as ada,
+    ):
+        carrier = await carrier_of(centre, room)
+        began = datetime.now(UTC)
+        await ask_to_be_called(centre, room, supervisor, queue="sales")
+        await ada.ready()
+        ringing = await ada.rings()
+        state = await ada.api.get("/agent")
+        assert (state["pop"]["number"], state["pop"]["callback"]) == (NUMBER, True)
+        assert carrier.incoming.empty()
+        await ringing.answer()
+        refused = await rings(carrier)
+        assert refused.invite.startswith(f"INVITE sip:{NUMBER}@")
+        assert "<sip:+15550105000@" in (refused.header("From") or "")
+        await supervisor.until("/state", lambda s: callbacks_in(s)[0]["callback"] == "dialling")
+        await refused.answer(486)
+        async with asyncio.timeout(10):
+            await ringing.ended.wait()
+        state = await supervisor.until("/state", lambda s: callbacks_in(s)[0]["retry_at"])
+        assert (callbacks_in(state)[0]["callback"], callbacks_in(state)[0]["attempt"]) == ("waiting", 1)
+        state = await ada.api.until("/agent", lambda a: a["agent"]["state"] == "ready")
+
+        again = await ada.rings()
+        await again.answer()
+        called = await rings(carrier)
+        await called.answer()
+        await called.confirmed.wait()
+        await ada.api.until("/agent", lambda a: a["agent"]["state"] == "talking")
+        await asyncio.sleep(1.5)
+        await called.hang_up()
+        async with asyncio.timeout(10):
+            await again.ended.wait()
+        await ada.wrap_up()
+        await supervisor.until("/state", lambda s: not s["calls"])
+        assert carrier.incoming.empty()
+        row = await centre.record(where=f"direction = 'outbound' AND started_at > '{began.isoformat()}'")
+        asked = await centre.record(where=f"direction = 'inbound' AND started_at > '{began.isoformat()}'")
+        facts = await centre.query(
+            "SELECT kind, count(*) AS n FROM cti.facts WHERE (kind LIKE 'Callback%' OR kind = 'OfferMade') "
+            "AND call_id = $1 GROUP BY kind",
+            row["call_id"],
+        )
+    assert (row["outcome"], row["agent"], row["hangup_by"], row["queue"]) == ("answered", "1001", "caller", "sales")
+    assert row["queued_at"] == asked["queued_at"]
+    assert row["talk_seconds"] == pytest.approx(1.6, abs=1)
+    assert {fact["kind"]: fact["n"] for fact in facts} == {
+        "CallbackDialled": 2, "CallbackFailed": 1, "CallbackReached": 1, "OfferMade": 2,
+    }  # fmt: skip
