@@ -18,9 +18,8 @@ from cti.ids import CallId, QueueName
 from cti.ivr.effects import Sound
 from cti.ivr.spoken import GRAMMARS, MOST, WaitRange, Words
 from cti.model.call import Call
-from cti.model.centre import Announce, Queue, Target, TargetKind
+from cti.model.centre import Announce, Queue, Target
 from cti.model.facts import WaitPromised
-from cti.services import outbound
 from cti.services.expected import QueueWaits, promised
 from cti.services.switchboard import Switchboard
 
@@ -194,12 +193,7 @@ class Announcer:
 
     def _options(self, queue: Queue, call: Call) -> Mapping[str, Target]:
         """What this caller can have by a key: a callback only where one could be made."""
-        return {
-            key: target
-            for key, target in queue.options.items()
-            if target.kind is not TargetKind.CALLBACK
-            or (call.parent is None and not outbound.why_not(self._board, call.caller_number))
-        }
+        return {key: target for key, target in queue.options.items() if departures.available(self._board, call, target)}
 
     def _remember(self, caller: tuple[CallId, QueueName], told: Told) -> None:
         self._told[caller] = told

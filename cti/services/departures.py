@@ -193,17 +193,25 @@ def _waited(call: Call, now: datetime) -> timedelta:
 # ---- keys
 
 
+def available(board: Switchboard, call: Call, target: Target) -> bool:
+    """Whether a caller is offered the target by a key: a callback only where one could be made."""
+    if target.kind is not TargetKind.CALLBACK:
+        return True
+    return call.parent is None and not outbound.why_not(board, call.caller_number)
+
+
 def press(board: Switchboard, call_id: CallId, key: str, now: datetime) -> None:
     """A waiting caller pressed a key: what it is an option for happens, once. The visit brings the caller there.
 
-    A key that is no option, or one that leads into a queue that would not have the call, does nothing.
+    A key that is no option does nothing, nor does one that leads into a queue that would not have the call, or to a
+    callback to somebody who cannot be called: what was not told is not there.
     """
     call = board.calls.get(call_id)
     queue = board.centre.queues.get(call.queue) if call is not None and call.queue is not None else None
     if call is None or queue is None or call.state is not CallState.WAITING or call.absent:
         return
     target = queue.options.get(key)
-    if target is None or (target.kind is TargetKind.CALLBACK and call.parent is not None):
+    if target is None or not available(board, call, target):
         return
     way = Way(reason=Reason.OPTION, target=target)
     if target.kind is TargetKind.QUEUE:

@@ -379,6 +379,15 @@ def test_a_key_into_another_queue_keeps_the_place_and_one_that_is_no_option_does
     assert dequeued(floor) == []
 
 
+def test_a_key_to_be_called_back_does_nothing_for_who_cannot_be_called() -> None:
+    floor = rig('options: {"1": callback}')
+    call_id = floor.call(number=None)
+    floor.queue(call_id)
+    departures.press(floor.board, call_id, "1", floor.now)
+    assert floor.live(call_id).state is CallState.WAITING
+    assert dequeued(floor) == []
+
+
 def test_a_key_under_an_offer_does_nothing() -> None:
     floor = rig('options: {"2": voicemail}')
     floor.ready("1001")
