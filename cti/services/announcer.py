@@ -20,6 +20,7 @@ from cti.ivr.spoken import GRAMMARS, MOST, WaitRange, Words
 from cti.model.call import Call
 from cti.model.centre import Announce, Queue, Target
 from cti.model.facts import WaitPromised
+from cti.services import departures
 from cti.services.expected import QueueWaits, promised
 from cti.services.switchboard import Switchboard
 
