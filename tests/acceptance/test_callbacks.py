@@ -251,11 +251,15 @@ async def test_an_agent_calls_back(own_centre: TestCentre) -> None:
         assert (callbacks_in(state)[0]["callback"], callbacks_in(state)[0]["attempt"]) == ("waiting", 1)
         state = await ada.api.until("/agent", lambda a: a["agent"]["state"] == "ready")
 
+        # The bridge is killed while the customer's telephone rings: agent and customer talk, and nobody is called again.
         again = await ada.rings()
         await again.answer()
         called = await rings(carrier)
+        old = centre.refresh()["pids"]["bridge"]
+        os.kill(old, signal.SIGKILL)
         await called.answer()
         await called.confirmed.wait()
+        await bridge_back(centre, old)
         await ada.api.until("/agent", lambda a: a["agent"]["state"] == "talking")
         await asyncio.sleep(1.5)
         await called.hang_up()
@@ -273,7 +277,7 @@ async def test_an_agent_calls_back(own_centre: TestCentre) -> None:
         )
     assert (row["outcome"], row["agent"], row["hangup_by"], row["queue"]) == ("answered", "1001", "caller", "sales")
     assert row["queued_at"] == asked["queued_at"]
-    assert row["talk_seconds"] == pytest.approx(1.6, abs=1)
+    assert 1.4 < row["talk_seconds"] < 30
     assert {fact["kind"]: fact["n"] for fact in facts} == {
         "CallbackDialled": 2, "CallbackFailed": 1, "CallbackReached": 1, "OfferMade": 2,
     }  # fmt: skip
