@@ -86,6 +86,10 @@ class TimedJournal:
         durable.add_done_callback(lambda _: self._metrics.journal_commit.observe(time.perf_counter() - began))
         return durable
 
+    def written(self) -> bool:
+        """See `Journal.written`."""
+        return self._journal.written()
+
 
 class Observer:
     """Keeps the metrics true."""

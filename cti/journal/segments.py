@@ -63,7 +63,8 @@ class Segment:
 class Segments:
     """The segments of one folder, oldest first; never without one. `lock` guards the list and what its members tell.
 
-    `append` and `close` belong to one thread at a time; reading may go on beside them. Opening raises `JournalError`
+    `append`, `sync`, `abandon` and `close` belong to one thread at a time; `write_ahead` may be called from another while no
+    `append` is under way and none has failed since `abandon`. Reading may go on beside them. Opening raises `JournalError`
     when another process has the folder or its files are of another journal, and `OSError` when the disk refuses.
     """
 
@@ -168,25 +169,41 @@ class Segments:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def append(self, data: bytes) -> None:
-        """Make whole records durable at the end of the newest segment, or of a new one when that is full.
+        """Write whole records at the end of the newest segment, or of a new one when that is full.
 
-        The segment does not count them yet: the caller does, under the lock. Raises `OSError` or whatever the disk
-        raises; then nothing of `data` counts, and the next try goes to a new segment.
+        All that was written before must be counted by then. Raises `OSError` or whatever the disk raises: `abandon` comes
+        next.
         """
         if self._descriptor < 0 or self.all[-1].length >= self._segment_bytes:
             self._begin(self.all[-1].end)
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[self._disk.write(self._descriptor, bytes(rest) if len(rest) < len(data) else data) :]
-            self._disk.sync(self._descriptor)
-        except Exception:
-            self._abandon()
-            raise
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._disk.write(self._descriptor, bytes(rest) if len(rest) < len(data) else data) :]
 
-    def _abandon(self) -> None:
+    def write_ahead(self, data: bytes, uncounted: int) -> bool | None:
+        """Write whole records behind the `uncounted` bytes that are written and not yet durable.
+
+        None, and nothing was written: the segment is full. False: the disk did not take all of it, `abandon` comes next.
+        """
+        if self._descriptor < 0 or self.all[-1].length + uncounted >= self._segment_bytes:
+            return None
+        try:
+            return self._disk.write(self._descriptor, data) == len(data)
+        except OSError:
+            return False
+
+    def sync(self) -> None:
+        """Make what was written durable. The segment does not count it yet: the caller does, under the lock.
+
+        Raises `OSError` or whatever the disk raises; then nothing of it counts: `abandon` comes next.
+        """
+        self._disk.sync(self._descriptor)
+
+    def abandon(self) -> None:
         """After a failure: cut what is not known to be durable, and write on in a new segment."""
         descriptor, self._descriptor = self._descriptor, -1
+        if descriptor < 0:
+            return
         try:
             os.ftruncate(descriptor, self.all[-1].length)
         except OSError:

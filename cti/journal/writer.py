@@ -1,9 +1,10 @@
 """The journal on the disk: appended by group commit, read back after a crash, tailed by the drain.
 
-Theory of operation. `append` encodes its facts at once, on the caller's thread, and puts them in a list: so the order
-on the disk is the order of the calls. One writer thread takes whatever has gathered, writes it with one `write`, makes
-it durable with one `fdatasync`, and ends the awaitables of that batch. While a sync is running the next batch gathers;
-the busier it is, the more facts share one sync.
+Theory of operation. `append` encodes its facts at once, on the caller's thread, and writes them to the file: so the order
+on the disk is the order of the calls, and what is written survives the end of this process. One writer thread makes what
+has gathered durable with one `fdatasync`, and ends the awaitables of those batches. While a sync is running the next batch
+gathers; the busier it is, the more facts share one sync. What `append` cannot write (the segment is full, the disk is in
+trouble, or others before it are not written) the thread writes; `written()` tells. The two never write at the same time.
 
 Trouble with the disk (full, read-only, failing) must not stop calls. The batch that meets it is told (`JournalError`
 with `kept=True`); from then on facts are kept in memory, `append` ends at once, `state()` says so loudly, and the
@@ -62,12 +63,13 @@ class _Entry:
 
 
 class _Batch:
-    """The facts of one `append` and the awaitable that waits for them."""
+    """The facts of one `append` and the awaitable that waits for them; and whether they are in the file."""
 
-    __slots__ = ("entries", "future", "loop")
+    __slots__ = ("entries", "future", "loop", "written")
 
     def __init__(self, entries: list[_Entry], loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
         self.entries, self.loop, self.future = entries, loop, future
+        self.written = False
 
 
 class JournalWriter:
@@ -107,6 +109,12 @@ class JournalWriter:
         self._pending: list[_Batch] = []
         self._backlog: list[_Batch] = []
         self._memory = 0
+        self._uncounted = 0
+        """Bytes in the newest segment that are written and not yet durable."""
+        self._thread_writes = False
+        """Whether batches are not in the file: what comes is written behind them, by the thread."""
+        self._torn = False
+        """Whether the file ends in a part of a batch."""
         self._closing = False
         self._trouble = ""
         self._trouble_since: float | None = None
@@ -140,7 +148,9 @@ class JournalWriter:
             else:
                 error = None
                 self._memory += size
-                self._pending.append(_Batch(entries, loop, future))
+                batch = _Batch(entries, loop, future)
+                batch.written = self._write_ahead(entries)
+                self._pending.append(batch)
                 if self._trouble and not future.done():
                     future.set_result(None)
                 self._wake.notify()
@@ -154,11 +164,29 @@ class JournalWriter:
             self._refusing = False
         return future
 
+    def _write_ahead(self, entries: list[_Entry]) -> bool:
+        """Put a batch into the file at once, if nothing before it is still to be written. Under the lock."""
+        if self._thread_writes or self._trouble:
+            return False
+        data = b"".join([entry.record for entry in entries])
+        taken = self._segments.write_ahead(data, self._uncounted)
+        if taken:
+            self._uncounted += len(data)
+            return True
+        self._thread_writes = True
+        self._torn = taken is False
+        return False
+
+    def written(self) -> bool:
+        """Whether all that was appended so far is in the file: the end of this process loses nothing of it, a power cut might."""
+        return not self._thread_writes and not self._trouble
+
     def _run(self) -> None:
         """The writer thread."""
         while True:
             with self._lock:
                 while not self._pending and not self._closing and not self._backlog:
+                    self._thread_writes = bool(self._trouble)
                     self._wake.wait()
                 self._backlog += self._pending
                 self._pending = []
@@ -168,6 +196,7 @@ class JournalWriter:
             try:
                 self._write_backlog()
             except Exception as error:  # whatever it is, facts are kept and it is tried again
+                self._rewrite()
                 self._report_trouble(error)
                 if last_try:
                     return
@@ -178,19 +207,39 @@ class JournalWriter:
                 self._report_recovery()
 
     def _write_backlog(self) -> None:
-        """Write and sync what is in the backlog, a few megabytes at a time."""
+        """Write what is in the backlog and not in the file, and sync it, a few megabytes at a time."""
+        if self._torn:
+            self._rewrite()
         while self._backlog:
-            size, count = 0, 0
+            # Those in the file come first: they are counted before a new segment may begin.
+            size, count, written = 0, 0, self._backlog[0].written
             for batch in self._backlog:
+                if batch.written is not written:
+                    break
                 size += sum(len(entry.record) for entry in batch.entries)
                 count += 1
                 if size >= _WRITE_CHUNK:
                     break
             batches = self._backlog[:count]
-            data = b"".join(entry.record for batch in batches for entry in batch.entries)
-            self._segments.append(data)
+            if not written:
+                self._segments.append(b"".join(entry.record for batch in batches for entry in batch.entries))
+                with self._lock:
+                    self._uncounted += size
+                    for batch in batches:
+                        batch.written = True
+                    if count == len(self._backlog) and not self._pending and not self._trouble:
+                        self._thread_writes = False
+            self._segments.sync()
             del self._backlog[:count]
-            self._commit(batches, len(data))
+            self._commit(batches, size)
+
+    def _rewrite(self) -> None:
+        """Nothing that is not durable counts as written any more."""
+        with self._lock:
+            self._torn, self._thread_writes, self._uncounted = False, True, 0
+            for batch in (*self._backlog, *self._pending):
+                batch.written = False
+            self._segments.abandon()
 
     def _commit(self, batches: list[_Batch], size: int) -> None:
         """What was written is durable: count it, note it, and tell those who wait."""
@@ -202,6 +251,7 @@ class JournalWriter:
                     segment.end += 1
             segment.length += size
             self._memory -= size
+            self._uncounted -= size
             waiters, self._waiters = self._waiters, {}
         by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
         for batch in batches:

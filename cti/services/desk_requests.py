@@ -25,8 +25,12 @@ class DeskRequests(ABC):
     board: Switchboard
 
     @abstractmethod
-    async def _ask(self, action: Callable[[datetime], T]) -> T:
-        """Run `action` on the owner's task; the answer comes when what it recorded is durable."""
+    async def _ask(self, action: Callable[[datetime], T], *, in_file: bool = False) -> T:
+        """Run `action` on the owner's task; the answer comes when what it recorded is durable.
+
+        `in_file`: or when it is in the journal's file. Enough for what is of no use without the call: whatever could take it
+        from there, a power cut, takes the call, too.
+        """
 
     @abstractmethod
     async def look_up_customer(self, call_id: CallId) -> LookUp:
@@ -39,16 +43,17 @@ class DeskRequests(ABC):
         return await self._ask(
             lambda now: desk.caller_arrived(
                 self.board, call_id, now, channel=channel, number=number, did=did, returned=returned
-            )
+            ),
+            in_file=True,
         )
 
     async def choose_language(self, call_id: CallId, language: str) -> None:
         """See `CallDesk.choose_language`."""
-        await self._ask(lambda now: desk.choose_language(self.board, call_id, language, now))
+        await self._ask(lambda now: desk.choose_language(self.board, call_id, language, now), in_file=True)
 
     async def step_done(self, fact: f.FlowStepDone) -> None:
         """See `CallDesk.step_done`."""
-        await self._ask(lambda _now: desk.step_done(self.board, fact))
+        await self._ask(lambda _now: desk.step_done(self.board, fact), in_file=True)
 
     async def keep(self, fact: f.MessageRecorded | f.SurveyAnswered) -> None:
         """See `CallDesk.keep`."""
@@ -70,7 +75,8 @@ class DeskRequests(ABC):
         return await self._ask(
             lambda now: desk.enqueue(
                 self.board, call_id, queue, now, skills=skills, head_start_of_flow=head_start, requires=requires
-            )
+            ),
+            in_file=True,
         )
 
     async def send_to(self, call_id: CallId, target: Target, *, step: str = "") -> bool:
@@ -88,4 +94,4 @@ class DeskRequests(ABC):
 
     async def flow_finished(self, call_id: CallId) -> None:
         """See `CallDesk.flow_finished`."""
-        await self._ask(lambda now: desk.flow_finished(self.board, call_id, now))
+        await self._ask(lambda now: desk.flow_finished(self.board, call_id, now), in_file=True)

@@ -2,9 +2,10 @@
 
 Theory of operation. Inputs (signals, requests, look-up answers) go into one inbox. Each turn: handle the inputs that are
 there, each at the clock's `now`, up to the first that asks for a command; append the turn's facts to the journal *in order,
-at once*; hand its commands to a task of their own that first waits until those facts are durable; publish changed rows. No
-lock, because nobody else touches the switchboard; no lost order, because `Journal.append` keeps the order of its calls.
-Requests get their answer when their facts are durable.
+at once*; hand its commands to a task of their own that first waits until those facts are durable (or, for commands that mean
+nothing without the call, in the file: `WITH_THE_CALL`); publish changed rows. No lock, because nobody else touches the
+switchboard; no lost order, because `Journal.append` keeps the order of its calls. Requests get their answer when their
+facts are durable; those of flows, in the file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
 from cti.model.centre import Centre, Queue
-from cti.model.commands import Command, Deliver, DialCustomer, RingForCallback
+from cti.model.commands import Command, Deliver, DialCustomer, ReturnToWait, RingForCallback, SetQueue
 from cti.model.facts import AgentState, Device, Match, OfferEnd
 from cti.reports.call_record import CallRecord
 from cti.services import agent_first, agents, call_control, callbacks, live_centre, priority, reconcile, timers
@@ -46,6 +47,9 @@ PUBLISH_EVERY = 0.05
 LEDGER_PAUSES = (0.0, 0.2, 0.4)
 """Seconds before each reading of the ledger: Asterisk writes it a little late under load, so a call that is gone without a
 word is looked up again before it is closed without one."""
+WITH_THE_CALL = (Deliver, ReturnToWait, SetQueue)
+"""Commands that move a live call and promise nobody anything: they wait until their facts are in the journal's file, not until
+the disk has them. The bridge's end loses nothing of that; a power cut takes the call as well."""
 MOST_INPUTS = 32
 """Inputs of one turn at most. What a turn costs besides them (the journal's write, the audit, the timers) costs the same for
 one as for many; so the busier it is, the less each costs."""
@@ -85,8 +89,8 @@ class Dispatcher(DeskRequests):
         self._subscribers: set[asyncio.Queue[Change | None]] = set()
         self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._answers: list[Callable[[], None]] = []
-        """Of this turn's requests, to be given when its facts are durable."""
+        self._answers: list[tuple[Callable[[], None], bool]] = []
+        """Of this turn's requests, to be given when its facts are durable; or (True) in the journal's file."""
         self._publish_at: float | None = None
         self._ticked = False
         """Whether the last turn was one of time."""
@@ -188,14 +192,16 @@ class Dispatcher(DeskRequests):
             for fact in out.facts:
                 if isinstance(fact, f.CallEnded):
                     self._look_ups.pop(fact.call_id, None)
+        in_file = durable is None or self._journal.written()
         if out.commands:
-            self._spawn(self._command(durable, out.commands))
-        if self._answers:
-            answers, self._answers = self._answers, []
-            if durable is None:
-                _give(answers)
+            enough = in_file and all(isinstance(command, WITH_THE_CALL) for command in out.commands)
+            self._spawn(self._command(None if enough else durable, out.commands))
+        answers, self._answers = self._answers, []
+        for give, file_is_enough in answers:
+            if durable is None or (in_file and file_is_enough):
+                give()
             else:
-                durable.add_done_callback(lambda _written: _give(answers))
+                durable.add_done_callback(partial(_after, give))
         self._explain(out, now)
 
     def _check(self, now: datetime) -> None:
@@ -313,8 +319,8 @@ class Dispatcher(DeskRequests):
 
     # -- requests ------------------------------------------------------------------------------------------------
 
-    async def _ask(self, action: Callable[[datetime], T]) -> T:
-        """Run `action` on the owner's task; the answer comes when what it recorded is durable."""
+    async def _ask(self, action: Callable[[datetime], T], *, in_file: bool = False) -> T:
+        """See `DeskRequests._ask`."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         def turn() -> None:
@@ -326,7 +332,7 @@ class Dispatcher(DeskRequests):
                     answer.set_exception(error)
                 return
             if len(self.board.out.facts) > recorded:
-                self._answers.append(partial(_set, answer, result))
+                self._answers.append((partial(_set, answer, result), in_file))
             else:
                 _set(answer, result)
 
@@ -392,8 +398,9 @@ class Dispatcher(DeskRequests):
         """See `CallDesk.look_up_customer`."""
         call = self.board.calls.get(call_id)
         answer = await asyncio.shield(self._start_look_up(call_id, call.caller_number if call else None))
-        # One turn of the owner later the answer is part of the call.
-        await self._ask(lambda _now: None)
+        if call_id not in self.board.cards:
+            # One turn of the owner later the answer is part of the call.
+            await self._ask(lambda _now: None)
         return answer
 
     def may_wait(self, call_id: CallId) -> bool:
@@ -473,14 +480,13 @@ class Dispatcher(DeskRequests):
         task.add_done_callback(self._tasks.discard)
 
 
+def _after(give: Callable[[], None], _durable: asyncio.Future[None]) -> None:
+    give()
+
+
 def _set(answer: asyncio.Future[T], result: T) -> None:
     if not answer.done():
         answer.set_result(result)
-
-
-def _give(answers: Sequence[Callable[[], None]]) -> None:
-    for give in answers:
-        give()
 
 
 def _report_journal(durable: asyncio.Future[None]) -> None:

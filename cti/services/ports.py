@@ -25,6 +25,11 @@ class Journal(Protocol):
         """
         ...
 
+    def written(self) -> bool:
+        """Whether all that was appended so far is in the file: the end of this process loses nothing of it, a power cut
+        might."""
+        ...
+
 
 class Telephony(Protocol):
     """The telephone system, as far as the dispatcher commands it."""
@@ -112,10 +117,22 @@ class Services(Protocol):
         ...
 
 
+class Functions(Protocol):
+    """The centre's functions in Python, in threads of their own."""
+
+    async def call(self, name: str, values: Mapping[str, str | Decimal | bool], *, deadline: float) -> Answered:
+        """Call the function `name`, and wait at most `deadline` seconds. Never raises."""
+        ...
+
+
 class NoServices:
     """Where there are none."""
 
     async def ask(self, name: str, values: Mapping[str, str | Decimal | bool], *, key: str) -> Answered:
+        """Gone."""
+        return Answered(status="failed")
+
+    async def call(self, name: str, values: Mapping[str, str | Decimal | bool], *, deadline: float) -> Answered:
         """Gone."""
         return Answered(status="failed")
 
@@ -167,7 +184,7 @@ class CallerLeg(Protocol):
         """A tone, then write what the caller says to `path`.wav: until `silence`, a key of `terminators`, or `most`."""
         ...
 
-    async def run_script(self, name: str) -> Literal["done", "failed", "overdue"] | LegGone:
+    async def run_script(self, name: str, *, deadline: timedelta) -> Literal["done", "failed", "overdue"] | LegGone:
         """Hand the caller to a synchronous script until it ends. "overdue": its time was up, and the leg is gone, too."""
         ...
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import random
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -139,6 +141,51 @@ async def test_nothing_is_told_before_it_is_durable(tmp_path: Path) -> None:
     await wait
     assert len(list(journal.read_from(Position(0)))) == 1
     await journal.close()
+
+
+async def test_what_is_written_survives_the_process_before_it_is_durable(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    disk.go.release()  # the first segment's head
+    journal = JournalWriter(tmp_path / "journal", disk=disk)
+    futures = [journal.append([started(number)]) for number in range(3)]
+    assert journal.written()
+    assert not any(future.done() for future in futures)
+    shutil.copytree(tmp_path / "journal", tmp_path / "killed")  # as it would be found if this process ended now
+    async with JournalWriter(tmp_path / "killed") as found:
+        assert found.recover() == [started(number) for number in range(3)]
+        assert found.state().torn_bytes == 0
+    for _ in range(10):
+        disk.go.release()
+    await asyncio.gather(*futures)
+    await journal.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_on_a_disk_that_comes_and_goes_every_fact_is_there_once_and_in_order(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    disk = FailingDisk()
+    journal = JournalWriter(tmp_path, disk=disk, retry_seconds=0.001, segment_bytes=2000)
+    facts = [started(number) for number in range(400)]
+    rest = list(facts)
+    while rest:
+        count = chance.randrange(1, 4)
+        journal.append(rest[:count])
+        del rest[:count]
+        if chance.random() < 0.1:
+            disk.full, disk.sync_fails = chance.random() < 0.3, chance.random() < 0.3
+            disk.room = chance.randrange(300) if chance.random() < 0.3 else None
+        if chance.random() < 0.2:
+            await asyncio.sleep(0.002)
+    disk.full, disk.sync_fails, disk.room = False, False, None
+    await until(lambda: journal.state().healthy and journal.state().in_memory == 0)
+    await journal.append([started(400)])
+    assert journal.written()
+    assert [fact for _, fact in journal.read_from(Position(0))] == [*facts, started(400)]
+    assert [position for position, _ in journal.read_from(Position(0))] == list(range(401))
+    await journal.close()
+    async with JournalWriter(tmp_path) as again:
+        assert again.recover() == [*facts, started(400)]
+        assert again.state().torn_bytes == 0
 
 
 async def test_reopening_gives_everything_back(tmp_path: Path) -> None:

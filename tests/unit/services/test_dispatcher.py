@@ -13,7 +13,7 @@ from cti.errors import RemoteError
 from cti.ids import AgentId, CallId, ChannelName, NodeName, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
-from cti.model.commands import Command, Deliver
+from cti.model.commands import Command, Deliver, HangUp
 from cti.model.facts import AgentState, Device, FlowStepDone, Match
 from cti.services import dispatcher as module
 from cti.services.dispatcher import Dispatcher
@@ -40,6 +40,7 @@ class FakeJournal:
         self.facts: list[f.Fact] = []
         self.writes: list[Sequence[f.Fact]] = []
         self.at_once = True
+        self.in_file = False
         self._waiting: list[asyncio.Future[None]] = []
 
     def append(self, facts: Sequence[f.Fact]) -> asyncio.Future[None]:
@@ -51,6 +52,9 @@ class FakeJournal:
         else:
             self._waiting.append(future)
         return future
+
+    def written(self) -> bool:
+        return self.at_once or self.in_file
 
     def flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -158,6 +162,24 @@ async def test_a_command_is_given_only_when_the_offer_is_on_the_disk(rig: Rig) -
     rig.journal.at_once = True
     rig.journal.flush()
     await waiting
+
+
+async def test_what_only_moves_a_call_waits_for_the_file_and_promises_wait_for_the_disk(rig: Rig) -> None:
+    await rig.ready()
+    rig.journal.at_once, rig.journal.in_file = False, True
+    await rig.waiting()  # a flow's requests are answered when they are in the file
+    await rig.until(lambda: bool(rig.telephony.commands))
+    assert [type(command) for command in rig.telephony.commands] == [Deliver]
+    rig.board.out.commands.append(HangUp(channel=ChannelName("PJSIP/trunk-1")))
+    ready = asyncio.create_task(rig.dispatcher.set_agent(AgentId("1002"), AgentState.READY))
+    await rig.until(lambda: rig.board.agents[AgentId("1002")].state is AgentState.READY)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not ready.done()
+    assert len(rig.telephony.commands) == 1
+    rig.journal.flush()
+    await ready
+    await rig.until(lambda: len(rig.telephony.commands) == 2)
 
 
 async def test_a_request_is_answered_when_it_is_durable(rig: Rig) -> None:
