@@ -10,7 +10,7 @@ import pytest
 from cti.asterisk.ami.adapter import action_of
 from cti.asterisk.ami.errors import AmiActionInvalid
 from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
-from cti.model.commands import ConfirmCallback, Deliver, DialCustomer, SendOut
+from cti.model.commands import ConfirmCallback, Deliver, DialCustomer, RingForCallback, SendOut
 from cti.model.facts import Device
 
 CHANNEL = ChannelName("PJSIP/trunk-00000001")
@@ -80,3 +80,67 @@ def test_what_is_no_number_is_not_dialled(number: str) -> None:
 def test_a_value_that_says_more_is_refused(field: str, value: str) -> None:
     with pytest.raises(AmiActionInvalid):
         action_of(replace(DIAL, **{field: value}))
+
+
+RING = RingForCallback(
+    call_id=DIAL.call_id,
+    channel_id="a1-1.1-cb-a1732200099-1004",
+    offer_id=OfferId(1732200099),
+    agent_id=AgentId("1004"),
+    device=Device.BROWSER,
+    number="+15550100002",
+    agents_ring=timedelta(seconds=15),
+    ring_timeout=timedelta(seconds=30),
+    queue=QueueName("support"),
+    did="5000",
+)
+
+
+def test_an_agent_is_called_first_with_a_channel_id_of_ours() -> None:
+    action = action_of(RING, "carrier")
+    assert action == {
+        "Action": "Originate",
+        "Channel": "PJSIP/1004-web",
+        "ChannelId": "a1-1.1-cb-a1732200099-1004",
+        "Context": "cti-callback-agent",
+        "Exten": "15550100002",
+        "Priority": "1",
+        "Timeout": "15000",
+        "CallerID": "<+15550100002>",
+        "Variable": [
+            "__CTI_CALL=a1-1.1-cb",
+            "__CTI_OFFER=1732200099",
+            "CTI_NUMBER=+15550100002",
+            "CTI_DID=5000",
+            "CTI_QUEUE=support",
+            "CTI_SECONDS=30",
+            "CTI_RECORD=",
+            "CTI_OUTSIDE=",
+            "PJSIP_HEADER(add,X-CTI-Call)=a1-1.1-cb",
+            "PJSIP_HEADER(add,X-CTI-Offer)=1732200099",
+        ],
+        "Async": "true",
+    }
+    outside = action_of(replace(RING, device=Device.EXTERNAL, agent_number="+15550107777"), "carrier")
+    assert (outside["Channel"], outside["CallerID"]) == ("PJSIP/+15550107777@carrier", "")
+    assert "CTI_OUTSIDE=1" in outside["Variable"]
+    assert not any("PJSIP_HEADER" in variable for variable in outside["Variable"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"number": "15550100002"},
+        {"number": "+1555010000x"},
+        {"device": Device.EXTERNAL, "agent_number": "+1555010&PJSIP/x"},
+        {"agent_id": "1004-web"},
+        {"offer_id": 10**10},
+        {"call_id": "a\r\nAction: Command"},
+        {"channel_id": "a,b"},
+        {"did": "${SHELL(id)}"},
+        {"queue": "a=b c"},
+    ],
+)
+def test_an_agent_is_not_called_for_what_says_more(wrong: dict[str, object]) -> None:
+    with pytest.raises(AmiActionInvalid):
+        action_of(replace(RING, **wrong))  # type: ignore[arg-type]

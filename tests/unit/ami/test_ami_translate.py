@@ -10,6 +10,7 @@ import pytest
 from cti.asterisk.ami.snapshot import snapshot_of, was_restarted
 from cti.asterisk.ami.translate import (
     EVENTS_USED,
+    Odd,
     OrderCheck,
     Translator,
     account_of_channel,
@@ -324,3 +325,33 @@ def test_events_may_come_a_little_out_of_order_and_no_more() -> None:
     behind = [order.behind(event(Event="X", Timestamp=f"{moment:.6f}")) for moment in at]
     assert [x.total_seconds() if x else None for x in behind] == [None, None, None, None, pytest.approx(5.1), None]
     assert order.behind(event(Event="X")) is None
+
+
+def test_an_agent_who_is_called_first_for_a_callback() -> None:
+    """The command makes the agent's leg; its unique id names offer and agent, at an outside number, too."""
+    call, leg, phone = "t1-1.1-cb", "t1-1.1-cb-a1795288311-1001", "PJSIP/trunk-00000003"
+    mine = {"DestChannel": phone, "DestUniqueid": leg, "DestChanVariable": f"CTI_CALL={call}"}
+    own = {"Channel": phone, "Uniqueid": leg, "ChanVariable": f"CTI_CALL={call}"}
+    dialled = translate(event(Event="DialBegin", **mine), ACCOUNTS, NOW)
+    assert isinstance(dialled, s.AgentLegDialled)
+    assert (dialled.call_id, dialled.offer_id, dialled.agent_id, dialled.unique_id) == (call, 1795288311, "1001", leg)
+    rang = translate(event(Event="DialState", DialStatus="RINGING", **mine), ACCOUNTS, NOW)
+    assert isinstance(rang, s.AgentLegRinging)
+    assert (rang.offer_id, rang.agent_channel) == (1795288311, phone)
+    told_so = translate(event(Event="UserEvent", UserEvent="CtiCalling", Call=call, **own), ACCOUNTS, NOW)
+    assert isinstance(told_so, s.AgentPickedUp)
+    assert (told_so.offer_id, told_so.agent_id, told_so.unique_id) == (1795288311, "1001", leg)
+    gone = translate(
+        event(Event="UserEvent", UserEvent="CtiUnreached", Call=call, DialStatus="BUSY", **own), ACCOUNTS, NOW
+    )
+    assert isinstance(gone, s.CustomerUnreached)
+    assert (gone.unique_id, gone.status) == (leg, "BUSY")
+    joined = translate(event(Event="BridgeEnter", BridgeUniqueid="b1", **own), ACCOUNTS, NOW)
+    assert isinstance(joined, s.BridgeJoined)
+    assert (joined.call_id, joined.agent_id) == (call, "1001")
+    customer = {"Channel": "PJSIP/trunk-00000004", "Uniqueid": "t1-1.4", "ChanVariable": f"CTI_CALL={call}"}
+    joined = translate(event(Event="BridgeEnter", BridgeUniqueid="b1", **customer), ACCOUNTS, NOW)
+    assert isinstance(joined, s.BridgeJoined)
+    assert (joined.call_id, joined.agent_id) == (call, None)
+    with pytest.raises(Odd):
+        translate(event(Event="UserEvent", UserEvent="CtiCalling", Call=call, **customer), ACCOUNTS, NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cti.asterisk.cel_facts import COLUMNS, infer_facts, read_ledger, settled_po
 from cti.asterisk.cel_known import known_calls
 from cti.ids import AgentId, CallId, NodeName, OfferId, QueueName
 from cti.model import facts as f
-from cti.model.facts import Device, Fact, HangupBy
+from cti.model.facts import Device, Fact, HangupBy, OfferEnd
 from tests.support.ledger_lines import bridge, hangup, line, own
 
 T0 = datetime(2026, 11, 21, 19, 0, tzinfo=UTC)
@@ -340,6 +341,89 @@ def test_the_ledger_is_kept_from_where_a_callback_was_dialled() -> None:
     read = read_ledger(text.encode())
     known = known_calls(callback_journal(), closed=[CallId(CALL)])
     assert read.events[-1].offset == settled_position(read, known)
+
+
+FIRST = f"{CALLBACK}-a1795288700-1001"
+"""The leg of an agent who is called first."""
+MINE, THEIRS, THEIR_LEG = "PJSIP/1001-00000003", "PJSIP/trunk-00000004", "a1-1795288701.4"
+
+
+def offered_journal(*, dialled: bool = False) -> list[Fact]:
+    """A callback that is offered to an agent for the second time, as the agent's telephone rings."""
+    offer = f.OfferMade(
+        at=at(1), call_id=CALLBACK, offer_id=OfferId(1795288600), agent_id=AgentId("1001"), queue=QueueName("support"),
+        device=Device.SIP, deadline=at(20),
+    )  # fmt: skip
+    before = f"{CALLBACK}-a1795288600-1001"
+    facts: list[Fact] = [
+        *callback_journal(dialled=False),
+        offer,
+        f.CallbackDialled(at=at(2), call_id=CALLBACK, attempt=1, channel=before, agent_id=AgentId("1001")),
+        f.CallbackFailed(at=at(3), call_id=CALLBACK, attempt=1, status="busy", retry_at=at(15)),
+        f.OfferEnded(
+            at=at(3), call_id=CALLBACK, offer_id=offer.offer_id, agent_id=AgentId("1001"), end=OfferEnd.SUPERSEDED
+        ),
+        replace(offer, at=at(15), offer_id=OfferId(1795288700)),
+    ]
+    if dialled:
+        facts.append(f.CallbackDialled(at=at(18), call_id=CALLBACK, attempt=2, channel=FIRST, agent_id=AgentId("1001")))
+    return facts
+
+
+def calling(*, until: float = 18) -> str:
+    """The agent picks up, the customer's telephone rings; as 22.10.1 wrote it."""
+    return (
+        line("CHAN_START", at(15.1), FIRST, MINE)
+        + line("ANSWER", at(until), FIRST, MINE)
+        + line("CTI_CALLBACK", at(until), FIRST, MINE, extra={"extra": f"{CALLBACK}|calling"})
+        + line("CHAN_START", at(until), THEIR_LEG, THEIRS, linked_id=FIRST)
+    )
+
+
+@pytest.mark.parametrize("dialled", [False, True])
+@pytest.mark.parametrize("first", ["customer", "agent"])
+def test_an_agent_who_called_back_unseen(dialled: bool, first: str) -> None:
+    ends = [(THEIR_LEG, THEIRS, MINE), (FIRST, MINE, "")]
+    if first == "agent":
+        ends = [(FIRST, MINE, THEIRS), (THEIR_LEG, THEIRS, "")]
+    text = (
+        calling()
+        + bridge("BRIDGE_ENTER", at(20), THEIR_LEG, THEIRS, bridge_id="b1", call=FIRST)
+        + bridge("BRIDGE_ENTER", at(20.0001), FIRST, MINE, bridge_id="b1", call=FIRST, peer=THEIRS)
+        + bridge("BRIDGE_EXIT", at(60), *ends[0][:2], bridge_id="b1", call=FIRST, peer=ends[0][2])
+        + bridge("BRIDGE_EXIT", at(60.0001), *ends[1][:2], bridge_id="b1", call=FIRST)
+        + hangup(at(60.0002), THEIR_LEG, THEIRS, source=ends[0][1], call=FIRST)
+        + hangup(at(60.0003), FIRST, MINE, source=ends[0][1], call=FIRST)
+    )
+    news = facts_of(text, offered_journal(dialled=dialled))
+    kinds = [f.CallbackDialled, f.CallbackReached, f.CallAnswered, f.TalkEnded, f.CallEnded]
+    assert [type(fact) for fact in news] == kinds[dialled:]
+    answered, ended = news[-3], news[-1]
+    assert isinstance(answered, f.CallAnswered)
+    assert isinstance(ended, f.CallEnded)
+    assert (answered.agent_id, answered.at) == ("1001", at(20.0001))
+    assert ended.hangup_by is (HangupBy.CALLER if first == "customer" else HangupBy.AGENT)
+
+
+@pytest.mark.parametrize("dialled", [False, True])
+def test_a_customer_whom_an_agent_did_not_reach_unseen(dialled: bool) -> None:
+    text = (
+        calling()
+        + hangup(at(19), THEIR_LEG, THEIRS, source=THEIRS, call=FIRST, cause=17)
+        + line("CTI_CALLBACK", at(19), FIRST, MINE, extra={"extra": f"{CALLBACK}|unreached|BUSY"})
+        + hangup(at(19.0006), FIRST, MINE, source="", call=FIRST, cause=17)
+    )
+    news = facts_of(text, offered_journal(dialled=dialled))
+    assert [type(fact) for fact in news] == [f.CallbackDialled, f.CallbackFailed][dialled:]
+    failed = news[-1]
+    assert isinstance(failed, f.CallbackFailed)
+    assert (failed.attempt, failed.status, failed.at) == (2, "busy", at(19))
+
+
+def test_an_agent_who_did_not_take_the_callback_ends_nothing() -> None:
+    text = line("CHAN_START", at(15.1), FIRST, MINE) + hangup(at(30), FIRST, MINE, source="", call=FIRST, cause=19)
+    assert facts_of(text, offered_journal()) == []
+    assert facts_of(text, offered_journal(), asterisk_started_at=at(40)) == []
 
 
 def test_a_talk_with_an_agent_at_an_outside_number() -> None:
