@@ -181,6 +181,10 @@ class FakeCaller:
             case ["WAIT", "FOR", "DIGIT"]:
                 key = self.keys.pop(0) if self.keys else "-"
                 return f"200 result={0 if key == '-' else ord(key)}"
+            case ["SET", "VARIABLE", *_] if words[2].startswith("ARRAY("):
+                names = words[2].removeprefix("ARRAY(").removesuffix(")").split(",")
+                self.variables |= zip(names, words[3].split(","), strict=True)
+                return "200 result=1"
             case ["SET", "VARIABLE", *_]:
                 self.variables[words[2]] = words[3]
                 return "200 result=1"

@@ -32,6 +32,10 @@ class Channel:
         self.variables.append((name, value))
         return True
 
+    async def set_together(self, values: Sequence[tuple[str, str]]) -> bool:
+        self.variables += values
+        return True
+
 
 class Desk:
     """The dispatcher's requests, carried out at once on a rig's floor."""
@@ -40,8 +44,12 @@ class Desk:
         self.rig = rig
         self.board = rig.board
 
-    async def caller_arrived(self, call_id: CallId, *, channel: ChannelName, number: str | None, did: str) -> FlowCall:
-        return desk.caller_arrived(self.board, call_id, self.rig.now, channel=channel, number=number, did=did)
+    async def caller_arrived(
+        self, call_id: CallId, *, channel: ChannelName, number: str | None, did: str, returned: str = ""
+    ) -> FlowCall:
+        return desk.caller_arrived(
+            self.board, call_id, self.rig.now, channel=channel, number=number, did=did, returned=returned
+        )
 
     async def enqueue(
         self, call_id: CallId, queue: QueueName, *, skills: Sequence[tuple[str, int]], head_start: timedelta

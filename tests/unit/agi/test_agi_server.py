@@ -101,7 +101,27 @@ async def test_a_call_through_the_leg() -> None:
     assert meter.commands.count("STREAM FILE") == 2
 
 
-@pytest.mark.parametrize("at", range(7))
+async def test_variables_that_can_be_listed_go_in_one_command_in_order() -> None:
+    odd = "a, b"
+
+    async def handler(request: AgiRequest, session: AgiSession) -> None:
+        leg = AgiLeg(session)
+        values = [("CTI_SAY", odd), ("CTI_QUEUE", "support"), ("CTI_RECORD", ""), ("CHANNEL(language)", "zh")]
+        assert await leg.set_variables([*values, ("CTI_RING", "15"), ("CTI_NEXT", "wait")])
+
+    caller = FakeCaller()
+    async with serving(handler) as (server, meter):
+        await caller.call(server.port)
+        await meter.until(lambda: bool(meter.ended))
+    assert [words[2:] for words in caller.commands] == [
+        ["CTI_SAY", odd],
+        ["ARRAY(CTI_QUEUE,CTI_RECORD)", "support,"],
+        ["CHANNEL(language)", "zh"],
+        ["ARRAY(CTI_RING,CTI_NEXT)", "15,wait"],
+    ]
+
+
+@pytest.mark.parametrize("at", range(6))
 async def test_hang_up_at_any_command_is_an_outcome(at: int) -> None:
     ended: list[object] = []
 
