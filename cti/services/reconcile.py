@@ -152,7 +152,8 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
     for call, agent_id in agent_first.adopt(board, snapshot, now):
         call_control.answered(board, call, agent_id, now, at=now, inferred=True)
     for call in _missing(board, snapshot):
-        if call.dialling or (call.parent is not None and snapshot.restarted and call.answered_at is None):
+        # Who hung up is in the ledger. A customer who was reached, and is gone without a word, went with Asterisk itself.
+        if call.dialling or (call.parent is not None and call.state in (CallState.WAITING, CallState.OFFERED)):
             callbacks.lost(board, call, now, at=now)
         else:
             call_control.end_call(board, call, now, at=now, hangup_by=HangupBy.SYSTEM, inferred=True)

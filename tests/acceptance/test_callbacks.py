@@ -238,6 +238,8 @@ async def test_an_agent_calls_back(own_centre: TestCentre) -> None:
         ringing = await ada.rings()
         state = await ada.api.get("/agent")
         assert (state["pop"]["number"], state["pop"]["callback"]) == (NUMBER, True)
+        assert ringing.header("X-CTI-Call") == state["pop"]["call_id"]
+        assert ringing.header("X-CTI-Offer") == str(state["pop"]["offer_id"])
         assert carrier.incoming.empty()
         await ringing.answer()
         refused = await rings(carrier)

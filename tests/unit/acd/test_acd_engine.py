@@ -17,6 +17,7 @@ from cti.acd.inputs import (
     CallerNotReady,
     CallerReady,
     CentreChanged,
+    LeaseExtended,
     LeaseRestored,
     OfferSettled,
     Tick,
@@ -386,6 +387,19 @@ def test_an_offer_restored_under_an_old_number_lives_to_its_new_deadline():
     assert engine.lease(offer.offer_id).deadline == at(60)
 
 
+def test_an_offer_that_is_taken_up_stands_for_longer():
+    engine = Engine(TWO)
+    engine.handle(free("1001", 0), at(0))
+    (offer,) = engine.handle(joined("c1", 1), at(1))
+    assert engine.handle(LeaseExtended(offer_id=offer.offer_id, deadline=at(60)), at(9)) == ()
+    assert engine.handle(Tick(), at(59)) == ()
+    assert engine.lease(offer.offer_id) == engine.lease_of_agent("1001") == engine.lease_of_call("c1")
+    (expired,) = engine.handle(Tick(), at(60))
+    assert expired.offer_id == offer.offer_id
+    (late,) = engine.handle(LeaseExtended(offer_id=offer.offer_id, deadline=at(90)), at(61))
+    assert late.reason == IgnoredBecause.OFFER_OVER
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -393,6 +407,7 @@ def test_an_offer_restored_under_an_old_number_lives_to_its_new_deadline():
         joined("c9", 0, queue="nowhere"),
         free("9999", 0),
         OfferSettled(offer_id=9_999_999_999, end=OfferEnd.ANSWERED),
+        LeaseExtended(offer_id=9_999_999_999, deadline=at(9)),
         LeaseRestored(offer_id=1_700_000_000, call_id="c9", agent_id="1002", deadline=at(9)),
         LeaseRestored(offer_id=1_700_000_000, call_id="c1", agent_id="1002", deadline=at(9)),
         LeaseRestored(offer_id=1_700_000_000, call_id="c2", agent_id="1001", deadline=at(9)),

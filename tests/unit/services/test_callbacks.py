@@ -483,6 +483,40 @@ def test_an_attempt_that_is_gone_counts_and_is_made_again_later(asterisk_too: bo
     assert [d.channel_id for d in after.look()] == [f"{callback}-2"]
 
 
+@pytest.mark.parametrize("ledger", [False, True])
+@pytest.mark.parametrize("offered", [False, True])
+def test_a_customer_who_waited_when_asterisk_fell_over_is_called_again_at_the_old_place(
+    offered: bool, ledger: bool
+) -> None:
+    line = Line()
+    callback = line.asked()
+    since = line.live(callback).queued_at
+    line.ready("1002")
+    line.look()
+    line.answers(callback)
+    if offered:
+        line.waits(callback)
+        assert line.delivered() == [(callback, "1002")]
+    line.pass_time(5)
+    if ledger:
+        ended = f.CallEnded(at=line.now, call_id=callback, hangup_by=f.HangupBy.SYSTEM, cause=0, inferred=True)
+        reconcile.adopt_ledger(line.board, [ended], line.now)
+    snapshot(line, restarted=True)
+    (failed,) = line.of(f.CallbackFailed)
+    assert isinstance(failed, f.CallbackFailed)
+    assert (failed.status, failed.attempt) == ("lost", 1)
+    assert (line.live(callback).absent, line.live(callback).queued_at) == (True, since)
+    assert line.board.agents[AgentId("1002")].missed == 0
+    assert [x.end for x in line.of(f.OfferEnded) if isinstance(x, f.OfferEnded)] == [f.OfferEnd.SUPERSEDED] * offered
+    assert line.look() == []
+    line.pass_time(300)
+    assert [d.channel_id for d in line.look()] == [f"{callback}-2"]
+    line.reached(callback)
+    line.ring(callback, "1002")
+    line.answer(callback, "1002")
+    assert line.live(callback).state is CallState.TALKING
+
+
 def test_a_customer_on_the_line_of_whom_the_journal_knows_nothing_stays() -> None:
     line = Line()
     lost, leg = CallId("t1-1.1-cb"), "t1-1.1-cb-2"

@@ -59,6 +59,7 @@ export const explain = {
     tier_later: "asked later",
     unreachable: "phone not reachable",
     device_in_use: "phone in use",
+    no_line: "at an outside number, and every line is taken",
     paused: "pausing after a missed call",
     offline: "offline",
     not_ready: "not ready",

@@ -59,6 +59,7 @@ export const explain: Dictionary["explain"] = {
     tier_later: "稍后才会询问",
     unreachable: "话机不可达",
     device_in_use: "话机占用中",
+    no_line: "使用外部号码，外线已占满",
     paused: "未接后的暂停",
     offline: "离线",
     not_ready: "未就绪",

@@ -126,6 +126,8 @@ export interface Pop {
   readonly offered_at: Moment;
   readonly deadline: Moment;
   readonly dispositions: readonly string[];
+  /** The caller asked to be called back: the customer is called, or was. */
+  readonly callback?: boolean;
 }
 
 /** Whether the server sees the telephone system. */

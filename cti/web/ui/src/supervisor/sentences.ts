@@ -85,7 +85,7 @@ function exclusion(one: Excluded): string {
 /** The order in which reasons are told: what has to do with this call first, who is not there last. */
 const REASONS = [
   "refused_recently", "held_for_agent", "tier_later", "lacks_skill", "reserved", "ringing", "talking", "held", "wrap_up",
-  "unreachable", "device_in_use", "paused", "not_ready", "offline",
+  "unreachable", "device_in_use", "no_line", "paused", "not_ready", "offline",
 ];
 
 /** The excluded, those with the same reason together. */
