@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from cti.asterisk.agi.scripts import ScriptFolder, ScriptRunner
 from cti.asterisk.agi.server import AgiServer
 from cti.asterisk.ami.adapter import AmiTelephony
 from cti.asterisk.ami.client import AmiLink
@@ -41,6 +42,7 @@ from cti.metrics.registry import Metrics
 from cti.model import facts as f
 from cti.model.signals import Signal
 from cti.observe import Observer, TimedJournal, TimedTelephony
+from cti.outside.functions import Functions
 from cti.outside.services import HttpServices
 from cti.places import Places
 from cti.reports.call_record import CallRecord
@@ -48,7 +50,7 @@ from cti.secrets_file import load_or_make
 from cti.services import outbound
 from cti.services.announcer import Announcer
 from cti.services.dispatcher import Dispatcher
-from cti.services.flow_runner import FlowLibrary, FlowRunner
+from cti.services.flow_runner import SCRIPTS, FlowLibrary, FlowRunner
 from cti.settings import Settings
 from cti.store.drain import Drain
 from cti.store.explain import StoredExplanations
@@ -177,10 +179,18 @@ async def serve(settings: Settings) -> None:
     drain = Drain(journal, settings.database.url, short_abandon=lambda: dispatcher.board.tally.short_abandon)
     announcer = Announcer(dispatcher.board, flows.prompts.prompts, clock, dispatcher.promised)
     http_services = HttpServices(lambda name: dispatcher.board.centre.services.get(name), clock=clock)  # noqa: PLW0108 - the centre may be another by then
+    functions = Functions(lambda name: dispatcher.board.centre.functions.get(name))  # noqa: PLW0108 - as above
     runner = FlowRunner(
-        dispatcher, flows, places.prompts, clock=clock, services=http_services, recordings=places.recordings
+        dispatcher,
+        flows,
+        places.prompts,
+        clock=clock,
+        services=http_services,
+        functions=functions,
+        recordings=places.recordings,
     )
-    doors = Doors(dispatcher, runner, announcer)
+    scripts = ScriptRunner()
+    doors = Doors(dispatcher, runner, announcer, run_script=ScriptFolder(places.flows / SCRIPTS, scripts).run)
     agi = AgiServer(settings.asterisk.agi_host, settings.ports.of("agi"), doors.handlers(), meter=observer.agi)
 
     def readiness() -> Sequence[ReadyPart]:
@@ -277,6 +287,8 @@ async def serve(settings: Settings) -> None:
                 await task
         await directory.close()
         await http_services.close()
+        functions.close()
+        scripts.close()
         await journal.close()
         await pool.close()
     if failed.done():

@@ -214,4 +214,5 @@ def _centre(form: CentreForm) -> Centre:
         calendars={name: calendar_of(name, c) for name, c in form.calendars.items()},
         outbound=outbound_of(form.outbound),
         services={name: service_of(name, s) for name, s in form.services.items()},
+        functions=dict(form.functions),
     )

@@ -269,6 +269,9 @@ class CentreForm(Form):
     calendars: dict[Name, CalendarForm] = {}
     outbound: OutboundForm = OutboundForm()
     services: dict[Name, ServiceForm] = {}
+    functions: dict[
+        Name, Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=200)]
+    ] = {}
     not_ready_reasons: list[Name] = ["break", "lunch", "meeting", "training", "admin"]
     not_ready_limits: dict[Name, Annotated[float, Field(ge=10, le=86400)]] = {}
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import structlog
 
-from cti.asterisk.agi.session import AgiLeg, AgiSession
+from cti.asterisk.agi.session import AgiLeg, AgiSession, RunScript
 from cti.asterisk.agi.wire import AgiRequest
 from cti.crm.numbers import normalise
 from cti.ids import CallId, QueueName
@@ -40,7 +40,15 @@ log = structlog.get_logger(__name__)
 class Doors:
     """AGI handlers over the dispatcher and the flows; with an announcer, waiting callers are told how they stand."""
 
-    def __init__(self, desk: Dispatcher, runner: FlowRunner, announcer: Announcer | None = None) -> None:
+    def __init__(
+        self,
+        desk: Dispatcher,
+        runner: FlowRunner,
+        announcer: Announcer | None = None,
+        *,
+        run_script: RunScript | None = None,
+    ) -> None:
+        self._run_script = run_script
         self._desk = desk
         self._runner = runner
         self._announcer = announcer
@@ -59,7 +67,7 @@ class Doors:
         except CallOver:
             log.info("session_of_a_closed_call", call_id=call_id)
             return
-        leg = AgiLeg(session)
+        leg = AgiLeg(session, run_script=self._run_script)
         following = await self._runner.run(flow_call, leg)
         if following == "hangup":
             await leg.set_variables([("CTI_NEXT", "hangup")])

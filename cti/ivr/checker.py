@@ -6,7 +6,7 @@ sound in the caller's language.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from cti.ids import FlowName
@@ -22,8 +22,10 @@ from cti.ivr.verbs.choose_language import ChooseLanguage
 from cti.ivr.verbs.come_back import ComeBack
 from cti.ivr.verbs.look_up_customer import LookUp
 from cti.ivr.verbs.open_hours import OpenHours
+from cti.ivr.verbs.python import Function
 from cti.ivr.verbs.queue import Queue
 from cti.ivr.verbs.request_callback import RequestCallback
+from cti.ivr.verbs.run_script import Script
 from cti.ivr.verbs.set_language import SetLanguage
 from cti.ivr.verbs.sub_flow import SubFlow
 from cti.ivr.verbs.transfer import Transfer
@@ -35,23 +37,34 @@ NO_OTHERS: Mapping[FlowName, Flow] = MappingProxyType({})
 
 
 def check_text(
-    text: str, file: str, centre: Centre, prompts: PromptBook, others: Mapping[FlowName, Flow] = NO_OTHERS
+    text: str,
+    file: str,
+    centre: Centre,
+    prompts: PromptBook,
+    others: Mapping[FlowName, Flow] = NO_OTHERS,
+    scripts: Collection[str] = (),
 ) -> list[Problem]:
     """Parse and check: everything wrong with the text of one flow. Never raises."""
     flow = parse_flow(text, file)
-    return flow if isinstance(flow, list) else check_flow(flow, centre, prompts, others)
+    return flow if isinstance(flow, list) else check_flow(flow, centre, prompts, others, scripts)
 
 
 def check_flow(
-    flow: Flow, centre: Centre, prompts: PromptBook, others: Mapping[FlowName, Flow] = NO_OTHERS
+    flow: Flow,
+    centre: Centre,
+    prompts: PromptBook,
+    others: Mapping[FlowName, Flow] = NO_OTHERS,
+    scripts: Collection[str] = (),
 ) -> list[Problem]:
-    """Everything wrong with a flow, in the order of the text. `others` are the flows it may call, by name."""
+    """Everything wrong with a flow, in the order of the text. `others` are the flows it may call, by name; `scripts` the
+    scripts it may run."""
     check = _Check(flow, centre, prompts)
     check.targets()
-    check.sub_flows(others)
     if not check.problems:
         # A misspelt target leaves its step unreached: one mistake, one message.
         check.reach()
+    check.sub_flows(others)
+    check.scripts(scripts)
     check.silent_loops()
     check.names()
     check.expressions()
@@ -137,6 +150,15 @@ class _Check:
                 message = f'no way leads to the step "{step.name}"'
                 self.note(step.at, "unreachable_step", message, "lead an exit there or delete the step")
 
+    def scripts(self, known: Collection[str]) -> None:
+        """Scripts are there."""
+        for step in self.flow.steps.values():
+            if isinstance(step, Script) and step.script not in known:
+                remedy = meant(
+                    step.script, known, f"put it into the folder `scripts` beside the flows: {step.script}.py"
+                )
+                self.note(step.script_at, "unknown_script", f'there is no script "{step.script}"', remedy)
+
     def silent_loops(self) -> None:
         """No circle can be walked by a caller who presses nothing: such a call would never end."""
         after = {
@@ -160,7 +182,13 @@ class _Check:
         given = [name for step in flow.steps.values() for name in step.gives()]
         answers = {name.removeprefix("answer.") for name in given if name.startswith("answer.")}
         for step in flow.steps.values():
-            if isinstance(step, Service) and step.service not in centre.services:
+            if isinstance(step, Function):
+                if step.service not in centre.functions:
+                    remedy = meant(
+                        step.service, centre.functions, "add it to `functions` of the centre or name another"
+                    )
+                    self.note(step.service_at, "unknown_function", f'there is no function "{step.service}"', remedy)
+            elif isinstance(step, Service) and step.service not in centre.services:
                 remedy = meant(step.service, centre.services, "add it to `services` of the centre or name another")
                 self.note(step.service_at, "unknown_service", f'there is no service "{step.service}"', remedy)
             if isinstance(step, OpenHours) and step.calendar not in centre.calendars:

@@ -138,6 +138,7 @@ class RunScript:
     """Hand the caller to a synchronous AGI script until it ends. Result: `ScriptEnded`."""
 
     script: str
+    deadline: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,7 @@ class CallFunction:
 
     function: str
     values: Mapping[str, Value] = field(repr=False)
+    deadline: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

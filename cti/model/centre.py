@@ -314,3 +314,5 @@ class Centre:
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     outbound: Outbound = Outbound()
     services: Mapping[str, HttpService] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
+    """Functions in Python that flows may call, `module:function` by name."""

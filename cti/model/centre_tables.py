@@ -203,6 +203,7 @@ def centre_table(centre: Centre) -> Table:
         "languages": list(centre.languages),
         "not_ready_reasons": list(centre.not_ready_reasons),
         "not_ready_limits": {reason: seconds(limit) for reason, limit in centre.not_ready_limits.items()},
+        "functions": dict(centre.functions),
     }
 
 

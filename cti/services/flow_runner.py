@@ -25,13 +25,26 @@ from cti.ivr.prompt_book import PromptBook, parse_prompts
 from cti.model.centre import Centre, Target, TargetKind
 from cti.model.facts import FlowStepDone, Match, MessageRecorded, SurveyAnswered
 from cti.services.desk import CallOver
-from cti.services.ports import CallDesk, CallerLeg, FlowCall, LegGone, LookUp, NoServices, Played, Pressed, Services
+from cti.services.ports import (
+    CallDesk,
+    CallerLeg,
+    FlowCall,
+    Functions,
+    LegGone,
+    LookUp,
+    NoServices,
+    Played,
+    Pressed,
+    Services,
+)
 
 Next = Literal["wait", "elsewhere", "hangup", "gone"]
 """Where the channel goes after the flow: on to wait for an agent, where the desk says (no queue would have the call), to its
 end, or nowhere (the session is over)."""
 
 MANIFEST = "prompts.yaml"
+SCRIPTS = "scripts"
+"""The folder beside the flows that has synchronous AGI scripts."""
 SHORTEST_MESSAGE = 1.5
 """Seconds. When Asterisk ends a recording because of silence, it leaves the first second of that in the file, so a caller who
 says nothing records one."""
@@ -100,10 +113,11 @@ class FlowLibrary:
                 problems += flow
             else:
                 read[flow.name] = flow
+        scripts = self.scripts()
         while True:
             # A flow that does not pass takes those that call it with it, unless an earlier version of it is live.
             known: Mapping[FlowName, Flow] = {**self._live, **read}
-            found = {flow.name: check_flow(flow, self._centre, self.prompts, known) for flow in read.values()}
+            found = {flow.name: check_flow(flow, self._centre, self.prompts, known, scripts) for flow in read.values()}
             failed = [name for name in read if not live(found[name])]
             problems += [problem for name in failed for problem in found[name]]
             for name in failed:
@@ -115,6 +129,10 @@ class FlowLibrary:
             # The same text twice is the same version, and the value already running stays the one.
             self._live[flow.name] = self._versions.setdefault((flow.name, flow.version), flow)
         return sorted(problems, key=lambda problem: (problem.file, problem.at))
+
+    def scripts(self) -> frozenset[str]:
+        """The scripts that lie beside the flows, by name."""
+        return frozenset(file.stem for file in (self.folder / SCRIPTS).glob("*.py"))
 
     def problems_with(self, centre: Centre) -> list[Problem]:
         """What would be wrong with the flows that run if this were the centre."""
@@ -182,7 +200,7 @@ class FlowRunner:
         *,
         clock: Clock | None = None,
         services: Services | None = None,
-        functions: Services | None = None,
+        functions: Functions | None = None,
         recordings: Path | None = None,
     ) -> None:
         self._desk = desk
@@ -318,10 +336,11 @@ class _Session:
                 result = e.FlowFound(flow=self._flows.find(turn.effect.flow))
             case e.RunScript():
                 await self._settle()
-                ended = await self._leg.run_script(turn.effect.script)
+                ended = await self._leg.run_script(turn.effect.script, deadline=turn.effect.deadline)
                 result = e.Gone() if isinstance(ended, LegGone) else e.ScriptEnded(status=ended)
             case e.CallFunction():
-                answer = await self._functions.ask(turn.effect.function, turn.effect.values, key="")
+                seconds = turn.effect.deadline.total_seconds()
+                answer = await self._functions.call(turn.effect.function, turn.effect.values, deadline=seconds)
                 result = e.ServiceAnswered(status=answer.status, body=answer.body)
             case e.LookAtClock():
                 result = e.ClockSeen(local=self._flows.local(self._clock.now()))

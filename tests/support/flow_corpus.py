@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from cti.ivr.rehearsal import Rehearsal, World, rehearse, scripted
 from cti.model.centre import Centre
 from cti.model.facts import Match
 
+SCRIPTS = frozenset({"check_pin"})
+"""Scripts that the flows of the corpora may run."""
 ROOT = Path(__file__).parents[2]
 FLOWS = ROOT / "tests" / "flows"
 CLOCK = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -26,7 +29,8 @@ SHIPPED = ROOT / "ivr_flows"
 
 @cache
 def demo_centre() -> Centre:
-    return load_centre(ROOT / "cti" / "demo" / "centre.yaml")
+    """The demo centre, and a function."""
+    return replace(load_centre(ROOT / "cti" / "demo" / "centre.yaml"), functions={"discount": "shop:discount"})
 
 
 @cache

@@ -73,7 +73,7 @@ class ScriptedLeg:
         self.gone = isinstance(outcome, LegGone) or outcome.gone
         return outcome
 
-    async def run_script(self, name: str) -> Literal["done", "failed", "overdue"] | LegGone:
+    async def run_script(self, name: str, *, deadline: timedelta) -> Literal["done", "failed", "overdue"] | LegGone:
         self.scripts.append(name)
         self.gone = self.script_ends == "overdue"
         return self.script_ends

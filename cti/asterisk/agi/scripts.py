@@ -13,13 +13,18 @@ raises `AGISIGHUPHangup`; one that computes for ever keeps its worker, of which 
 from __future__ import annotations
 
 import asyncio
+import builtins
 import concurrent.futures
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
 
+import asterisk.agi
 import structlog
 from asterisk.agi import AGI, AGIAppError, AGIException, AGIHangup, AGISIGHUPHangup
 
@@ -105,6 +110,68 @@ class ScriptRunner:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+class ScriptFolder:
+    """People's scripts as they stand, `<folder>/<name>.py`, each run afresh for every caller.
+
+    A script is run as a program would be (`__name__` is "__main__"); the `AGI` it imports from pyst2 speaks over the caller's
+    session, and can be subclassed. Modules of its own that import pyst2 get the real one, and `print` reaches nobody.
+    """
+
+    def __init__(self, folder: Path, runner: ScriptRunner) -> None:
+        self._folder = folder
+        self._runner = runner
+
+    async def run(
+        self, name: str, session: AgiSession, deadline: timedelta
+    ) -> Literal["done", "failed", "overdue"] | LegGone:
+        """Run the script `name` to its end, or to the deadline. Never raises for what a script does, or lacks."""
+        file = self._folder / f"{name}.py"
+
+        def script(agi: SessionAgi) -> None:
+            code = compile(file.read_bytes(), str(file), "exec")
+            names = {"__name__": "__main__", "__file__": str(file), "__builtins__": _builtins_for(agi)}
+            exec(code, names)  # noqa: S102 - the operator's own program, from the operator's folder
+
+        match await self._runner.run(script, session, deadline=deadline):
+            case ScriptEnd.FINISHED:
+                return LegGone() if session.gone else "done"
+            case ScriptEnd.GONE:
+                return LegGone()
+            case ScriptEnd.OVERDUE:
+                return "overdue"
+            case _:
+                return "failed"
+
+
+def _builtins_for(agi: SessionAgi) -> dict[str, Any]:
+    """Python's own names, whose `import` gives a script an `AGI` of its caller's session."""
+
+    class CallersAgi(SessionAgi):
+        def __init__(self, *_streams: object, **_more: object) -> None:
+            SessionAgi.__init__(self, agi.session, agi.loop)
+
+    module = ModuleType("asterisk.agi")
+    module.__dict__.update(vars(asterisk.agi))
+    module.__dict__["AGI"] = CallersAgi
+    package = ModuleType("asterisk")
+    package.__dict__.update(vars(asterisk))
+    package.__dict__["agi"] = module
+
+    def import_(
+        name: str,
+        globals_: Mapping[str, object] | None = None,
+        locals_: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] = (),
+        level: int = 0,
+    ) -> ModuleType:
+        found = builtins.__import__(name, globals_, locals_, fromlist, level)
+        if level == 0 and name == "asterisk.agi":
+            return module if fromlist else package
+        return package if level == 0 and name == "asterisk" else found
+
+    return {**vars(builtins), "__import__": import_}
+
+
 class SessionAgi(AGI):  # type: ignore[misc]  # pyst2 has no types
     """pyst2's AGI whose streams are one of our sessions. Made and used in a worker thread."""
 
@@ -114,7 +181,8 @@ class SessionAgi(AGI):  # type: ignore[misc]  # pyst2 has no types
         self.stdin = streams
         self.stdout = streams
         self.stderr = _Silence()
-        self._session = session
+        self.session = session
+        self.loop = loop
         self._got_sighup = False
         request = session.request
         self.env = dict(request.headers)
@@ -126,7 +194,7 @@ class SessionAgi(AGI):  # type: ignore[misc]  # pyst2 has no types
 
     def test_hangup(self) -> None:
         """Raise `AGISIGHUPHangup` when the leg has gone: a FastAGI session gets no signal."""
-        if self._session.gone:
+        if self.session.gone:
             raise AGISIGHUPHangup("the caller's channel has left this session")
 
 

@@ -406,14 +406,14 @@ class AgiSession(asyncio.Protocol):
         return not isinstance(await self.command("VERBOSE", message, level), LegGone)
 
 
-RunScript: TypeAlias = Callable[[str, AgiSession], Awaitable[Literal["done", "failed", "overdue"] | LegGone]]
+RunScript: TypeAlias = Callable[[str, AgiSession, timedelta], Awaitable[Literal["done", "failed", "overdue"] | LegGone]]
 
 
 class AgiLeg:
     """The caller's leg over one session; satisfies `cti.services.ports.CallerLeg`.
 
     `on_missing(sound)` is told of every sound that could not be played: the caller heard nothing in its place.
-    `run_script(name, session)` runs the script of that name; without it every script fails.
+    `run_script(name, session, deadline)` runs the script of that name; without it every script fails.
     """
 
     def __init__(
@@ -457,9 +457,9 @@ class AgiLeg:
             gone=outcome.how == "hangup",
         )
 
-    async def run_script(self, name: str) -> Literal["done", "failed", "overdue"] | LegGone:
+    async def run_script(self, name: str, *, deadline: timedelta) -> Literal["done", "failed", "overdue"] | LegGone:
         """Hand the session to a script until it ends."""
-        return await self._run_script(name, self._session) if self._run_script is not None else "failed"
+        return await self._run_script(name, self._session, deadline) if self._run_script is not None else "failed"
 
     async def set_variables(self, values: Sequence[tuple[str, str]]) -> bool:
         """Set channel variables in order; False when the leg is gone (the later ones were not set)."""

@@ -6,10 +6,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from cti.ivr.document import Scalar
-from cti.ivr.effects import ALL_KEYS, CallService, ClockSeen, Heard, LookAtClock, Play, Result, ServiceAnswered
+from cti.ivr.effects import (
+    ALL_KEYS,
+    CallFunction,
+    CallService,
+    ClockSeen,
+    Heard,
+    LookAtClock,
+    Play,
+    Result,
+    ServiceAnswered,
+)
 from cti.ivr.expression import LARGEST, LONGEST_TEXT, Kind, Value
 from cti.ivr.flow import Exit, Leave, Memo, Move, Perform, Scene, Spoken, Step, Target, Written
 from cti.ivr.names import clock_values, needs_clock
@@ -79,7 +89,11 @@ class Service(Step):
             if value is None:
                 return Leave(exit="failure", scene=scene, to=self.failure.step)
             values[written.gives] = value
-        return Perform(effect=CallService(service=self.service, values=values), scene=scene, memo=Asking())
+        return Perform(effect=self.asking(values), scene=scene, memo=Asking())
+
+    def asking(self, values: Mapping[str, Value]) -> CallService | CallFunction:
+        """The question."""
+        return CallService(service=self.service, values=values)
 
     def _keep(self, scene: Scene, answer: ServiceAnswered) -> Leave:
         if answer.status == "not_found":
@@ -139,7 +153,29 @@ def _value(body: Any, kept: Kept) -> Value | None:
 
 def read(name: str, at: Position, fields: Fields) -> Service:
     """Read a `call_service` step."""
-    service = fields.word("call_service", required="name a service of the centre: `call_service: order_status`")
+    return Service(
+        name=name,
+        at=at,
+        **read_asking("call_service", fields, "name a service of the centre: `call_service: order_status`"),
+    )
+
+
+class Asked(TypedDict):
+    """The fields of a step that asks somebody."""
+
+    service: str
+    service_at: Position
+    say: tuple[Spoken, ...]
+    send: tuple[Written, ...]
+    keep: tuple[Kept, ...]
+    go: Target
+    not_found: Target
+    failure: Target
+
+
+def read_asking(verb: str, fields: Fields, remedy: str) -> Asked:
+    """What is asked, sent and kept, and the ways out."""
+    service = fields.word(verb, required=remedy)
     send: list[Written] = []
     for key, node in fields.rows("send"):
         if isinstance(node, Scalar) and WORD.fullmatch(key.text):
@@ -161,9 +197,7 @@ def read(name: str, at: Position, fields: Fields) -> Service:
         remedy="say where the call goes when the service is slow, wrong or gone: `failure: <step>`",
         code="no_fallback",
     )
-    return Service(
-        name=name,
-        at=at,
+    return Asked(
         service=service.text,
         service_at=service.at,
         say=fields.spoken("say"),

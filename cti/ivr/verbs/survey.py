@@ -149,9 +149,7 @@ def read(name: str, at: Position, fields: Fields) -> Survey:
         )
         inner.finish()
         questions.append(Asked(name=called.text, question=question))
-    return Survey(
-        name=name, at=at, questions=tuple(questions), again=again, comment=_comment(fields), go=go, left=left
-    )
+    return Survey(name=name, at=at, questions=tuple(questions), again=again, comment=_comment(fields), go=go, left=left)
 
 
 def _scale(fields: Fields) -> str:

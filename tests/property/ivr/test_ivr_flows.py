@@ -16,7 +16,7 @@ from cti.ivr.problems import Position
 from cti.ivr.prompt_book import parse_prompts
 from cti.model.facts import Match
 from tests.support.examples import examples
-from tests.support.flow_corpus import CLOCK, FLOWS, SHIPPED, corpus_flows, corpus_prompts, demo_centre
+from tests.support.flow_corpus import CLOCK, FLOWS, SCRIPTS, SHIPPED, corpus_flows, corpus_prompts, demo_centre
 
 PROMPTS = ("welcome", "menu", "hours", "order", "invalid", "goodbye")
 prompt = st.sampled_from(PROMPTS)
@@ -38,11 +38,13 @@ VERBS = [
     "transfer",
     "sub_flow",
     "return",
+    "run_script",
+    "python",
     "voicemail",
     "queue",
     "hang_up",
 ]
-WAYS_TO_FAIL = ("set", "call_service", "record", "transfer")
+WAYS_TO_FAIL = ("set", "call_service", "record", "transfer", "python")
 """Verbs with an exit of this name; for others it means that an unchecked flow led nowhere."""
 variable = st.sampled_from(["x", "y"])
 number = st.sampled_from(
@@ -98,6 +100,10 @@ def flow_texts(draw: st.DrawFn) -> str:
         elif verb == "sub_flow":
             words = f"returns: {{known: {draw(target)}}}, " if draw(st.booleans()) else ""
             body = f"sub_flow: identify, {words}go: {draw(target)}"
+        elif verb == "run_script":
+            body = f"run_script: check_pin, go: {draw(target)}, failed: {draw(target)}, overdue: {draw(target)}"
+        elif verb == "python":
+            body = f"python: discount, send: {{n: '{draw(number)}'}}, keep: {{y: number n}}, go: {draw(target)}, failure: {draw(target)}"
         elif verb == "return":
             body = "return: done"
         elif verb == "voicemail":
@@ -145,7 +151,7 @@ def answer(effect: e.Effect, act: str, customer: e.LookedUp) -> e.Result:
         return e.ClockSeen(local=CLOCK)
     if isinstance(effect, e.AskCalendar):
         return e.CalendarSeen(is_open=act != "")
-    if isinstance(effect, e.CallService):
+    if isinstance(effect, e.CallService | e.CallFunction):
         return (
             e.ServiceAnswered(status="ok", body={"n": 7} if act else {})
             if act != "#"
@@ -162,6 +168,8 @@ def answer(effect: e.Effect, act: str, customer: e.LookedUp) -> e.Result:
             return e.Recorded(status="recorded" if act in "01234" else "failure" if act == "#" else "empty")
         case e.FindFlow():
             return e.FlowFound(flow=corpus_flows().get(effect.flow))
+        case e.RunScript():
+            return e.ScriptEnded(status="failed" if act == "#" else "done" if act else "overdue")
         case e.LookUpCustomer():
             return customer
         case _:
@@ -182,7 +190,7 @@ def play(flow: Flow, script: list[str], customer: e.LookedUp, *, at: str | None 
 def test_every_dialogue_ends_and_is_the_same_again(text: str, script: list[str], customer: e.LookedUp) -> None:
     flow = parse_flow(text, "test.yaml")
     assert isinstance(flow, Flow), "\n".join(map(str, flow))
-    problems = check_flow(flow, demo_centre(), corpus_prompts(), corpus_flows())
+    problems = check_flow(flow, demo_centre(), corpus_prompts(), corpus_flows(), SCRIPTS)
     turns = play(flow, script, customer)
     assert turns == play(flow, script, customer)
     traces = [trace for turn in turns for trace in turn.traces]

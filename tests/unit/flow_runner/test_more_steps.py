@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cti.ivr.checker import live
 from cti.model.centre import VOICEMAIL, Target, TargetKind
 from cti.model.facts import MessageRecorded, SurveyAnswered
 from cti.services.flow_runner import FlowLibrary, FlowRunner
-from cti.services.ports import FlowCall, LegGone, TookDown
+from cti.services.ports import Answered, FlowCall, LegGone, TookDown
 from tests.support.flow_corpus import SHIPPED, demo_centre
 from tests.support.flow_fakes import RecordingDesk, ScriptedLeg, TickingClock
 
@@ -185,6 +186,66 @@ async def test_steps_of_a_sub_flow_say_where_a_later_session_begins(library: Flo
         ("calls", "inside", "returned", "bye", ""),
         ("calls", "bye", "done", None, ""),
     ]
+
+
+SCRIPTED = """flow: scripted
+languages: [en]
+start: a
+failure: bye
+steps:
+  a: {run_script: check_pin, deadline: 9s, go: b, failed: bye, overdue: late}
+  b: {python: discount, send: {n: '1 + 1'}, keep: {percent: number percent}, deadline: 3s, go: c, not_found: bye, failure: bye}
+  c: {say: [{number: percent}], go: bye}
+  late: {say: not_a_choice, go: bye}
+  bye: {hang_up: silently}
+"""
+
+
+class Answering:
+    """Functions that give what a test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, object], float]] = []
+
+    async def call(self, name: str, values: Mapping[str, object], *, deadline: float) -> Answered:
+        self.asked.append((name, dict(values), deadline))
+        return Answered(status="ok", body={"percent": 7})
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> FlowLibrary:
+    folder = tmp_path_factory.mktemp("scripted")
+    (folder / "scripted.yaml").write_text(SCRIPTED)
+    (folder / "scripts").mkdir()
+    (folder / "scripts" / "check_pin.py").write_text("")
+    shutil.copy(SHIPPED / "prompts.yaml", folder)
+    library, problems = FlowLibrary.check(folder, demo_centre())
+    assert library is not None
+    assert problems == []
+    return library
+
+
+async def test_a_script_runs_and_a_function_is_called(scripted: FlowLibrary, tmp_path: Path) -> None:
+    session = Session(scripted, tmp_path, "scripted")
+    functions = Answering()
+    session.runner = FlowRunner(session.desk, scripted, Path("/sounds"), clock=session.clock, functions=functions)
+    assert await session.run("") == "hangup"
+    assert session.leg.scripts == ["check_pin"]
+    assert functions.asked == [("discount", {"n": 2}, 3.0)]
+    assert session.way() == ["a.done", "b.done", "c.done", "bye.done"]
+    alone = Session(scripted, tmp_path, "scripted")
+    assert await alone.run("") == "hangup"
+    assert alone.way() == ["a.done", "b.failure", "bye.done"]
+
+
+async def test_who_comes_back_after_a_script_was_overdue_goes_on_behind_it(
+    scripted: FlowLibrary, tmp_path: Path
+) -> None:
+    session = Session(scripted, tmp_path, "scripted")
+    session.leg.script_ends = "overdue"
+    assert await session.runner.run(session.call, session.leg) == "gone"
+    assert session.way() == ["a.overdue", "late.gone"]
+    assert session.desk.steps[-1].next_step == "late"
 
 
 def test_a_flow_goes_down_with_the_one_it_calls_but_not_when_an_earlier_version_lives(tmp_path: Path) -> None:

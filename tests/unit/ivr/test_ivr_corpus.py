@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cti.ivr.checker import check_text, live
-from tests.support.flow_corpus import FLOWS, SHIPPED, corpus_flows, corpus_prompts, demo_centre
+from tests.support.flow_corpus import FLOWS, SCRIPTS, SHIPPED, corpus_flows, corpus_prompts, demo_centre
 
 GOOD = sorted(FLOWS.glob("good/*.yaml"))
 BAD = sorted(FLOWS.glob("bad/*.yaml"))
@@ -21,7 +21,10 @@ def test_the_corpora_are_there() -> None:
 @pytest.mark.parametrize("file", GOOD, ids=lambda file: file.stem)
 def test_a_good_flow_passes(file) -> None:
     assert (
-        check_text(file.read_text(encoding="utf-8"), file.name, demo_centre(), corpus_prompts(), corpus_flows()) == []
+        check_text(
+            file.read_text(encoding="utf-8"), file.name, demo_centre(), corpus_prompts(), corpus_flows(), SCRIPTS
+        )
+        == []
     )
 
 
@@ -30,7 +33,7 @@ def test_a_bad_flow_is_told_where_and_why(file) -> None:
     text = file.read_text(encoding="utf-8")
     expected = re.findall(r"^# expect: (\d+:\d+ \w+)$", text, re.MULTILINE)
     assert expected, "a bad flow says what is expected of the checker"
-    problems = check_text(text, file.name, demo_centre(), corpus_prompts(), corpus_flows())
+    problems = check_text(text, file.name, demo_centre(), corpus_prompts(), corpus_flows(), SCRIPTS)
     assert [f"{problem.at.line}:{problem.at.column} {problem.code}" for problem in problems] == expected
     for problem in problems:
         assert problem.message
@@ -40,7 +43,7 @@ def test_a_bad_flow_is_told_where_and_why(file) -> None:
 
 def test_a_warning_keeps_no_flow_from_going_live() -> None:
     text = (FLOWS / "bad" / "unknown_tier.yaml").read_text(encoding="utf-8")
-    problems = check_text(text, "unknown_tier.yaml", demo_centre(), corpus_prompts(), corpus_flows())
+    problems = check_text(text, "unknown_tier.yaml", demo_centre(), corpus_prompts(), corpus_flows(), SCRIPTS)
     assert problems
     assert live(problems)
 

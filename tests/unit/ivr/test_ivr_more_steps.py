@@ -167,17 +167,43 @@ def test_another_session_takes_the_call_up_where_it_left() -> None:
     assert (other.traces, other.state.step) == ((), "a")
 
 
+@pytest.mark.parametrize("status", ["done", "failed", "overdue"])
+def test_a_script_has_three_ways_out(status: str) -> None:
+    steps = "  a: {run_script: check_pin, deadline: 20s, go: b, failed: c, overdue: d}\n"
+    said = played(
+        flow(steps + "  b: {hang_up: silently}\n  c: {queue: sales}\n  d: {queue: vip}"), scripts={"check_pin": status}
+    )
+    (ran,) = [effect for effect in said.effects if isinstance(effect, e.RunScript)]
+    assert (ran.script, ran.deadline) == ("check_pin", timedelta(seconds=20))
+    assert said.exits[0] == f"a.{status}"
+
+
+def test_a_function_is_asked_as_a_service_is() -> None:
+    asks = flow(
+        "  a: {python: discount, send: {tier: customer.tier, hour: now.hour}, keep: {percent: number percent}, go: b, failure: c}\n"
+        "  b: {when: [{if: 'percent > 10', go: d}], else: c}\n  c: {queue: sales}\n  d: {queue: vip}"
+    )
+    said = played(asks, functions={"discount": e.ServiceAnswered(status="ok", body={"percent": 15})})
+    (call,) = [effect for effect in said.effects if isinstance(effect, e.CallFunction)]
+    assert (call.function, dict(call.values), call.deadline) == (
+        "discount", {"tier": "", "hour": 14}, timedelta(seconds=2),
+    )  # fmt: skip
+    assert said.queue == "vip"
+    assert played(asks).exits == ["a.failure", "c.queued"]
+
+
 # ---- flows within flows
 
 
 def test_a_sub_flow_comes_back_with_a_word() -> None:
-    said = played(MORE, "1234.", customer=e.LookedUp(match=Match.UNKNOWN), number="answered")
+    said = played(MORE, "1234.", number="answered", scripts={"check_pin": "overdue"})
     assert said.exits == [
         "who.unknown",
         "ask.collected",
         "read_back.done",
         "known.known",
         "identify.returned",
+        "pin.overdue",
         "out.sent",
     ]
     stranger = played(MORE, "")
