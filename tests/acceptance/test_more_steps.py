@@ -33,23 +33,64 @@ steps:
   again: {{say: [{{digits_of: code}}], go: sorry}}
   sorry: {{voicemail: silently}}
 """
+SCRIPTED = """flow: scripted
+languages: [en, zh]
+start: inside
+failure: sorry
+steps:
+  inside: {sub_flow: ask, go: rate}
+  rate: {python: doubled, send: {known: customer.known}, keep: {twice: number twice}, go: hangs, failure: sorry}
+  hangs: {run_script: hangs, deadline: 2s, go: sorry, failed: sorry, overdue: said}
+  said: {say: [{number: '1 + 1'}], go: bye}
+  bye: {hang_up: silently}
+  sorry: {voicemail: silently}
+"""
+ASK = """flow: ask
+languages: [en, zh]
+start: key
+failure: out
+steps:
+  key: {run_script: key, go: back, failed: out}
+  back: {return: done}
+  out: {queue: support}
+"""
+KEY_SCRIPT = """from asterisk.agi import AGI
+
+agi = AGI()
+agi.answer()
+if agi.wait_for_digit(20000) != "8":
+    raise SystemExit(1)
+"""
+FUNCTIONS = """from cti.outside.functions import for_flows
+
+@for_flows
+def doubled(sent):
+    return {"twice": 2}
+"""
 
 
 @pytest.fixture(scope="module")
 def own_centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCentre]:
-    """The demo centre with a carrier that takes calls, and one more flow, on 5011."""
+    """The demo centre with a carrier that takes calls, and flows of its own, on 5011 and 5012."""
     data = tmp_path_factory.mktemp("steps") / "data"
     data.mkdir()
     yaml = YAML()
     tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
     tree["numbers"]["5011"] = {"flow": "out", "survival_queue": "support"}
+    tree["numbers"]["5012"] = {"flow": "scripted", "survival_queue": "support"}
+    tree["functions"] = {"doubled": "steps_test_functions:doubled"}
     text = io.StringIO()
     yaml.dump(tree, text)
     (data / "centre.yaml").write_text(text.getvalue(), encoding="utf-8")
     flows = data.parent / "flows"
     shutil.copytree(REPOSITORY / "ivr_flows", flows)
-    (flows / "out.yaml").write_text(OUT)
-    centre = TestCentre(data, env={"CTI_FLOWS": str(flows)})
+    for name, flow in (("out", OUT), ("scripted", SCRIPTED), ("ask", ASK)):
+        (flows / f"{name}.yaml").write_text(flow)
+    (flows / "scripts").mkdir()
+    (flows / "scripts" / "key.py").write_text(KEY_SCRIPT)
+    (flows / "scripts" / "hangs.py").write_text("import time\ntime.sleep(6)\n")
+    (flows / "steps_test_functions.py").write_text(FUNCTIONS)
+    centre = TestCentre(data, env={"CTI_FLOWS": str(flows), "PYTHONPATH": str(flows)})
     centre.env["CTI_TRUNK__ADDRESS"] = f"{centre.carrier}:{CARRIERS_PORT}"
     centre.start()
     try:
@@ -185,3 +226,19 @@ async def test_a_number_that_is_busy_leads_back_into_the_flow_and_one_that_answe
         row = await centre.record(where=f"caller_number = '{other}'")
     assert row["outcome"] == "overflow"
     assert await way(centre, other) == ["code.collected", "far.sent"]
+
+
+async def test_scripts_run_as_they_stand_and_one_that_hangs_loses_nobody(own_centre: TestCentre) -> None:
+    centre, number = own_centre, "+15550100066"
+    async with PhoneRoom() as room:
+        call = await call_in(await caller(centre, room, number), "5012", keys="8")
+        # The script's time is up, its connection is closed, and the caller comes back in another and goes on behind it.
+        await ended(call)
+        row = await centre.record(where=f"caller_number = '{number}'")
+        steps = await facts_of(centre, number, "FlowStepDone")
+    way_ = [f"{step['flow']}.{step['step']}.{step['result']}" for step in steps]
+    assert way_ == [
+        "ask.key.done", "ask.back.done", "scripted.inside.returned", "scripted.rate.done", "scripted.hangs.overdue",
+        "scripted.said.gone", "scripted.said.done", "scripted.bye.done",
+    ]  # fmt: skip
+    assert (row["outcome"], row["hangup_by"]) == ("self_served", "system")
