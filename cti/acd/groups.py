@@ -125,7 +125,7 @@ class Groups:
         if group is None:
             strategies = dict.fromkeys(self._queues[q].strategy for q in agent.queues if q in self._queues)
             group = self._agents[key] = AgentGroup(key[0], dict(skills), tiers, strategies)
-            for queue in key[0] & self.teams.keys():
+            for queue in key[0].intersection(self.teams):
                 self.teams[queue].append(group)
         seat = seats.get(agent.agent_id)
         if seat is None:
