@@ -40,7 +40,10 @@ _UNIQUE = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
 _CALL_ID = re.compile(r"[A-Za-z0-9-]{0,64}[0-9]{1,12}\.[0-9]{1,12}\Z")
 _NUMBER = re.compile(r"\+?[0-9]{1,32}\Z")
 _QUEUE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
-_AGENT = re.compile(r"PJSIP/([0-9]{2,6})(?:-web)?-[0-9a-f]{8}\Z")
+_AGENT = re.compile(
+    r"(?:PJSIP/([0-9]{2,6})(?:-web)?-[0-9a-f]{8}|Local/[0-9]{10}3([0-9]{2,6})@cti-outside-[0-9a-f]{8};1)\Z"
+)
+"""An agent's device; or the near half of what leads to an agent at an outside number, which is up once a key was pressed."""
 _EXTENSION = re.compile(r"[0-9]{2,6}\Z")
 _TORN = re.compile(r'"[A-Z][A-Z_]{3,40}","[0-9]{1,11}\.[0-9]{6}",')
 
@@ -477,7 +480,7 @@ def _hangup_by(story: _Story, event: LedgerEvent) -> HangupBy:
 
 def _agent_of(channel: str) -> AgentId | None:
     found = _AGENT.match(channel)
-    return AgentId(found[1]) if found is not None else None
+    return AgentId(found[1] or found[2]) if found is not None else None
 
 
 def _call_of(event: LedgerEvent) -> CallId | None:

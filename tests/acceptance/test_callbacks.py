@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from cti.demo.softphone import PhoneCall, PhoneRoom, Softphone
 from tests.acceptance.people import SipAgent, call_in, caller, sip_agent
 from tests.acceptance.test_bridge_killed import bridge_back
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.sound import loudness
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
@@ -175,7 +177,7 @@ async def test_a_machine_a_refusal_and_a_killed_bridge_make_no_second_call(own_c
     }  # fmt: skip
 
 
-async def test_an_agent_at_an_outside_number_and_a_caller_sent_out(own_centre: TestCentre) -> None:
+async def test_an_agent_at_an_outside_number_and_a_caller_sent_out(own_centre: TestCentre, tmp_path: Path) -> None:
     centre = own_centre
     async with (
         PhoneRoom() as room,
@@ -195,7 +197,11 @@ async def test_an_agent_at_an_outside_number_and_a_caller_sent_out(own_centre: T
         called = await rings(carrier, within=30)
         await called.answer()
         await called.confirmed.wait()
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
+        await waiting.record(tmp_path / "meanwhile.wav")
+        await asyncio.sleep(1.5)
+        await waiting.stop_recording()
+        assert loudness(tmp_path / "meanwhile.wav") > 100, "the caller hears nothing while the agent is asked"
         await called.press("1")
         await dora.until("/agent", lambda a: a["agent"]["state"] == "talking")
         assert not waiting.ended.is_set()

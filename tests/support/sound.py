@@ -24,6 +24,15 @@ def strongest(path: Path, *, skip: float = 0.3) -> tuple[float, float]:
     return peak, near / total if total else 0.0
 
 
+def loudness(path: Path) -> float:
+    """Root mean square of a WAV file's samples (16 bits): 0 is silence."""
+    with wave.open(str(path)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.float64)
+    if samples.size < 1000:
+        raise AssertionError(f"{path}: hardly any sound")
+    return float(np.sqrt(np.mean(samples**2)))
+
+
 def assert_tone(path: Path, hertz: float) -> None:
     """The recording is that tone, and nothing else of weight."""
     peak, share = strongest(path)

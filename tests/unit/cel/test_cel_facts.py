@@ -426,8 +426,9 @@ def test_an_agent_who_did_not_take_the_callback_ends_nothing() -> None:
     assert facts_of(text, offered_journal(), asterisk_started_at=at(40)) == []
 
 
-def test_a_talk_with_an_agent_at_an_outside_number() -> None:
-    outside, leg = "PJSIP/trunk-00000007", LEG
+@pytest.mark.parametrize("outside", ["PJSIP/trunk-00000007", "Local/179528870031004@cti-outside-00000001;1"])
+def test_a_talk_with_an_agent_at_an_outside_number(outside: str) -> None:
+    leg = LEG
     text = (
         inbound()
         + line("CTI_AGENT", at(14), leg, outside, linked_id=CALL, extra={"extra": f"{CALL}|1004"})
