@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -275,6 +276,9 @@ async def serve(settings: Settings) -> None:
             own("observer", asyncio.create_task(observer.run(drain)))
             promises = observer.watch_promises(StoredExplanations(pool), zone, clock)
             own("promises", asyncio.create_task(promises))
+            # What is here now stays: a full collection that goes through all of it holds everything up for 20 ms and more.
+            gc.collect()
+            gc.freeze()
             log.info("bridge_started", web=settings.ports.of("web"), agi=settings.ports.of("agi"))
             await asyncio.wait({asyncio.create_task(stop.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
             log.info("bridge_stopping")
