@@ -66,7 +66,7 @@ async def test_flow_wait_deliver_answer(tmp_path: Path) -> None:
             assert inbound["Call"] == inbound["Uniqueid"]
             assert inbound["Call"].startswith("a1-")
             await rig.bridge.visited("call")
-            assert rig.bridge.visits[0] == ("call", [inbound["Call"], CALLER["number"], "5000"])
+            assert rig.bridge.visits[0] == ("call", [inbound["Call"], CALLER["number"], "5000", ""])
             wait = await rig.ami.event("CtiWait", Call=inbound["Call"])
             assert wait["ChanVariable(CTI_CALL)"] == inbound["Call"] if "ChanVariable(CTI_CALL)" in wait else True
             rig.deliver(wait["Channel"], 7)

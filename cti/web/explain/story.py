@@ -73,7 +73,7 @@ def _moments(facts: Iterable[f.CallFact]) -> Iterable[MomentRow]:
             case f.CallQueued():
                 yield MomentRow(at=at, kind="moved" if joined else "queued", queue=fact.queue, by=fact.by)
                 joined = True
-            case f.CallDequeued():
+            case f.CallDequeued() if fact.reason != "flow":
                 yield MomentRow(at=at, kind="left_queue", text=fact.reason)
             case f.PriorityChanged():
                 yield MomentRow(at=at, kind="priority", by=fact.by, text=fact.reason)
