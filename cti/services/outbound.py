@@ -6,7 +6,6 @@ has an address, a free place under `most_at_once`. The dialplan checks once more
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,12 +16,10 @@ from cti.model.commands import SendOut
 from cti.model.facts import Device, OfferEnd
 from cti.model.signals import DeviceReachable, LiveChannel
 from cti.services.switchboard import Switchboard
-from cti.services.trunk_lines import in_use, room
+from cti.services.trunk_lines import E164, in_use, room, why_not
 
-__all__ = ["in_use", "room"]
+__all__ = ["in_use", "room", "why_not"]
 """Known from here, too."""
-
-_E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 
 
 def open_trunk(board: Switchboard, now: datetime, *, there: bool) -> None:
@@ -58,20 +55,6 @@ def agents_leg(board: Switchboard, channel: LiveChannel) -> LiveChannel | None:
     return replace(channel, agent_id=agent_id, device=Device.EXTERNAL) if agent_id is not None else None
 
 
-def why_not(board: Switchboard, number: str | None) -> str:
-    """Why this number can never be dialled as things are set; empty: it can.
-
-    "no_trunk" (the trunk has no address), "no_number" (withheld), "not_allowed" (not on the centre's list).
-    """
-    if not board.can_dial_out:
-        return "no_trunk"
-    if not number:
-        return "no_number"
-    if _E164.fullmatch(number) is None or not board.centre.outbound.may_dial(number):
-        return "not_allowed"
-    return ""
-
-
 def has_room(board: Switchboard) -> bool:
     """Whether one more may."""
     return room(board) > 0
@@ -82,7 +65,7 @@ def caller_id(board: Switchboard) -> str:
     outbound = board.centre.outbound
     if outbound.caller_id:
         return outbound.caller_id
-    return next((did for did in board.centre.numbers if _E164.fullmatch(did)), "")
+    return next((did for did in board.centre.numbers if E164.fullmatch(did)), "")
 
 
 def send_out(board: Switchboard, call: Call, number: str, now: datetime, reason: str) -> bool:

@@ -1,7 +1,8 @@
-"""How many of the trunk's lines are taken by calls that we began, and how many are left (`outbound.most_at_once`)."""
+"""What may leave over the trunk now: which numbers, and how many of its lines are left (`outbound.most_at_once`)."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,23 @@ from cti.model.facts import Device, OfferEnd
 
 if TYPE_CHECKING:
     from cti.services.switchboard import Switchboard
+
+
+E164 = re.compile(r"\+[1-9][0-9]{5,14}")
+
+
+def why_not(board: Switchboard, number: str | None) -> str:
+    """Why this number can never be dialled as things are set; empty: it can.
+
+    "no_trunk" (the trunk has no address), "no_number" (withheld), "not_allowed" (not on the centre's list).
+    """
+    if not board.can_dial_out:
+        return "no_trunk"
+    if not number:
+        return "no_number"
+    if E164.fullmatch(number) is None or not board.centre.outbound.may_dial(number):
+        return "not_allowed"
+    return ""
 
 
 def in_use(board: Switchboard) -> int:
@@ -40,7 +58,11 @@ def held_back(board: Switchboard, offer: Offer, now: datetime) -> bool:
     """Take an offer back, unseen, that needs a line when there is none; both sides wait until there is. Whether it was."""
     call = board.calls[offer.call_id]
     outside = board.agents[offer.agent_id].device is Device.EXTERNAL
-    if not (call.absent or outside) or (not call.dialling and room(board) >= call.absent + outside):
+    if not (call.absent or outside):
+        return False
+    # What may be dialled may have changed since the callback was let go; an attempt may be under way still.
+    never = call.absent and (call.dialling or bool(why_not(board, call.caller_number)))
+    if not never and room(board) >= call.absent + outside:
         return False
     if call.absent:
         board.route(CallerNotReady(call_id=offer.call_id), now)

@@ -316,6 +316,20 @@ def test_one_line_makes_one_call_and_the_others_wait_for_it() -> None:
     assert not outbound.send_out(line.board, line.live(holder), OTHER, line.now, "option")
 
 
+def test_a_number_that_may_not_be_dialled_any_more_rings_nobody() -> None:
+    line = AgentLine()
+    callback = line.asked()
+    assert line.look_around() == []
+    assert line.board.engine.is_deliverable(callback)
+    line.board.centre = replace(line.board.centre, outbound=replace(line.board.centre.outbound, allow=("+49",)))
+    line.ready("1002")
+    assert line.of(f.OfferMade) == []
+    assert line.agent("1002") is AgentState.READY
+    other = line.call(number=OTHER)
+    line.queue(other)
+    assert line.delivered() == [(other, "1002")]
+
+
 def test_ring_all_rings_one_agent_for_a_callback() -> None:
     line = AgentLine()
     centre = line.board.centre
