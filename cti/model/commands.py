@@ -119,6 +119,8 @@ class RingForCallback:
     """How long the customer's telephone rings."""
     agent_number: str = ""
     """Where the device is `external`: the agent's."""
+    shown: str = ""
+    """The number that the agent's device shows: the customer's; the centre's at an outside number."""
     queue: QueueName | None = None
     did: str = ""
     record: bool = False

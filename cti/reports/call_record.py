@@ -20,7 +20,8 @@ agent          who first talked to the caller. NULL: nobody.
 wait_seconds   from queued_at to answered_at. Never answered: to the moment the call left its last queue by another way
                (`CallDequeued`: voicemail, callback, overflow), else to the end. NULL: never queued.
 ring_seconds   from the first ring of the device that was answered to the answer; never answered: from the first ring of
-               any device of the offer to its end. NULL: no device rang.
+               any device of the offer to its end. NULL: no device rang. A callback whose agent is called first: to when
+               the agent picked up; the customer's telephone rings after that.
 talk_seconds   time with at least one agent in talk, without hold. NULL: never answered.
 hold_seconds   time within talk in which an agent held the caller. NULL: never answered.
 wrap_seconds   from an agent's last talk to the end of that agent's wrap-up, summed over agents. NULL: no wrap-up ended.
@@ -55,6 +56,7 @@ from cti.model.facts import (
     FACT_TYPES,
     CallAnswered,
     CallbackAsked,
+    CallbackDialled,
     CallDequeued,
     CallEnded,
     CallFact,
@@ -252,6 +254,9 @@ def _ring(
         return None
     ends = [fact.at for fact in _of(told, OfferEnded) if fact.offer_id == offer.offer_id]
     until = answer.at if answer else ends[0] if ends else ended_at
+    taken_up = [fact.at for fact in _of(told, CallbackDialled) if fact.agent_id is not None and fact.at >= rings[0]]
+    if taken_up and until is not None:
+        until = min(until, taken_up[0])
     return None if until is None else max(until - rings[0], timedelta())
 
 

@@ -10,6 +10,7 @@ from cti.model.call import Call
 from cti.model.callback import agents_leg
 from cti.model.commands import Deliver, HangUp, RingForCallback
 from cti.model.facts import Device
+from cti.services import trunk_lines
 
 if TYPE_CHECKING:
     from cti.services.switchboard import Switchboard
@@ -54,6 +55,7 @@ def _ring_for(board: Switchboard, call: Call, offer: Offer) -> RingForCallback:
         agents_ring=queue.ring_timeout,
         ring_timeout=queue.callback.ring_timeout,
         agent_number=agent.number if device is Device.EXTERNAL else "",
+        shown=trunk_lines.caller_id(board) if device is Device.EXTERNAL else call.caller_number or "",
         queue=offer.queue,
         did=call.did,
         record=queue.record,

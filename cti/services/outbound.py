@@ -16,9 +16,9 @@ from cti.model.commands import SendOut
 from cti.model.facts import Device, OfferEnd
 from cti.model.signals import DeviceReachable, LiveChannel
 from cti.services.switchboard import Switchboard
-from cti.services.trunk_lines import E164, in_use, room, why_not
+from cti.services.trunk_lines import caller_id, in_use, room, why_not
 
-__all__ = ["in_use", "room", "why_not"]
+__all__ = ["caller_id", "in_use", "room", "why_not"]
 """Known from here, too."""
 
 
@@ -58,14 +58,6 @@ def agents_leg(board: Switchboard, channel: LiveChannel) -> LiveChannel | None:
 def has_room(board: Switchboard) -> bool:
     """Whether one more may."""
     return room(board) > 0
-
-
-def caller_id(board: Switchboard) -> str:
-    """The number that is shown to whom we call: the configured one, else the first of the centre's that is E.164."""
-    outbound = board.centre.outbound
-    if outbound.caller_id:
-        return outbound.caller_id
-    return next((did for did in board.centre.numbers if E164.fullmatch(did)), "")
 
 
 def send_out(board: Switchboard, call: Call, number: str, now: datetime, reason: str) -> bool:

@@ -54,6 +54,14 @@ def room(board: Switchboard) -> int:
     return max(0, board.centre.outbound.most_at_once - in_use(board))
 
 
+def caller_id(board: Switchboard) -> str:
+    """The number that is shown to whom we call: the configured one, else the first of the centre's that is E.164."""
+    outbound = board.centre.outbound
+    if outbound.caller_id:
+        return outbound.caller_id
+    return next((did for did in board.centre.numbers if E164.fullmatch(did)), "")
+
+
 def held_back(board: Switchboard, offer: Offer, now: datetime) -> bool:
     """Take an offer back, unseen, that needs a line when there is none; both sides wait until there is. Whether it was."""
     call = board.calls[offer.call_id]

@@ -155,7 +155,7 @@ def _ring_for_callback(command: RingForCallback, trunk: str) -> dict[str, str | 
         "CTI_RECORD": "1" if command.record else "",
         "CTI_OUTSIDE": "1" if outside else "",
     }
-    if not all(_PLAIN.fullmatch(text) for text in (*values.values(), command.channel_id)):
+    if not all(_PLAIN.fullmatch(text) for text in (*values.values(), command.channel_id, command.shown)):
         raise AmiActionInvalid("a value of the call to an agent has characters that AMI would read as more")
     if not outside:
         values["PJSIP_HEADER(add,X-CTI-Call)"] = values["__CTI_CALL"]
@@ -168,7 +168,7 @@ def _ring_for_callback(command: RingForCallback, trunk: str) -> dict[str, str | 
         "Exten": _outside(command.number).removeprefix("+"),
         "Priority": "1",
         "Timeout": str(round(command.agents_ring.total_seconds() * 1000)),
-        "CallerID": "" if outside else f"<{command.number}>",
+        "CallerID": f"<{command.shown}>",
         "Variable": [f"{name}={text}" for name, text in values.items()],
         "Async": "true",
     }

@@ -91,6 +91,7 @@ RING = RingForCallback(
     number="+15550100002",
     agents_ring=timedelta(seconds=15),
     ring_timeout=timedelta(seconds=30),
+    shown="+15550100002",
     queue=QueueName("support"),
     did="5000",
 )
@@ -121,8 +122,10 @@ def test_an_agent_is_called_first_with_a_channel_id_of_ours() -> None:
         ],
         "Async": "true",
     }
-    outside = action_of(replace(RING, device=Device.EXTERNAL, agent_number="+15550107777"), "carrier")
-    assert (outside["Channel"], outside["CallerID"]) == ("PJSIP/+15550107777@carrier", "")
+    outside = action_of(
+        replace(RING, device=Device.EXTERNAL, agent_number="+15550107777", shown="+15550105000"), "carrier"
+    )
+    assert (outside["Channel"], outside["CallerID"]) == ("PJSIP/+15550107777@carrier", "<+15550105000>")
     assert "CTI_OUTSIDE=1" in outside["Variable"]
     assert not any("PJSIP_HEADER" in variable for variable in outside["Variable"])
 
@@ -139,6 +142,7 @@ def test_an_agent_is_called_first_with_a_channel_id_of_ours() -> None:
         {"channel_id": "a,b"},
         {"did": "${SHELL(id)}"},
         {"queue": "a=b c"},
+        {"shown": "1>\r\nX: <"},
     ],
 )
 def test_an_agent_is_not_called_for_what_says_more(wrong: dict[str, object]) -> None:

@@ -151,6 +151,7 @@ def test_an_agent_is_offered_the_callback_and_talks() -> None:
     record = fold([fact for fact in line.facts if getattr(fact, "call_id", "") == callback])
     assert (record.outcome, record.direction, record.agent) == (Outcome.ANSWERED, Direction.OUTBOUND, "1002")
     assert (record.queued_at, record.talk_seconds, record.hangup_by) == (since, 40, f.HangupBy.CALLER)
+    assert record.ring_seconds == 3  # the agent's, not the customer's
     assert line.agent("1002") is AgentState.WRAP_UP
     assert HangUp(channel=ChannelName(leg)) not in line.commands
 
