@@ -219,6 +219,4 @@ def test_too_large_is_refused() -> None:
 
 
 def test_regular_words_only() -> None:
-    assert all(
-        re.fullmatch(r"[a-z][a-z0-9_]*", word) for language in VALUE_GRAMMARS for word in value_words(language)
-    )
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", word) for language in VALUE_GRAMMARS for word in value_words(language))
