@@ -103,6 +103,12 @@ def _moments(facts: Iterable[f.CallFact]) -> Iterable[MomentRow]:
                 yield MomentRow(at=at, kind="survival")
             case f.VoicemailLeft():
                 yield MomentRow(at=at, kind="voicemail")
+            case f.MessageRecorded():
+                yield MomentRow(at=at, kind="voicemail")
+            case f.SurveyAnswered():
+                yield MomentRow(at=at, kind="rated", text=f"{fact.question} {fact.score}")
+            case f.TransferFailed():
+                yield MomentRow(at=at, kind="came_back")
             case f.TalkEnded():
                 yield MomentRow(at=at, kind="talk_ended", agent_id=fact.agent_id)
             case f.CallEnded():

@@ -113,6 +113,8 @@ export const explain = {
     callback_asked: "Asked to be called back",
     survival: "Carried on by the telephone system while the server was away",
     voicemail: "Left a message",
+    rated: (what: string) => `Answered in a survey: ${what}`,
+    came_back: "Nobody answered at the outside number",
     talk_ended: (name: string) => `Talk with ${name} ended`,
     ended: (by: string) => `Call ended by ${by}`,
   },

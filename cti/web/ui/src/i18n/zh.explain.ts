@@ -113,6 +113,8 @@ export const explain: Dictionary["explain"] = {
     callback_asked: "请求回拨",
     survival: "服务器离线期间由电话系统接管",
     voicemail: "已留言",
+    rated: (what) => `满意度调查：${what}`,
+    came_back: "外线号码无人接听",
     talk_ended: (name) => `与 ${name} 的通话结束`,
     ended: (by) => `${by}结束通话`,
   },

@@ -206,6 +206,10 @@ function momentLine(feed: Feed, moment: StoryMoment, index: number): Line | null
       return about(m.survival, "alarm");
     case "voicemail":
       return about(m.voicemail, "menu");
+    case "rated":
+      return about(m.rated(plain(moment.text)), "menu");
+    case "came_back":
+      return about(m.came_back, "menu");
     case "talk_ended":
       return about(m.talk_ended(name), "wrap_up");
     case "ended":
