@@ -18,7 +18,7 @@ from cti.model.facts import Device
 from cti.services import agent_first, agents, callbacks, outbound, reconcile
 from cti.services.floor import Refused
 from tests.unit.services.test_agent_first import AgentLine, channel
-from tests.unit.services.test_callbacks import Line, channel_of, snapshot
+from tests.unit.services.test_callback_rules import Line, channel_of, snapshot
 
 STEPS = 250
 RULES = CallbackRules(attempts=3, retry=timedelta(seconds=20), ring_timeout=timedelta(seconds=15))

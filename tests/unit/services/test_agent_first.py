@@ -18,7 +18,7 @@ from cti.model.commands import HangUp, RingForCallback
 from cti.model.facts import AgentState, Device, Direction, OfferEnd, Outcome
 from cti.reports.call_record import fold
 from cti.services import agent_first, agents, callbacks, outbound, reconcile
-from tests.unit.services.test_callbacks import NUMBER, OTHER, Line
+from tests.unit.services.test_callback_rules import NUMBER, OTHER, Line
 
 RULES = CallbackRules(first=CallbackFirst.AGENT, attempts=2, retry=timedelta(seconds=60))
 CUSTOMER = ChannelName("PJSIP/trunk-0000cccc")
