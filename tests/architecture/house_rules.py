@@ -24,7 +24,16 @@ SEAMS = {"cti.services.ports", "cti.services.floor", "cti.services.configuration
 """All an adapter may know of the services."""
 JOURNAL_SEAMS = {"cti.journal", "cti.journal.codec", "cti.journal.errors"}
 """All that services and adapters may know of the journal: they get the writer as the port `services.ports.Journal`."""
-CENTRE = {"calendar_forms", "centre_file", "centre_forms", "form_types", "centre_versions", "places", "secrets_file", "settings"}
+CENTRE = {
+    "calendar_forms",
+    "centre_file",
+    "centre_forms",
+    "form_types",
+    "centre_versions",
+    "places",
+    "secrets_file",
+    "settings",
+}
 """The files of one centre."""
 GLUE = {"entry", "ledger", "live_configuration", "observe"}
 """What joins rooms that may not know each other; part of the composition, with a file each to stay readable."""

@@ -30,7 +30,10 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 def _not_found() -> ApiError:
     return ApiError(
-        404, "not_found", "there is nothing at this address", remedy="the pages are /, /agent, /supervisor, /flows and /call"
+        404,
+        "not_found",
+        "there is nothing at this address",
+        remedy="the pages are /, /agent, /supervisor, /flows and /call",
     )
 
 

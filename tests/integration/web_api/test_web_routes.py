@@ -78,7 +78,12 @@ GOOD_HEADERS = {"config_apply": {"If-Match": '"v1"'}}
 
 
 def concrete(operation: Operation) -> str:
-    return operation.path.replace("{offer_id}", "1000001").replace("{call_id}", "a1-1.1").replace("{flow}", "main").replace("{queue}", "support")
+    return (
+        operation.path.replace("{offer_id}", "1000001")
+        .replace("{call_id}", "a1-1.1")
+        .replace("{flow}", "main")
+        .replace("{queue}", "support")
+    )
 
 
 def test_every_operation_has_a_permission_and_an_expectation():
