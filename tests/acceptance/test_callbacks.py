@@ -20,7 +20,7 @@ from tests.acceptance.test_bridge_killed import bridge_back
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
 from tests.support.sound import loudness
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
 NUMBER = "+15550100081"
 AGENTS_NUMBER = "+15550107777"

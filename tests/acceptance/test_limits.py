@@ -19,7 +19,7 @@ from tests.acceptance.test_announcements import heard, prompt, spoken
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
 from tests.support.sound import assert_tone
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
 OVERFLOW_SECONDS = 7
 

@@ -14,7 +14,7 @@ from cti.demo.softphone import PhoneRoom
 from tests.acceptance.people import call_in, caller, sip_agent
 from tests.support.centre import ApiPerson, running_centre
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(180)]
 
 NEW_NUMBER = """numbers:
   "5009": {title: Billing, flow: support_direct, survival_queue: billing}

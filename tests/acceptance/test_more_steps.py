@@ -20,7 +20,7 @@ from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of, rings
 from tests.support.centre import REPOSITORY, TestCentre
 from tests.support.sound import assert_tone
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
 OUTSIDE = "+15550107778"
 OUT = f"""flow: out

@@ -20,7 +20,7 @@ from tests.support.centre import REPOSITORY, ApiPerson, TestCentre, running_cent
 from tests.support.sip_phone import SipPhone
 from tests.support.sipp import Sipp
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
 RACES = 24
 TRIO = ("1002", "1004", "1008")

@@ -18,7 +18,7 @@ from cti.simulate.recorded import calls_of_database
 from cti.simulate.replay import past_calls
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 FLOOR = """\

@@ -22,7 +22,7 @@ from cti.store.pool import open_pool
 from tests.integration.test_drain_exactly_once import a_call
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ from cti.store.migrate import migrate
 from cti.store.pool import open_pool
 from tests.support.postgres import ThrowawayPostgres, database, migrated, postgres_server  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 
 T0 = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 

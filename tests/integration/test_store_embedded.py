@@ -19,7 +19,7 @@ import pytest
 from cti.errors import RemoteError
 from cti.store.embedded import EmbeddedPostgres
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from cti.store.migrate import migrate, newest, revision, script
 from cti.store.queries import COLUMNS
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 
 
 async def test_an_empty_database_gets_everything_and_a_second_time_nothing_happens(database: str) -> None:

@@ -14,7 +14,7 @@ from cti.model.facts import MessageRecorded, SurveyAnswered
 from cti.store.pool import open_pool
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 T0 = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 
 
