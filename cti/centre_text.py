@@ -12,6 +12,8 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from cti.model.centre import Centre
 from cti.model.centre_tables import whole_table
 
+_SIGNS = frozenset("#,[]{}&*!|>'\"%@`?\\")
+"""Signs with a meaning of their own somewhere in YAML."""
 _BLOCKS = 2
 """Levels written one key a line; below, a table is written in braces."""
 
@@ -45,4 +47,11 @@ def _shaped(value: Any, level: int) -> Any:
         return shaped
     if isinstance(value, list):
         return [_shaped(item, _BLOCKS + 1) for item in value]
+    if isinstance(value, str) and value and not _plain(value):
+        return DoubleQuotedScalarString(value)
     return value
+
+
+def _plain(text: str) -> bool:
+    """Whether the library may choose how to write it. It quotes too little: `?a` within braces, a next-line character."""
+    return text[0].isalnum() and text.isprintable() and text == text.strip() and not _SIGNS & set(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 
 from cti.centre_file import parse_centre
@@ -12,6 +13,18 @@ from cti.model.centre import Centre
 from cti.model.centre_changes import changes
 from tests.support.centres import centres
 from tests.support.examples import examples
+
+EXAMPLE = 'name: A\nqueues: {q: {titles: {en: Q}}}\nnumbers: {"5000": {flow: main, survival_queue: q}}\n'
+
+
+@pytest.mark.parametrize(
+    "title", ["?\u013e", "4\x85 5", "- a", "a: b", "#1", " a ", "'", '"', "\u2028", "x #y", "no", "1", "\\n", "[a"]
+)
+def test_titles_that_yaml_would_take_for_signs(title: str) -> None:
+    centre = parse_centre(EXAMPLE, source="centre.yaml")
+    (did,) = centre.numbers
+    odd = replace(centre, numbers={did: replace(centre.numbers[did], title=title)})
+    assert parse_centre(text_of_centre(odd), source="centre.yaml") == odd
 
 
 @examples(8, nightly=2000)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from cti.ivr.document import Listing, Scalar, Table, read_document
@@ -20,6 +18,7 @@ def test_nodes_know_where_they_stand() -> None:
     assert node.get("c") is None
 
 
+@pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "text",
     [
@@ -52,13 +51,11 @@ def test_nodes_know_where_they_stand() -> None:
     ids=lambda text: repr(text[:20]),
 )
 def test_a_hostile_text_is_a_problem_and_soon(text: str) -> None:
-    began = time.process_time()
     for read in (parse_flow, parse_prompts):
         found = read(text, "flow.yaml")
         assert isinstance(found, list)
         assert found
         assert all(problem.at >= Position(1, 1) for problem in found)
-    assert time.process_time() - began < 1.0
 
 
 def test_a_control_character_has_its_place() -> None:
