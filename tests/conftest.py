@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,12 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     folder: Path = tmp_path_factory.mktemp("centre")
     with running_centre(folder / "data") as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _calls_of_this_test(request: pytest.FixtureRequest) -> None:
+    """A centre that several tests share is asked for the calls of the present one."""
+    if "centre" in request.fixturenames:
+        shared = request.getfixturevalue("centre")
+        if hasattr(shared, "since"):
+            shared.since = datetime.now(UTC)

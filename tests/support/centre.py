@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,8 @@ class TestCentre:
         self._process: subprocess.Popen[bytes] | None = None
         self.log = data.parent / f"{data.name}.up.log"
         self.told: dict[str, Any] = {}
+        self.since = datetime.fromtimestamp(0, UTC)
+        """When the present test began: what `record` finds is not an earlier test's, which the drain may still be behind."""
 
     def cti(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a `cti` command on this centre."""
@@ -140,8 +143,9 @@ class TestCentre:
             await connection.close()
 
     async def record(self, *, where: str = "true", within: float = 15, wrapped: bool = False) -> asyncpg.Record:
-        """The newest row of report.calls that fits, as soon as it is there."""
-        sql = f"SELECT * FROM report.calls WHERE {where} ORDER BY started_at DESC LIMIT 1"
+        """The newest row of report.calls that fits, of this test's calls (`since`), as soon as it is there."""
+        of_this_test = f"started_at >= '{self.since.isoformat()}'"
+        sql = f"SELECT * FROM report.calls WHERE ({where}) AND {of_this_test} ORDER BY started_at DESC LIMIT 1"
         found: list[asyncpg.Record] = []
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
