@@ -55,6 +55,11 @@ class Target:
     name: str = ""
 
 
+PER_WEIGHT = 10
+"""Classes of strict priority to one step of a queue's weight."""
+STRICT_MOST = 99
+"""The highest class of strict priority: weight 9, tier 9."""
+
 VOICEMAIL = Target(kind=TargetKind.VOICEMAIL)
 
 

@@ -8,9 +8,10 @@ from cti.acd.inputs import CallerReprioritised
 from cti.ids import CallId, QueueName
 from cti.model import facts as f
 from cti.model.call import Call, CallState
+from cti.model.centre import STRICT_MOST
 from cti.services.floor import Refused, Standing
 from cti.services.switchboard import Switchboard
-from cti.services.terms import STRICT_MOST, move
+from cti.services.terms import move
 
 AHEAD = timedelta(seconds=1)
 """By how much who is put to the front is before who was first."""

@@ -21,15 +21,10 @@ from cti.acd.inputs import CallerMoved
 from cti.ids import AgentId, QueueName
 from cti.model import facts as f
 from cti.model.call import Call, CallState
-from cti.model.centre import Queue
+from cti.model.centre import PER_WEIGHT, STRICT_MOST, Queue
 from cti.model.commands import SetQueue
 from cti.model.requirement import ANYBODY, Requirement, RequirementError, all_of, both
 from cti.services.switchboard import Switchboard
-
-STRICT_MOST = 99
-"""The highest class of strict priority: weight 9, tier 9."""
-PER_WEIGHT = 10
-"""Classes of strict priority to one step of a queue's weight."""
 
 
 def ticket_fact(

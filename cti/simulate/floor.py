@@ -15,12 +15,10 @@ from cti.acd.decisions import Decision, Expired, Offer, Released
 from cti.acd.engine import Engine
 from cti.acd.inputs import AcdInput, AgentBusy, AgentFree, CallerJoined, CallerLeft, CallerMoved, OfferSettled, Tick
 from cti.ids import AgentId, CallId, OfferId, QueueName
+from cti.model.centre import PER_WEIGHT, STRICT_MOST
 from cti.model.facts import AgentState, OfferEnd
 from cti.simulate.doors import Doors, Leaves
 from cti.simulate.scenario import DAY, Arrival, CallerKind, Scenario
-
-PER_WEIGHT, STRICT_MOST = 10, 99
-"""Classes of strict priority to one step of a queue's weight, and the highest, as on the live floor (services.terms)."""
 
 ANSWER, END, GIVE_UP, DUTY, LOOK = range(5)
 ELSEWHERE = 2
