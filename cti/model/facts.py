@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cti.ids import AgentId, CallId, CustomerId, FlowName, NodeName, OfferId, QueueName
+from cti.model.fact import CallFact, Fact
 from cti.model.kinds import (
     AgentState,
     Device,
@@ -22,23 +23,8 @@ from cti.model.kinds import (
 )
 from cti.model.requirement import Skills
 
-__all__ = ["AgentState", "Device", "Direction", "HangupBy", "Match", "OfferEnd", "Outcome"]
+__all__ = ["AgentState", "CallFact", "Device", "Direction", "Fact", "HangupBy", "Match", "OfferEnd", "Outcome"]
 """Known from here, too: whoever reads a fact reads these words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """Something that happened at `at`."""
-
-    at: datetime
-    inferred: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFact(Fact):
-    """A fact about one call."""
-
-    call_id: CallId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,22 +21,24 @@ import structlog
 
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
-from cti.ids import AgentId, CallId, FlowName, NodeName, OfferId, QueueName
+from cti.ids import AgentId, CallId, FlowName, NodeName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
 from cti.model.centre import Centre, Queue
 from cti.model.commands import Command, Deliver, DialCustomer, ReturnToWait, RingForCallback, SetQueue
-from cti.model.facts import AgentState, Device, Match, OfferEnd
+from cti.model.facts import Match, OfferEnd
 from cti.reports.call_record import CallRecord
-from cti.services import agent_first, agents, call_control, callbacks, live_centre, priority, reconcile, timers
+from cti.services import agent_first, call_control, callbacks, live_centre, reconcile, timers
 from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
 from cti.services.desk_requests import DeskRequests
-from cti.services.floor import Change, FloorView, LinkView, Standing
+from cti.services.floor import Change, FloorView, LinkView
+from cti.services.floor_requests import FloorRequests
 from cti.services.ports import Directory, Journal, LookUp, Telephony
 from cti.services.reconcile import Ledger, NoLedger
 from cti.services.rows import Rows
+from cti.services.subscribers import Subscribers
 from cti.services.switchboard import Out, Switchboard
 
 T = TypeVar("T")
@@ -53,11 +55,9 @@ the disk has them. The bridge's end loses nothing of that; a power cut takes the
 MOST_INPUTS = 32
 """Inputs of one turn at most. What a turn costs besides them (the journal's write, the audit, the timers) costs the same for
 one as for many; so the busier it is, the less each costs."""
-SUBSCRIBER_QUEUE = 1000
-"""Changes a subscriber may fall behind before it is let go."""
 
 
-class Dispatcher(DeskRequests):
+class Dispatcher(DeskRequests, FloorRequests):
     """Owner of the floor. Satisfies `Floor` (for the web) and `CallDesk` (for flows)."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Dispatcher(DeskRequests):
         self.decisions = DecisionLog(self.board, clock)
         self._explained: list[f.Decided] = []
         self._inbox: asyncio.Queue[Callable[[], Awaitable[None] | None]] = asyncio.Queue()
-        self._subscribers: set[asyncio.Queue[Change | None]] = set()
+        self._subscribers = Subscribers()
         self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._answers: list[tuple[Callable[[], None], bool]] = []
@@ -135,9 +135,7 @@ class Dispatcher(DeskRequests):
             self._keep_explained()
             for task in [*self._tasks, *self._look_ups.values()]:
                 task.cancel()
-            for subscriber in self._subscribers:
-                with contextlib.suppress(asyncio.QueueFull):
-                    subscriber.put_nowait(None)
+            self._subscribers.end()
 
     async def _take(self, action: Callable[[], Awaitable[None] | None]) -> None:
         """Handle an input and those that stood behind it by then, up to the first that asks for a command."""
@@ -339,57 +337,6 @@ class Dispatcher(DeskRequests):
         self._put(turn)
         return await answer
 
-    async def set_agent(
-        self, agent_id: AgentId, state: AgentState, *, reason: str = "", device: Device | None = None
-    ) -> None:
-        """See `Floor.set_agent`."""
-        await self._ask(lambda now: agents.set_agent(self.board, agent_id, state, now, reason=reason, device=device))
-
-    async def reject(self, agent_id: AgentId, offer_id: OfferId) -> None:
-        """See `Floor.reject`."""
-        await self._ask(lambda now: agents.reject(self.board, agent_id, offer_id, now))
-
-    async def hang_up(self, agent_id: AgentId, call_id: CallId) -> None:
-        """See `Floor.hang_up`."""
-        await self._ask(lambda now: agents.hang_up(self.board, agent_id, call_id))
-
-    async def finish_wrap_up(
-        self, agent_id: AgentId, call_id: CallId, *, disposition: str = "", note: str = ""
-    ) -> None:
-        """See `Floor.finish_wrap_up`."""
-        await self._ask(
-            lambda now: agents.finish_wrap_up(self.board, agent_id, call_id, now, disposition=disposition, note=note)
-        )
-
-    async def extend_wrap_up(self, agent_id: AgentId, call_id: CallId) -> None:
-        """See `Floor.extend_wrap_up`."""
-        await self._ask(lambda now: agents.extend_wrap_up(self.board, agent_id, call_id, now))
-
-    async def change_priority(
-        self,
-        call_id: CallId,
-        *,
-        by: str,
-        reason: str,
-        head_start: timedelta | None = None,
-        strict: int | None = None,
-        front: bool = False,
-    ) -> Standing:
-        """See `Floor.change_priority`."""
-        return await self._ask(
-            lambda now: priority.change_priority(
-                self.board, call_id, now, by=by, reason=reason, head_start=head_start, strict=strict, front=front
-            )
-        )
-
-    async def change_queue(self, call_id: CallId, queue: QueueName, *, by: str, reason: str) -> Standing:
-        """See `Floor.change_queue`."""
-        return await self._ask(lambda now: priority.change_queue(self.board, call_id, queue, now, by=by, reason=reason))
-
-    async def cancel_callback(self, call_id: CallId, *, by: str) -> None:
-        """See `Floor.cancel_callback`."""
-        await self._ask(lambda now: callbacks.cancel(self.board, call_id, now, by=by))
-
     def page(self, agent_id: AgentId, *, connected: bool) -> None:
         """See `Floor.page`."""
         self._put(lambda: self._rows.page(agent_id, connected=connected))
@@ -441,16 +388,7 @@ class Dispatcher(DeskRequests):
 
     def changes(self) -> AsyncIterator[Change]:
         """See `Floor.changes`. Subscribed from this call on, not from the first step of the iterator."""
-        queue: asyncio.Queue[Change | None] = asyncio.Queue(SUBSCRIBER_QUEUE)
-        self._subscribers.add(queue)
-        return self._follow(queue)
-
-    async def _follow(self, queue: asyncio.Queue[Change | None]) -> AsyncIterator[Change]:
-        try:
-            while (change := await queue.get()) is not None:
-                yield change
-        finally:
-            self._subscribers.discard(queue)
+        return self._subscribers.add()
 
     def _publish(self) -> None:
         if not self._rows.pending():
@@ -465,14 +403,7 @@ class Dispatcher(DeskRequests):
             change = self._rows.change(self._clock.now())
         if change is None:
             return
-        for subscriber in list(self._subscribers):
-            try:
-                subscriber.put_nowait(change)
-            except asyncio.QueueFull:
-                # The slow one is let go: its iterator ends when it has read what it has, and it starts afresh.
-                self._subscribers.discard(subscriber)
-                subscriber.get_nowait()
-                subscriber.put_nowait(None)
+        self._subscribers.tell(change)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -20,7 +20,13 @@ PURE_MODULES = {
     "cti.simulate.chart", "cti.simulate.compare", "cti.simulate.doors",
 }  # fmt: skip
 ADAPTERS = {"asterisk", "store", "crm", "web", "metrics", "outside"}
-SEAMS = {"cti.services.ports", "cti.services.floor", "cti.services.configuration"}
+SEAMS = {
+    "cti.services.ports",
+    "cti.services.floor",
+    "cti.services.configuration",
+    "cti.services.customer_file",
+    "cti.services.casework",
+}
 """All an adapter may know of the services."""
 JOURNAL_SEAMS = {"cti.journal", "cti.journal.codec", "cti.journal.errors"}
 """All that services and adapters may know of the journal: they get the writer as the port `services.ports.Journal`."""

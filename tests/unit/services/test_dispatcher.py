@@ -16,6 +16,7 @@ from cti.model import signals as s
 from cti.model.commands import Command, Deliver, HangUp
 from cti.model.facts import AgentState, Device, FlowStepDone, Match
 from cti.services import dispatcher as module
+from cti.services import subscribers
 from cti.services.dispatcher import Dispatcher
 from cti.services.floor import Change, Refused
 from cti.services.ports import CustomerCard, LookUp
@@ -244,7 +245,7 @@ async def test_a_subscriber_misses_nothing_between_view_and_changes(rig: Rig) ->
 
 
 async def test_a_subscriber_too_slow_is_let_go_and_harms_nobody(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SUBSCRIBER_QUEUE", 2)
+    monkeypatch.setattr(subscribers, "SUBSCRIBER_QUEUE", 2)
     monkeypatch.setattr(module, "PUBLISH_EVERY", 0.0)
     slow, quick = rig.dispatcher.changes(), rig.dispatcher.changes()
     got: list[Change] = []

@@ -1,0 +1,77 @@
+"""What people ask of the dispatcher, each one turn of the owner: the part of `Floor` that changes something."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from cti.ids import AgentId, CallId, OfferId, QueueName
+from cti.model.facts import AgentState, Device
+from cti.services import agents, callbacks, priority
+from cti.services.floor import Standing
+from cti.services.switchboard import Switchboard
+
+T = TypeVar("T")
+
+
+class FloorRequests(ABC):
+    """See `Floor` for what each request means."""
+
+    board: Switchboard
+
+    @abstractmethod
+    async def _ask(self, action: Callable[[datetime], T], *, in_file: bool = False) -> T:
+        """See `DeskRequests._ask`."""
+
+    async def set_agent(
+        self, agent_id: AgentId, state: AgentState, *, reason: str = "", device: Device | None = None
+    ) -> None:
+        """See `Floor.set_agent`."""
+        await self._ask(lambda now: agents.set_agent(self.board, agent_id, state, now, reason=reason, device=device))
+
+    async def reject(self, agent_id: AgentId, offer_id: OfferId) -> None:
+        """See `Floor.reject`."""
+        await self._ask(lambda now: agents.reject(self.board, agent_id, offer_id, now))
+
+    async def hang_up(self, agent_id: AgentId, call_id: CallId) -> None:
+        """See `Floor.hang_up`."""
+        await self._ask(lambda now: agents.hang_up(self.board, agent_id, call_id))
+
+    async def finish_wrap_up(
+        self, agent_id: AgentId, call_id: CallId, *, disposition: str = "", note: str = ""
+    ) -> None:
+        """See `Floor.finish_wrap_up`."""
+        await self._ask(
+            lambda now: agents.finish_wrap_up(self.board, agent_id, call_id, now, disposition=disposition, note=note)
+        )
+
+    async def extend_wrap_up(self, agent_id: AgentId, call_id: CallId) -> None:
+        """See `Floor.extend_wrap_up`."""
+        await self._ask(lambda now: agents.extend_wrap_up(self.board, agent_id, call_id, now))
+
+    async def change_priority(
+        self,
+        call_id: CallId,
+        *,
+        by: str,
+        reason: str,
+        head_start: timedelta | None = None,
+        strict: int | None = None,
+        front: bool = False,
+    ) -> Standing:
+        """See `Floor.change_priority`."""
+        return await self._ask(
+            lambda now: priority.change_priority(
+                self.board, call_id, now, by=by, reason=reason, head_start=head_start, strict=strict, front=front
+            )
+        )
+
+    async def change_queue(self, call_id: CallId, queue: QueueName, *, by: str, reason: str) -> Standing:
+        """See `Floor.change_queue`."""
+        return await self._ask(lambda now: priority.change_queue(self.board, call_id, queue, now, by=by, reason=reason))
+
+    async def cancel_callback(self, call_id: CallId, *, by: str) -> None:
+        """See `Floor.cancel_callback`."""
+        await self._ask(lambda now: callbacks.cancel(self.board, call_id, now, by=by))

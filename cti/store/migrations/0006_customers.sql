@@ -1,0 +1,1 @@
+-- The customer file grows: addresses, consent, tags, merges, imports, search.

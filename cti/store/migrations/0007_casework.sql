@@ -1,0 +1,1 @@
+-- What is to be done for customers: tiers by rule, complaints, follow-up calls, tasks, early warning.

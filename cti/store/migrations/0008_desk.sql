@@ -1,0 +1,1 @@
+-- What agents write and read at their desk.
