@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import takewhile
@@ -216,17 +216,19 @@ class AgiSession(asyncio.Protocol):
         """Wait until the socket is closed."""
         await self._over.wait()
 
-    async def command(self, verb: str, *arguments: str | int, deadline: timedelta = QUICK) -> Reply | LegGone:
-        """Send one command and wait for its reply (200, or 511 as `LegGone`).
+    def command(
+        self, verb: str, *arguments: str | int, deadline: timedelta = QUICK
+    ) -> Coroutine[object, object, Reply | LegGone]:
+        """Send one command and wait for its reply (200, or 511 as `LegGone`). Nothing is sent before it is awaited.
 
-        Raises `AgiTimeout`, `AgiProtocolError`, `AgiRefused`, `AgiCommandError`. Cancelling a command closes the
-        session, because its reply would be taken for the next one's.
+        Raises `AgiTimeout`, `AgiProtocolError`, `AgiRefused`, `AgiCommandError` (the last at once). Cancelling a command
+        closes the session, because its reply would be taken for the next one's.
         """
-        return await self._exchange(encode_command(verb, arguments), verb, deadline, raw=False)
+        return self._exchange(encode_command(verb, arguments), verb, deadline, raw=False)
 
-    async def command_line(self, line: str, *, deadline: timedelta = QUICK) -> Reply | LegGone:
+    def command_line(self, line: str, *, deadline: timedelta = QUICK) -> Coroutine[object, object, Reply | LegGone]:
         """Send a line that is quoted already and give back whatever reply comes (510, 511 and 520 too)."""
-        return await self._exchange(encode_line(line), line.split(None, 1)[0].upper(), deadline, raw=True)
+        return self._exchange(encode_line(line), line.split(None, 1)[0].upper(), deadline, raw=True)
 
     async def _exchange(self, data: bytes, verb: str, deadline: timedelta, *, raw: bool) -> Reply | LegGone:
         if self.fault is not None:

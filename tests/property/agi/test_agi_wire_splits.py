@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cti.asterisk.agi import wire
 from cti.asterisk.agi.wire import (
     AgiCommandError,
     AgiConnection,
@@ -95,3 +96,34 @@ def test_asterisk_reads_back_what_was_quoted(arguments: list[str]) -> None:
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert parse_arguments(line[:-1].decode()) == ["EXEC", *arguments]
+
+
+_VALUES = st.sampled_from(["call", "1", "", " 1", "agi_arg_1: 7", "Zoë 王", "a\tb", "\x1b[2J", "\u2028", "\r", "a: b"])
+_STRAY = st.tuples(
+    st.sampled_from(
+        ["agi_channel", "agi_callerid", "agi_threadid", "agi_arg_1", "agi_arg_2", "agi_arg_01", "agi_x", "", "x y"]
+    ),
+    st.sampled_from([": ", ": ", ":", " ", ":  ", ": : "]),
+    _VALUES,
+).map("".join)
+
+
+@given(
+    values=st.lists(_VALUES, min_size=22, max_size=25),
+    stray=st.lists(st.tuples(st.integers(0, 25), _STRAY), max_size=2),
+)
+def test_the_short_way_through_an_environment_says_the_same_as_the_long_one(
+    values: list[str], stray: list[tuple[int, str]]
+) -> None:
+    names = [*wire._ORDER, "agi_arg_1", "agi_arg_2", "agi_arg_3"]
+    lines = [f"{name}: {value}" for name, value in zip(names, values, strict=False)]
+    for place, line in stray:
+        lines.insert(place, line)
+    text = "".join(line + "\n" for line in lines)
+    short = wire._plain_request(text)
+    assert short is None or short == wire._request(text.split("\n"))
+
+
+def test_an_environment_of_asterisk_takes_the_short_way() -> None:
+    text = environment(headers={"agi_calleridname": "Zoë 王"}).decode().removesuffix("\n")
+    assert wire._plain_request(text) is not None
