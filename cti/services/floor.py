@@ -13,10 +13,12 @@ from typing import Literal, Protocol
 
 from cti.errors import CtiError
 from cti.ids import AgentId, CallId, OfferId, QueueName
-from cti.model.facts import AgentState, Device
+from cti.model.facts import AgentState, Device, Direction
 from cti.services.ports import CustomerCard
 
-CallState = Literal["menu", "waiting", "offered", "talking", "held", "survival", "out", "voicemail", "ended"]
+CallState = Literal[
+    "menu", "waiting", "offered", "talking", "held", "survival", "out", "voicemail", "dialling", "ended"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class AgentRow:
     paused_until: datetime | None = None
     """Ready, but offered nothing before this moment: an offer failed a moment ago."""
 
+    problems: tuple[str, ...] = ()
+    """What keeps the agent from being offered calls, though ready: "page", "phone", "microphone". It ends by itself."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRow:
@@ -102,6 +106,15 @@ class CallRow:
     retry_at: datetime | None = None
     """Of a callback whose customer was not reached: not called again before then."""
 
+    direction: Direction = Direction.INBOUND
+    colleague: AgentId | None = None
+    """Of an internal call: the agent who is called; `agent_id` is who calls."""
+    held_reason: str = ""
+    """Why the caller is held, where that is not the agent's wish: "page_gone" until the agent's page is back."""
+    held_until: datetime | None = None
+    """Held so long for the page that is gone; then the caller goes back to the queue."""
+    talkers: tuple[AgentId, ...] = ()
+    """Every agent who talks with the caller, `agent_id` among them; and who is consulted about the caller."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pop:
@@ -127,6 +140,15 @@ class Pop:
     callback: bool = False
     """The caller asked to be called back: the customer is called, or was."""
 
+    kind: Literal["offer", "consult", "outbound", "internal"] = "offer"
+    """"consult": a colleague asks about this caller; there is no offer to refuse (`offer_id` is 0), only a ringing phone.
+    "outbound": the agent calls this customer. "internal": a colleague calls, `transferred_by` is the name."""
+    transferred_from: AgentId | None = None
+    """Who sent the caller here, or asks."""
+    transferred_by: str = ""
+    """That agent's name."""
+    note: str = ""
+    """What that agent wrote."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:

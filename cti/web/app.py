@@ -9,6 +9,7 @@ from functools import cache
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+import cti.web.agent.dial_routes
 import cti.web.agent.routes
 import cti.web.auth.routes
 import cti.web.calls.routes
@@ -45,6 +46,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.auth.routes.OPERATIONS,
     *cti.web.agent.routes.OPERATIONS,
     *cti.web.supervisor.routes.OPERATIONS,
+    *cti.web.agent.dial_routes.OPERATIONS,
+    *cti.web.agent.talk_routes.OPERATIONS,
     *cti.web.supervisor.waiting.OPERATIONS,
     *cti.web.supervisor.callbacks.OPERATIONS,
     *feed.OPERATIONS,

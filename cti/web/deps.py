@@ -11,6 +11,7 @@ from aiohttp import web
 from cti.clock import Clock, SystemClock
 from cti.metrics.registry import Metrics
 from cti.model.centre import Centre
+from cti.services.agent_line import AgentLine, NoLine
 from cti.services.configuration import Configuration
 from cti.services.floor import Floor
 from cti.settings import Settings
@@ -80,6 +81,8 @@ class WebDeps:
     """Folder of the built pages."""
     origins: frozenset[str]
     """Exact origins of our own pages, see `cti.web.auth.origins.allowed_origins`."""
+    line: AgentLine = field(default_factory=NoLine)
+    """Dialling, heartbeats, the quality of calls."""
     clock: Clock = field(default_factory=SystemClock)
     secure_cookies: bool = False
     """True when browsers reach us by https."""

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from cti.clock import Clock
 from cti.ids import AgentId, OfferId
 from cti.metrics.registry import Metrics
+from cti.services.agent_line import Microphone, Pulse
 from cti.services.floor import Change, Floor, FloorView
 from cti.web.auth.guard import agent_of, session_of
 from cti.web.auth.permissions import Role
@@ -72,7 +73,18 @@ class PopSeen(_Message):
     offer_id: int
 
 
-_FROM_CLIENT: TypeAdapter[Ping | PopSeen] = TypeAdapter(Annotated[Ping | PopSeen, Field(discriminator="type")])
+class Heartbeat(_Message):
+    """The page is there, with its microphone and its telephone: see `POST /api/v1/agent/heartbeat`."""
+
+    type: Literal["heartbeat"]
+    microphone: Microphone = Microphone.OK
+    registered: bool = True
+    visible: bool = True
+
+
+_FROM_CLIENT: TypeAdapter[Ping | PopSeen | Heartbeat] = TypeAdapter(
+    Annotated[Ping | PopSeen | Heartbeat, Field(discriminator="type")]
+)
 
 
 class Client:
@@ -328,8 +340,11 @@ async def _listen(client: Client, hub: FeedHub, deps: WebDeps) -> None:
             taken = True
             if isinstance(said, Ping):
                 taken = client.say(encode({"type": "pong", "at": deps.clock.now()}))
-            elif client.audience is not None:
+            elif client.audience is not None and isinstance(said, PopSeen):
                 hub.pop_seen(client.audience, OfferId(said.offer_id))
+            elif client.audience is not None and isinstance(said, Heartbeat):
+                pulse = Pulse(microphone=said.microphone, registered=said.registered, visible=said.visible)
+                deps.line.pulse(client.audience, pulse)
         if not taken:
             hub.drop(client, SLOW, b"too slow")
             return

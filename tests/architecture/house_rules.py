@@ -23,6 +23,7 @@ ADAPTERS = {"asterisk", "store", "crm", "web", "metrics", "outside"}
 SEAMS = {
     "cti.services.ports",
     "cti.services.floor",
+    "cti.services.agent_line",
     "cti.services.configuration",
     "cti.services.customer_file",
     "cti.services.casework",

@@ -35,6 +35,7 @@ from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
 from cti.web.deps import PhoneServer, ReadyPart, WebDeps
 from tests.support.flow_corpus import shipped
+from tests.support.fake_line import FakeLine
 
 SUPPORT, SALES, VIP = QueueName("support"), QueueName("sales"), QueueName("vip")
 NAMES = ("Amelia Stone", "陈晓雨", "Ben Okafor", "Chloe Martin", "Diego Ruiz", "林浩", "Farah Aziz", "Grace Kim")
@@ -541,6 +542,7 @@ class Demo:
         try:
             async with asyncio.timeout(seconds):
                 await waited.wait()
+        "line": FakeLine(),
             return True
         except TimeoutError:
             return False
