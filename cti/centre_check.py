@@ -12,7 +12,7 @@ from cti.errors import ConfigError
 from cti.ivr.problems import Problem, Severity, meant
 from cti.model.centre import Centre, Queue, Target, TargetKind
 from cti.services.configuration import ConfigProblem
-from cti.services.flow_runner import MANIFEST, FlowLibrary
+from cti.services.flow_library import MANIFEST, FlowLibrary
 
 Place: TypeAlias = tuple[str | int, ...]
 
@@ -68,6 +68,9 @@ def _missing(centre: Centre, names: list[str], prompts: list[str]) -> Iterator[t
     for did, number in centre.numbers.items():
         if number.flow not in names:
             yield ("numbers", did, "flow"), _no("flow", number.flow, names)
+    for flow in centre.transfer_flows:
+        if flow not in names:
+            yield ("transfer_flows", flow), _no("flow", flow, names)
     for name, queue in centre.queues.items():
         for path, target in targets_of(queue):
             if target.kind is TargetKind.FLOW and target.name not in names:

@@ -15,7 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from cti.calendar_forms import calendar_of
 from cti.centre_forms import CentreForm, agent_of, number_of, outbound_of, queue_of, service_of, tier_of
 from cti.errors import ConfigError
-from cti.ids import AgentId, QueueName
+from cti.ids import AgentId, FlowName, QueueName
 from cti.model.centre import Centre, Target, TargetKind
 from cti.settings import plain_words
 
@@ -215,4 +215,6 @@ def _centre(form: CentreForm) -> Centre:
         outbound=outbound_of(form.outbound),
         services={name: service_of(name, s) for name, s in form.services.items()},
         functions=dict(form.functions),
+        phone_book=dict(form.phone_book),
+        transfer_flows={FlowName(flow): title for flow, title in form.transfer_flows.items()},
     )

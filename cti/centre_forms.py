@@ -232,6 +232,7 @@ class NumberForm(Form):
     survival_queue: Name
     title: str = ""
     head_start: Seconds = 0
+    draft: bool = False
 
 
 class OutboundForm(Form):
@@ -272,6 +273,8 @@ class CentreForm(Form):
     functions: dict[
         Name, Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=200)]
     ] = {}
+    phone_book: dict[DisplayName, Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{5,14}$")]] = {}
+    transfer_flows: dict[Name, DisplayName] = {}
     not_ready_reasons: list[Name] = ["break", "lunch", "meeting", "training", "admin"]
     not_ready_limits: dict[Name, Annotated[float, Field(ge=10, le=86400)]] = {}
 
@@ -398,6 +401,7 @@ def number_of(did: str, n: NumberForm) -> Number:
         title=n.title,
         survival_queue=QueueName(n.survival_queue),
         head_start=timedelta(seconds=n.head_start),
+        draft=n.draft,
     )
 
 

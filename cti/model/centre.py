@@ -261,6 +261,8 @@ class Number:
     survival_queue: QueueName
     """Where the dialplan queues these callers when no bridge is there."""
     head_start: timedelta = timedelta()
+    draft: bool = False
+    """A test number: its callers hear drafts of flows where there are some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,3 +323,7 @@ class Centre:
     services: Mapping[str, HttpService] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     """Functions in Python that flows may call, `module:function` by name."""
+    phone_book: Mapping[str, str] = field(default_factory=dict)
+    """Outside numbers (E.164) that agents find by name."""
+    transfer_flows: Mapping[FlowName, str] = field(default_factory=dict)
+    """Flows agents may send callers to, with their names for people."""

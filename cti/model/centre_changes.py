@@ -124,7 +124,7 @@ def _value(key: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(f"({_value(key, item)})" if isinstance(item, dict) else _value(key, item) for item in value)
     if isinstance(value, dict):
-        plain = key in ("titles", "skills", "tiers", "hours", "options")
+        plain = key in ("titles", "skills", "tiers", "hours", "options", "phone_book", "transfer_flows")
         limits = key == "not_ready_limits"
         return ", ".join(
             f"{name} {_value('after' if limits else '' if plain else str(name), item)}"

@@ -153,6 +153,7 @@ def number_table(number: Number) -> Table:
         "flow": number.flow,
         "survival_queue": number.survival_queue,
         "head_start": seconds(number.head_start),
+        "draft": number.draft,
     }
 
 
@@ -204,6 +205,8 @@ def centre_table(centre: Centre) -> Table:
         "not_ready_reasons": list(centre.not_ready_reasons),
         "not_ready_limits": {reason: seconds(limit) for reason, limit in centre.not_ready_limits.items()},
         "functions": dict(centre.functions),
+        "phone_book": dict(centre.phone_book),
+        "transfer_flows": {str(flow): title for flow, title in centre.transfer_flows.items()},
     }
 
 

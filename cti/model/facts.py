@@ -22,8 +22,24 @@ from cti.model.kinds import (
     Outcome,
 )
 from cti.model.requirement import Skills
+from cti.model.talk_facts import (
+    CallCameBack,
+    CallPickedUp,
+    CallTransferred,
+    ConsultAnswered,
+    ConsultEnd,
+    ConsultEnded,
+    ConsultRang,
+    ConsultStarted,
+    DestinationKind,
+    PartyJoined,
+    PartyLeft,
+)
 
-__all__ = ["AgentState", "CallFact", "Device", "Direction", "Fact", "HangupBy", "Match", "OfferEnd", "Outcome"]
+__all__ = [
+    "AgentState", "CallFact", "CallPickedUp", "ConsultEnd", "DestinationKind", "Device", "Direction", "Fact", "HangupBy",
+    "Match", "OfferEnd", "Outcome",
+]  # fmt: skip
 """Known from here, too: whoever reads a fact reads these words."""
 
 
@@ -43,11 +59,15 @@ class CallStarted(CallFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowEntered(CallFact):
-    """The call began (or resumed) a flow; it stays on that version."""
+    """The call began (or resumed) a flow; it stays on that version, and in the edition of flows it began with."""
 
     flow: FlowName
     version: str
     step: str = ""
+    edition: int = 0
+    """0: from before there were editions."""
+    draft: bool = False
+    """A test call: it hears drafts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,6 +342,9 @@ class CallHeld(CallFact):
     """The agent put the caller on hold."""
 
     agent_id: AgentId
+    server: bool = False
+    """The server did it: the caller is in the hold context, and who talks is in the call's room from then on. Otherwise
+    the agent's device holds the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +352,8 @@ class CallRetrieved(CallFact):
     """The agent took the caller back from hold."""
 
     agent_id: AgentId
+    server: bool = False
+    """Back from the hold context, into the call's room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -440,6 +465,8 @@ FACT_TYPES: dict[str, type[Fact]] = {
         SurvivalEntered, VoicemailLeft, CallEnded, WrapUpEnded, AgentChanged, BridgeStarted,
         PriorityChanged, Decided, WaitPromised, CallbackAsked, CallbackDialled, CallbackReached, CallbackFailed, CallSentOut,
         OfferDeclined, WrapUpExtended, CentreApplied, BreachRepaired, MessageRecorded, SurveyAnswered, TransferFailed,
+        CallTransferred, CallCameBack, CallPickedUp, ConsultStarted, ConsultRang, ConsultAnswered, ConsultEnded, PartyJoined,
+        PartyLeft,
     )
 }  # fmt: skip
 """Name on disk -> class. Names are for ever: a renamed fact keeps its old name here."""

@@ -21,7 +21,7 @@ import structlog
 
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
-from cti.ids import AgentId, CallId, FlowName, NodeName
+from cti.ids import AgentId, CallId, NodeName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
@@ -35,11 +35,12 @@ from cti.services.decisions import DecisionLog
 from cti.services.desk_requests import DeskRequests
 from cti.services.floor import Change, FloorView, LinkView
 from cti.services.floor_requests import FloorRequests
-from cti.services.ports import Directory, Journal, LookUp, Telephony
+from cti.services.ports import Directory, FlowEditions, Journal, LookUp, Telephony
 from cti.services.reconcile import Ledger, NoLedger
 from cti.services.rows import Rows
 from cti.services.subscribers import Subscribers
 from cti.services.switchboard import Out, Switchboard
+from cti.services.talk_requests import TalkRequests
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ MOST_INPUTS = 32
 one as for many; so the busier it is, the less each costs."""
 
 
-class Dispatcher(DeskRequests, FloorRequests):
+class Dispatcher(DeskRequests, FloorRequests, TalkRequests):
     """Owner of the floor. Satisfies `Floor` (for the web) and `CallDesk` (for flows)."""
 
     def __init__(
@@ -70,11 +71,11 @@ class Dispatcher(DeskRequests, FloorRequests):
         directory: Directory,
         clock: Clock,
         ledger: Ledger | None = None,
-        flow_version: Callable[[FlowName], str] = lambda _flow: "",
+        flows: FlowEditions | None = None,
         normalise: Callable[[str | None], str | None] = lambda number: number,
         observe: Callable[[Sequence[f.Fact], datetime], None] = lambda _facts, _now: None,
     ) -> None:
-        self.board = Switchboard(centre, node=node, now=clock.now(), flow_version=flow_version, normalise=normalise)
+        self.board = Switchboard(centre, node=node, now=clock.now(), flows=flows, normalise=normalise)
         self._journal = journal
         self._telephony = telephony
         self._directory = directory

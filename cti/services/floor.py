@@ -15,6 +15,7 @@ from cti.errors import CtiError
 from cti.ids import AgentId, CallId, OfferId, QueueName
 from cti.model.facts import AgentState, Device, Direction
 from cti.services.ports import CustomerCard
+from cti.services.talk_view import TalkDesk, TalkView
 
 CallState = Literal[
     "menu", "waiting", "offered", "talking", "held", "survival", "out", "voicemail", "dialling", "ended"
@@ -66,9 +67,9 @@ class AgentRow:
     """When *not ready* ends by itself."""
     paused_until: datetime | None = None
     """Ready, but offered nothing before this moment: an offer failed a moment ago."""
-
     problems: tuple[str, ...] = ()
     """What keeps the agent from being offered calls, though ready: "page", "phone", "microphone". It ends by itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRow:
@@ -105,7 +106,6 @@ class CallRow:
     """Of a callback: how often its customer was called so far."""
     retry_at: datetime | None = None
     """Of a callback whose customer was not reached: not called again before then."""
-
     direction: Direction = Direction.INBOUND
     colleague: AgentId | None = None
     """Of an internal call: the agent who is called; `agent_id` is who calls."""
@@ -115,6 +115,7 @@ class CallRow:
     """Held so long for the page that is gone; then the caller goes back to the queue."""
     talkers: tuple[AgentId, ...] = ()
     """Every agent who talks with the caller, `agent_id` among them; and who is consulted about the caller."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pop:
@@ -139,7 +140,6 @@ class Pop:
     dispositions: tuple[str, ...]
     callback: bool = False
     """The caller asked to be called back: the customer is called, or was."""
-
     kind: Literal["offer", "consult", "outbound", "internal"] = "offer"
     """"consult": a colleague asks about this caller; there is no offer to refuse (`offer_id` is 0), only a ringing phone.
     "outbound": the agent calls this customer. "internal": a colleague calls, `transferred_by` is the name."""
@@ -149,6 +149,7 @@ class Pop:
     """That agent's name."""
     note: str = ""
     """What that agent wrote."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -164,7 +165,9 @@ class Change:
     pops: Mapping[AgentId, Pop | None] = field(default_factory=dict)
     """An agent's screen pop; None withdraws it (see `withdrawn`)."""
     withdrawn: Mapping[AgentId, str] = field(default_factory=dict)
-    """Why a pop was withdrawn: an OfferEnd value, "answered_elsewhere" or "call_ended"."""
+    """Why a pop was withdrawn: an OfferEnd value, "answered_elsewhere", "call_ended", or a ConsultEnd value."""
+    talks: Mapping[AgentId, TalkView | None] = field(default_factory=dict)
+    """The call an agent is in, as the phone panel shows it; None: in none any more."""
     link: LinkView | None = None
 
 
@@ -186,6 +189,7 @@ class FloorView:
     calls: Mapping[CallId, CallRow]
     pops: Mapping[AgentId, Pop]
     link: LinkView
+    talks: Mapping[AgentId, TalkView] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +212,7 @@ class Refused(CtiError):
         self.error_id = error_id
 
 
-class Floor(Protocol):
+class Floor(TalkDesk, Protocol):
     """The dispatcher, as the web sees it. Requests raise `Refused`."""
 
     def view(self) -> FloorView:

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 
 import cti.web.agent.dial_routes
 import cti.web.agent.routes
+import cti.web.agent.talk_routes
 import cti.web.auth.routes
 import cti.web.calls.routes
 import cti.web.config.routes
@@ -45,9 +46,9 @@ async def _openapi(request: web.Request) -> web.Response:
 OPERATIONS: tuple[Operation, ...] = (
     *cti.web.auth.routes.OPERATIONS,
     *cti.web.agent.routes.OPERATIONS,
-    *cti.web.supervisor.routes.OPERATIONS,
     *cti.web.agent.dial_routes.OPERATIONS,
     *cti.web.agent.talk_routes.OPERATIONS,
+    *cti.web.supervisor.routes.OPERATIONS,
     *cti.web.supervisor.waiting.OPERATIONS,
     *cti.web.supervisor.callbacks.OPERATIONS,
     *feed.OPERATIONS,

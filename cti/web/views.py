@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cti.ids import AgentId, CallId, QueueName
 from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, Pop, QueueRow
+from cti.services.talk_view import TalkView
 
 
 def agent_view(view: FloorView, agent_id: AgentId) -> FloorView:
@@ -19,14 +20,15 @@ def agent_view(view: FloorView, agent_id: AgentId) -> FloorView:
         calls={key: row for key, row in view.calls.items() if agent_id in people_of(row)},
         pops={key: pop for key, pop in view.pops.items() if key == agent_id},
         link=view.link,
+        talks={key: talk for key, talk in view.talks.items() if key == agent_id},
     )
 
 
 def people_of(call: CallRow | None) -> tuple[AgentId, ...]:
-    """Agents whose own a call is: who has it, or everybody whose phone rings for it."""
+    """Agents whose own a call is: who has it, everybody who is in it, or everybody whose phone rings for it."""
     if call is None or call.agent_id is None:
         return ()
-    return call.ringing or (call.agent_id,)
+    return call.ringing or call.talkers or (call.agent_id,)
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Mirror:
     calls: dict[CallId, CallRow]
     pops: dict[AgentId, Pop]
     link: LinkView
+    talks: dict[AgentId, TalkView]
     own_calls: dict[AgentId, set[CallId]] = field(default_factory=dict)
 
     @classmethod
@@ -49,6 +52,7 @@ class Mirror:
             calls=dict(view.calls),
             pops=dict(view.pops),
             link=view.link,
+            talks=dict(view.talks),
         )
         for call in view.calls.values():
             for agent_id in people_of(call):
@@ -58,7 +62,13 @@ class Mirror:
     def view(self, at: datetime) -> FloorView:
         """Everything now."""
         return FloorView(
-            at=at, queues=self.queues, agents=self.agents, calls=self.calls, pops=self.pops, link=self.link
+            at=at,
+            queues=self.queues,
+            agents=self.agents,
+            calls=self.calls,
+            pops=self.pops,
+            link=self.link,
+            talks=self.talks,
         )
 
     def view_of(self, agent_id: AgentId, at: datetime) -> FloorView:
@@ -71,6 +81,7 @@ class Mirror:
             calls=own,
             pops={agent_id: self.pops[agent_id]} if agent_id in self.pops else {},
             link=self.link,
+            talks={agent_id: self.talks[agent_id]} if agent_id in self.talks else {},
         )
 
     def apply(self, change: Change) -> dict[AgentId, Change]:
@@ -107,9 +118,14 @@ class Mirror:
                 self.pops.pop(agent_id, None)
             else:
                 self.pops[agent_id] = pop
+        for agent_id, talk in change.talks.items():
+            if talk is None:
+                self.talks.pop(agent_id, None)
+            else:
+                self.talks[agent_id] = talk
         if change.link is not None:
             self.link = change.link
-        concerned = {*change.agents, *change.agents_gone, *calls, *gone, *change.pops, *change.withdrawn}
+        concerned = {*change.agents, *change.agents_gone, *calls, *gone, *change.pops, *change.withdrawn, *change.talks}
         return {
             agent_id: Change(
                 queues=change.queues,
@@ -120,6 +136,7 @@ class Mirror:
                 agents_gone=(agent_id,) if agent_id in change.agents_gone else (),
                 pops={agent_id: change.pops[agent_id]} if agent_id in change.pops else {},
                 withdrawn={agent_id: change.withdrawn[agent_id]} if agent_id in change.withdrawn else {},
+                talks={agent_id: change.talks[agent_id]} if agent_id in change.talks else {},
                 link=change.link,
             )
             for agent_id in concerned

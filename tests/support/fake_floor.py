@@ -30,12 +30,13 @@ from cti.model.facts import AgentState, CallFact, Decided, Device
 from cti.services.configuration import Applied, ConfigConflict, ConfigInvalid, ConfigProblem, ConfigText
 from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, Pop, QueueRow, Refused, Standing
 from cti.services.ports import ContactSummary, CustomerCard
+from cti.services.talk_view import Destinations, SendTo, TalkView
 from cti.store.explain import QueueAccuracy
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
 from cti.web.deps import PhoneServer, ReadyPart, WebDeps
-from tests.support.flow_corpus import shipped
 from tests.support.fake_line import FakeLine
+from tests.support.flow_corpus import shipped
 
 SUPPORT, SALES, VIP = QueueName("support"), QueueName("sales"), QueueName("vip")
 NAMES = ("Amelia Stone", "陈晓雨", "Ben Okafor", "Chloe Martin", "Diego Ruiz", "林浩", "Farah Aziz", "Grace Kim")
@@ -164,6 +165,7 @@ class FakeFloor:
         }
         self.calls: dict[CallId, CallRow] = {}
         self.pops: dict[AgentId, Pop] = {}
+        self.talks: dict[AgentId, TalkView] = {}
         self.link = LinkView(connected=True, unknown_since=None)
 
     def view(self) -> FloorView:
@@ -174,6 +176,7 @@ class FakeFloor:
             calls=dict(self.calls),
             pops=dict(self.pops),
             link=self.link,
+            talks=dict(self.talks),
         )
 
     def changes(self) -> AsyncIterator[Change]:
@@ -195,6 +198,11 @@ class FakeFloor:
                 self.pops.pop(agent_id, None)
             else:
                 self.pops[agent_id] = pop
+        for agent_id, talk in change.talks.items():
+            if talk is None:
+                self.talks.pop(agent_id, None)
+            else:
+                self.talks[agent_id] = talk
         if change.link is not None:
             self.link = change.link
         self._subscribers = [subscriber for subscriber in self._subscribers if subscriber.put(change)]
@@ -207,6 +215,40 @@ class FakeFloor:
             raise Refused("unknown_agent", f"no agent {request[1]}", remedy="check centre.yaml")
         if self.on_ask is not None:
             await self.on_ask(*request)
+
+    async def hold(self, agent_id: AgentId, call_id: CallId, *, on: bool) -> None:
+        await self._ask("hold", agent_id, call_id, on)
+
+    async def transfer(self, agent_id: AgentId, call_id: CallId, to: SendTo, *, note: str = "") -> None:
+        await self._ask("transfer", agent_id, call_id, to, note)
+
+    async def consult(self, agent_id: AgentId, call_id: CallId, to: SendTo) -> None:
+        await self._ask("consult", agent_id, call_id, to)
+
+    async def complete_consult(self, agent_id: AgentId, call_id: CallId, *, note: str = "") -> None:
+        await self._ask("complete_consult", agent_id, call_id, note)
+
+    async def cancel_consult(self, agent_id: AgentId, call_id: CallId) -> None:
+        await self._ask("cancel_consult", agent_id, call_id)
+
+    async def swap(self, agent_id: AgentId, call_id: CallId) -> None:
+        await self._ask("swap", agent_id, call_id)
+
+    async def join(self, agent_id: AgentId, call_id: CallId) -> None:
+        await self._ask("join", agent_id, call_id)
+
+    async def drop(self, agent_id: AgentId, call_id: CallId, party: str) -> None:
+        await self._ask("drop", agent_id, call_id, party)
+
+    async def send_keys(self, agent_id: AgentId, call_id: CallId, keys: str) -> None:
+        await self._ask("send_keys", agent_id, call_id, keys)
+
+    async def pick_up(self, agent_id: AgentId, call_id: CallId) -> None:
+        await self._ask("pick_up", agent_id, call_id)
+
+    async def destinations(self, agent_id: AgentId) -> Destinations:
+        await self._ask("destinations", agent_id)
+        return Destinations(agents=(), queues=(), flows=(), numbers=())
 
     async def set_agent(
         self, agent_id: AgentId, state: AgentState, *, reason: str = "", device: Device | None = None
@@ -500,6 +542,7 @@ def make_deps(floor: FakeFloor, folder: Path, *, port: int = 8080, **fields: Any
         "static": folder / "static",
         "origins": origins,
         "clock": floor.clock,
+        "line": FakeLine(),
     }
     return WebDeps(**{**deps, **fields})
 
@@ -542,7 +585,6 @@ class Demo:
         try:
             async with asyncio.timeout(seconds):
                 await waited.wait()
-        "line": FakeLine(),
             return True
         except TimeoutError:
             return False

@@ -49,6 +49,7 @@ async def desk(request: web.Request) -> web.Response:
             "agent": row,
             "call": call,
             "pop": view.pops.get(agent_id),
+            "talk": view.talks.get(agent_id),
             "reasons": deps.centre.not_ready_reasons,
             "dispositions": {
                 name: deps.centre.queues[name].dispositions for name in row.queues if name in deps.centre.queues

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from cti.model.facts import AgentState, Device
 from cti.services.floor import AgentRow, CallRow, Pop
+from cti.services.talk_view import TalkView
 from cti.web.operations import Answer, Body, Params
 
 
@@ -18,6 +19,7 @@ class Desk(Answer):
     agent: AgentRow
     call: CallRow | None
     pop: Pop | None
+    talk: TalkView | None
     reasons: tuple[str, ...]
     dispositions: Mapping[str, tuple[str, ...]]
 

@@ -39,6 +39,18 @@ EXPECTED: dict[str, set[str | None]] = {
     "call_hang_up": AGENTS,
     "call_wrap_up": AGENTS,
     "call_wrap_up_extend": AGENTS,
+    "call_hold": AGENTS,
+    "call_transfer": AGENTS,
+    "call_consult": AGENTS,
+    "call_consult_complete": AGENTS,
+    "call_consult_cancel": AGENTS,
+    "call_consult_swap": AGENTS,
+    "call_consult_join": AGENTS,
+    "call_party_drop": AGENTS,
+    "call_keys": AGENTS,
+    "call_pick_up": AGENTS,
+    "agent_waiting": AGENTS,
+    "agent_destinations": AGENTS,
     "state": LOGGED_IN,
     "feed": LOGGED_IN,
     "calls": FLOOR,
@@ -68,6 +80,12 @@ GOOD_BODY: dict[str, Any] = {
     "login": {"username": "1001", "password": "demo"},
     "agent_state": {"state": "ready"},
     "call_wrap_up": {"disposition": "resolved", "note": "all well"},
+    "call_hold": {"on": True},
+    "call_transfer": {"to": {"kind": "queue", "name": "sales"}, "note": "wants a quote"},
+    "call_consult": {"to": {"kind": "agent", "name": "1002"}},
+    "call_consult_complete": {"note": "knows the case"},
+    "call_keys": {"keys": "12#"},
+    "call_pick_up": {"call_id": "a1-1.1"},
     "call_priority": {"head_start": 60.0, "reason": "waits for long"},
     "call_queue": {"queue": "sales", "reason": "asked for it"},
     "config_check": {"text": "name: New"},
@@ -81,6 +99,7 @@ def concrete(operation: Operation) -> str:
     return (
         operation.path.replace("{offer_id}", "1000001")
         .replace("{call_id}", "a1-1.1")
+        .replace("{party}", "caller")
         .replace("{flow}", "main")
         .replace("{queue}", "support")
     )
