@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import structlog
 
+from cti.asterisk.agi.hold import HoldingLeg
 from cti.asterisk.agi.session import AgiLeg, AgiSession, RunScript
 from cti.asterisk.agi.wire import AgiRequest
 from cti.crm.numbers import normalise
@@ -67,7 +68,7 @@ class Doors:
         except CallOver:
             log.info("session_of_a_closed_call", call_id=call_id)
             return
-        leg = AgiLeg(session, run_script=self._run_script)
+        leg = HoldingLeg(session, run_script=self._run_script)
         following = await self._runner.run(flow_call, leg)
         if following == "hangup":
             await leg.set_variables([("CTI_NEXT", "hangup")])

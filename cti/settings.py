@@ -44,6 +44,8 @@ class Ports(_Section):
     ws: Port = 8088
     ami: Port = 5038
     agi: Port = 4573
+    shop: Port = 8099
+    """The demo's shop, which the order-status line asks."""
     rtp_first: Port = 10000
     rtp_last: Port = 10999
 

@@ -39,6 +39,7 @@ from cti.store.embedded import EmbeddedPostgres
 
 READY_WITHIN = 60.0
 """Seconds the whole may take to answer calls, after everything is prepared."""
+SHOP_HOST = "127.0.0.1"
 LOOK_AFTER_DATABASE = 2.0
 """Seconds between looks whether the embedded database still runs. Calls do not wait for it; only their records do."""
 
@@ -59,6 +60,7 @@ class Up:
         self._make_asterisk: Callable[[], AsteriskProcess] | None = None
         self._database_watch: asyncio.Task[None] | None = None
         self._bridge: Child | None = None
+        self._shop: Child | None = None
         self._traffic: Child | None = None
         self._dsn = settings.database.url
         self._stop = asyncio.Event()
@@ -97,7 +99,7 @@ class Up:
         await asyncio.gather(
             self._prepare_asterisk(centre, secrets), self._start_database(centre), self._build_prompts()
         )
-        await asyncio.gather(self._start_asterisk(), self._start_bridge())
+        await asyncio.gather(self._start_asterisk(), self._start_bridge(), self._start_shop(centre))
         await self._wait_ready()
         if self._database is not None:
             self._database_watch = asyncio.create_task(self._keep_database(self._database))
@@ -112,10 +114,16 @@ class Up:
         places.make()
         self._lock = hold_lock(places.run / "up.lock")
         if self.settings.centre is None and not places.centre.exists():
-            places.centre.write_text(DEMO_CENTRE.read_text(encoding="utf-8"), encoding="utf-8")
+            places.centre.write_text(self._demo_text(), encoding="utf-8")
         centre = load_centre(places.centre)
         secrets = load_or_make(self.settings.data, centre)
         return centre, secrets
+
+    def _demo_text(self) -> str:
+        """The demo centre, its shop where this centre's ports have it."""
+        text = DEMO_CENTRE.read_text(encoding="utf-8")
+        usual = f"//{SHOP_HOST}:{type(self.settings.ports)().shop}/"
+        return text.replace(usual, f"//{SHOP_HOST}:{self.settings.ports.of('shop')}/")
 
     def _check_ports(self) -> None:
         ports = self.settings.ports
@@ -190,6 +198,17 @@ class Up:
         )
         await self._bridge.start()
         self._bridge.keep(on_restart=self._bridge_restarted)
+
+    async def _start_shop(self, centre: Centre) -> None:
+        """The demo's shop, where a service of this centre is asked at its place."""
+        place = f"//{SHOP_HOST}:{self.settings.ports.of('shop')}/"
+        if not any(place in service.url for service in centre.services.values()):
+            return
+        command = [sys.executable, "-m", "cti.demo.shop", "--data", str(self.settings.data)]
+        command += ["--port", str(self.settings.ports.of("shop"))]
+        self._shop = Child("shop", command, log=self.places.log / "shop.log", env=os.environ)
+        await self._shop.start()
+        self._shop.keep(on_restart=lambda _child: self._write_state())
 
     async def _start_traffic(self) -> None:
         self._traffic = Child("demo", self._command("demo"), log=self.places.log / "demo.log", env=self._environment())
@@ -266,6 +285,7 @@ class Up:
             "asterisk": self._asterisk.pid if self._asterisk else None,
             "postgres": self._database.pid if self._database else None,
             "demo": self._traffic.pid if self._traffic else None,
+            "shop": self._shop.pid if self._shop else None,
         }
         self.places.write_state({"pids": pids, "data": str(self.settings.data), "dsn": self._dsn})
 
@@ -274,7 +294,7 @@ class Up:
     async def _shut_down(self) -> None:
         self._stop.set()
         self.say("stopping")
-        for child in (self._traffic, self._bridge):
+        for child in (self._traffic, self._bridge, self._shop):
             if child is not None:
                 await child.stop()
         if self._asterisk is not None:

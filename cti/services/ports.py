@@ -109,6 +109,38 @@ class Answered:
     body: Any = field(default=None, repr=False)
 
 
+class FlowEditions(Protocol):
+    """The flows in their versions, as far as the floor needs to know them."""
+
+    def edition(self) -> int:
+        """The number of the present edition: what a call that begins now stays on."""
+        ...
+
+    def version_at(self, name: FlowName, edition: int, *, draft: bool = False) -> str:
+        """A flow's version in an edition; empty when there is no such flow."""
+        ...
+
+    def test_entry(self, name: FlowName) -> FlowName:
+        """The flow a test call begins in whose number leads to the flow `name`."""
+        ...
+
+
+class NoFlows:
+    """Where there are none to ask."""
+
+    def edition(self) -> int:
+        """None."""
+        return 0
+
+    def version_at(self, name: FlowName, edition: int, *, draft: bool = False) -> str:
+        """Unknown."""
+        return ""
+
+    def test_entry(self, name: FlowName) -> FlowName:
+        """There."""
+        return name
+
+
 class Services(Protocol):
     """The centre's HTTP services, with deadlines."""
 
@@ -188,6 +220,10 @@ class CallerLeg(Protocol):
         """Hand the caller to a synchronous script until it ends. "overdue": its time was up, and the leg is gone, too."""
         ...
 
+    async def music(self, on: bool) -> bool:
+        """Begin or end music while somebody else is asked; False when the leg is gone."""
+        ...
+
     async def set_variables(self, values: Sequence[tuple[str, str]]) -> bool:
         """Set channel variables in order; False when the leg is gone."""
         ...
@@ -206,6 +242,10 @@ class FlowCall:
     """Step to resume at after a bridge restart; None for a new call."""
     finished: bool
     """The call is already queued (or further): the session only sends the channel on to wait."""
+    edition: int = 0
+    """Of the flows: what the call began with. 0: the present one."""
+    draft: bool = False
+    """A test call: it hears drafts."""
     returned: str = ""
     """Why nobody answered at the outside number the caller comes back from, for the step `resume_at`: "busy",
     "no_answer", "failure". Empty: the caller was sent to none."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BASE = {"errors", "ids"}
-PURE = {"model", "acd", "ivr", "reports"}
+PURE = {"model", "acd", "ivr", "reports", "casework"}
 """Rooms without I/O, clock or chance. Of the journal only the codec (and its errors) is."""
 PURE_MODULES = {
     "cti", "cti.journal", "cti.journal.codec", "cti.journal.errors", "cti.errors", "cti.ids",
@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "acd": BASE | {"model"},
     "ivr": BASE | {"model"},
     "reports": BASE | {"model"},
+    "casework": BASE | {"model"},
     "journal": BASE | {"clock", "model"},
     # the one owner, and the adapters that satisfy its ports
     "services": BASE | {"clock", "journal"} | PURE,
@@ -136,7 +137,7 @@ KEPT_IN: dict[str, tuple[str, ...]] = {
     "panoramisk": ("cti.asterisk.ami.client",),
     "asterisk": ("cti.asterisk.agi.scripts",),
     "asyncpg": ("cti.store", "cti.crm"),
-    "aiohttp.web": ("cti.web",),
+    "aiohttp.web": ("cti.web", "cti.demo.shop"),
 }
 """Library -> the modules or packages that may import it."""
 

@@ -23,7 +23,7 @@ import asyncpg
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROMPTS = REPOSITORY / ".build" / "prompts"
 """Built once, shared by all test centres."""
-PORTS = (8080, 5060, 8088, 5038, 4573)
+PORTS = (8080, 5060, 8088, 5038, 4573, 8099)
 
 
 def _free(offset: int) -> bool:

@@ -78,6 +78,10 @@ class ScriptedLeg:
         self.gone = self.script_ends == "overdue"
         return self.script_ends
 
+    async def music(self, on: bool) -> bool:
+        self.played.append("music on" if on else "music off")
+        return not self.gone
+
     async def set_variables(self, values: Sequence[tuple[str, str]]) -> bool:
         raise AssertionError("a flow sets no channel variables")
 

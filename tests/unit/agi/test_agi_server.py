@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 import structlog
 
+from cti.asterisk.agi.hold import HoldingLeg
 from cti.asterisk.agi.server import AgiServer, Handler
 from cti.asterisk.agi.session import AgiLeg, AgiRefused, AgiSession, AgiTimeout, Streamed
 from cti.asterisk.agi.wire import AgiCommandError, AgiProtocolError, AgiRequest
@@ -81,7 +82,7 @@ async def test_a_call_through_the_leg() -> None:
 
     async def handler(request: AgiRequest, session: AgiSession) -> None:
         assert request.args == (DEFAULT_CALL, "+15550100", "100")
-        leg: CallerLeg = AgiLeg(session)
+        leg: CallerLeg = HoldingLeg(session)
         assert await session.answer()
         seen.append(await leg.play(["p/en/welcome", "p/en/menu"], interrupt="12"))
         seen.append(await leg.digit(timedelta(seconds=3)))
