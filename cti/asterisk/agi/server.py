@@ -15,6 +15,7 @@ import re
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import Protocol, Self, cast
 
 import structlog
@@ -72,6 +73,12 @@ class NullMeter:
         """One AGI command got its reply."""
 
 
+SWEEP = 16
+"""Late connections closed in one turn of the loop."""
+REPORT_EVERY = 0.1
+"""Seconds between two lines of the log about refused connections; the next line says how many there were between."""
+
+
 class AgiServer:
     """Listens for Asterisk. `handlers` maps a script name ("call") to its handler.
 
@@ -97,7 +104,12 @@ class AgiServer:
         self._log = structlog.get_logger("cti.agi")
         self._server: asyncio.Server | None = None
         self._closing = False
-        self._open: dict[AgiSession, asyncio.TimerHandle] = {}
+        self._open: set[AgiSession] = set()
+        self._unasked: dict[AgiSession, float] = {}
+        """Connections without a complete environment, oldest first, and until when each may take."""
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._told_at = -REPORT_EVERY
+        self._untold = 0
         self._tasks: dict[AgiSession, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
@@ -115,6 +127,8 @@ class AgiServer:
     async def close(self, grace: timedelta = timedelta(seconds=2)) -> None:
         """Stop listening, let running handlers finish within `grace`, then end the rest. Idempotent."""
         self._closing = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         if self._server is not None:
             self._server.close()
         for session in [session for session in self._open if session not in self._tasks]:
@@ -164,34 +178,51 @@ class AgiServer:
             return _Refuse(lambda: self._refused("full"))
         session = AgiSession(on_request=self._begin, on_over=self._over, meter=self._meter)
         loop = asyncio.get_running_loop()
-        self._open[session] = loop.call_later(self._environment_seconds, self._late, session)
+        self._open.add(session)
+        self._unasked[session] = loop.time() + self._environment_seconds
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._environment_seconds, self._sweep, loop)
         return session
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close the connections whose environment is late: a few a turn of the loop, for a flood of them is late at once."""
+        self._sweeper = None
+        now = loop.time()
+        for session, until in list(islice(self._unasked.items(), SWEEP)):
+            if until > now:
+                self._sweeper = loop.call_at(until, self._sweep, loop)
+                return
+            del self._unasked[session]
+            self._refused("environment_late")
+            session.abort()
+        if self._unasked:
+            self._sweeper = loop.call_later(0, self._sweep, loop)
 
     def _refused(self, reason: str, **fields: object) -> None:
         self._meter.connection_refused(reason)
+        now = asyncio.get_running_loop().time()
+        if now - self._told_at < REPORT_EVERY:
+            self._untold += 1  # the metric counts each; a flood must not become a flood of lines
+            return
+        if self._untold:
+            fields["not_logged_before"] = self._untold
+        self._told_at, self._untold = now, 0
         if reason == "full":
-            self._log.warning("agi connection refused", reason=reason, sessions=len(self._open))
+            self._log.warning("agi connection refused", reason=reason, sessions=len(self._open), **fields)
         else:
             self._log.warning("agi connection closed before its session", reason=reason, **fields)
 
-    def _late(self, session: AgiSession) -> None:
-        if not session.requested:
-            self._refused("environment_late")
-            self._open[session].cancel()
-            session.abort()
-
     def _over(self, session: AgiSession) -> None:
-        timer = self._open.pop(session)
-        if session.requested or timer.cancelled():
+        self._open.discard(session)
+        if self._unasked.pop(session, None) is None or session.requested:
             return  # served, or refused and counted already
-        timer.cancel()
         if session.fault is not None:
             self._refused("protocol", fault=session.fault.reason)
         elif not self._closing:
             self._refused("environment_cut")
 
     def _begin(self, session: AgiSession) -> None:
-        self._open[session].cancel()
+        self._unasked.pop(session, None)
         request = session.request
         if request.repeated:
             # A caller's text carried line ends into the environment: the first of each header counted.
