@@ -38,6 +38,7 @@ from cti.ids import NodeName
 from cti.journal.writer import JournalWriter
 from cti.ledger import CelLedger
 from cti.live_configuration import LiveConfiguration
+from cti.live_flows import LiveFlows, open_flows
 from cti.metrics.loop_lag import watch_loop_lag
 from cti.metrics.registry import Metrics
 from cti.model import facts as f
@@ -51,7 +52,8 @@ from cti.secrets_file import load_or_make
 from cti.services import outbound
 from cti.services.announcer import Announcer
 from cti.services.dispatcher import Dispatcher
-from cti.services.flow_runner import SCRIPTS, FlowLibrary, FlowRunner
+from cti.services.flow_library import SCRIPTS
+from cti.services.flow_runner import FlowRunner
 from cti.settings import Settings
 from cti.store.drain import Drain
 from cti.store.explain import StoredExplanations
@@ -131,7 +133,7 @@ async def serve(settings: Settings) -> None:
     await asyncio.to_thread(Accounts.write_first, places.accounts, secrets.logins, centre.agents)
     clock = SystemClock()
     metrics = Metrics()
-    flows = FlowLibrary.load(places.flows, centre)
+    flows, flow_versions = open_flows(places, centre, clock)
     journal = JournalWriter(places.journal)
     pool = await open_pool(settings.database.url)
     directory = CustomerDirectory(pool, region=centre.region)
@@ -159,7 +161,7 @@ async def serve(settings: Settings) -> None:
         clock=clock,
         ledger=ledger,
         normalise=lambda number: normalise(number, dispatcher.board.centre.region),
-        flow_version=flows.version,
+        flows=flows,
         observe=observer.facts,
     )
     dispatcher.board.tally.closed = observer.call_closed
@@ -239,6 +241,7 @@ async def serve(settings: Settings) -> None:
             explanations=StoredExplanations(pool),
             flows=flows,
             flow_traffic=StoredFlowTraffic(pool),
+            flow_changes=LiveFlows(flows, flow_versions, places.prompts, clock),
             readiness=readiness,
             metrics=metrics,
             static=places.static,

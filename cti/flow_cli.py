@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cti.ivr.interpreter import Turn
     from cti.ivr.prompt_book import PromptBook
     from cti.model.centre import Centre
-    from cti.services.flow_runner import FlowLibrary
+    from cti.services.flow_library import FlowLibrary
 
 flow_app = typer.Typer(no_args_is_help=True, help="IVR flows: check, draw, try, test.")
 
@@ -41,7 +41,7 @@ def _centre_and_folder(data: Path | None, config: Path | None, folder: Path | No
 
 def _library(data: Path | None, config: Path | None, folder: Path | None) -> FlowLibrary:
     """The flows that pass; others are told on the error stream. Ends the command when there is none."""
-    from cti.services.flow_runner import FlowLibrary
+    from cti.services.flow_library import FlowLibrary
 
     centre, where = _centre_and_folder(data, config, folder)
     library, problems = FlowLibrary.check(where, centre)
@@ -66,7 +66,7 @@ def check(
 ) -> None:
     """Check flows before they go live: file:line:column, what is wrong, what to do."""
     from cti.ivr.checker import live
-    from cti.services.flow_runner import FlowLibrary
+    from cti.services.flow_library import FlowLibrary
 
     centre, where = _centre_and_folder(data, config, folder)
     library, problems = FlowLibrary.check(where, centre)

@@ -30,7 +30,7 @@ from cti.secrets_file import Secrets, load_or_make
 from cti.services import live_centre
 from cti.services.configuration import Applied, ConfigConflict, ConfigInvalid, ConfigProblem, ConfigText
 from cti.services.dispatcher import Dispatcher
-from cti.services.flow_runner import FlowLibrary
+from cti.services.flow_library import FlowLibrary
 from cti.settings import Settings
 from cti.web.auth.accounts import Accounts
 

@@ -28,7 +28,7 @@ from cti.ivr.checker import live
 from cti.places import DEMO_CENTRE, Places
 from cti.prompts import missing_sounds, read_manifest
 from cti.secrets_file import endpoints, read_secrets, secrets_path
-from cti.services.flow_runner import FlowLibrary
+from cti.services.flow_library import FlowLibrary
 from cti.settings import Settings, meaningless
 from cti.status import ready
 from cti.store.migrate import newest, revision

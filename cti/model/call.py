@@ -101,6 +101,10 @@ class Call:
     since: datetime
     language: str = ""
     flow: FlowName | None = None
+    edition: int = 0
+    """Of the flows: what the call began with. 0: it was in none yet."""
+    draft: bool = False
+    """A test call: it hears the drafts of its edition."""
     next_step: str | None = None
     """Where the flow resumes after a bridge restart."""
     choices: tuple[str, ...] = ()
@@ -216,7 +220,8 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
     match fact:
         case f.FlowEntered():
             resumed = call.next_step if fact.flow == call.flow else None
-            return replace(call, flow=fact.flow, next_step=fact.step or resumed, destination="")
+            step = fact.step or resumed
+            return replace(call, flow=fact.flow, edition=fact.edition, draft=fact.draft, next_step=step, destination="")
         case f.FlowStepDone():
             choices = (*call.choices, fact.choice) if fact.choice else call.choices
             return replace(call, next_step=fact.resume_at or fact.next_step, choices=choices)

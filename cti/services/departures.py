@@ -66,8 +66,18 @@ def _turn_away(board: Switchboard, call: Call, ticket: f.CallQueued, way: Way) -
 
 
 def enter_flow(board: Switchboard, call_id: CallId, flow: FlowName, at: datetime, step: str = "") -> None:
-    """The call is in this flow now, at a step of it or at its beginning."""
-    board.record(f.FlowEntered(at=at, call_id=call_id, flow=flow, version=board.flow_version(flow), step=step))
+    """The call is in this flow now, at a step of it or at its beginning, in the edition it began with."""
+    call, flows = board.calls[call_id], board.flows
+    edition, draft = call.edition, call.draft
+    if not edition:
+        number = board.centre.numbers.get(call.did)
+        edition, draft = flows.edition(), number is not None and number.draft
+        if draft and not call.flow:
+            flow = flows.test_entry(flow)
+    version = flows.version_at(flow, edition, draft=draft)
+    board.record(
+        f.FlowEntered(at=at, call_id=call_id, flow=flow, version=version, step=step, edition=edition, draft=draft)
+    )
 
 
 # ---- waiting

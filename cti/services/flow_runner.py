@@ -1,30 +1,26 @@
-"""Flows that live: the library of checked flows, and the session that walks one flow on one caller's channel."""
+"""The session that walks a flow on one caller's channel."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from cti.clock import Clock, SystemClock
-from cti.errors import ConfigError
 from cti.ids import CallId, FlowName
 from cti.ivr import effects as e
-from cti.ivr.checker import check_flow, live
 from cti.ivr.expression import Value
 from cti.ivr.flow import Flow
 from cti.ivr.interpreter import FlowState, StepTrace, Turn, advance, come_back, start
-from cti.ivr.parser import parse_flow
-from cti.ivr.problems import Problem
-from cti.ivr.prompt_book import PromptBook, parse_prompts
-from cti.model.centre import Centre, Target, TargetKind
+from cti.model.centre import Target, TargetKind
 from cti.model.facts import FlowStepDone, Match, MessageRecorded, SurveyAnswered
 from cti.services.desk import CallOver
+from cti.services.flow_library import FlowLibrary
+from cti.services.meanwhile import with_music
 from cti.services.ports import (
     CallDesk,
     CallerLeg,
@@ -42,150 +38,11 @@ Next = Literal["wait", "elsewhere", "hangup", "gone"]
 """Where the channel goes after the flow: on to wait for an agent, where the desk says (no queue would have the call), to its
 end, or nowhere (the session is over)."""
 
-MANIFEST = "prompts.yaml"
-SCRIPTS = "scripts"
-"""The folder beside the flows that has synchronous AGI scripts."""
 SHORTEST_MESSAGE = 1.5
 """Seconds. When Asterisk ends a recording because of silence, it leaves the first second of that in the file, so a caller who
 says nothing records one."""
 MOST_AWAY = 1000
 WAV_HEADER, WAV_BYTES_A_SECOND = 44, 16_000
-
-
-class FlowLibrary:
-    """The flows of one folder, each in its live version. Versions are kept: a call stays on the one it began with."""
-
-    def __init__(self, folder: Path, centre: Centre, prompts: PromptBook) -> None:
-        self.folder = folder
-        self.prompts = prompts
-        self._centre = centre
-        self._live: dict[FlowName, Flow] = {}
-        self._versions: dict[tuple[FlowName, str], Flow] = {}
-
-    @classmethod
-    def load(cls, folder: Path, centre: Centre) -> FlowLibrary:
-        """Read, check and take live every flow of `folder` (`*.yaml`; `prompts.yaml` is the manifest).
-
-        Raises `ConfigError` with every problem found, also when a number or a queue of the centre names a flow
-        that is not there.
-        """
-        library, problems = cls.check(folder, centre)
-        if not live(problems) or library is None:
-            raise ConfigError(
-                "\n".join(str(problem) for problem in problems if not live([problem])),
-                remedy="mend these and start again; `cti flow check` shows them all",
-                problems=problems,
-            )
-        for number in centre.numbers.values():
-            if number.flow not in library._live:
-                raise ConfigError(
-                    f'the number {number.did} leads to the flow "{number.flow}", which is not in {folder}',
-                    remedy=f"flows there: {', '.join(sorted(library._live))}",
-                )
-        for queue in centre.queues.values():
-            for target in queue.targets():
-                if target.kind is TargetKind.FLOW and target.name not in library._live:
-                    raise ConfigError(
-                        f'the queue {queue.name} sends callers to the flow "{target.name}", which is not in {folder}',
-                        remedy=f"flows there: {', '.join(sorted(library._live))}",
-                    )
-        return library
-
-    @classmethod
-    def check(cls, folder: Path, centre: Centre) -> tuple[FlowLibrary | None, list[Problem]]:
-        """Read and check without raising: the library of the flows that passed (None without a manifest), problems."""
-        manifest = folder / MANIFEST
-        prompts = parse_prompts(_text(manifest), str(manifest))
-        if isinstance(prompts, list):
-            return None, prompts
-        library = cls(folder, centre, prompts)
-        return library, library.reload()
-
-    def reload(self) -> list[Problem]:
-        """Take changed files live. A file with an error changes nothing: the version that runs stays. Gives problems."""
-        problems: list[Problem] = []
-        read: dict[FlowName, Flow] = {}
-        for file in sorted(self.folder.glob("*.yaml")):
-            if file.name == MANIFEST:
-                continue
-            flow = parse_flow(_text(file), str(file))
-            if isinstance(flow, list):
-                problems += flow
-            else:
-                read[flow.name] = flow
-        scripts = self.scripts()
-        while True:
-            # A flow that does not pass takes those that call it with it, unless an earlier version of it is live.
-            known: Mapping[FlowName, Flow] = {**self._live, **read}
-            found = {flow.name: check_flow(flow, self._centre, self.prompts, known, scripts) for flow in read.values()}
-            failed = [name for name in read if not live(found[name])]
-            problems += [problem for name in failed for problem in found[name]]
-            for name in failed:
-                del read[name]
-            if not failed:
-                break
-        problems += [problem for name in read for problem in found[name]]
-        for flow in read.values():
-            # The same text twice is the same version, and the value already running stays the one.
-            self._live[flow.name] = self._versions.setdefault((flow.name, flow.version), flow)
-        return sorted(problems, key=lambda problem: (problem.file, problem.at))
-
-    def scripts(self) -> frozenset[str]:
-        """The scripts that lie beside the flows, by name."""
-        return frozenset(file.stem for file in (self.folder / SCRIPTS).glob("*.py"))
-
-    def problems_with(self, centre: Centre) -> list[Problem]:
-        """What would be wrong with the flows that run if this were the centre."""
-        return [
-            problem for flow in self._live.values() for problem in check_flow(flow, centre, self.prompts, self._live)
-        ]
-
-    def use(self, centre: Centre) -> None:
-        """From now on flows are held against this centre."""
-        self._centre = centre
-
-    def get(self, name: FlowName, version: str | None = None) -> Flow:
-        """A flow in its live version, or in the version named while it is known. Raises `ConfigError`."""
-        flow = self._live.get(name) if version is None else self._versions.get((name, version))
-        if flow is None:
-            raise ConfigError(
-                f'there is no flow "{name}"' + (f" in version {version}" if version else ""),
-                remedy=f"flows here: {', '.join(sorted(self._live))}",
-            )
-        return flow
-
-    def find(self, name: FlowName) -> Flow | None:
-        """A flow in its live version, None when there is none."""
-        return self._live.get(name)
-
-    def version(self, name: FlowName) -> str:
-        """The live version of a flow, empty when there is no such flow."""
-        flow = self._live.get(name)
-        return flow.version if flow else ""
-
-    def local(self, now: datetime) -> datetime:
-        """The moment by the clock on the centre's wall."""
-        return now.astimezone(ZoneInfo(self._centre.time_zone))
-
-    def is_open(self, calendar: str, now: datetime) -> bool:
-        """Whether a calendar of the centre is open. One that is gone (the centre changed under the call) is open."""
-        found = self._centre.calendars.get(calendar)
-        return found is None or found.is_open(now, ZoneInfo(self._centre.time_zone))
-
-    def __iter__(self) -> Iterator[Flow]:
-        return iter(self._live.values())
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"{file}: {error.strerror or error}",
-            remedy="check that the file is there and readable; the shipped flows are `ivr_flows/` of the repository",
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: not UTF-8 at byte {error.start}", remedy="save the file as UTF-8") from None
 
 
 class FlowRunner:
@@ -221,7 +78,7 @@ class FlowRunner:
         """
         if call.finished:
             return "wait"
-        flow = self._flows.get(call.flow)
+        flow = self._flows.at(call.edition, draft=call.draft).get(call.flow)
         session = _Session(self, call, leg, flow)
         try:
             return await session.walk()
@@ -255,6 +112,8 @@ class _Session:
     def __init__(self, runner: FlowRunner, call: FlowCall, leg: CallerLeg, flow: Flow) -> None:
         self._desk = runner._desk
         self._flows = runner._flows
+        self._set = runner._flows.at(call.edition, draft=call.draft)
+        """The flows as they were when the call began: a flow it calls is of the same edition."""
         self._services = runner._services
         self._functions = runner._functions
         self._clock = runner._clock
@@ -291,7 +150,7 @@ class _Session:
                     if target is None:
                         turn = advance(turn.state, e.Done())
                     elif target.kind is TargetKind.FLOW:
-                        self._flow = self._flows.get(FlowName(target.name))
+                        self._flow = self._set.get(FlowName(target.name))
                         turn = start(self._flow, language=turn.state.scene.language)
                     else:
                         return "elsewhere"
@@ -319,7 +178,8 @@ class _Session:
                 result = _looked_up(await self._desk.look_up_customer(self._call.call_id))
             case e.CallService():
                 key = f"{self._call.call_id}/{turn.state.flow.name}/{turn.state.step}/{turn.state.completed}"
-                answer = await self._services.ask(turn.effect.service, turn.effect.values, key=key)
+                asked = self._services.ask(turn.effect.service, turn.effect.values, key=key)
+                answer = await with_music(self._leg, asked)
                 result = e.ServiceAnswered(status=answer.status, body=answer.body)
             case e.SendTo():
                 result = await self._send_to(turn.effect.target, turn.state)
@@ -333,14 +193,15 @@ class _Session:
                 self._later(self._desk.keep(self._score(turn.effect, turn.state)))
                 result = e.Done()
             case e.FindFlow():
-                result = e.FlowFound(flow=self._flows.find(turn.effect.flow))
+                result = e.FlowFound(flow=self._set.find(turn.effect.flow))
             case e.RunScript():
                 await self._settle()
                 ended = await self._leg.run_script(turn.effect.script, deadline=turn.effect.deadline)
                 result = e.Gone() if isinstance(ended, LegGone) else e.ScriptEnded(status=ended)
             case e.CallFunction():
                 seconds = turn.effect.deadline.total_seconds()
-                answer = await self._functions.call(turn.effect.function, turn.effect.values, deadline=seconds)
+                called = self._functions.call(turn.effect.function, turn.effect.values, deadline=seconds)
+                answer = await with_music(self._leg, called)
                 result = e.ServiceAnswered(status=answer.status, body=answer.body)
             case e.LookAtClock():
                 result = e.ClockSeen(local=self._flows.local(self._clock.now()))

@@ -27,7 +27,7 @@ from cti.acd.inputs import (
     Tick,
 )
 from cti.errors import IllegalTransition
-from cti.ids import AgentId, CallId, ChannelName, FlowName, NodeName, QueueName
+from cti.ids import AgentId, CallId, ChannelName, NodeName, QueueName
 from cti.model import facts as f
 from cti.model.agent import AgentStatus, apply_agent
 from cti.model.call import Call, CallState, apply_call, begin_call
@@ -41,7 +41,7 @@ from cti.services.acquaintance import LastTalks
 from cti.services.floor import Pop
 from cti.services.learning import Learning
 from cti.services.looks import Looks
-from cti.services.ports import LookUp
+from cti.services.ports import FlowEditions, LookUp, NoFlows
 from cti.services.tally import Tally
 
 ANSWERED_ELSEWHERE = "answered_elsewhere"
@@ -70,7 +70,7 @@ class Switchboard:
         *,
         node: NodeName,
         now: datetime,
-        flow_version: Callable[[FlowName], str] = lambda _flow: "",
+        flows: FlowEditions | None = None,
         normalise: Callable[[str | None], str | None] = lambda number: number,
     ) -> None:
         self.centre = centre
@@ -82,7 +82,7 @@ class Switchboard:
         self.departed_queues: set[QueueName] = set()
         """Not yet told to the pages."""
         self.node = node
-        self.flow_version = flow_version
+        self.flows: FlowEditions = flows or NoFlows()
         self.normalise = normalise
         """A caller's number as the line gave it -> E.164."""
         self.can_dial_out = False

@@ -17,6 +17,7 @@ import cti.web.calls.routes
 import cti.web.config.routes
 import cti.web.explain.routes
 import cti.web.flows.routes
+import cti.web.flows.versions
 import cti.web.health.routes
 import cti.web.public.routes
 import cti.web.supervisor.callbacks
@@ -56,6 +57,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.explain.routes.OPERATIONS,
     *cti.web.config.routes.OPERATIONS,
     *cti.web.flows.routes.OPERATIONS,
+    *cti.web.flows.versions.OPERATIONS,
     *cti.web.public.routes.OPERATIONS,
     *cti.web.health.routes.OPERATIONS,
     Operation(

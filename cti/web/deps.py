@@ -14,6 +14,7 @@ from cti.model.centre import Centre
 from cti.services.agent_line import AgentLine, NoLine
 from cti.services.configuration import Configuration
 from cti.services.floor import Floor
+from cti.services.flow_changes import FlowChanges
 from cti.settings import Settings
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.sessions import Sessions
@@ -86,6 +87,8 @@ class WebDeps:
     clock: Clock = field(default_factory=SystemClock)
     secure_cookies: bool = False
     """True when browsers reach us by https."""
+    flow_changes: FlowChanges | None = None
+    """None: nobody keeps versions of flows here."""
     feed_queue: int = 256
     """Messages that may wait for one feed client before it is dropped."""
     feed_queue_bytes: int = 4 * 1024 * 1024

@@ -25,8 +25,10 @@ SEAMS = {
     "cti.services.floor",
     "cti.services.agent_line",
     "cti.services.configuration",
+    "cti.services.flow_changes",
     "cti.services.customer_file",
     "cti.services.casework",
+    "cti.services.prompt_sounds",
 }
 """All an adapter may know of the services."""
 JOURNAL_SEAMS = {"cti.journal", "cti.journal.codec", "cti.journal.errors"}
@@ -37,12 +39,13 @@ CENTRE = {
     "centre_forms",
     "form_types",
     "centre_versions",
+    "flow_versions",
     "places",
     "secrets_file",
     "settings",
 }
 """The files of one centre."""
-GLUE = {"entry", "ledger", "live_configuration", "observe"}
+GLUE = {"entry", "ledger", "live_configuration", "live_flows", "observe"}
 """What joins rooms that may not know each other; part of the composition, with a file each to stay readable."""
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -70,19 +73,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "centre_forms": BASE | {"model", "calendar_forms", "form_types"},
     "centre_text": {"model"},
     "centre_versions": {"errors", "private_file"},
+    "flow_versions": BASE | {"ivr", "private_file"},
     "centre_check": BASE | {"model", "ivr", "centre_file", "services"},
     "centre_file": BASE | {"calendar_forms", "centre_forms", "form_types", "model", "settings"},
     "places": BASE | {"private_file", "settings"},
     "children": BASE,
     "panel": set(),
     "status": BASE | {"model"} | CENTRE,
-    "prompts": BASE | {"ivr"},
+    "prompts": BASE | {"ivr", "clock", "services"},
     # the composition
+    "live_flows": BASE | PURE | {"clock", "services"} | CENTRE,
     "live_configuration": BASE | PURE | {"asterisk", "centre_check", "clock", "services", "web"} | CENTRE,
     "entry": BASE | PURE | {"asterisk", "crm", "services"},
     "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
     "observe": BASE | PURE | {"clock", "journal", "metrics", "services", "store"},
-    "app": BASE | {"clock", "journal", "services"} | PURE | ADAPTERS | CENTRE | GLUE,
+    "app": BASE | {"clock", "journal", "prompts", "services"} | PURE | ADAPTERS | CENTRE | GLUE,
     "config_commands": BASE | {"model", "clock", "centre_check", "centre_text", "services", "web"} | CENTRE,
     # programs of their own around it
     "up": BASE | {"model", "asterisk", "crm", "store", "children", "panel", "prompts", "status"} | CENTRE,

@@ -29,7 +29,7 @@ from cti.secrets_file import Secrets, load_or_make, secrets_path
 from cti.services import live_centre
 from cti.services.configuration import ConfigConflict, ConfigInvalid
 from cti.services.dispatcher import Dispatcher
-from cti.services.flow_runner import FlowLibrary
+from cti.services.flow_library import FlowLibrary
 from cti.settings import load_settings
 from cti.web.auth.accounts import Accounts
 from tests.support.fake_floor import QUICK_HASHER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
@@ -10,13 +11,19 @@ from cti.web.operations import Answer, Params
 
 
 class FlowRow(Answer):
-    """A live flow."""
+    """A flow that is live, or (`version` empty) of which there is only a draft."""
 
     flow: str
     title: str
     version: str
     languages: tuple[str, ...]
     steps: int
+    draft: str = ""
+    """The version that callers of the test numbers hear; empty: there is no draft."""
+    since: datetime | None = None
+    """When the live version became live."""
+    by: str = ""
+    """Who took it live; empty: found at a start."""
 
 
 class FlowList(Answer):
@@ -44,6 +51,12 @@ class FlowPeriod(Params):
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ValueError("from must be before to")
         return self
+
+
+class PictureQuery(FlowPeriod):
+    """With `version`, that version is drawn, without counts unless it is the live one."""
+
+    version: Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")] = ""
 
 
 class ExitRow(Answer):

@@ -70,7 +70,7 @@ agents:
 def floor_of() -> FloorRig:
     rig = FloorRig()
     rig.now = BEGIN
-    rig.board = Switchboard(centre(), node=NodeName("t1"), now=BEGIN, flow_version=lambda _flow: "1")
+    rig.board = Switchboard(centre(), node=NodeName("t1"), now=BEGIN)
     rig.board.can_dial_out = True
     return rig
 

@@ -15,7 +15,8 @@ from cti.ids import CallId, CustomerId, FlowName
 from cti.ivr.checker import live
 from cti.model.centre import Queue, Target, TargetKind
 from cti.model.facts import Match
-from cti.services.flow_runner import FlowLibrary, FlowRunner
+from cti.services.flow_library import FlowLibrary
+from cti.services.flow_runner import FlowRunner
 from cti.services.ports import CustomerCard, FlowCall, LookUp
 from tests.support.flow_corpus import FLOWS, SHIPPED, demo_centre
 from tests.support.flow_fakes import RecordingDesk, ScriptedLeg, TickingClock

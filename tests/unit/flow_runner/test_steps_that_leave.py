@@ -13,7 +13,8 @@ from cti.ids import CallId, FlowName
 from cti.ivr.checker import live
 from cti.model.centre import VOICEMAIL, Target, TargetKind
 from cti.model.facts import MessageRecorded, SurveyAnswered
-from cti.services.flow_runner import FlowLibrary, FlowRunner
+from cti.services.flow_library import FlowLibrary
+from cti.services.flow_runner import FlowRunner
 from cti.services.ports import Answered, FlowCall, LegGone, TookDown
 from tests.support.flow_corpus import SHIPPED, demo_centre
 from tests.support.flow_fakes import RecordingDesk, ScriptedLeg, TickingClock

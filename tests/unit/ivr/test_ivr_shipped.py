@@ -6,7 +6,7 @@ import pytest
 
 from cti.ivr import effects as e
 from cti.model.facts import Match
-from cti.services.flow_runner import FlowLibrary
+from cti.services.flow_library import FlowLibrary
 from tests.support.flow_corpus import SHIPPED, demo_centre, shipped, talk
 
 STRANGER = e.LookedUp(match=Match.UNKNOWN)

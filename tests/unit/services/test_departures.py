@@ -41,9 +41,7 @@ agents:
   "1002": {{name: Bo, queues: [support], skills: {{zh: 3}}}}
   "1003": {{name: Cy, queues: [sales]}}
 """
-    floor.board = Switchboard(
-        parse_centre(text, source="centre.yaml"), node=NodeName("t1"), now=BEGIN, flow_version=lambda _flow: "1"
-    )
+    floor.board = Switchboard(parse_centre(text, source="centre.yaml"), node=NodeName("t1"), now=BEGIN)
     floor.board.can_dial_out = dials
     return floor
 
