@@ -27,11 +27,76 @@ from cti.store.embedded import EmbeddedPostgres
 from cti.store.migrate import migrate
 from cti.store.pool import open_pool
 
-_SYLLABLES = "an be ca da el fa ga ha in jo ka la ma na or pa ra sa ta vi wa xi ya zo chen son ton ley ström mann".split()
-_GIVEN = "James Mary Zoë Daniel Sofia Wei Ahmed Priya Luis Hannah Kwame Olga John Sarah Ivan Amara Noah Emily Jürgen Anaïs".split()
+_SYLLABLES = [
+    "an",
+    "be",
+    "ca",
+    "da",
+    "el",
+    "fa",
+    "ga",
+    "ha",
+    "in",
+    "jo",
+    "ka",
+    "la",
+    "ma",
+    "na",
+    "or",
+    "pa",
+    "ra",
+    "sa",
+    "ta",
+    "vi",
+    "wa",
+    "xi",
+    "ya",
+    "zo",
+    "chen",
+    "son",
+    "ton",
+    "ley",
+    "ström",
+    "mann",
+]
+_GIVEN = [
+    "James",
+    "Mary",
+    "Zoë",
+    "Daniel",
+    "Sofia",
+    "Wei",
+    "Ahmed",
+    "Priya",
+    "Luis",
+    "Hannah",
+    "Kwame",
+    "Olga",
+    "John",
+    "Sarah",
+    "Ivan",
+    "Amara",
+    "Noah",
+    "Emily",
+    "Jürgen",
+    "Anaïs",
+]
 _FAMILY_ZH = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗"
 _GIVEN_ZH = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华建国志文海玉春梅红"
-_TRADE = "Imports Logistics Foods Optics Travel Medical Bakery Motors Textiles Solar Design Partners".split()
+_TRADE = [
+    "Imports",
+    "Logistics",
+    "Foods",
+    "Optics",
+    "Travel",
+    "Medical",
+    "Bakery",
+    "Motors",
+    "Textiles",
+    "Solar",
+    "Design",
+    "Partners",
+]
 _CITY_ZH = ("上海", "北京", "深圳", "广州", "成都", "杭州")
 _TRADE_ZH = ("贸易", "科技", "物流", "餐饮", "建筑", "环保", "服装")
 
@@ -42,7 +107,12 @@ def people(count: int, seed: int = 1) -> Iterator[tuple[str, str, str, str, str,
     for number in range(count):
         if number % 3 == 0:
             name = chance.choice(_FAMILY_ZH) + "".join(chance.choices(_GIVEN_ZH, k=chance.choice((1, 2, 2))))
-            company = chance.choice(_CITY_ZH) + "".join(chance.choices(_GIVEN_ZH, k=2)) + chance.choice(_TRADE_ZH) + "有限公司"
+            company = (
+                chance.choice(_CITY_ZH)
+                + "".join(chance.choices(_GIVEN_ZH, k=2))
+                + chance.choice(_TRADE_ZH)
+                + "有限公司"
+            )
             family = f"u{number}"
         else:
             family = "".join(chance.choices(_SYLLABLES, k=chance.choice((2, 3)))).capitalize()
@@ -50,7 +120,10 @@ def people(count: int, seed: int = 1) -> Iterator[tuple[str, str, str, str, str,
             company = f"{''.join(chance.choices(_SYLLABLES, k=2)).capitalize()} {chance.choice(_TRADE)}"
         if chance.random() < 0.6:
             company = ""
-        numbers = (f"+1{chance.randrange(200_0000000, 999_9999999)}", f"+86{chance.randrange(13000000000, 18999999999)}")
+        numbers = (
+            f"+1{chance.randrange(200_0000000, 999_9999999)}",
+            f"+86{chance.randrange(13000000000, 18999999999)}",
+        )
         yield f"C{number:07d}", name, company, f"{family.lower()}{number % 1000}@example{number % 5000}.com", *numbers
 
 
@@ -111,7 +184,9 @@ async def measure(dsn: str, customers: int, each: int) -> None:
             began = time.perf_counter()
             await fill(pool, customers)
             print(f"{customers} customers made in {time.perf_counter() - began:.0f} s")
-        size = await pool.fetchval("SELECT pg_size_pretty(sum(pg_total_relation_size(oid))) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'crm'::regnamespace")
+        size = await pool.fetchval(
+            "SELECT pg_size_pretty(sum(pg_total_relation_size(oid))) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'crm'::regnamespace"
+        )
         print(f"{had or customers} customers, {size} with all indexes; 20 answers a search")
         print(f"{'typed':<28}{'N':>7}{'p50 ms':>9}{'p95 ms':>9}{'max ms':>9}")
         everything: list[float] = []

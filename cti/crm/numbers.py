@@ -71,3 +71,44 @@ def phone(raw: str, region: str) -> PhoneNumber | None:
     """The number and what was written; None when there is no digit in it."""
     number = normalise(raw, region)
     return None if number is None else PhoneNumber(number=number, raw=raw)
+
+
+LEAST_SEARCHED = 3
+"""Digits; fewer say nothing about a number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """What is typed while a number is searched: compared numbers may begin with one of `heads`, or end with one of `tails`."""
+
+    heads: tuple[str, ...]
+    tails: tuple[str, ...]
+
+
+def typed(text: str, region: str) -> Typed | None:
+    """How numbers may begin or end that are meant by the digits typed so far; None when `text` is no part of a number."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    plain = re.sub(r"^tel:", "", plain, flags=re.IGNORECASE)
+    if not re.fullmatch(r"[\d\s()+./\-\u2010-\u2015\u00b7#*]*", plain):
+        return None
+    digits = "".join(str(int(sign)) for sign in plain if sign.isdecimal())
+    if len(digits) < LEAST_SEARCHED:
+        return None
+    if plain.startswith(("+", "(+")):
+        return Typed(heads=(f"+{digits}",), tails=())
+    if digits.startswith("00") and len(digits) > LEAST_SEARCHED + 2:
+        return Typed(heads=(f"+{digits[2:]}",), tails=(digits,))
+    heads = [digits, f"+{digits}"]
+    code = phonenumbers.country_code_for_region(region)
+    if code:
+        prefix = phonenumbers.ndd_prefix_for_region(region, True) or ""
+        heads.append(f"+{code}{digits}")
+        if prefix and digits.startswith(prefix):
+            heads.append(f"+{code}{digits.removeprefix(prefix)}")
+    whole = normalise(plain, region)
+    if whole:
+        heads.append(whole)
+    tails = (digits, digits.lstrip("0"))
+    return Typed(
+        heads=tuple(dict.fromkeys(heads)), tails=tuple(dict.fromkeys(t for t in tails if len(t) >= LEAST_SEARCHED))
+    )

@@ -34,12 +34,10 @@ COMMENT ON COLUMN crm.customers.merged_into IS 'The customer this one turned out
 COMMENT ON COLUMN crm.customers.words IS 'Words of name, company, reference and e-mail for searches of several words; kept by a trigger.';
 
 ALTER TABLE crm.phones
-    ADD COLUMN place    integer     NOT NULL DEFAULT 0,
-    ADD COLUMN added_at timestamptz NOT NULL DEFAULT now();
-CREATE INDEX phones_from_start ON crm.phones (number COLLATE "C" text_pattern_ops);
-CREATE INDEX phones_from_end ON crm.phones (reverse(number) COLLATE "C" text_pattern_ops);
+    ADD COLUMN place integer NOT NULL DEFAULT 0;
+CREATE INDEX phones_from_start ON crm.phones (number COLLATE "C");
+CREATE INDEX phones_from_end ON crm.phones (reverse(number) COLLATE "C");
 COMMENT ON COLUMN crm.phones.place IS 'Order of a customer''s numbers; the first is the one to call.';
-COMMENT ON COLUMN crm.phones.added_at IS 'When it was added.';
 
 CREATE TABLE crm.consents (
     customer_id  bigint      NOT NULL REFERENCES crm.customers ON DELETE CASCADE,
