@@ -75,14 +75,16 @@ class LookUp(Step):
             for tier in self.tiers:
                 if tier.tier == result.tier:
                     return Leave(exit=f"tier_{tier.tier}", scene=scene, to=tier.go.step)
+        # A step that makes no difference leaves by `unknown` for both: its exits are those the flow names.
+        match = Match.UNKNOWN if result.match is Match.WITHHELD and self.withheld is None else result.match
         target = {
             Match.FOUND: self.found,
             Match.SEVERAL: self.several,
             Match.UNKNOWN: self.unknown,
             Match.WITHHELD: self.withheld or self.unknown,
             Match.UNAVAILABLE: self.unavailable,
-        }[result.match]
-        return Leave(exit=result.match.value, scene=scene, to=target.step)
+        }[match]
+        return Leave(exit=match.value, scene=scene, to=target.step)
 
     def exits(self) -> tuple[Exit, ...]:
         """Tiers first, then one for each kind of answer."""

@@ -190,7 +190,7 @@ async def test_resuming_at_a_step(library: FlowLibrary) -> None:
     [
         (LookUp(match=Match.UNAVAILABLE), "unavailable"),
         (LookUp(match=Match.SEVERAL), "several"),
-        (LookUp(match=Match.WITHHELD), "withheld"),
+        (LookUp(match=Match.WITHHELD), "unknown"),
         (LookUp(match=Match.FOUND), "found"),
     ],
 )

@@ -10,7 +10,7 @@ from cti.ivr import effects as e
 from cti.ivr.flow import UnexpectedResult
 from cti.ivr.interpreter import MAX_STEPS, advance, start
 from cti.model.facts import Match
-from tests.support.flow_corpus import FLOWS, flow_of, talk
+from tests.support.flow_corpus import FLOWS, flow_of, shipped, talk
 
 MENU = """
 flow: test
@@ -193,6 +193,13 @@ def test_a_look_up_leaves_by_what_it_found(everything, customer, first_exit, lan
     chosen = [effect.language for effect in dialogue.effects if isinstance(effect, e.ChooseLanguage)]
     asked = customer.match in (Match.SEVERAL, Match.UNKNOWN, Match.WITHHELD)
     assert chosen == (["en"] if asked else [language] * (customer.language == "zh"))
+
+
+@pytest.mark.parametrize("match", Match)
+def test_a_look_up_leaves_only_by_exits_it_has(match: Match) -> None:
+    step = shipped("main").steps["who"]
+    dialogue = talk(shipped("main"), "", customer=e.LookedUp(match=match))
+    assert dialogue.exits[0].removeprefix("who.") in {exit_.name for exit_ in step.exits()}
 
 
 def test_the_language_chosen_is_spoken_from_there_on(everything) -> None:
