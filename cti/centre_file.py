@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cti.calendar_forms import calendar_of
-from cti.centre_forms import CentreForm, agent_of, number_of, outbound_of, queue_of, service_of, tier_of
+from cti.centre_forms import CentreForm, agent_of, number_of, outbound_of, presence_of, queue_of, service_of, tier_of
 from cti.errors import ConfigError
 from cti.ids import AgentId, FlowName, QueueName
 from cti.model.centre import Centre, Target, TargetKind
@@ -213,6 +213,7 @@ def _centre(form: CentreForm) -> Centre:
         numbers={did: number_of(did, n) for did, n in form.numbers.items()},
         calendars={name: calendar_of(name, c) for name, c in form.calendars.items()},
         outbound=outbound_of(form.outbound),
+        presence=presence_of(form.presence),
         services={name: service_of(name, s) for name, s in form.services.items()},
         functions=dict(form.functions),
         phone_book=dict(form.phone_book),

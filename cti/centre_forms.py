@@ -34,6 +34,7 @@ from cti.model.centre import (
     Outbound,
     Overflow,
     Preference,
+    Presence,
     Queue,
     Relaxation,
     Strategy,
@@ -170,6 +171,7 @@ class QueueForm(Form):
     overflow: list[OverflowForm] = []
     options: dict[Key, TargetField] = {}
     callback: CallbackForm = CallbackForm()
+    caller_id: Annotated[str, StringConstraints(pattern=r"^(\+[0-9]{7,15})?$")] = ""
 
     @field_validator("relax")
     @classmethod
@@ -216,6 +218,7 @@ class AgentForm(Form):
     wrap_up: Seconds | None = None
     delays: DelaysForm = DelaysForm()
     number: Annotated[str, StringConstraints(pattern=r"^(\+[0-9]{7,15})?$")] = ""
+    auto_answer: bool = False
 
 
 class TierForm(Form):
@@ -240,7 +243,15 @@ class OutboundForm(Form):
 
     allow: list[Annotated[str, StringConstraints(pattern=r"^\+[0-9]{1,15}$")]] = []
     caller_id: Annotated[str, StringConstraints(pattern=r"^(\+[0-9]{7,15})?$")] = ""
+    caller_ids: list[Annotated[str, StringConstraints(pattern=r"^\+[0-9]{7,15}$")]] = []
     most_at_once: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+class PresenceForm(Form):
+    """How long what belongs to an agent's browser telephone may be away."""
+
+    resume: Annotated[float, Field(ge=5, le=300)] = 20
+    grace: Annotated[float, Field(ge=5, le=300)] = 15
 
 
 class ServiceForm(Form):
@@ -269,6 +280,7 @@ class CentreForm(Form):
     numbers: dict[Did, NumberForm] = Field(min_length=1)
     calendars: dict[Name, CalendarForm] = {}
     outbound: OutboundForm = OutboundForm()
+    presence: PresenceForm = PresenceForm()
     services: dict[Name, ServiceForm] = {}
     functions: dict[
         Name, Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=200)]
@@ -346,6 +358,7 @@ def queue_of(name: str, q: QueueForm) -> Queue:
             ring_timeout=timedelta(seconds=q.callback.ring_timeout),
             calendar=q.callback.calendar,
         ),
+        caller_id=q.caller_id,
     )
 
 
@@ -385,6 +398,7 @@ def agent_of(extension: str, a: AgentForm, groups: Mapping[str, GroupForm]) -> A
             unreachable=timedelta(seconds=a.delays.unreachable),
         ),
         number=a.number,
+        auto_answer=a.auto_answer,
     )
 
 
@@ -407,7 +421,14 @@ def number_of(did: str, n: NumberForm) -> Number:
 
 def outbound_of(o: OutboundForm) -> Outbound:
     """The rules of dialling out a form tells of."""
-    return Outbound(allow=tuple(o.allow), caller_id=o.caller_id, most_at_once=o.most_at_once)
+    return Outbound(
+        allow=tuple(o.allow), caller_id=o.caller_id, caller_ids=tuple(o.caller_ids), most_at_once=o.most_at_once
+    )
+
+
+def presence_of(p: PresenceForm) -> Presence:
+    """How long what belongs to a browser telephone may be away, as a form tells it."""
+    return Presence(resume=timedelta(seconds=p.resume), grace=timedelta(seconds=p.grace))
 
 
 def service_of(name: str, s: ServiceForm) -> HttpService:

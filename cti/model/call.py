@@ -57,6 +57,7 @@ CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
     (S.TALKING, f.TalkEnded): S.AFTER,
     (S.HELD, f.CallRetrieved): S.TALKING,
     (S.HELD, f.TalkEnded): S.AFTER,
+    (S.HELD, f.CallHeld): S.HELD,
     (S.SURVIVAL, f.FlowEntered): S.MENU,
     (S.SURVIVAL, f.CallAnswered): S.TALKING,
     (S.AFTER, f.OfferEnded): S.AFTER,
@@ -163,6 +164,24 @@ class Call:
     def absent(self) -> bool:
         """Whether nobody is on the line: a callback whose customer has not been reached. It waits, and cannot be moved,
         announced to or offered."""
+    talkers: tuple[AgentId, ...] = ()
+    """Every agent in talk with the caller, hold included, in the order they came."""
+    outsiders: tuple[str, ...] = ()
+    """Outside numbers in talk with the caller besides."""
+    room: bool = False
+    """The talk has been in the call's room since its first hold by the server: legs that leave a bridge end nothing there."""
+    held_by_server: bool = False
+    consult: Consult | None = None
+    consults: int = 0
+    """How many there were: each has a leg with an id of its own."""
+    leaving: AgentId | None = None
+    """Who goes as soon as the caller and the third party hear each other."""
+    transfer: Transfer | None = None
+    waited: float = 0.0
+    """Seconds waited in queues before the talk began: a transferred caller brings them along."""
+    held_reason: str = ""
+    """Why the caller is held, where that is not the agent's wish ("page_gone"); until `held_until`."""
+    held_until: datetime | None = None
         return self.parent is not None and not self.channel
 
     @property
@@ -245,6 +264,10 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
                 hold_until=fact.at + timedelta(seconds=fact.hold) if fact.preferred is not None else None,
                 next_step=None,
                 destination="",
+    if isinstance(fact, f.CallHeld):
+        call = replace(call, held_reason=fact.reason, held_until=fact.until)
+    elif call.held_reason and isinstance(fact, f.CallRetrieved | f.CallAnswered | f.TalkEnded):
+        call = replace(call, held_reason="", held_until=None)
             )
         case f.CallDequeued():
             return replace(call, destination=fact.to)

@@ -208,6 +208,9 @@ class Queue:
     wrap_up_longest: timedelta = timedelta(minutes=10)
     """Extended work after a call ends then at the latest."""
 
+    caller_id: str = ""
+    """The number that is shown in calls that agents make for this queue; empty: the centre's."""
+
     def targets(self) -> tuple[Target, ...]:
         """Everywhere a call of the queue may go instead of waiting."""
         limits = (self.when_closed, self.when_full, self.when_late, self.when_empty)
@@ -235,6 +238,8 @@ class Agent:
     delays: Delays = Delays()
     number: str = ""
     """Where the device `external` rings: an outside number, digits with an optional plus."""
+    auto_answer: bool = False
+    """The agent's telephone is asked to take calls by itself."""
 
     def tier(self, queue: QueueName) -> int:
         """The agent's tier in a queue, 1 is asked first."""
@@ -288,6 +293,8 @@ class Outbound:
     """Beginnings of E.164 numbers ("+1555"); empty: nothing may be dialled."""
     caller_id: str = ""
     """The number that is shown; empty: the first of the centre's."""
+    caller_ids: tuple[str, ...] = ()
+    """Other numbers that agents may show when they dial."""
     most_at_once: int = 10
     """Calls over the trunk at the same time that the bridge began."""
 
@@ -300,6 +307,16 @@ class Outbound:
             and 7 <= len(number) <= 16
             and any(number.startswith(beginning) for beginning in self.allow)
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """How long what belongs to an agent's browser telephone may be away."""
+
+    resume: timedelta = timedelta(seconds=20)
+    """A caller whose agent's page is gone is held so long for the page to come back."""
+    grace: timedelta = timedelta(seconds=15)
+    """An agent whose page, telephone or microphone fails for longer is offered nothing until it works again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,6 +337,7 @@ class Centre:
     """Reasons that end by themselves: the agent is ready again then."""
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     outbound: Outbound = Outbound()
+    presence: Presence = Presence()
     services: Mapping[str, HttpService] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     """Functions in Python that flows may call, `module:function` by name."""

@@ -16,6 +16,7 @@ from cti.model.centre_tables import (
     dates_told,
     number_table,
     outbound_table,
+    presence_table,
     queue_table,
     service_table,
     tier_table,
@@ -57,6 +58,7 @@ def changes(
         *_named("calendar", before.calendars, after.calendars, calendar_table),
         *_named("service", before.services, after.services, service_table),
         *_keys("outbound: ", outbound_table(before.outbound), outbound_table(after.outbound)),
+        *_keys("presence: ", presence_table(before.presence), presence_table(after.presence)),
     )  # fmt: skip
 
 

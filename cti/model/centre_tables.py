@@ -22,6 +22,7 @@ from cti.model.centre import (
     Number,
     Outbound,
     Preference,
+    Presence,
     Queue,
     Target,
     Tier,
@@ -36,7 +37,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SECONDS = frozenset({
     "ring_timeout", "wrap_up", "wrap_up_extension", "wrap_up_longest", "service_level", "short_abandon", "refusal_pause",
     "head_start", "ceiling", "tier_wait", "max_wait", "after", "expected", "every", "last", "hold", "retry", "rejected",
-    "busy", "no_answer", "unreachable", "deadline",
+    "busy", "no_answer", "unreachable", "deadline", "resume", "grace",
 })  # fmt: skip
 """Keys whose numbers are seconds."""
 
@@ -88,6 +89,7 @@ def queue_table(queue: Queue) -> Table:
         ],
         "options": {key: target_value(target) for key, target in queue.options.items()},
         "callback": _callback(queue.callback),
+        "caller_id": queue.caller_id,
     }  # fmt: skip
 
 
@@ -138,6 +140,7 @@ def agent_table(agent: Agent) -> Table:
         "wrap_up": seconds(agent.wrap_up),
         "delays": {name.name: seconds(getattr(agent.delays, name.name)) for name in fields(Delays)},
         "number": agent.number,
+        "auto_answer": agent.auto_answer,
     }
 
 
@@ -180,8 +183,14 @@ def outbound_table(outbound: Outbound) -> Table:
     return {
         "allow": list(outbound.allow),
         "caller_id": outbound.caller_id,
+        "caller_ids": list(outbound.caller_ids),
         "most_at_once": outbound.most_at_once,
     }
+
+
+def presence_table(presence: Presence) -> Table:
+    """How long what belongs to a browser telephone may be away, every key."""
+    return {"resume": seconds(presence.resume), "grace": seconds(presence.grace)}
 
 
 def service_table(service: HttpService) -> Table:
@@ -196,7 +205,7 @@ def service_table(service: HttpService) -> Table:
 
 
 def centre_table(centre: Centre) -> Table:
-    """The keys of the file that are not tables of named things, but `outbound`."""
+    """The keys of the file that are not tables of named things, but `outbound` and `presence`."""
     return {
         "name": centre.name,
         "region": centre.region,
@@ -215,6 +224,7 @@ _AGENT = agent_table(Agent(agent_id=AgentId(""), name="", queues=()))
 _TIER = tier_table(Tier(name=""))
 _NUMBER = number_table(Number(did="", flow=FlowName(""), survival_queue=QueueName("")))
 _OUTBOUND = outbound_table(Outbound())
+_PRESENCE = presence_table(Presence())
 _SERVICE = service_table(HttpService(name="", url=""))
 _CENTRE = centre_table(Centre(name="", queues={}, agents={}, tiers={}, numbers={}))
 _PREFERRED = _preferred(Preference())
@@ -238,6 +248,7 @@ def whole_table(centre: Centre) -> Table:
     }
     tables["services"] = {name: _told(service_table(one), _SERVICE) for name, one in centre.services.items()}
     tables["outbound"] = _told(outbound_table(centre.outbound), _OUTBOUND)
+    tables["presence"] = _told(presence_table(centre.presence), _PRESENCE)
     return {key: value for key, value in tables.items() if value != {}}
 
 

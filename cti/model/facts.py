@@ -348,6 +348,10 @@ class CallHeld(CallFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+    reason: str = ""
+    """Why, where it was not the agent's wish: "page_gone" (the agent's browser telephone is away)."""
+    until: datetime | None = None
+    """With a reason: held so long at most."""
 class CallRetrieved(CallFact):
     """The agent took the caller back from hold."""
 

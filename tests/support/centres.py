@@ -20,6 +20,7 @@ from cti.model.centre import (
     Outbound,
     Overflow,
     Preference,
+    Presence,
     Queue,
     Relaxation,
     Strategy,
@@ -156,6 +157,7 @@ def _queues(draw: st.DrawFn, name: str, others: tuple[str, ...], outside: tuple[
                 ring_timeout=within(5, 120),
                 calendar=calendar,
             ),
+            caller_id=st.sampled_from(("", "+15550105003")),
         )
     )  # fmt: skip
 
@@ -179,6 +181,7 @@ def _agents(draw: st.DrawFn, extension: str, queues: tuple[str, ...], outside: t
                 Delays, rejected=within(0, 9), busy=within(0, 9), no_answer=within(0, 9), unreachable=within(0, 9)
             ),
             number=st.sampled_from(("", *outside)),
+            auto_answer=st.booleans(),
         )
     )
 
@@ -228,8 +231,10 @@ def centres(draw: st.DrawFn) -> Centre:
         outbound=Outbound(
             allow=("+1555",) if outside else draw(st.sampled_from(((), ("+49",)))),
             caller_id=draw(st.sampled_from(("", "+15550105000"))),
+            caller_ids=draw(st.sampled_from(((), ("+15550105001", "+15550105002")))),
             most_at_once=draw(st.integers(1, 1000)),
         ),
+        presence=draw(st.builds(Presence, resume=within(5, 300), grace=within(5, 300))),
         services={
             "shop": HttpService(
                 name="shop",

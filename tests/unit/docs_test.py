@@ -113,6 +113,7 @@ FORMS: dict[str, type[BaseModel]] = {
     "Holidays: `calendars.<name>.holidays`": calendar_forms.HolidaysForm,
     "A service: `services.<name>`": forms.ServiceForm,
     "Dialling out: `outbound`": forms.OutboundForm,
+    "Browser telephones: `presence`": forms.PresenceForm,
 }
 
 
