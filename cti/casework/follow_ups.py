@@ -48,6 +48,8 @@ class Plan:
     """Customers of these tiers only; empty: all."""
     queue: str = ""
     """Whose agents call; empty: everybody."""
+    needs_consent: bool = False
+    """Whether only customers are called who said that they may be; who said no never is."""
     own_agent: bool = False
     """Whether the customer's own agent is to call, where there is one."""
     attempts: int = 3
@@ -182,6 +184,7 @@ def read_plan(plain: object, *, queues: Collection[str], tiers: Collection[str])
         after=timedelta(days=at.number("after_days", least=0, most=3660)),
         tiers=asked,
         queue=queue,
+        needs_consent=at.flag("needs_consent", usual.needs_consent),
         own_agent=at.flag("own_agent", usual.own_agent),
         attempts=at.whole("attempts", usual.attempts, least=1, most=20),
         spacing=tuple(timedelta(minutes=one) for one in spacing) or usual.spacing,
@@ -257,6 +260,7 @@ def plain(plan: Plan) -> dict[str, Any]:
         "after_days": days(plan.after),
         "tiers": list(plan.tiers),
         "queue": plan.queue,
+        "needs_consent": plan.needs_consent,
         "own_agent": plan.own_agent,
         "attempts": plan.attempts,
         "spacing_minutes": [span / timedelta(minutes=1) for span in plan.spacing],

@@ -292,7 +292,7 @@ class Preview:
     local_time: str
     """The time of day where the customer is, "14:05"."""
     why_not: str
-    """Why they must not be called: "" (they may), do_not_call, no_number, outside_hours."""
+    """Why they must not be called: "" (they may), do_not_call, no_consent, no_number, outside_hours."""
     notes: str
     """What the customer file says an agent should know."""
     recent: tuple[Mapping[str, Any], ...]

@@ -23,15 +23,13 @@ CREATE TABLE crm.case_jobs (
     job         text        PRIMARY KEY,
     ran_at      timestamptz NOT NULL,
     for_day     date,
-    until       timestamptz,
     result      jsonb       NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE crm.case_jobs IS 'Work that is done by the clock: when it was done last.';
 COMMENT ON COLUMN crm.case_jobs.job IS 'intake, escalation, tiers, churn or follow_ups.';
 COMMENT ON COLUMN crm.case_jobs.ran_at IS 'When it was done last.';
 COMMENT ON COLUMN crm.case_jobs.for_day IS 'Of nightly work: the day, in the centre''s time zone, that it was done for.';
-COMMENT ON COLUMN crm.case_jobs.until IS 'Of the intake: facts up to this moment are taken in.';
-COMMENT ON COLUMN crm.case_jobs.result IS 'What came of it, in figures.';
+COMMENT ON COLUMN crm.case_jobs.result IS 'What came of it, in figures; of the intake, the position in each journal up to which facts are taken in.';
 
 CREATE TABLE crm.case_events (
     event_id    bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -400,5 +398,3 @@ COMMENT ON COLUMN crm.churn_actions.author IS 'Who.';
 COMMENT ON COLUMN crm.churn_actions.action IS 'called, offer, visit, no_risk or other.';
 COMMENT ON COLUMN crm.churn_actions.note IS 'What came of it.';
 COMMENT ON COLUMN crm.churn_actions.score IS 'The score at that moment.';
-
-CREATE INDEX facts_to_do ON cti.facts (at) WHERE kind IN ('VoicemailLeft', 'MessageRecorded', 'CallbackFailed');
