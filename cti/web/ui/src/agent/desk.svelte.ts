@@ -7,9 +7,13 @@ import { Feed } from "../lib/feed.svelte";
 import { phoneNumber } from "../lib/format";
 import { microphone } from "../lib/microphone.svelte";
 import { Phone, type Ringing } from "../lib/phone.svelte";
-import { wakeSound } from "../lib/ring";
-import type { AgentRow, CallId, CallRow, CustomerCard, Device, OfferId, Pop, User } from "../lib/rows";
+import { beep, wakeSound } from "../lib/ring";
+import type { AgentRow, CallId, CallRow, CustomerCard, Device, Disposition, OfferId, Pop, QueueName, Titles, User } from "../lib/rows";
+import { TalkActs } from "./acts.svelte";
+import { choices } from "./choices.svelte";
+import { PhoneClaim } from "./claim.svelte";
 import { draftOf, forgetDraft, keepDraft, type Draft } from "./drafts";
+import { talkApi, type Heartbeat, type TalkView } from "./talk";
 
 /** What the call panel is about now. */
 export type Step = "offline" | "not_ready" | "ready" | "incoming" | "talking" | "wrap_up";
@@ -26,7 +30,30 @@ const SEND_BEFORE_SECONDS = 2;
 /** How long a call may ring before its screen pop. */
 const STRANGE_AFTER_MS = 1000;
 
-const USUAL_DISPOSITIONS: readonly string[] = ["resolved", "follow_up", "wrong_number", "other"];
+/** From the tone in the ear to the caller, where calls are answered by themselves. */
+const AUTO_ANSWER_MS = 800;
+
+/** A call that went away before it was answered. */
+export interface Missed {
+  /** As the server says why: "no_answer", "rejected", "unreachable", "answered_elsewhere", ... */
+  readonly why: string;
+  readonly who: string;
+  readonly number: string | null;
+  /** Milliseconds of the page's clock. */
+  readonly at: number;
+}
+
+/** The id of an outcome, whether its words are the page's or the centre's. */
+export function idOf(disposition: Disposition): string {
+  return typeof disposition === "string" ? disposition : disposition.id;
+}
+
+/** The outcomes of a group; none for one that can be chosen. */
+export function optionsOf(disposition: Disposition): readonly Disposition[] {
+  return typeof disposition === "string" ? [] : (disposition.options ?? []);
+}
+
+const USUAL_DISPOSITIONS: readonly Disposition[] = ["resolved", "follow_up", "wrong_number", "other"];
 
 export class Desk {
   readonly feed = new Feed();
@@ -37,10 +64,14 @@ export class Desk {
   centre = $state("");
   /** What last went wrong, for a person; null when nothing did. */
   problem = $state.raw<unknown>(null);
-  /** A short message about the call that just went away. */
-  notice = $state("");
+  /** The call that just went away; null when there is nothing to tell. */
+  missed = $state.raw<Missed | null>(null);
+  /** What changed, for people who listen to the page instead of looking at it. */
+  said = $state("");
   busy = $state(false);
   keypadOpen = $state(false);
+  /** The list of reasons for not being ready. */
+  reasonsOpen = $state(false);
   /** The customer chosen among several, by offer. */
   chosen = $state.raw<{ readonly offer: OfferId; readonly customer: number } | null>(null);
   draft = $state<Draft>({ disposition: "", note: "" });
@@ -49,15 +80,20 @@ export class Desk {
   #answerWanted = $state<OfferId | null>(null);
   /** A ringing call whose offer did not come to the screen within `STRANGE_AFTER_MS`. */
   #strange = $state.raw<Ringing | null>(null);
-  #dispositions = $state.raw<Readonly<Record<string, readonly string[]>>>({});
+  #dispositions = $state.raw<Readonly<Record<string, readonly Disposition[]>>>({});
+  #scripts = $state.raw<Readonly<Record<QueueName, Titles | string>>>({});
+  /** The groups of outcomes that were opened, from the outside in. */
+  opened = $state.raw<readonly Disposition[]>([]);
   #draftCall: CallId | null = null;
   #phoneRetry: ReturnType<typeof setTimeout> | undefined;
   #startingPhone = false;
-  /** Whether another page of this browser has the agent's phone: one account, one phone. */
-  elsewhere = $state(false);
-  #claimed = false;
-  #giveBack: (() => void) | null = null;
-  #claim: AbortController | null = null;
+  /** One account, one phone: which page of this browser has it. */
+  readonly claim = new PhoneClaim(
+    () => void this.followDevice(),
+    () => this.#phoneTaken(),
+  );
+  /** What is done with the call besides answering and ending it. */
+  readonly acts = new TalkActs(this);
 
   readonly id = $derived(this.user?.agent_id ?? "");
   readonly row: AgentRow | undefined = $derived(this.feed.agents.get(this.id));
@@ -66,11 +102,14 @@ export class Desk {
   readonly call: CallRow | undefined = $derived(this.callId === null ? undefined : this.feed.calls.get(this.callId));
   readonly device: Device = $derived(this.row?.device ?? "sip");
   readonly here = $derived(this.device === "browser");
+  readonly talk: TalkView | null = $derived(this.feed.talks.get(this.id) ?? null);
+  /** Another page of this browser has the phone. */
+  readonly elsewhere = $derived(this.claim.elsewhere);
 
   readonly ring: Ring | null = $derived.by(() => {
     const ringing = this.phone.ringing;
     if (this.phone.talk !== "ringing" && this.phone.talk !== "connecting") return null;
-    if (!ringing) return null;
+    if (!ringing || ringing.purpose !== "ring") return null;
     if (ringing.offer === null) return this.feed.state === "lost" ? "unseen" : "internal";
     if (this.pop && ringing.offer === this.pop.offer_id) return "pop";
     return this.feed.state === "lost" ? "unseen" : "unmatched";
@@ -84,14 +123,36 @@ export class Desk {
     this.ring === "unmatched" && this.#strange !== this.phone.ringing ? null : this.ring,
   );
 
+  /** The telephone system brings a call here that this page has or asked for. */
+  readonly #ownCallComes = $derived(
+    (this.phone.talk === "ringing" || this.phone.talk === "connecting") &&
+      this.phone.ringing !== null &&
+      this.phone.ringing.purpose !== "ring",
+  );
+  /** The call is up, but its sound is not on this page (any more); the telephone system brings it back. */
+  readonly returning: boolean = $derived.by(
+    () =>
+      this.here &&
+      !this.elsewhere &&
+      (this.row?.state === "talking" || this.row?.state === "held") &&
+      this.phone.talk !== "talking" &&
+      this.feed.state === "live",
+  );
+  /** The other side hears music. */
+  readonly held = $derived((this.phone.talk === "talking" && this.phone.held) || this.row?.state === "held");
+  /** Being called by this agent, not answered yet. */
+  readonly calling = $derived(this.talk !== null && this.talk.direction !== "inbound" && this.talk.state === "ringing");
+
   readonly step: Step = $derived.by(() => {
-    if (this.phone.talk === "talking") return "talking";
+    if (this.phone.talk === "talking" || this.#ownCallComes) return "talking";
     const state = this.row?.state ?? "offline";
     if (state === "talking" || state === "held") {
       // Without the server its last word is old; the phone in this browser knows better.
       if (!(this.here && this.feed.state === "lost")) return "talking";
     } else if (state === "wrap_up") {
       return "wrap_up";
+    } else if (this.talk && this.talk.direction !== "inbound" && !this.#shownRing && !this.pop) {
+      return "talking";
     } else if (state === "reserved" || state === "ringing") {
       if (this.pop || this.#shownRing) return "incoming";
     }
@@ -120,22 +181,36 @@ export class Desk {
   });
 
   /** The caller's number for people; null when withheld. */
-  readonly number: string | null = $derived.by(() => {
-    const number = this.pop ? this.pop.number : this.call ? this.call.caller_number : (this.phone.ringing?.from ?? null);
-    return number ? phoneNumber(number) : null;
-  });
+  readonly rawNumber: string | null = $derived(
+    (this.pop ? this.pop.number : this.talk ? this.talk.number : this.call ? this.call.caller_number : this.phone.ringing?.from) || null,
+  );
+  readonly number: string | null = $derived(this.rawNumber ? phoneNumber(this.rawNumber) : null);
   /** The one name for the other side. */
   readonly who: string = $derived(
     this.customer?.name ||
+      this.talk?.customer_name ||
       this.call?.customer_name ||
-      (this.pop ? "" : this.phone.ringing?.name) ||
+      (this.pop || this.talk ? "" : this.phone.ringing?.name) ||
       this.number ||
       lang.w.common.withheld,
   );
 
-  readonly dispositions: readonly string[] = $derived(
-    this.pop?.dispositions ?? this.#dispositions[this.call?.queue ?? ""] ?? USUAL_DISPOSITIONS,
+  readonly queue: QueueName | null = $derived(this.pop?.queue ?? this.call?.queue ?? null);
+  readonly #outcomes: readonly Disposition[] = $derived(
+    this.pop?.dispositions ?? this.#dispositions[this.queue ?? ""] ?? USUAL_DISPOSITIONS,
   );
+  /** The outcomes to choose from now: the outermost ones, or those of the group that is open. */
+  readonly dispositions: readonly Disposition[] = $derived.by(() => {
+    const group = this.opened.at(-1);
+    return group === undefined ? this.#outcomes : optionsOf(group);
+  });
+  /** Whether the wrap-up cannot be done without an outcome. */
+  readonly outcomeMissing = $derived(this.pop?.disposition_required === true && this.draft.disposition === "");
+  /** What to say in this queue, in the page's language; empty for none. */
+  readonly script: string = $derived.by(() => {
+    const script = this.pop?.script ?? (this.queue === null ? undefined : this.#scripts[this.queue]);
+    return script === undefined || typeof script === "string" ? (script ?? "") : lang.title(script, "");
+  });
 
   /** When talk began, as milliseconds on the page's clock. */
   readonly talkingSince: number | null = $derived.by(() => {
@@ -154,6 +229,26 @@ export class Desk {
 
   /** Whether leaving the page would hurt somebody. */
   readonly occupied = $derived(this.step === "talking" || this.phone.talk === "talking" || this.connecting);
+
+  /** How this desk is, for the server; null where nothing depends on this page. */
+  readonly beat: Heartbeat | null = $derived.by(() => {
+    if (!this.row || !this.here || this.elsewhere || this.row.state === "offline") return null;
+    const mic = microphone.state;
+    return {
+      microphone:
+        mic === "denied" || mic === "insecure"
+          ? "denied"
+          : mic === "none" || mic === "failed"
+            ? "none"
+            : microphone.silent && !this.phone.muted
+              ? "silent"
+              : "ok",
+      registered: this.phone.line === "ready",
+      visible: this.visible,
+    };
+  });
+  /** Whether the page is in front. */
+  visible = $state(!document.hidden);
 
   /** Log in is done: learn who we are and start. */
   async open(): Promise<void> {
@@ -185,6 +280,7 @@ export class Desk {
       const [desk, centre] = await Promise.all([api.desk(), api.centre()]);
       this.reasons = desk.reasons;
       this.#dispositions = desk.dispositions;
+      this.#scripts = desk.scripts ?? {};
       this.centre = centre.name;
     } catch {
       setTimeout(() => void this.#learn(), 3000);
@@ -196,12 +292,11 @@ export class Desk {
     clearTimeout(this.#phoneRetry);
     if (!this.row) return;
     if (!this.here) {
-      this.#claim?.abort();
-      this.#giveBack?.();
+      this.claim.release();
       if (this.phone.line !== "off") this.phone.stop();
       return;
     }
-    if (!this.#claimed) {
+    if (!this.claim.mine) {
       void this.claimPhone();
       return;
     }
@@ -218,48 +313,18 @@ export class Desk {
     }
   }
 
-  /**
-   * Get the phone for this page, when no other page of this browser has it (or it lets go); with `take`, at once: the
-   * other page's phone is signed off and its call ends.
-   */
-  async claimPhone(take = false): Promise<void> {
-    if (!("locks" in navigator)) {
-      this.#claimed = true;
-      await this.followDevice();
-      return;
-    }
-    if (this.#claim && !take) return;
-    this.#claim?.abort();
-    const claim = new AbortController();
-    this.#claim = claim;
-    const name = `cti.phone.${this.id}`;
-    try {
-      const held = (await navigator.locks.query()).held ?? [];
-      if (claim.signal.aborted) return;
-      this.elsewhere = !take && held.some((lock) => lock.name === name);
-      await navigator.locks.request(name, take ? { steal: true } : { signal: claim.signal }, () => {
-        this.elsewhere = false;
-        this.#claimed = true;
-        void this.followDevice();
-        return new Promise<void>((resolve) => (this.#giveBack = resolve));
-      });
-    } catch {
-      // Given up by us, or taken by another page.
-    }
-    if (this.#claim !== claim) return;
-    const taken = this.#claimed && this.here;
-    this.#claim = null;
-    this.#claimed = false;
-    this.#giveBack = null;
-    this.elsewhere = false;
-    if (taken) {
-      this.phone.stop();
-      void this.claimPhone();
-    }
+  /** Get the phone for this page; with `take`, from the page that has it. */
+  claimPhone(take = false): Promise<void> {
+    return this.claim.claim(this.id, take);
+  }
+
+  #phoneTaken(): void {
+    this.phone.stop();
+    if (this.here) void this.claimPhone();
   }
 
   /** Ask the server for something; what fails is shown. True when it was done. */
-  async #ask(act: () => Promise<unknown>): Promise<boolean> {
+  async ask(act: () => Promise<unknown>): Promise<boolean> {
     this.problem = null;
     this.busy = true;
     try {
@@ -279,15 +344,15 @@ export class Desk {
     wakeSound();
     if ("Notification" in window && Notification.permission === "default") void Notification.requestPermission();
     if (device === "browser" && !(await microphone.check())) return;
-    await this.#ask(() => api.setState("ready", { device }));
+    await this.ask(() => api.setState("ready", { device }));
   }
 
   becomeNotReady(reason: string = this.reasons[0] ?? "break"): Promise<boolean> {
-    return this.#ask(() => api.setState("not_ready", { reason }));
+    return this.ask(() => api.setState("not_ready", { reason }));
   }
 
   goOffline(): Promise<boolean> {
-    return this.#ask(() => api.setState("offline"));
+    return this.ask(() => api.setState("offline"));
   }
 
   /** Take calls on another device; the state stays. */
@@ -295,10 +360,10 @@ export class Desk {
     const row = this.row;
     if (!row || row.device === device) return;
     if (row.state === "ready") await this.becomeReady(device);
-    else if (row.state === "offline") await this.#ask(() => api.setState("offline", { device }));
+    else if (row.state === "offline") await this.ask(() => api.setState("offline", { device }));
     else {
       const reason = this.reasons.includes(row.reason) ? row.reason : (this.reasons[0] ?? "break");
-      await this.#ask(() => api.setState("not_ready", { reason, device }));
+      await this.ask(() => api.setState("not_ready", { reason, device }));
     }
   }
 
@@ -308,10 +373,10 @@ export class Desk {
     wakeSound();
     this.problem = null;
     if (this.pop && this.ring !== "internal" && this.ring !== "unseen") this.#answerWanted = this.pop.offer_id;
-    if (this.ring !== null) void this.#pickUp();
+    if (this.ring !== null) void this.#takeUp();
   }
 
-  async #pickUp(): Promise<void> {
+  async #takeUp(): Promise<void> {
     // Without a microphone nothing is answered: the call rings on and the page says which part fails.
     if (!(await this.phone.answer()) && this.phone.talk === "ringing") this.#answerWanted = null;
   }
@@ -319,6 +384,11 @@ export class Desk {
   /** Keep intention and phone together; called whenever either changes. */
   followRing(): void {
     const ringing = this.phone.ringing;
+    this.claim.tell(this.occupied);
+    if (ringing && ringing.purpose !== "ring") {
+      if (this.phone.talk === "ringing") void this.phone.answer();
+      return;
+    }
     if (this.ring === "unmatched") {
       setTimeout(() => {
         if (this.phone.ringing === ringing && this.ring === "unmatched") this.#strange = ringing;
@@ -327,7 +397,16 @@ export class Desk {
     const pop = this.pop;
     if (this.#answerWanted !== null && (!pop || pop.offer_id !== this.#answerWanted)) this.#answerWanted = null;
     if (this.phone.talk === "talking") this.#answerWanted = null;
-    if (this.#answerWanted !== null && this.phone.talk === "ringing" && this.ring === "pop") void this.#pickUp();
+    if (this.#answerWanted !== null && this.phone.talk === "ringing" && this.ring === "pop") void this.#takeUp();
+  }
+
+  /** Answer by itself what rings here, where this agent wants that; a tone first, and time to see who it is. */
+  followAutoAnswer(): (() => void) | void {
+    if (!choices.autoAnswer || !this.canAnswer || this.ring !== "pop") return;
+    const offer = this.pop?.offer_id;
+    beep();
+    const timer = setTimeout(() => this.pop?.offer_id === offer && this.answer(), AUTO_ANSWER_MS);
+    return () => clearTimeout(timer);
   }
 
   async reject(): Promise<void> {
@@ -335,7 +414,7 @@ export class Desk {
     const pop = this.pop;
     if (pop && this.ring !== "internal") {
       // The server takes the call back from the phone; if it cannot be asked, the phone itself refuses.
-      if (!(await this.#ask(() => api.reject(pop.offer_id)))) this.phone.hangUp();
+      if (!(await this.ask(() => api.reject(pop.offer_id)))) this.phone.hangUp();
     } else {
       this.phone.hangUp();
     }
@@ -347,11 +426,14 @@ export class Desk {
       return;
     }
     const call = this.callId;
-    if (this.step === "talking" && call !== null) await this.#ask(() => api.hangUp(call));
+    if (this.step === "talking" && call !== null) await this.ask(() => api.hangUp(call));
   }
 
   hold(): void {
-    if (this.phone.talk === "talking") this.phone.toggleHold();
+    const on = !this.held;
+    // The phone's own hold needs no server. What it does not hold (a call held before a reload, a SIP phone) the server does.
+    if (this.phone.talk === "talking" && this.phone.held !== on) this.phone.toggleHold();
+    else if (this.callId !== null) void this.ask(() => talkApi.hold(this.callId ?? "", on));
   }
 
   mute(): void {
@@ -359,12 +441,26 @@ export class Desk {
   }
 
   chooseCustomer(customer: number | null): void {
-    this.chosen = customer === null || !this.pop ? null : { offer: this.pop.offer_id, customer };
+    const pop = this.pop;
+    this.chosen = customer === null || !pop ? null : { offer: pop.offer_id, customer };
+    // The choice belongs to the call, so that who gets it after us need not ask again. This page goes by its own meanwhile.
+    if (pop && customer !== null) void talkApi.customer(pop.call_id, customer).catch(() => undefined);
   }
 
-  chooseDisposition(disposition: string): void {
-    this.draft.disposition = this.draft.disposition === disposition ? "" : disposition;
+  /** Choose an outcome, or open a group of them. */
+  chooseDisposition(disposition: Disposition): void {
+    if (optionsOf(disposition).length > 0) {
+      this.opened = [...this.opened, disposition];
+      return;
+    }
+    const id = idOf(disposition);
+    this.draft.disposition = this.draft.disposition === id ? "" : id;
     this.saveDraft();
+  }
+
+  /** Leave the group of outcomes that was opened last. */
+  closeGroup(): void {
+    this.opened = this.opened.slice(0, -1);
   }
 
   /** Load what was written for this call; called whenever the call changes. */
@@ -373,6 +469,7 @@ export class Desk {
     if (this.callId === this.#draftCall) return;
     this.#draftCall = this.callId;
     this.keypadOpen = false;
+    this.opened = [];
     if (this.step !== "talking") this.answeredAt = null;
     this.draft = this.callId === null ? { disposition: "", note: "" } : draftOf(this.callId);
   }
@@ -383,14 +480,14 @@ export class Desk {
 
   async done(): Promise<void> {
     const call = this.callId;
-    if (this.step !== "wrap_up" || call === null || this.busy) return;
-    if (await this.#ask(() => api.wrapUp(call, this.draft.disposition, this.draft.note.trim()))) forgetDraft(call);
+    if (this.step !== "wrap_up" || call === null || this.busy || this.outcomeMissing) return;
+    if (await this.ask(() => api.wrapUp(call, this.draft.disposition, this.draft.note.trim()))) forgetDraft(call);
   }
 
   /** More time for the work after the call, as much as its queue allows. */
   async moreTime(): Promise<void> {
     const call = this.callId;
-    if (this.step === "wrap_up" && call !== null && !this.busy) await this.#ask(() => api.moreTime(call));
+    if (this.step === "wrap_up" && call !== null && !this.busy) await this.ask(() => api.moreTime(call));
   }
 
   /** Called once a second: the server's timer must not lose what was written. */
@@ -403,7 +500,7 @@ export class Desk {
 
   async logOut(): Promise<void> {
     if (this.occupied) return;
-    if (this.row && this.row.state !== "offline") await this.#ask(() => api.setState("offline"));
+    if (this.row && this.row.state !== "offline") await this.ask(() => api.setState("offline"));
     this.phone.stop();
     this.feed.close();
     try {

@@ -1,8 +1,10 @@
 // English: the language the others are measured against. Words of the floor, not of the program.
 
+import { desk } from "./en.desk";
 import { explain } from "./en.explain";
 
 export const en = {
+  desk,
   explain,
   languageName: "English",
   locale: "en",

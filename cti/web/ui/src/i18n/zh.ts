@@ -1,8 +1,10 @@
 // 简体中文。类型要求与英文逐项对应，缺一项则编译失败。
 import type { Dictionary } from "./dictionary";
+import { desk } from "./zh.desk";
 import { explain } from "./zh.explain";
 
 export const zh: Dictionary = {
+  desk,
   explain,
   languageName: "中文",
   locale: "zh-CN",

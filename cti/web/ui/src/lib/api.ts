@@ -33,7 +33,8 @@ export class ApiError extends Error {
 /** How long one request may take before it counts as unanswered, in milliseconds. */
 const DEADLINE_MS = 10_000;
 
-async function request<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> {
+/** One request under /api/v1; raises `ApiError`. */
+export async function request<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> {
   let response: Response;
   try {
     response = await fetch(`/api/v1${path}`, {

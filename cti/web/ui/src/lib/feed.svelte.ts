@@ -3,6 +3,7 @@
 // The maps are replaced, never changed: reading ten thousand rows then costs no more than the loop itself.
 import { ApiError, api, goToLogIn } from "./api";
 import { clock } from "./clock.svelte";
+import type { TalkView } from "../agent/talk";
 import type { AgentId, AgentRow, CallId, CallRow, Change, FloorView, LinkView, OfferId, Pop, QueueName, QueueRow } from "./rows";
 
 /** The session behind the feed has ended. */
@@ -30,6 +31,8 @@ export class Feed {
   agents = $state.raw<ReadonlyMap<AgentId, AgentRow>>(new Map());
   calls = $state.raw<ReadonlyMap<CallId, CallRow>>(new Map());
   pops = $state.raw<ReadonlyMap<AgentId, Pop>>(new Map());
+  /** Each agent's own call with everybody on it. */
+  talks = $state.raw<ReadonlyMap<AgentId, TalkView>>(new Map());
   /** Why each agent's last pop was withdrawn. */
   withdrawn = $state.raw<ReadonlyMap<AgentId, string>>(new Map());
   link = $state<LinkView>({ connected: true, unknown_since: null });
@@ -181,6 +184,7 @@ export class Feed {
       this.agents = new Map(Object.entries(view.agents));
       this.calls = new Map(Object.entries(view.calls));
       this.pops = new Map(Object.entries(view.pops));
+      this.talks = new Map(Object.entries(view.talks ?? {}).filter((entry): entry is [AgentId, TalkView] => entry[1] !== null));
       this.link = view.link;
       this.state = "live";
       this.lostAt = null;
@@ -227,6 +231,7 @@ export class Feed {
     );
     this.withdrawn = merged(this.withdrawn, changes, (change) => change.withdrawn);
     this.pops = merged(this.pops, changes, (change) => change.pops);
+    this.talks = merged(this.talks, changes, (change) => change.talks);
     for (const change of changes) if (change.link) this.link = change.link;
   }
 }

@@ -6,13 +6,23 @@ import type { IncomingRequest } from "jssip/lib/SIPMessage";
 import type { RTCSessionEvent } from "jssip/lib/UA";
 import { clock } from "./clock.svelte";
 import { microphone } from "./microphone.svelte";
+import { bars, opinion, rating, type Journey } from "./phone_quality";
 import type { PhoneAccount } from "./rows";
+import { sound } from "./sound.svelte";
 
 export type LineState = "off" | "connecting" | "ready" | "failed";
 export type TalkState = "none" | "ringing" | "calling" | "connecting" | "talking" | "ended";
 
+/**
+ * Why the telephone system calls this page: `ring` somebody wants to talk; `resume` the page's own call comes back to it
+ * after a reload or a broken link; `dial` the first leg of a call this agent asked for. The last two are nobody's
+ * surprise and are answered at once.
+ */
+export type Purpose = "ring" | "resume" | "dial";
+
 /** A call that rings here. `offer` and `call` are the server's marks on it; null for internal calls. */
 export interface Ringing {
+  readonly purpose: Purpose;
   readonly offer: number | null;
   readonly call: string | null;
   readonly from: string;
@@ -20,11 +30,10 @@ export interface Ringing {
   readonly name: string;
 }
 
-/** How the sound travels. Times in milliseconds, loss as a share 0-1; null while unknown. */
-export interface Quality {
-  readonly rtt: number | null;
-  readonly jitter: number | null;
-  readonly loss: number | null;
+/** How the sound travels and what that is worth. */
+export interface Quality extends Journey {
+  /** Mean opinion score 1-4.5, estimated by the E-model. */
+  readonly mos: number;
   /** 0 no sound arrives, 1 bad, 2 poor, 3 fair, 4 good. */
   readonly bars: 0 | 1 | 2 | 3 | 4;
 }
@@ -32,6 +41,7 @@ export interface Quality {
 /** Time for more addresses after the first one was found: the first is nearly always the one that works. */
 const GATHER_MS = 120;
 const STATS_EVERY_MS = 2000;
+const MUTED_KEY = "cti.muted";
 const REGISTER_SECONDS = 120;
 const REGISTER_AGAIN_MS = 5000;
 
@@ -55,6 +65,10 @@ export class Phone {
   #stats: ReturnType<typeof setInterval> | undefined;
   #last: { received: number; lost: number; at: number } | null = null;
   #mic: MediaStream | null = null;
+  #unwatch: (() => void) | null = null;
+  #muteAgain = false;
+  /** The session that a resumed call takes the place of, ended once the new one stands. */
+  #replaced: { readonly session: RTCSession; readonly mic: MediaStream | null } | null = null;
 
   /** Sign on with an account. With `register` false the line only makes calls. */
   start(account: PhoneAccount, register: boolean): void {
@@ -121,7 +135,7 @@ export class Phone {
       this.talk = "none";
       return false;
     }
-    this.#mic = mic;
+    this.#keep(mic);
     const session = ua.call(target, {
       mediaStream: mic,
       pcConfig: { iceServers: [] },
@@ -132,12 +146,20 @@ export class Phone {
   }
 
   #ring(session: RTCSession, request: IncomingRequest): void {
+    const purpose: Purpose = request.getHeader("X-CTI-Resume") ? "resume" : request.getHeader("X-CTI-Dial") ? "dial" : "ring";
     if (this.#session) {
-      session.terminate({ status_code: 486 });
-      return;
+      if (purpose !== "resume" || this.#replaced) {
+        session.terminate({ status_code: 486 });
+        return;
+      }
+      this.#replaced = { session: this.#session, mic: this.#mic };
+      this.#mic = null;
     }
+    // Who was muted before the page went away is muted when it comes back.
+    this.#muteAgain = purpose === "resume" && (this.muted || keptMuted());
     const offer = request.getHeader("X-CTI-Offer");
     this.ringing = {
+      purpose,
       offer: offer && /^\d+$/.test(offer.trim()) ? Number(offer) : null,
       call: request.getHeader("X-CTI-Call")?.trim() || null,
       from: told(session.remote_identity.uri.user),
@@ -151,6 +173,7 @@ export class Phone {
 
   #adopt(session: RTCSession): void {
     this.#session = session;
+    clearInterval(this.#stats);
     this.held = false;
     this.muted = false;
     this.quality = null;
@@ -173,8 +196,8 @@ export class Phone {
     session.on("unhold", (event) => {
       if (session === this.#session && event.originator === ("local" as typeof event.originator)) this.held = false;
     });
-    session.on("muted", mine(() => (this.muted = true)));
-    session.on("unmuted", mine(() => (this.muted = false)));
+    session.on("muted", mine(() => this.#tellMuted(true)));
+    session.on("unmuted", mine(() => this.#tellMuted(false)));
     session.on("ended", (event) => this.#over(session, event.cause));
     session.on("failed", (event) => this.#over(session, event.cause));
   }
@@ -183,6 +206,10 @@ export class Phone {
     if (this.talk === "talking") return;
     this.talk = "talking";
     this.talkingSince = clock.read();
+    this.#drop(this.#replaced);
+    this.#replaced = null;
+    if (this.#muteAgain) this.#session?.mute({ audio: true });
+    this.#muteAgain = false;
     clearInterval(this.#stats);
     this.#stats = setInterval(() => void this.#measure(), STATS_EVERY_MS);
   }
@@ -191,17 +218,72 @@ export class Phone {
     if (session !== this.#session) return;
     clearInterval(this.#stats);
     this.#session = null;
-    this.#mic?.getTracks().forEach((track) => track.stop());
-    this.#mic = null;
+    this.#keep(null);
+    this.#drop(this.#replaced);
+    this.#replaced = null;
     if (this.#audio) this.#audio.srcObject = null;
     this.ringing = null;
     this.held = false;
-    this.muted = false;
+    this.#tellMuted(false);
     this.quality = null;
     this.talkingSince = null;
     this.needsClick = false;
     this.endCause = cause;
     this.talk = "ended";
+  }
+
+  #drop(old: { readonly session: RTCSession; readonly mic: MediaStream | null } | null): void {
+    if (!old) return;
+    old.mic?.getTracks().forEach((track) => track.stop());
+    try {
+      if (!old.session.isEnded()) old.session.terminate();
+    } catch {
+      // Its way to the server is gone; there is nobody left to say goodbye to.
+    }
+  }
+
+  /** Hold on to the voice that is sent, and show its level; null lets go of it. */
+  #keep(mic: MediaStream | null): void {
+    this.#unwatch?.();
+    this.#unwatch = null;
+    this.#mic?.getTracks().forEach((track) => track.stop());
+    this.#mic = mic;
+    if (this.#muteAgain) mic?.getAudioTracks().forEach((track) => (track.enabled = false));
+    if (!mic) return;
+    this.#unwatch = microphone.watch(mic);
+    // A headset that is pulled out ends its track: go on with what is left.
+    mic.getAudioTracks()[0]?.addEventListener("ended", () => mic === this.#mic && void this.changeMicrophone());
+  }
+
+  #tellMuted(muted: boolean): void {
+    this.muted = muted;
+    try {
+      if (muted) sessionStorage.setItem(MUTED_KEY, "1");
+      else sessionStorage.removeItem(MUTED_KEY);
+    } catch {
+      // Then it lasts as long as the page.
+    }
+  }
+
+  /** Use the chosen microphone from now on, in a call that goes on. */
+  async changeMicrophone(): Promise<void> {
+    const session = this.#session;
+    if (!session || !this.#mic) return;
+    const mic = await microphone.open();
+    const track = mic?.getAudioTracks()[0];
+    if (!mic || !track || session !== this.#session) {
+      mic?.getTracks().forEach((one) => one.stop());
+      return;
+    }
+    track.enabled = !this.muted && !this.held;
+    const sender = session.connection?.getSenders().find((one) => one.track?.kind === "audio" || one.track === null);
+    await sender?.replaceTrack(track);
+    this.#keep(mic);
+  }
+
+  /** Play the far end on the chosen loudspeaker from now on. */
+  async changeLoudspeaker(): Promise<void> {
+    if (this.#audio) await sound.route(this.#audio, "loudspeaker");
   }
 
   /** Answer the ringing call. False when there is no microphone; the call then rings on. */
@@ -218,7 +300,7 @@ export class Phone {
       this.talk = "ringing";
       return false;
     }
-    this.#mic = mic;
+    this.#keep(mic);
     session.answer({ mediaStream: mic, pcConfig: { iceServers: [] } });
     return true;
   }
@@ -258,6 +340,7 @@ export class Phone {
   #hear(connection: RTCPeerConnection): void {
     connection.addEventListener("track", (event) => {
       const audio = this.#element();
+      void sound.route(audio, "loudspeaker");
       audio.srcObject = event.streams[0] ?? new MediaStream([event.track]);
       audio.play().then(
         () => (this.needsClick = false),
@@ -287,6 +370,8 @@ export class Phone {
     let jitter: number | null = null;
     let received = 0;
     let lost = 0;
+    let codecId = "";
+    const codecs = new Map<string, string>();
     for (const entry of report.values() as Iterable<Record<string, unknown>>) {
       if (entry["type"] === "remote-inbound-rtp" && typeof entry["roundTripTime"] === "number") {
         rtt = entry["roundTripTime"] * 1000;
@@ -297,6 +382,9 @@ export class Phone {
         if (typeof entry["jitter"] === "number") jitter = entry["jitter"] * 1000;
         received = Number(entry["packetsReceived"] ?? 0);
         lost = Number(entry["packetsLost"] ?? 0);
+        codecId = String(entry["codecId"] ?? "");
+      } else if (entry["type"] === "codec") {
+        codecs.set(String(entry["id"]), String(entry["mimeType"] ?? "").replace(/^audio\//i, ""));
       }
     }
     const before = this.#last;
@@ -305,7 +393,10 @@ export class Phone {
     const arrived = received - before.received;
     const missing = Math.max(0, lost - before.lost);
     const loss = arrived + missing > 0 ? missing / (arrived + missing) : null;
-    this.quality = { rtt, jitter, loss, bars: arrived === 0 && !this.held ? 0 : bars(rtt ?? 0, jitter ?? 0, loss ?? 0) };
+    const journey: Journey = { rtt, jitter, loss, codec: codecs.get(codecId) ?? "" };
+    const rated = rating(journey);
+    const silent = arrived === 0 && !this.held;
+    this.quality = { ...journey, mos: silent ? 1 : opinion(rated), bars: silent ? 0 : bars(rated) };
   }
 }
 
@@ -314,9 +405,10 @@ function told(text: string | null | undefined): string {
   return text && text.toLowerCase() !== "anonymous" ? text : "";
 }
 
-/** ITU-T G.107's rating, simplified to delay and loss, in four steps. */
-function bars(rtt: number, jitter: number, loss: number): 1 | 2 | 3 | 4 {
-  const delay = rtt / 2 + 2 * jitter + 20;
-  const rating = 93.2 - (delay < 160 ? delay / 40 : (delay - 120) / 10) - loss * 250;
-  return rating > 80 ? 4 : rating > 70 ? 3 : rating > 60 ? 2 : 1;
+function keptMuted(): boolean {
+  try {
+    return sessionStorage.getItem(MUTED_KEY) !== null;
+  } catch {
+    return false;
+  }
 }

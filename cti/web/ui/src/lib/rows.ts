@@ -1,5 +1,7 @@
 // The rows of the API (version 1), as the server encodes them. Moments are ISO 8601 UTC; pages tick by themselves.
 
+import type { TalkView } from "../agent/talk";
+
 export type Moment = string;
 export type AgentId = string;
 export type CallId = string;
@@ -58,6 +60,8 @@ export interface AgentRow {
   readonly not_ready_until: Moment | null;
   /** Ready, but offered nothing before this moment: an offer failed a moment ago. */
   readonly paused_until: Moment | null;
+  /** What keeps calls from this agent although ready: "page", "registration", "microphone", ... */
+  readonly problems?: readonly string[];
 }
 
 export interface CallRow {
@@ -109,6 +113,11 @@ export interface CustomerCard {
   readonly contacts: readonly Contact[];
 }
 
+/** An outcome of a call, or a group of them. A bare id is one whose words the page has. */
+export type Disposition =
+  | string
+  | { readonly id: string; readonly title: Titles; readonly options?: readonly Disposition[] };
+
 export interface Pop {
   readonly version: number;
   readonly offer_id: OfferId;
@@ -125,9 +134,13 @@ export interface Pop {
   readonly queued_at: Moment;
   readonly offered_at: Moment;
   readonly deadline: Moment;
-  readonly dispositions: readonly string[];
+  readonly dispositions: readonly Disposition[];
   /** The caller asked to be called back: the customer is called, or was. */
   readonly callback?: boolean;
+  /** Whether the wrap-up needs an outcome. */
+  readonly disposition_required?: boolean;
+  /** What to say and where to read more, for this queue. */
+  readonly script?: Titles | string;
 }
 
 /** Whether the server sees the telephone system. */
@@ -142,6 +155,7 @@ export interface FloorView {
   readonly agents: Readonly<Record<AgentId, AgentRow>>;
   readonly calls: Readonly<Record<CallId, CallRow>>;
   readonly pops: Readonly<Record<AgentId, Pop>>;
+  readonly talks?: Readonly<Record<AgentId, TalkView | null>>;
   readonly link: LinkView;
 }
 
@@ -155,6 +169,7 @@ export interface Change {
   readonly queues_gone?: readonly QueueName[];
   readonly agents_gone?: readonly AgentId[];
   readonly pops?: Readonly<Record<AgentId, Pop | null>>;
+  readonly talks?: Readonly<Record<AgentId, TalkView | null>>;
   readonly withdrawn?: Readonly<Record<AgentId, string>>;
   readonly link?: LinkView | null;
 }
@@ -182,7 +197,9 @@ export interface AgentDesk {
   readonly pop: Pop | null;
   readonly reasons: readonly string[];
   /** By queue; for a call whose pop this page never saw. */
-  readonly dispositions: Readonly<Record<QueueName, readonly string[]>>;
+  readonly dispositions: Readonly<Record<QueueName, readonly Disposition[]>>;
+  /** By queue, where it has one. */
+  readonly scripts?: Readonly<Record<QueueName, Titles | string>>;
 }
 
 export interface DialledNumber {
