@@ -1,38 +1,28 @@
 """`cti config`: check, compare, apply and export the centre's configuration, running or not.
 
-A running bridge is asked over its API, as its administrator: whoever can read the centre's secrets signs a session of a
-few minutes with the key that lies there, so a changed password does not matter. Where none runs, the files are all there is.
+A running bridge is asked over its API, as its administrator (`bridge_api`). Where none runs, the files are all there is.
 """
 
 from __future__ import annotations
 
 import getpass
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import aiohttp
-
+from cti.bridge_api import BridgeApi, BridgeRefused
 from cti.centre_check import examine_files
 from cti.centre_file import parse_centre, read_text
 from cti.centre_text import text_of_centre
 from cti.centre_versions import FOLDER, CentreVersions, base_of, version_of, with_base
 from cti.clock import SystemClock
-from cti.errors import ConfigError, CtiError
+from cti.errors import ConfigError
 from cti.model.centre_changes import changes
 from cti.places import Places
-from cti.secrets_file import read_secrets, secrets_path
 from cti.services.configuration import Applied, ConfigConflict, ConfigInvalid, ConfigProblem, ConfigText
 from cti.settings import Settings
-from cti.web.auth.accounts import Accounts
-from cti.web.auth.sessions import Sessions
-
-ADMIN = "admin"
-ASK_SECONDS = 60.0
-"""An apply writes files, makes log-ins and reloads Asterisk; a large centre takes seconds."""
 
 
 class Side(Protocol):
@@ -138,66 +128,24 @@ class RunningBridge:
     settings: Settings
     running: bool = field(default=True, init=False)
 
-    def _url(self, path: str) -> str:
-        host = self.settings.network.bind
-        host = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - compared, not bound
-        in_url = f"[{host}]" if ":" in host else host
-        return f"http://{in_url}:{self.settings.ports.of('web')}{path}"
+    @property
+    def _api(self) -> BridgeApi:
+        return BridgeApi(self.settings)
 
     async def there(self) -> bool:
         """Whether a bridge of this very centre answers."""
-        if not secrets_path(self.settings.data).exists() or not Places(self.settings).accounts.exists():
-            return False
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http,
-                http.get(self._url("/api/v1/config"), headers=self._session()) as answer,
-            ):
-                if answer.status in (401, 403):
-                    raise CtiError(
-                        f"a bridge answers at {self._url('')}, and does not know the administrator of this centre",
-                        remedy="it is another centre's: give the right --data, --config or CTI_PORTS__OFFSET",
-                    )
-                return answer.status == 200
-        except (aiohttp.ClientError, TimeoutError):
-            return False
-
-    def _session(self) -> dict[str, str]:
-        places = Places(self.settings)
-        key = str(read_secrets(secrets_path(self.settings.data)).get("session_key", ""))
-        accounts = Accounts.load(places.accounts)
-        admin = accounts.get(ADMIN)
-        if admin is None:
-            raise CtiError(
-                f"there is no account {ADMIN} in {places.accounts}", remedy="cti config works as that account"
-            )
-        sessions = Sessions(accounts, key=key, revoked_file=places.revoked, clock=SystemClock())
-        return {"Authorization": f"Bearer {sessions.create(admin)[0]}"}
+        return await self._api.there()
 
     async def _ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
-        timeout = aiohttp.ClientTimeout(total=ASK_SECONDS)
         try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as http,
-                http.request(
-                    method, self._url(path), json=body, headers={**self._session(), **(headers or {})}
-                ) as answer,
-            ):
-                said = json.loads(await answer.text() or "null")
-                status = answer.status
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise CtiError(
-                f"the bridge did not answer: {type(error).__name__}", remedy="cti config diff tells what it runs on now"
-            ) from None
-        if status < 300:
-            return said
-        told = said.get("error", {}) if isinstance(said, dict) else {}
-        message, remedy = str(told.get("message", f"HTTP {status}")), str(told.get("remedy", ""))
-        if status == 412:
-            raise ConfigConflict(message, remedy=remedy)
-        if details := told.get("details"):
-            raise ConfigInvalid([ConfigProblem(place=d["field"], message=d["message"]) for d in details])
-        raise CtiError(message, remedy=remedy)
+            return await self._api.ask(method, path, body, headers)
+        except BridgeRefused as error:
+            if error.status == 412:
+                raise ConfigConflict(error.message, remedy=error.remedy) from None
+            if error.details:
+                problems = [ConfigProblem(place=d["field"], message=d["message"]) for d in error.details]
+                raise ConfigInvalid(problems) from None
+            raise
 
     async def current(self) -> ConfigText | None:
         """What the bridge runs on."""

@@ -1,4 +1,4 @@
-"""`cti flow ...`: check flows, draw them, try them in the terminal, play their example dialogues."""
+"""`cti flow ...`: check flows, draw them, try them in the terminal, play their example dialogues; their versions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from cti.flow_version_cli import versions_app
 from cti.settings import load_settings
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from cti.model.centre import Centre
     from cti.services.flow_library import FlowLibrary
 
-flow_app = typer.Typer(no_args_is_help=True, help="IVR flows: check, draw, try, test.")
+flow_app = typer.Typer(no_args_is_help=True, help="IVR flows: check, draw, try, test; apply, roll back, drafts.")
+flow_app.add_typer(versions_app)
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder (default .data): one centre each.")]
 Config = Annotated[Path | None, typer.Option("--config", envvar="CTI_CONFIG", help="Settings file (TOML).")]
