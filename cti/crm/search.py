@@ -52,6 +52,22 @@ SELECT customer_id FROM crm.customers
  WHERE words @@ $1::tsquery AND merged_into IS NULL AND ($3 = '' OR tags @> ARRAY[$3]) AND ($4 = '' OR kind = $4)
  LIMIT $2
 """
+_COMMON = 1500
+"""Terms; a word that begins more is common: then looking through all of them would take too long."""
+_COUNTS = """
+SELECT (SELECT count(*) FROM (SELECT FROM crm.search_terms
+         WHERE term >= word COLLATE "C" AND term < word || U&'\\+10FFFF' COLLATE "C" LIMIT $2) AS few) AS count
+  FROM unnest($1::text[]) WITH ORDINALITY AS w (word, place) ORDER BY place
+"""
+_RARE = """
+SELECT customer_id FROM (SELECT DISTINCT customer_id FROM crm.search_terms
+                          WHERE term >= $1 COLLATE "C" AND term < $1 || U&'\\+10FFFF' COLLATE "C" LIMIT $4) AS few
+  JOIN crm.customers USING (customer_id) WHERE words @@ $2::tsquery LIMIT $3
+"""
+_COMMON_WORDS = """
+SELECT customer_id FROM (SELECT customer_id, words FROM crm.customers WHERE words @@ $1::tsquery LIMIT 3000) AS some
+ WHERE words @@ $2::tsquery LIMIT $3
+"""
 _PHONES = """
 SELECT customer_id FROM (
     SELECT 1 AS way, p.number AS key, p.customer_id FROM unnest($1::text[]) AS h (head) CROSS JOIN LATERAL (
@@ -134,6 +150,23 @@ async def _found(connection: Any, text: str, folded: str, region: str, limit: in
         rows = await connection.fetch(_TERMS, " ".join(words), limit * 4)
         found.update((one["customer_id"], None) for one in rows)
     if len(words) > 1 and len(found) < limit:
-        rows = await connection.fetch(_WORDS, tsquery(words), limit, "", "")
-        found.update((one["customer_id"], None) for one in rows)
+        found.update(dict.fromkeys(await _with_all(connection, words, limit)))
     return list(found)[:limit]
+
+
+async def _with_all(connection: Any, words: Sequence[str], limit: int) -> list[int]:
+    """Customers with all these words, wherever they stand: found by the rarest of them."""
+    words = list(dict.fromkeys(words))[:8]
+    counts = [one["count"] for one in await connection.fetch(_COUNTS, words, _COMMON + 1)]
+    count, rarest = min(zip(counts, words, strict=True))
+    if count == 0:
+        return []
+    if count <= _COMMON:
+        rows = await connection.fetch(_RARE, rarest, tsquery(words), limit, _COMMON)
+    else:
+        # Every word is common. Single letters are not worth a look into the index; among the customers with the others
+        # enough will have them.
+        longest = sorted(words, key=len, reverse=True)[:2]
+        drivers = [word for word in longest if len(word) > 1 or not word.isascii()] or longest[:1]
+        rows = await connection.fetch(_COMMON_WORDS, tsquery(drivers), tsquery(words), limit)
+    return [one["customer_id"] for one in rows]

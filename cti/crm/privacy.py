@@ -1,0 +1,185 @@
+"""A person's rights over their data, and how long data are kept: `services.customer_file.CustomerPrivacy`.
+
+To forget somebody is to delete what is about them and to make anonymous what must stay: calls and their facts are the
+figures of the centre, so the rows stay, without the person (docs/decisions/0017).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+
+from cti.crm import records
+from cti.crm.customer_store import Office, for_change, numbers_of, unknown
+from cti.errors import CtiError
+from cti.ids import CustomerId
+from cti.services.customer_file import Forgotten
+
+_log = structlog.get_logger(__name__)
+
+ERASED = ("caller_number", "number", "path", "note", "text", "recording", "transcript", "channel")
+"""Keys of facts that say who called, or what was said."""
+DAILY = timedelta(days=1).total_seconds()
+AGAIN = 600.0
+"""Seconds until a day's work that failed is tried again."""
+AT_A_TIME = 200
+"""Customers forgotten by one run of retention at a time."""
+
+_CALLS = """
+SELECT c.call_id, c.recording, c.caller_number FROM cti.calls c
+ WHERE c.customer_id = ANY ($1::bigint[])
+"""
+_ERASE_CALLS = """
+UPDATE cti.calls SET caller_number = NULL, customer_id = NULL, note = NULL, recording = NULL WHERE call_id = ANY ($1::text[])
+"""
+_ERASE_FACTS = """
+UPDATE cti.facts f SET body = (
+       SELECT jsonb_object_agg(key, CASE
+              WHEN key = ANY ($2::text[]) AND jsonb_typeof(value) = 'string' THEN
+                   CASE WHEN key IN ('caller_number', 'recording') THEN 'null'::jsonb ELSE '""'::jsonb END
+              WHEN key = 'customer_id' THEN 'null'::jsonb
+              WHEN key = 'customer_ids' THEN '[]'::jsonb
+              ELSE value END)
+         FROM jsonb_each(f.body::jsonb))
+ WHERE call_id = ANY ($1::text[])
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """How long data are kept, by kind; None: for ever."""
+
+    customers: timedelta | None = None
+    """Customers since their last contact, or change."""
+    notes: timedelta | None = None
+    history: timedelta | None = None
+    imports: timedelta | None = timedelta(days=30)
+    """Rows of files that were not taken."""
+
+
+class Privacy:
+    """See `CustomerPrivacy`. `recordings` is the folder of recordings; None: there is none here."""
+
+    def __init__(self, office: Office, *, recordings: Path | None = None) -> None:
+        self._office = office
+        self._recordings = recordings
+
+    async def everything(self, customer_id: CustomerId) -> Mapping[str, Any]:
+        """All there is about one customer."""
+        async with self._office.reading("the customer cannot be read") as connection:
+            customer = await records.load(connection, await records.current_id(connection, customer_id))
+            if customer is None:
+                raise unknown()
+            ids = [customer.customer_id, *customer.merged_from]
+
+            async def rows(query: str) -> list[dict[str, Any]]:
+                return [dict(one) for one in await connection.fetch(query, ids)]
+
+            changes = await rows(
+                "SELECT version, at, by, what, before, after FROM crm.changes WHERE customer_id = ANY ($1::bigint[])"
+                " ORDER BY change_id"
+            )
+            for one in changes:
+                one["before"], one["after"] = orjson.loads(one["before"]), orjson.loads(one["after"])
+            told = asdict(customer)
+            return {
+                "customer": told,
+                "notes": await rows(
+                    "SELECT text, author, written_at, edited_at FROM crm.notes WHERE customer_id = ANY ($1::bigint[])"
+                    " ORDER BY note_id"
+                ),
+                "contacts": await rows(
+                    "SELECT call_id, at, direction, queue, outcome, agent, caller_number, did, language, disposition, note,"
+                    " wait_seconds, talk_seconds, recording FROM crm.contacts WHERE customer_id = ANY ($1::bigint[])"
+                    " ORDER BY at"
+                ),
+                "history": changes,
+            }
+
+    async def forget(self, customer_id: CustomerId, *, by: str) -> Forgotten:
+        """Delete the customer, and make what must stay anonymous. All of it, or nothing."""
+        async with self._office.writing("the customer was not deleted") as connection:
+            customer = await for_change(connection, customer_id)
+            ids = [customer.customer_id, *customer.merged_from]
+            calls = await connection.fetch(_CALLS, ids)
+            call_ids = [one["call_id"] for one in calls]
+            notes, changes = [
+                await connection.fetchval(f"SELECT count(*) FROM {table} WHERE customer_id = ANY ($1::bigint[])", ids)  # noqa: S608 - ours
+                for table in ("crm.notes", "crm.changes")
+            ]
+            await connection.execute(_ERASE_CALLS, call_ids)
+            facts = await connection.execute(_ERASE_FACTS, call_ids, list(ERASED))
+            await connection.execute("DELETE FROM crm.customers WHERE customer_id = ANY ($1::bigint[])", ids)
+        self._office.changed(numbers_of(customer))
+        recordings = tuple(one["recording"] for one in calls if one["recording"])
+        gone = await asyncio.to_thread(self._delete, recordings)
+        _log.info("customer_forgotten", customer_id=customer_id, by=by, calls=len(calls))
+        return Forgotten(
+            customers=len(ids),
+            notes=notes,
+            changes=changes,
+            calls=len(calls),
+            facts=int(facts.rpartition(" ")[2]),
+            recordings=gone,
+        )
+
+    def _delete(self, recordings: Sequence[str]) -> tuple[str, ...]:
+        gone = []
+        for name in recordings if self._recordings is not None else ():
+            assert self._recordings is not None
+            path = (self._recordings / name).resolve()
+            if path.is_relative_to(self._recordings.resolve()) and path.is_file():
+                path.unlink()
+                gone.append(name)
+        return tuple(gone)
+
+    async def forget_old(self, keep: Keep) -> Mapping[str, int]:
+        """Delete what is older than it is kept; counts by kind."""
+        now = self._office.clock.now()
+        counts = {"customers": 0, "notes": 0, "history": 0, "imports": 0}
+        if keep.customers is not None:
+            limit = now - keep.customers
+            async with self._office.reading("old customers cannot be looked for") as connection:
+                old = await connection.fetch(
+                    "SELECT customer_id FROM crm.customers c WHERE merged_into IS NULL AND changed_at < $1"
+                    " AND NOT EXISTS (SELECT FROM crm.contacts k WHERE k.customer_id = c.customer_id AND k.at >= $1)"
+                    " AND NOT EXISTS (SELECT FROM crm.notes n WHERE n.customer_id = c.customer_id AND n.written_at >= $1)"
+                    " ORDER BY changed_at LIMIT $2",
+                    limit, AT_A_TIME,
+                )  # fmt: skip
+            for one in old:
+                await self.forget(CustomerId(one["customer_id"]), by="retention")
+                counts["customers"] += 1
+        async with self._office.writing("old data were not deleted") as connection:
+            for kind, since, query in (
+                ("notes", keep.notes, "DELETE FROM crm.notes WHERE coalesce(edited_at, written_at) < $1"),
+                ("history", keep.history, "DELETE FROM crm.changes WHERE at < $1"),
+                ("history", keep.history, "DELETE FROM crm.merges WHERE undone_at < $1"),
+                ("imports", keep.imports, "DELETE FROM crm.imports WHERE state <> 'running' AND made_at < $1"),
+                ("imports", timedelta(days=1), "DELETE FROM crm.imports WHERE state = 'reading' AND made_at < $1"),
+            ):
+                if since is not None:
+                    done = await connection.execute(query, now - since)
+                    counts[kind] += int(done.rpartition(" ")[2])
+        if any(counts.values()):
+            _log.info("old_data_deleted", **counts)
+        return counts
+
+    async def daily(self, keep: Callable[[], Keep]) -> None:
+        """`forget_old`, once at the start and once a day, for ever."""
+        while True:
+            wait = DAILY
+            try:
+                if (await self.forget_old(keep()))["customers"] >= AT_A_TIME:
+                    wait = AGAIN
+            except CtiError as error:
+                _log.warning("old_data_stay", error=error.message)
+                wait = AGAIN
+            await asyncio.sleep(wait)
