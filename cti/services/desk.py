@@ -88,7 +88,10 @@ def choose_language(board: Switchboard, call_id: CallId, language: str, now: dat
 
 
 def step_done(board: Switchboard, fact: f.FlowStepDone) -> None:
-    """One step of the flow is complete."""
+    """One step of the flow is complete. The last one of a caller who hung up may come after the call's end was seen."""
+    if fact.call_id not in board.calls and fact.call_id in board.closed:
+        board.record(fact)
+        return
     call = _live(board, fact.call_id)
     if call.state in (CallState.MENU, CallState.WAITING, CallState.OFFERED, CallState.OUT):
         board.record(fact)

@@ -36,6 +36,7 @@ from cti.model.commands import Command, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
 from cti.model.requirement import Requirement, Skills
 from cti.model.signals import DeviceReachable
+from cti.model.talk import Consult, party_leg
 from cti.services import agent_time, offers, recovery, screen_pops, trunk_lines
 from cti.services.acquaintance import LastTalks
 from cti.services.floor import Pop
@@ -59,6 +60,10 @@ class Out:
     """Made in this turn: what explains them is written down after its facts."""
     commands: list[Command] = field(default_factory=list)
     look_ups: list[tuple[CallId, str | None]] = field(default_factory=list)
+
+
+_LATE = (f.FlowStepDone, f.MessageRecorded, f.SurveyAnswered)
+"""What a flow's session may tell of a call after its end."""
 
 
 class Switchboard:

@@ -181,6 +181,17 @@ def test_what_was_said_is_kept_even_when_the_end_was_seen_first() -> None:
     assert len(floor.of(f.MessageRecorded)) == 1
 
 
+def test_the_step_a_caller_hung_up_in_is_known_though_the_end_was_seen_first() -> None:
+    floor = rig()
+    call_id = floor.call()
+    step(floor, call_id, "a", "done", "b")
+    floor.hang_up_caller(call_id)
+    step(floor, call_id, "b", "gone", "b")
+    assert [fact.result for fact in floor.of(f.FlowStepDone)] == ["done", "gone"]
+    assert told(floor, call_id) == ["FlowStepDone", "CallEnded", "FlowStepDone"]
+    assert call_id not in floor.board.calls
+
+
 def test_within_a_sub_flow_the_call_resumes_at_the_step_that_called_it() -> None:
     floor = rig()
     call_id = floor.call()
