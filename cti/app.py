@@ -47,6 +47,7 @@ from cti.observe import Observer, TimedJournal, TimedTelephony
 from cti.outside.functions import Functions
 from cti.outside.services import HttpServices
 from cti.places import Places
+from cti.recording_line import RecordingLine
 from cti.reports.call_record import CallRecord
 from cti.secrets_file import load_or_make
 from cti.services import outbound
@@ -194,7 +195,15 @@ async def serve(settings: Settings) -> None:
     )
     scripts = ScriptRunner()
     doors = Doors(dispatcher, runner, announcer, run_script=ScriptFolder(places.flows / SCRIPTS, scripts).run)
-    agi = AgiServer(settings.asterisk.agi_host, settings.ports.of("agi"), doors.handlers(), meter=observer.agi)
+    recording = RecordingLine(
+        places.prompt_manifest,
+        places.prompts,
+        recordings=places.recordings,
+        language=lambda: dispatcher.board.centre.languages[0],
+        clock=clock,
+    )
+    handlers = {**doors.handlers(), **recording.handlers()}
+    agi = AgiServer(settings.asterisk.agi_host, settings.ports.of("agi"), handlers, meter=observer.agi)
 
     def readiness() -> Sequence[ReadyPart]:
         state, stored = journal.state(), drain.state()
@@ -243,6 +252,8 @@ async def serve(settings: Settings) -> None:
             flow_traffic=StoredFlowTraffic(pool),
             flow_changes=LiveFlows(flows, flow_versions, places.prompts, clock),
             readiness=readiness,
+            prompts=recording.sounds,
+            recording_codes=recording.phone,
             metrics=metrics,
             static=places.static,
             origins=allowed_origins(settings),

@@ -88,6 +88,8 @@ SHORT_WAIT_SECONDS = 3
 """Between visits after a missed one."""
 RING_SECONDS = 15
 """How long an agent rings when the bridge did not say."""
+RECORD_PROMPTS = "*77"
+"""What is dialled to record a prompt by telephone."""
 OUT_SECONDS = 60
 """How long an outside number rings that a caller is sent to; then voicemail."""
 
@@ -215,6 +217,7 @@ def _texts(
         "delivery_to_several": "_" + "X" * 10 + "0",
         "flow_limit": FLOW_LIMIT_SECONDS,
         "visit_limit": VISIT_LIMIT_SECONDS,
+        "record_prompts": RECORD_PROMPTS,
         "short_wait": SHORT_WAIT_SECONDS,
         "ring_seconds": RING_SECONDS,
         "languages": [{"tag": language, "folder": prompts / language} for language in centre.languages],

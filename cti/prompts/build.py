@@ -8,12 +8,13 @@ like one sentence.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,9 +24,10 @@ from cti.ivr.flow import Flow
 from cti.ivr.parser import parse_flow
 from cti.ivr.prompt_book import PromptBook, parse_prompts, with_texts
 from cti.prompts.errors import PromptError
-from cti.prompts.sound import Audio, level_speech, mu_law, pcm16, read_recorded, resample
+from cti.prompts.sound import Audio, level_speech, mu_law, pcm16, resample
 from cti.prompts.voices import Voice
 from cti.prompts.voices import open_voice as open_real_voice
+from cti.prompts.wave_file import read_recorded
 
 FORMAT = 2
 """Part of every prompt's key; raise it when the sound made from the same text changes."""
@@ -46,7 +48,9 @@ class PromptBuild:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
+class Job:
+    """One prompt in one language. `key` stands for everything its sound is made from."""
+
     language: str
     name: str
     text: str
@@ -56,6 +60,7 @@ class _Job:
 
     @property
     def id(self) -> str:
+        """`language/name`."""
         return f"{self.language}/{self.name}"
 
 
@@ -72,6 +77,11 @@ def read_manifest(manifest: Path) -> PromptBook:
     if isinstance(book, list):
         raise PromptError("\n".join(map(str, book)), remedy="mend the manifest and build again")
     return book
+
+
+def read_book(manifest: Path) -> PromptBook:
+    """The manifest, and the texts that stand in the flows beside it. Raises `PromptError`."""
+    return with_texts(read_manifest(manifest), _flows_beside(manifest))
 
 
 def _flows_beside(manifest: Path) -> list[Flow]:
@@ -91,39 +101,55 @@ def build_prompts(
     progress: Progress | None = None,
     *,
     force: bool = False,
+    only: Collection[str] | None = None,
     open_voice: Callable[[str], Voice] | None = None,
 ) -> PromptBuild:
-    """Make every sound of `manifest` that is not there yet, or all with `force`. Blocks for seconds.
+    """Make every sound of `manifest` that is not there yet, or all with `force`. Blocks for seconds, and while another
+    build of the same folder runs. With `only` nothing but these (`language/name`) is looked at.
 
     Raises `PromptError` for the first prompt that could not be made; what was made is kept for the next build.
     Progress is told on the calling thread. Files are replaced whole, so a call in progress never hears half a file.
     """
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build(manifest, out, progress, force=force, only=only, open_voice=open_voice)
+
+
+def _build(
+    manifest: Path,
+    out: Path,
+    progress: Progress | None,
+    *,
+    force: bool,
+    only: Collection[str] | None,
+    open_voice: Callable[[str], Voice] | None,
+) -> PromptBuild:
     began = time.monotonic()
-    book = with_texts(read_manifest(manifest), _flows_beside(manifest))
-    jobs = _jobs(book, out)
-    ledger = _read_ledger(out)
+    jobs = [job for job in jobs_of(read_book(manifest), out) if only is None or job.id in only]
+    ledger = read_ledger(out)
     counts = {"spoken": 0, "recorded": 0, "kept": 0}
     done = 0
 
-    def tell(job: _Job, how: str) -> None:
+    def tell(job: Job, how: str) -> None:
         nonlocal done
         done += 1
         counts[how] += 1
         if progress is not None:
             progress(f"prompt {job.id} {how}", done, len(jobs))
 
-    due: list[_Job] = []
+    due: list[Job] = []
     for job in jobs:
-        if not force and ledger.get(job.id) == job.key and all(path.is_file() for path in _files(out, job.id)):
+        if not force and ledger.get(job.id) == job.key and all(path.is_file() for path in sound_files(out, job.id)):
             tell(job, "kept")
         else:
             due.append(job)
-    removed = _remove_stale(out, ledger, {job.id for job in jobs})
+    removed = _remove_stale(out, ledger, {job.id for job in jobs}) if only is None else 0
     try:
         with ExitStack() as stack:
             # One thread a voice: voices are not shared between threads, and two languages are built side by side.
             threads: dict[str, tuple[ThreadPoolExecutor, _Speaker]] = {}
-            futures: dict[Future[str], _Job] = {}
+            futures: dict[Future[str], Job] = {}
             for job in due:
                 if job.voice not in threads:
                     speaker = _Speaker(job.voice, open_voice or open_real_voice)
@@ -145,7 +171,7 @@ def build_prompts(
 def missing_sounds(book: PromptBook, out: Path) -> list[str]:
     """The `language/name` of every prompt of the manifest that has no sound yet, for a check of an installation."""
     ids = [f"{language}/{name}" for name, texts in book.prompts.items() for language in texts]
-    return [id_ for id_ in ids if not all(path.is_file() for path in _files(out, id_))]
+    return [id_ for id_ in ids if not all(path.is_file() for path in sound_files(out, id_))]
 
 
 class _Speaker:
@@ -166,42 +192,46 @@ class _Speaker:
             self._voice.close()
 
 
-def _jobs(book: PromptBook, out: Path) -> list[_Job]:
+def jobs_of(book: PromptBook, out: Path, *, only: tuple[str, str] | None = None) -> list[Job]:
+    """What there is to make, built or not; `only` that of one (language, name)."""
     jobs = []
     for name, texts in book.prompts.items():
         for language, said in texts.items():
+            if only is not None and only != (language, name):
+                continue
             voice = book.voices[language]
-            recorded = next(
-                (
-                    path
-                    for suffix in (".wav", ".sln16", ".ulaw")
-                    if (path := out / "recorded" / language / (name + suffix)).is_file()
-                ),
-                None,
-            )
+            recorded = recorded_file(out, language, name)
             source = recorded.suffix.encode() + recorded.read_bytes() if recorded else f"{voice}\0{said.text}".encode()
             key = hashlib.sha256(b"%d\0%d\0" % (FORMAT, recorded is not None) + source).hexdigest()[:24]
-            jobs.append(_Job(language=language, name=name, text=said.text, voice=voice, key=key, recorded=recorded))
+            jobs.append(Job(language=language, name=name, text=said.text, voice=voice, key=key, recorded=recorded))
     return jobs
 
 
-def _make(job: _Job, out: Path, speaker: _Speaker) -> str:
+def recorded_file(out: Path, language: str, name: str) -> Path | None:
+    """The recording that is used instead of the voice; None: there is none."""
+    files = (out / "recorded" / language / (name + suffix) for suffix in (".wav", ".sln16", ".ulaw"))
+    return next((file for file in files if file.is_file()), None)
+
+
+def _make(job: Job, out: Path, speaker: _Speaker) -> str:
     try:
         audio = read_recorded(job.recorded) if job.recorded else speaker.speak(job.text)
         level = level_speech(audio)
     except PromptError as error:
         raise PromptError(f"prompt {job.id}: {error.message}", remedy=error.remedy, prompt=job.id) from error
-    narrow, wide = _files(out, job.id)
-    _replace(wide, pcm16(resample(level, 16000)))
-    _replace(narrow, mu_law(resample(level, 8000)))
+    narrow, wide = sound_files(out, job.id)
+    replace_file(wide, pcm16(resample(level, 16000)))
+    replace_file(narrow, mu_law(resample(level, 8000)))
     return "recorded" if job.recorded else "spoken"
 
 
-def _files(out: Path, id_: str) -> tuple[Path, Path]:
+def sound_files(out: Path, id_: str) -> tuple[Path, Path]:
+    """Where the sound of `language/name` lies: at 8 kHz, at 16 kHz."""
     return out / f"{id_}.ulaw", out / f"{id_}.sln16"
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole: whoever reads meanwhile has the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -218,7 +248,7 @@ def _ledger_path(out: Path) -> Path:
     return out / ".built.json"
 
 
-def _read_ledger(out: Path) -> dict[str, str]:
+def read_ledger(out: Path) -> dict[str, str]:
     """What was built from which key. A ledger that cannot be read means building anew."""
     try:
         found = json.loads(_ledger_path(out).read_text(encoding="utf-8"))
@@ -228,14 +258,14 @@ def _read_ledger(out: Path) -> dict[str, str]:
 
 
 def _write_ledger(out: Path, ledger: dict[str, str]) -> None:
-    _replace(_ledger_path(out), json.dumps(ledger, indent=0, sort_keys=True).encode())
+    replace_file(_ledger_path(out), json.dumps(ledger, indent=0, sort_keys=True).encode())
 
 
 def _remove_stale(out: Path, ledger: dict[str, str], wanted: set[str]) -> int:
     """Delete sounds this builder made for prompts that are no more. Other people's files are not in the ledger."""
     stale = [id_ for id_ in ledger if id_ not in wanted and ".." not in id_ and not id_.startswith("/")]
     for id_ in stale:
-        for path in _files(out, id_):
+        for path in sound_files(out, id_):
             path.unlink(missing_ok=True)
         del ledger[id_]
     return len(stale)

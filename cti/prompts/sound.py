@@ -1,13 +1,11 @@
-"""Sound as numbers: read, brought to one loudness, resampled, written as Asterisk plays it.
+"""Sound as numbers: brought to one loudness, resampled, written as Asterisk plays it.
 
 Nothing here imports numpy before a sound is made: the bridge itself never needs it.
 """
 
 from __future__ import annotations
 
-import wave
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cti.prompts.errors import PromptError
@@ -34,36 +32,6 @@ class Audio:
 
     samples: Samples
     rate: int
-
-
-def read_recorded(path: Path) -> Audio:
-    """A recording in one of the three forms (`.wav`, `.sln16`, `.ulaw`). Raises `PromptError`."""
-    import numpy as np
-
-    if path.suffix == ".wav":
-        return read_wav(path)
-    content = path.read_bytes()
-    if path.suffix == ".sln16":
-        return Audio(np.frombuffer(content[: len(content) // 2 * 2], dtype="<i2").astype(np.float64) / 32768.0, 16000)
-    return Audio(from_mu_law(content), 8000)
-
-
-def read_wav(path: Path) -> Audio:
-    """A WAV file of 16-bit PCM, its channels mixed to one. Raises `PromptError`."""
-    import numpy as np
-
-    remedy = "save it as WAV, 16-bit PCM, mono"
-    try:
-        with wave.open(str(path), "rb") as file:
-            channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            content = file.readframes(file.getnframes())
-    except (wave.Error, EOFError, OSError) as error:
-        raise PromptError(f"{path}: not a usable WAV file ({error})", remedy=remedy) from None
-    if width != 2 or not 1 <= channels <= 8 or not 8000 <= rate <= 192000:
-        raise PromptError(f"{path}: {8 * width} bit, {channels} channels at {rate} Hz", remedy=remedy)
-    frame = 2 * channels
-    frames = np.frombuffer(content[: len(content) // frame * frame], dtype="<i2").astype(np.float64) / 32768.0
-    return Audio(frames.reshape(-1, channels).mean(axis=1), rate)
 
 
 def speech_frames(audio: Audio) -> tuple[Samples, NDArray[np.bool_]]:
@@ -168,3 +136,13 @@ def from_mu_law(content: bytes) -> Samples:
     exponent, mantissa = (code >> 4) & 7, code & 0x0F
     size = (((mantissa << 3) + _BIAS) << exponent) - _BIAS
     return np.where(code & 0x80, -size, size) / 32768.0
+
+
+def from_a_law(content: bytes) -> Samples:
+    """Samples of G.711 A-law."""
+    import numpy as np
+
+    code = np.frombuffer(content, dtype=np.uint8).astype(np.int32) ^ 0x55
+    exponent, mantissa = (code >> 4) & 7, code & 0x0F
+    size = np.where(exponent == 0, (mantissa << 4) + 8, ((mantissa << 4) + 0x108) << np.maximum(exponent - 1, 0))
+    return np.asarray(np.where(code & 0x80, size, -size) / 32768.0)

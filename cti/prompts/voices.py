@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cti.prompts.errors import PromptError
-from cti.prompts.sound import Audio, read_wav
+from cti.prompts.sound import Audio
+from cti.prompts.wave_file import read_recorded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +116,7 @@ class EspeakCommand:
             if ran.returncode != 0 or not file.is_file():
                 said = ran.stderr.decode(errors="replace").strip()[-300:]
                 raise PromptError(f"espeak-ng failed: {said}", remedy="check `voices:` in the manifest")
-            return read_wav(file)
+            return read_recorded(file)
 
     def close(self) -> None:
         """Nothing to close."""

@@ -19,6 +19,7 @@ import cti.web.explain.routes
 import cti.web.flows.routes
 import cti.web.flows.versions
 import cti.web.health.routes
+import cti.web.prompts.routes
 import cti.web.public.routes
 import cti.web.supervisor.callbacks
 import cti.web.supervisor.routes
@@ -58,6 +59,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.config.routes.OPERATIONS,
     *cti.web.flows.routes.OPERATIONS,
     *cti.web.flows.versions.OPERATIONS,
+    *cti.web.prompts.routes.OPERATIONS,
     *cti.web.public.routes.OPERATIONS,
     *cti.web.health.routes.OPERATIONS,
     Operation(

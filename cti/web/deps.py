@@ -15,12 +15,15 @@ from cti.services.agent_line import AgentLine, NoLine
 from cti.services.configuration import Configuration
 from cti.services.floor import Floor
 from cti.services.flow_changes import FlowChanges
+from cti.services.prompt_sounds import PromptSounds
 from cti.settings import Settings
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.sessions import Sessions
 from cti.web.calls.queries import CallQueries
 from cti.web.explain.queries import Explanations, LiveCalls
 from cti.web.flows.queries import Flows, FlowTraffic
+
+from cti.web.prompts.queries import RecordingCodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,8 @@ class WebDeps:
     """True when browsers reach us by https."""
     flow_changes: FlowChanges | None = None
     """None: nobody keeps versions of flows here."""
+    prompts: PromptSounds | None = None
+    recording_codes: RecordingCodes | None = None
     feed_queue: int = 256
     """Messages that may wait for one feed client before it is dropped."""
     feed_queue_bytes: int = 4 * 1024 * 1024

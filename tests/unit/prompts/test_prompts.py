@@ -160,7 +160,7 @@ def test_a_build_makes_both_forms_and_tells_progress(places) -> None:
     assert {step[0] for step in told} == {"prompt en/hello spoken", "prompt zh/hello spoken", "prompt en/bye spoken"}
     assert voice.closed == 2
     made = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
-    assert made == [".built.json", "en/bye.sln16", "en/bye.ulaw", "en/hello.sln16", "en/hello.ulaw", "zh/hello.sln16",
+    assert made == [".built.json", ".lock", "en/bye.sln16", "en/bye.ulaw", "en/hello.sln16", "en/hello.ulaw", "zh/hello.sln16",
                     "zh/hello.ulaw"]  # fmt: skip
     narrow = Audio(from_mu_law((out / "en/hello.ulaw").read_bytes()), 8000)
     wide = Audio(np.frombuffer((out / "en/hello.sln16").read_bytes(), "<i2") / 32768.0, 16000)

@@ -1,0 +1,1 @@
+"""Prompts: what callers hear, recorded and taken back from the pages."""
