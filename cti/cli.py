@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from cti.customer_cli import customer_app
 from cti.errors import CtiError
 from cti.flow_cli import flow_app
 from cti.settings import Settings, load_settings
@@ -29,6 +30,7 @@ prompts_app = typer.Typer(no_args_is_help=True, help="Prompts: the sounds caller
 app.add_typer(asterisk_app, name="asterisk")
 app.add_typer(flow_app, name="flow")
 app.add_typer(config_app, name="config")
+app.add_typer(customer_app, name="customers")
 app.add_typer(prompts_app, name="prompts")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder (default .data): one centre each.")]

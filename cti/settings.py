@@ -128,6 +128,19 @@ class Survival(_Section):
     """How long the native queue holds a caller before voicemail."""
 
 
+class Retention(_Section):
+    """How many days data about customers are kept, by kind; 0 keeps them for ever. Looked after once a day."""
+
+    customer_days: int = Field(default=0, ge=0, le=36500)
+    """Customers without any contact, note or change for so long are forgotten."""
+    note_days: int = Field(default=0, ge=0, le=36500)
+    """Notes about customers."""
+    history_days: int = Field(default=0, ge=0, le=36500)
+    """Who changed what of a customer."""
+    import_days: int = Field(default=30, ge=0, le=36500)
+    """Lists of imports, with the rows that were not taken."""
+
+
 class Settings(_Section):
     """All settings of one centre."""
 
@@ -146,6 +159,7 @@ class Settings(_Section):
     asterisk: AsteriskSettings = AsteriskSettings()
     database: Database = Database()
     folders: Folders = Folders()
+    retention: Retention = Retention()
     survival: Survival = Survival()
 
     @field_validator("data", "centre", "flows", "prompts")

@@ -18,6 +18,7 @@ import structlog
 
 from cti.clock import Clock, SystemClock
 from cti.crm.numbers import normalise
+from cti.errors import RemoteError
 from cti.ids import AgentId, CustomerId
 from cti.model.facts import Match
 from cti.services.ports import ContactSummary, CustomerCard, LookUp, Talk
@@ -27,9 +28,10 @@ _log = structlog.get_logger(__name__)
 MOST_CARDS = 10
 MOST_CONTACTS = 5
 
-_CUSTOMERS = """
-SELECT c.customer_id, c.name, c.tier, c.language, c.company, c.notes, c.own_agent,
-       (SELECT array_agg(p.number ORDER BY p.number) FROM crm.phones p WHERE p.customer_id = c.customer_id) AS phones,
+_CARDS = """
+SELECT c.customer_id, c.name, c.tier, c.language, c.company, c.notes, c.own_agent, c.tags, c.kind, c.tier_reason,
+       EXISTS (SELECT FROM crm.do_not_call d WHERE d.customer_id = c.customer_id) AS do_not_call,
+       (SELECT array_agg(p.number ORDER BY p.place, p.number) FROM crm.phones p WHERE p.customer_id = c.customer_id) AS phones,
        k.contacts
   FROM crm.customers c
   LEFT JOIN LATERAL (
@@ -38,10 +40,12 @@ SELECT c.customer_id, c.name, c.tier, c.language, c.company, c.notes, c.own_agen
                        ORDER BY l.at DESC) AS contacts
          FROM (SELECT * FROM crm.contacts x WHERE x.customer_id = c.customer_id ORDER BY x.at DESC LIMIT $2) l
        ) k ON true
- WHERE c.customer_id IN (SELECT customer_id FROM crm.phones WHERE number = $1)
+ WHERE {whose}
  ORDER BY c.customer_id
  LIMIT $3
 """
+_CUSTOMERS = _CARDS.format(whose="c.customer_id IN (SELECT customer_id FROM crm.phones WHERE number = $1)")
+_CUSTOMER = _CARDS.format(whose="c.customer_id = $1")
 
 _LAST_TALK = """
 SELECT agent, coalesce(ended_at, answered_at) AS at
@@ -77,6 +81,8 @@ class CustomerDirectory:
         self._clock = clock or SystemClock()
         self._cache: OrderedDict[str, tuple[float, LookUp]] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[LookUp]] = {}
+        self._forgotten: set[str] = set()
+        """Numbers that were forgotten while they were asked for: that answer may be the old one, and is not kept."""
         self._troubled = False
 
     def use_region(self, region: str) -> None:
@@ -98,19 +104,34 @@ class CustomerDirectory:
                 return _UNAVAILABLE
             task = asyncio.create_task(self._ask(key), name="customer look-up")
             self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+            task.add_done_callback(lambda _: self._asked(key))
         done, _ = await asyncio.wait({task}, timeout=self._deadline.total_seconds())
         if not done:
             self._trouble("deadline")
             return _UNAVAILABLE
         return _UNAVAILABLE if task.cancelled() else task.result()
 
+    async def card(self, customer_id: CustomerId) -> CustomerCard | None:
+        """The card of one customer; None: there is none. Raises `RemoteError` when the file does not answer in time."""
+        try:
+            async with asyncio.timeout(5.0), self._pool.acquire() as connection:
+                row = await connection.fetchrow(_CUSTOMER, customer_id, MOST_CONTACTS, 1)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            self._trouble(type(error).__name__)
+            raise RemoteError(
+                "the customer file does not answer", remedy="try again in a moment; nothing was changed"
+            ) from None
+        return _card(row) if row is not None else None
+
     def forget(self, number: str | None = None) -> None:
         """Drop a number (or everything) from the cache: the customer file changed, or a contact was added."""
         if number is None:
             self._cache.clear()
+            self._forgotten.update(self._under_way)
         elif (key := normalise(number, self._region)) is not None:
             self._cache.pop(key, None)
+            if key in self._under_way:
+                self._forgotten.add(key)
 
     async def close(self) -> None:
         """End what is still under way."""
@@ -118,6 +139,10 @@ class CustomerDirectory:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _asked(self, key: str) -> None:
+        self._under_way.pop(key, None)
+        self._forgotten.discard(key)
 
     async def _ask(self, key: str) -> LookUp:
         try:
@@ -131,8 +156,9 @@ class CustomerDirectory:
         match = Match.UNKNOWN if not cards else Match.FOUND if len(cards) == 1 else Match.SEVERAL
         last = Talk(agent_id=AgentId(talk["agent"]), at=talk["at"]) if talk is not None else None
         answer = LookUp(match=match, cards=cards, last_talk=last)
-        self._cache[key] = (self._clock.monotonic() + self._keep, answer)
-        self._cache.move_to_end(key)
+        if key not in self._forgotten:
+            self._cache[key] = (self._clock.monotonic() + self._keep, answer)
+            self._cache.move_to_end(key)
         while len(self._cache) > self._size:
             self._cache.popitem(last=False)
         if self._troubled:
@@ -157,6 +183,10 @@ def _card(row: Any) -> CustomerCard:
         company=row["company"],
         notes=row["notes"],
         own_agent=row["own_agent"],
+        tags=tuple(row["tags"]),
+        kind=row["kind"],
+        tier_reason=row["tier_reason"],
+        do_not_call=row["do_not_call"],
         contacts=tuple(
             ContactSummary(at=at, queue=queue, outcome=outcome, agent=agent, note=note)
             for at, queue, outcome, agent, note in contacts

@@ -21,7 +21,7 @@ import structlog
 
 from cti.crm import records
 from cti.crm.checking import Rules, checked
-from cti.crm.columns import guess, mapping_problem, onto, problem, read_row
+from cti.crm.columns import FIELDS, guess, mapping_problem, onto, problem, read_row
 from cti.crm.customer_store import Office, custom_fields, numbers_of
 from cti.crm.numbers import normalise
 from cti.crm.tables import Form, form_of, rows_of, unreadable
@@ -132,6 +132,10 @@ class Imports:
                     orjson.dumps({str(at): meant for at, meant in mapping.items()}).decode(), by,
                 )
             )  # fmt: skip
+
+    def meanings(self) -> Sequence[str]:
+        """What a column may be."""
+        return FIELDS
 
     async def imports(self) -> Sequence[Import]:
         """Newest first."""

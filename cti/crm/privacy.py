@@ -24,8 +24,8 @@ from cti.services.customer_file import Forgotten
 
 _log = structlog.get_logger(__name__)
 
-ERASED = ("caller_number", "number", "path", "note", "text", "recording", "transcript", "channel")
-"""Keys of facts that say who called, or what was said."""
+ERASED = ("caller_number", "number", "path", "note", "text", "recording", "transcript")
+"""Keys of facts that say who called, or what was said. Calls from a number that was nobody else's are the customer's, too."""
 DAILY = timedelta(days=1).total_seconds()
 AGAIN = 600.0
 """Seconds until a day's work that failed is tried again."""
@@ -33,8 +33,12 @@ AT_A_TIME = 200
 """Customers forgotten by one run of retention at a time."""
 
 _CALLS = """
-SELECT c.call_id, c.recording, c.caller_number FROM cti.calls c
- WHERE c.customer_id = ANY ($1::bigint[])
+SELECT c.call_id, c.recording FROM cti.calls c WHERE c.customer_id = ANY ($1::bigint[])
+UNION
+SELECT c.call_id, c.recording FROM cti.calls c
+ WHERE c.customer_id IS NULL AND c.caller_number IN (
+       SELECT p.number FROM crm.phones p WHERE p.customer_id = ANY ($1::bigint[])
+          AND NOT EXISTS (SELECT FROM crm.phones q WHERE q.number = p.number AND q.customer_id <> ALL ($1::bigint[])))
 """
 _ERASE_CALLS = """
 UPDATE cti.calls SET caller_number = NULL, customer_id = NULL, note = NULL, recording = NULL WHERE call_id = ANY ($1::text[])

@@ -355,10 +355,14 @@ class CustomerMerging(Protocol):
 
 
 class CustomerImports(Protocol):
-    """Files of customers, in and out."""
+    """Files of customers coming in."""
 
     async def upload(self, file_name: str, chunks: AsyncIterator[bytes], *, by: str) -> Import:
         """Take a CSV or XLSX file; the mapping is guessed from its headings."""
+        ...
+
+    def meanings(self) -> Sequence[str]:
+        """What a column may be, besides `field:<name>` for the centre's own fields."""
         ...
 
     async def imports(self) -> Sequence[Import]:
@@ -383,10 +387,6 @@ class CustomerImports(Protocol):
 
     async def problems(self, import_id: int, *, limit: int = 200, after: int = 0) -> Sequence[RowProblem]:
         """Rows that were not taken, and why."""
-        ...
-
-    def export(self, format: FileFormat, *, tag: str = "", text: str = "") -> AsyncIterator[bytes]:
-        """Customers as a file, in pieces; formulas in it are only text."""
         ...
 
 

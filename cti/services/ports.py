@@ -72,6 +72,13 @@ class CustomerCard:
     contacts: tuple[ContactSummary, ...] = ()
     own_agent: str = ""
     """The agent who looks after this customer; empty: nobody in particular."""
+    tags: tuple[str, ...] = ()
+    kind: str = "person"
+    """person or company."""
+    tier_reason: str = ""
+    """Why the customer has this tier."""
+    do_not_call: bool = False
+    """The customer does not want to be called by us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +105,10 @@ class Directory(Protocol):
 
     async def look_up(self, number: str | None) -> LookUp:
         """Who calls from this number (E.164, or None when withheld)? Never raises; never longer than its deadline."""
+        ...
+
+    async def card(self, customer_id: CustomerId) -> CustomerCard | None:
+        """The card of one customer; None: there is none. Raises `cti.errors.RemoteError` when the file does not answer."""
         ...
 
 
