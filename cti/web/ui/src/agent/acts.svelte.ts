@@ -17,6 +17,8 @@ export class TalkActs {
   /** Written into the box that calls out. */
   dialText = $state("");
   callerId = $state("");
+  /** The keys pressed since the keypad was opened. */
+  pressed = $state("");
   /** Counts up whenever the box that calls out wants the keyboard. */
   dialFocus = $state(0);
 
@@ -84,6 +86,7 @@ export class TalkActs {
 
   /** Press one key of the call, on whatever device it is. */
   press(key: string): void {
+    this.pressed = (this.pressed + key).slice(-24);
     const call = this.desk.callId;
     if (this.desk.phone.talk === "talking") this.desk.phone.press(key);
     else if (call !== null) void this.desk.ask(() => talkApi.keys(call, key));

@@ -447,6 +447,11 @@ export class Desk {
     if (pop && customer !== null) void talkApi.customer(pop.call_id, customer).catch(() => undefined);
   }
 
+  toggleKeypad(): void {
+    this.keypadOpen = !this.keypadOpen;
+    this.acts.pressed = "";
+  }
+
   /** Choose an outcome, or open a group of them. */
   chooseDisposition(disposition: Disposition): void {
     if (optionsOf(disposition).length > 0) {

@@ -41,7 +41,7 @@ function act(key: string, event: KeyboardEvent, desk: Desk): boolean {
         if (!desk.acts.consult && !desk.calling && !desk.returning) desk.hold();
       } else if (key === "m") desk.mute();
       else if (key === "e") void desk.hangUp();
-      else if (key === "k") desk.keypadOpen = !desk.keypadOpen;
+      else if (key === "k") desk.toggleKeypad();
       else if (key === "t") {
         if (desk.acts.canTransfer) desk.acts.open("transfer");
       } else if (key === "Escape" && desk.keypadOpen) desk.keypadOpen = false;

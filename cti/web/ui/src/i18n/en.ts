@@ -2,10 +2,12 @@
 
 import { desk } from "./en.desk";
 import { explain } from "./en.explain";
+import { flowVersions } from "./en.flow_versions";
 
 export const en = {
   desk,
   explain,
+  flowVersions,
   languageName: "English",
   locale: "en",
 

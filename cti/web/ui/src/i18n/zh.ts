@@ -2,10 +2,12 @@
 import type { Dictionary } from "./dictionary";
 import { desk } from "./zh.desk";
 import { explain } from "./zh.explain";
+import { flowVersions } from "./zh.flow_versions";
 
 export const zh: Dictionary = {
   desk,
   explain,
+  flowVersions,
   languageName: "中文",
   locale: "zh-CN",
 

@@ -24,6 +24,8 @@ export class ApiError extends Error {
     message: string,
     readonly remedy: string,
     readonly status: number,
+    /** Which parts of what was sent were wrong. */
+    readonly details: readonly { readonly field: string; readonly message: string }[] = [],
   ) {
     super(message);
     this.name = "ApiError";
@@ -34,7 +36,7 @@ export class ApiError extends Error {
 const DEADLINE_MS = 10_000;
 
 /** One request under /api/v1; raises `ApiError`. */
-export async function request<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> {
+export async function request<T>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T> {
   let response: Response;
   try {
     response = await fetch(`/api/v1${path}`, {
@@ -42,7 +44,7 @@ export async function request<T>(method: "GET" | "POST", path: string, body?: un
       credentials: "same-origin",
       cache: "no-store",
       signal: AbortSignal.timeout(DEADLINE_MS),
-      ...(method === "POST"
+      ...(method === "POST" || method === "PUT"
         ? { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) }
         : {}),
     });
@@ -57,12 +59,13 @@ export async function request<T>(method: "GET" | "POST", path: string, body?: un
     throw new ApiError(response.ok ? "not_json" : `http_${response.status}`, "", "", response.status);
   }
   if (response.ok) return data as T;
-  const error = (data as { error?: { id?: string; message?: string; remedy?: string } } | null)?.error;
+  const error = (data as { error?: { id?: string; message?: string; remedy?: string; details?: { field: string; message: string }[] } } | null)?.error;
   throw new ApiError(
     error?.id ?? `http_${response.status}`,
     error?.message ?? "",
     error?.remedy ?? "",
     response.status,
+    error?.details ?? [],
   );
 }
 

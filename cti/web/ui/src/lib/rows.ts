@@ -319,6 +319,10 @@ export interface FlowRow {
   readonly version: string;
   readonly languages: readonly string[];
   readonly steps: number;
+  /** What callers of the test numbers hear; empty: there is no draft. */
+  readonly draft: string;
+  readonly since: string | null;
+  readonly by: string;
 }
 
 /** One way out of a step, and how many calls took it. */
