@@ -32,6 +32,7 @@ from cti.centre_versions import FOLDER, CentreVersions
 from cti.clock import SystemClock
 from cti.crm.directory import CustomerDirectory
 from cti.crm.numbers import normalise
+from cti.customer_rooms import CustomerWork
 from cti.entry import Doors
 from cti.errors import CtiError
 from cti.ids import NodeName
@@ -218,6 +219,14 @@ async def serve(settings: Settings) -> None:
             ReadyPart(name="database", ok=stored.connected, needed=False, detail=stored.error),
         )
 
+    customers = CustomerWork(
+        pool,
+        region=lambda: dispatcher.board.centre.region,
+        retention=settings.retention,
+        recordings=places.recordings,
+        directory=directory,
+        clock=clock,
+    )
     accounts = Accounts.load(places.accounts)
     follower = AsteriskFollower(
         settings, prompts=places.prompts, out=places.asterisk, asterisk=telephony, accounts=secrets.sip
@@ -250,11 +259,13 @@ async def serve(settings: Settings) -> None:
             explanations=StoredExplanations(pool),
             flows=flows,
             flow_traffic=StoredFlowTraffic(pool),
+            customers=customers.rooms,
             flow_changes=LiveFlows(flows, flow_versions, places.prompts, clock),
             readiness=readiness,
             prompts=recording.sounds,
             recording_codes=recording.phone,
             metrics=metrics,
+            line=dispatcher,
             static=places.static,
             origins=allowed_origins(settings),
         )
@@ -287,6 +298,7 @@ async def serve(settings: Settings) -> None:
             )
             own("ledger", asyncio.create_task(ledger.follow(dispatcher.board)))
             own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
+            own("customers", asyncio.create_task(customers.run()))
             own("observer", asyncio.create_task(observer.run(drain)))
             promises = observer.watch_promises(StoredExplanations(pool), zone, clock)
             own("promises", asyncio.create_task(promises))

@@ -65,7 +65,7 @@ SELECT customer_id FROM (SELECT DISTINCT customer_id FROM crm.search_terms
   JOIN crm.customers USING (customer_id) WHERE words @@ $2::tsquery LIMIT $3
 """
 _COMMON_WORDS = """
-SELECT customer_id FROM (SELECT customer_id, words FROM crm.customers WHERE words @@ $1::tsquery LIMIT 3000) AS candidates
+SELECT customer_id FROM (SELECT customer_id, words FROM crm.customers WHERE words @@ $1::tsquery LIMIT 1000) AS candidates
  WHERE words @@ $2::tsquery LIMIT $3
 """
 _PHONES = """

@@ -14,7 +14,10 @@ import cti.web.agent.routes
 import cti.web.agent.talk_routes
 import cti.web.auth.routes
 import cti.web.calls.routes
+import cti.web.casework.contact_routes
+import cti.web.casework.routes
 import cti.web.config.routes
+import cti.web.customers.routes
 import cti.web.explain.routes
 import cti.web.flows.routes
 import cti.web.flows.versions
@@ -55,8 +58,10 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.supervisor.callbacks.OPERATIONS,
     *feed.OPERATIONS,
     *cti.web.calls.routes.OPERATIONS,
+    *cti.web.casework.routes.OPERATIONS,
     *cti.web.explain.routes.OPERATIONS,
     *cti.web.config.routes.OPERATIONS,
+    *cti.web.customers.routes.OPERATIONS,
     *cti.web.flows.routes.OPERATIONS,
     *cti.web.flows.versions.OPERATIONS,
     *cti.web.prompts.routes.OPERATIONS,
@@ -94,6 +99,7 @@ def build_app(deps: WebDeps) -> web.Application:
     app[DEPS] = deps
     app[SESSIONS] = Sessions(deps.accounts, key=deps.session_key, revoked_file=deps.revoked_file, clock=deps.clock)
     app[LIMITS] = LoginLimits()
+    app[cti.web.casework.contact_routes.LIMITS] = cti.web.casework.contact_routes.ContactLimits()
     app[WEBCALLS] = Attempts(WEBCALLS_PER_ADDRESS, WEBCALL_WINDOW)
     app[feed.HUB] = feed.FeedHub(deps.floor, deps.metrics, deps.clock)
     _document()  # now: at the first request it would hold up the floor

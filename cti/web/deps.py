@@ -12,6 +12,7 @@ from cti.clock import Clock, SystemClock
 from cti.metrics.registry import Metrics
 from cti.model.centre import Centre
 from cti.services.agent_line import AgentLine, NoLine
+from cti.services.casework import Casework
 from cti.services.configuration import Configuration
 from cti.services.floor import Floor
 from cti.services.flow_changes import FlowChanges
@@ -20,9 +21,9 @@ from cti.settings import Settings
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.sessions import Sessions
 from cti.web.calls.queries import CallQueries
+from cti.web.customers.queries import CustomerRooms
 from cti.web.explain.queries import Explanations, LiveCalls
 from cti.web.flows.queries import Flows, FlowTraffic
-
 from cti.web.prompts.queries import RecordingCodes
 
 
@@ -87,6 +88,12 @@ class WebDeps:
     """Exact origins of our own pages, see `cti.web.auth.origins.allowed_origins`."""
     line: AgentLine = field(default_factory=NoLine)
     """Dialling, heartbeats, the quality of calls."""
+    customers: CustomerRooms | None = None
+    """None: there is no customer file here."""
+    casework: Casework | None = None
+    """None: there is no casework here."""
+    contact_queues: tuple[str, ...] = ()
+    """Queues that customers may ask on the web to be called back by; empty: the one of the first number."""
     clock: Clock = field(default_factory=SystemClock)
     secure_cookies: bool = False
     """True when browsers reach us by https."""

@@ -227,7 +227,10 @@ async def test_calls_follow_a_merge_and_forgetting_makes_them_anonymous(
     async with JournalWriter(tmp_path / "journal") as journal:
         for number in range(3):
             await journal.append(a_call(number))  # all of customer 1
-        await Drain(journal, migrated).flush(10)
+        drain = Drain(journal, migrated)
+        while await drain.drain_once():
+            pass
+        await drain.close()
     assert len(await file.contacts(first)) == 3
     await customer_work.rooms.merging.merge(second, first, kept_version=1, gone_version=1, take=[], by="sup")
     assert len(await file.contacts(second)) == 3
