@@ -30,6 +30,7 @@ from cti.asterisk.reload import AsteriskFollower
 from cti.centre_file import parse_centre, read_text
 from cti.centre_versions import FOLDER, CentreVersions
 from cti.clock import SystemClock
+from cti.crm.casework import CaseOffice
 from cti.crm.directory import CustomerDirectory
 from cti.crm.numbers import normalise
 from cti.customer_rooms import CustomerWork
@@ -245,6 +246,8 @@ async def serve(settings: Settings) -> None:
         clock=clock,
         on_region=directory.use_region,
     )
+    office = CaseOffice(pool, clock=clock, centre=lambda: dispatcher.board.centre, forget=directory.forget)
+    sounds = {"voicemail": places.voicemail, "recording": places.recordings}
     web = build_app(
         WebDeps(
             floor=dispatcher,
@@ -261,6 +264,8 @@ async def serve(settings: Settings) -> None:
             flow_traffic=StoredFlowTraffic(pool),
             customers=customers.rooms,
             flow_changes=LiveFlows(flows, flow_versions, places.prompts, clock),
+            casework=office.casework(dispatcher, sounds),
+            contact_queues=settings.contact.queues,
             readiness=readiness,
             prompts=recording.sounds,
             recording_codes=recording.phone,
@@ -299,6 +304,7 @@ async def serve(settings: Settings) -> None:
             own("ledger", asyncio.create_task(ledger.follow(dispatcher.board)))
             own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
             own("customers", asyncio.create_task(customers.run()))
+            own("casework", asyncio.create_task(office.run()))
             own("observer", asyncio.create_task(observer.run(drain)))
             promises = observer.watch_promises(StoredExplanations(pool), zone, clock)
             own("promises", asyncio.create_task(promises))

@@ -115,6 +115,13 @@ class Database(_Section):
     url: str = ""
 
 
+class Contact(_Section):
+    """The page on which customers ask to be called back."""
+
+    queues: tuple[str, ...] = ()
+    """Queues they may choose; empty: the one of the centre's first number."""
+
+
 class Survival(_Section):
     """What the dialplan does when no bridge answers."""
 
@@ -161,6 +168,7 @@ class Settings(_Section):
     folders: Folders = Folders()
     retention: Retention = Retention()
     survival: Survival = Survival()
+    contact: Contact = Contact()
 
     @field_validator("data", "centre", "flows", "prompts")
     @classmethod

@@ -31,6 +31,11 @@ class RulesInvalid(CtiError):
         self.problems = tuple(problems)
 
 
+def _storable(text: str) -> bool:
+    """Whether a database can keep the text: no NUL, no half of a character."""
+    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
 class Fields:
     """The fields of one JSON object. What is wrong is noted in `problems` and replaced by something that can be used, so
     that reading goes on to the end; `done` notes the keys nobody asked for."""
@@ -69,6 +74,9 @@ class Fields:
             self.wrong(key, "this must not be empty")
         if len(value) > most:
             self.wrong(key, f"at most {most} characters")
+        if not _storable(value):
+            self.wrong(key, "there is a character in it that cannot be kept")
+            return default or ""
         return value[:most].strip()
 
     def choice(self, key: str, among: Collection[str], default: str | None = None) -> str:
@@ -124,7 +132,7 @@ class Fields:
         """A list of texts; a missing one is empty."""
         out = []
         for index, item in enumerate(self._list(key, most)):
-            if isinstance(item, str) and item.strip() and len(item) <= 200:
+            if isinstance(item, str) and item.strip() and len(item) <= 200 and _storable(item):
                 out.append(item.strip())
             else:
                 self.wrong(f"{key}[{index}]", "text of at most 200 characters is needed here")
@@ -156,7 +164,7 @@ class Fields:
             return {}
         out = {}
         for language, text in value.items():
-            if isinstance(text, str) and text.strip() and len(text) <= 500:
+            if isinstance(text, str) and text.strip() and len(text) <= 500 and _storable(text + str(language)):
                 out[str(language)] = text.strip()
             else:
                 self.wrong(f"{key}.{language}", "text of at most 500 characters is needed here")

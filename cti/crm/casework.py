@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -54,7 +55,7 @@ class CaseOffice:
         self.churn = StoredChurn(self.ground)
         self.intake = CaseIntake(self.ground, self.complaints)
 
-    def casework(self, desk: CallbackDesk | None = None) -> Casework:
+    def casework(self, desk: CallbackDesk | None = None, sounds: Mapping[str, Path] | None = None) -> Casework:
         """What the web asks. `desk`: the floor that calls back whom the web page asks for."""
         return Casework(
             rules=StoredRules(self.ground),
@@ -65,6 +66,7 @@ class CaseOffice:
             churn=self.churn,
             web=StoredWebCallbacks(self.ground),
             desk=desk,
+            sounds=sounds or {},
         )
 
     async def run(self) -> None:

@@ -246,6 +246,17 @@ class StoredTasks:
                 )  # fmt: skip
                 return await self._one(connection, work_id, by)
 
+    async def recording(self, work_id: str, *, by: Asker) -> str:
+        """See `Tasks.recording`. Of a complaint of any state: it may be listened to again."""
+        found = work_number(work_id)
+        with naming("the recording cannot be found"):
+            if found is not None and found[0] == "complaint":
+                path = await self._ground.pool.fetchval(
+                    "SELECT 'recording:' || recording FROM crm.complaints WHERE complaint_id = $1", found[1]
+                )
+                return path or ""
+            return (await self._one(self._ground.pool, work_id, by)).recording or ""
+
     # -- who may ---------------------------------------------------------------------------------------------------
 
     async def _locked(self, connection: asyncpg.Connection, work_id: str, by: Asker) -> tuple[str, int, asyncpg.Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from cti.casework.rows import WebCallback
@@ -28,6 +29,7 @@ class StoredWebCallbacks:
     async def keep(self, asked: WebCallback, *, callback_id: CallId | None, refused: str) -> None:
         """See `WebCallbacks.keep`."""
         now = self._ground.now()
+        asked = replace(asked, number=self._ground.number(asked.number) or asked.number)
         with naming("the callback cannot be kept"):
             async with self._ground.pool.acquire() as connection, connection.transaction():
                 made = await connection.fetchval(

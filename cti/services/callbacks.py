@@ -129,9 +129,14 @@ def _ticket(call: Call, now: datetime) -> f.CallQueued:
 
 def _waiting_for(board: Switchboard, number: str, ticket: f.CallQueued) -> Call | None:
     """The callback that waits for this number in that queue already."""
+    return waiting_at(board, number, ticket.queue)
+
+
+def waiting_at(board: Switchboard, number: str, queue: QueueName) -> Call | None:
+    """The callback that waits for this number in this queue; None without one."""
     for call_id in board.callbacks:
         call = board.calls[call_id]
-        if call.absent and call.caller_number == number and call.queue == ticket.queue:
+        if call.absent and call.caller_number == number and call.queue == queue:
             return call
     return None
 

@@ -8,8 +8,9 @@ named by their user name; an agent's is the extension.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from cti.casework.rows import (
@@ -177,6 +178,10 @@ class Tasks(Protocol):
         """Not to be shown before then."""
         ...
 
+    async def recording(self, work_id: str, *, by: Asker) -> str:
+        """What was said: "voicemail:<path>" or "recording:<path>"; empty where nothing was."""
+        ...
+
 
 class Churn(Protocol):
     """Early warning."""
@@ -250,3 +255,6 @@ class Casework:
     churn: Churn
     web: WebCallbacks
     desk: CallbackDesk | None = None
+    """None: nobody is called back from the web page; what is asked for becomes a task."""
+    sounds: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of "voicemail" and "recording"."""

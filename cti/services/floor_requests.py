@@ -7,10 +7,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from cti.ids import AgentId, CallId, OfferId, QueueName
+from cti.ids import AgentId, CallId, CustomerId, OfferId, QueueName
 from cti.model.facts import AgentState, Device
-from cti.services import agents, callbacks, priority
-from cti.services.floor import Standing
+from cti.services import agents, callbacks, identify, priority, web_callbacks
+from cti.services.floor import Refused, Standing
+from cti.services.ports import Directory
 from cti.services.switchboard import Switchboard
 
 T = TypeVar("T")
@@ -20,6 +21,7 @@ class FloorRequests(ABC):
     """See `Floor` for what each request means."""
 
     board: Switchboard
+    _directory: Directory
 
     @abstractmethod
     async def _ask(self, action: Callable[[datetime], T], *, in_file: bool = False) -> T:
@@ -51,6 +53,15 @@ class FloorRequests(ABC):
         """See `Floor.extend_wrap_up`."""
         await self._ask(lambda now: agents.extend_wrap_up(self.board, agent_id, call_id, now))
 
+    async def choose_customer(self, agent_id: AgentId, call_id: CallId, customer_id: CustomerId) -> None:
+        """See `Floor.choose_customer`."""
+        card = await self._directory.card(customer_id)
+        if card is None:
+            raise Refused(
+                "unknown_customer", f"there is no customer {customer_id}", remedy="search again: merged or deleted"
+            )
+        await self._ask(lambda now: identify.choose_customer(self.board, agent_id, call_id, card, now))
+
     async def change_priority(
         self,
         call_id: CallId,
@@ -75,3 +86,10 @@ class FloorRequests(ABC):
     async def cancel_callback(self, call_id: CallId, *, by: str) -> None:
         """See `Floor.cancel_callback`."""
         await self._ask(lambda now: callbacks.cancel(self.board, call_id, now, by=by))
+
+    async def ask_web_callback(self, *, number: str, queue: QueueName, language: str, key: str) -> CallId:
+        """See `casework.CallbackDesk.ask_web_callback`. Waits for the directory, for the tier sets the place."""
+        known = await self._directory.look_up(number)
+        return await self._ask(
+            lambda now: web_callbacks.ask(self.board, number, queue, now, key=key, language=language, known=known)
+        )
