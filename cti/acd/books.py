@@ -92,7 +92,13 @@ class Books:
         self.groups.hide(waiter)
         if waiter.group is not None:
             self.groups.drop(waiter)
-        if ticket.preferred != waiter.ticket.preferred:
+        before = waiter.ticket
+        if ticket.addressed and (ticket.preferred, ticket.hold_until) != (before.preferred, before.hold_until):
+            # Somebody says anew that it shall be this agent: what the agent refused before is forgotten.
+            waiter.spurned = False
+            if ticket.preferred is not None and waiter.refused.pop(ticket.preferred, None) is not None:
+                self.seats[ticket.preferred].refused.discard(ticket.call_id)
+        elif ticket.preferred != before.preferred:
             waiter.spurned = ticket.preferred in waiter.refused
         self._unwant(waiter)
         waiter.ticket = ticket
@@ -180,7 +186,11 @@ class Books:
         if waiter.spurned or ticket.preferred is None or ticket.hold_until is None or ticket.hold_until <= now:
             return None
         seat = self.seats.get(ticket.preferred)
-        if seat is None or seat.group is None or seat.state is OFFLINE:
+        if seat is None or seat.group is None:
+            return None
+        if ticket.addressed:
+            return seat
+        if seat.state is OFFLINE:
             return None
         fits = ticket.queue in seat.group.queues and waiter.home.stages[-1].admits(seat.group.skills, 0)
         return seat if fits else None

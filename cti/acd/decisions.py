@@ -75,6 +75,8 @@ class Ticket:
     """What the call requires besides: alternatives."""
     preferred: AgentId | None = None
     hold_until: datetime | None = None
+    addressed: bool = False
+    """Until `hold_until` nobody but `preferred` may have the call, whatever queues and skills that agent has."""
 
     def score(self, now: datetime) -> float:
         """Seconds waited plus seconds of head start: who has more is served first (of the same strict priority)."""

@@ -35,6 +35,8 @@ class CallerJoined:
     the last step of its `relax`. A refusal by the agent ends that. After it, and otherwise, everybody may."""
     hold_until: datetime | None = None
     """None: the call is not held."""
+    addressed: bool = False
+    """The call is `preferred`'s own: kept for that agent whatever queues and skills they have, logged in or not."""
     deliverable: bool = False
     """Whether the channel can be redirected already (a call found waiting after a restart)."""
 
@@ -71,6 +73,7 @@ class CallerMoved:
     requires: Requirement = ANYBODY
     preferred: AgentId | None = None
     hold_until: datetime | None = None
+    addressed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

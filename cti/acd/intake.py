@@ -46,6 +46,7 @@ def _join(books: Books, event: i.CallerJoined, now: datetime, out: list[Decision
         requires=event.requires,
         preferred=event.preferred,
         hold_until=event.hold_until,
+        addressed=event.addressed,
     )
     _check(books, ticket)
     books.enter(ticket, now, deliverable=event.deliverable)
@@ -85,6 +86,7 @@ def _move(books: Books, event: i.CallerMoved, now: datetime, out: list[Decision]
         requires=event.requires,
         preferred=event.preferred,
         hold_until=event.hold_until,
+        addressed=event.addressed,
     )
     _check(books, ticket)
     books.change_ticket(waiter, ticket, now)

@@ -37,12 +37,12 @@ call|file|seconds."""
 
 AMI_EVENTS = (
     "FullyBooted", "Shutdown", "UserEvent", "DialBegin", "DialState", "DialEnd", "BridgeEnter", "BridgeLeave", "Hold",
-    "Unhold", "HangupRequest", "Hangup", "MixMonitorStart", "DeviceStateChange", "OriginateResponse",
+    "Unhold", "HangupRequest", "Hangup", "MixMonitorStart", "DeviceStateChange", "OriginateResponse", "ContactStatus",
 )  # fmt: skip
 """The only events the bridge's session is sent (answers to its own actions come besides)."""
 
 AMI_UNUSED = (
-    "AGIExecEnd", "AGIExecStart", "BridgeCreate", "BridgeDestroy", "CEL", "ChallengeSent", "ContactStatus", "DTMFBegin",
+    "AGIExecEnd", "AGIExecStart", "BridgeCreate", "BridgeDestroy", "CEL", "ChallengeSent", "DTMFBegin",
     "DTMFEnd", "ExtensionStatus", "LocalBridge", "MusicOnHoldStart", "MusicOnHoldStop", "NewAccountCode", "NewCallerid",
     "NewConnectedLine", "Newchannel", "Newexten", "Newstate", "PeerStatus", "QueueMemberStatus", "RTCPReceived", "RTCPSent",
     "SoftHangupRequest", "SuccessfulAuth", "VarSet",
@@ -56,7 +56,7 @@ AMI_WRITE = "system,call,user,reporting,originate"
 
 REQUIRED_MODULES = (
     # The core of calls: timing, dialplan, bridges between two.
-    "res_timing_timerfd", "pbx_config", "bridge_simple", "bridge_native_rtp",
+    "res_timing_timerfd", "pbx_config", "bridge_simple", "bridge_native_rtp", "bridge_softmix",
     # SIP and media.
     "res_pjproject", "res_sorcery_config", "res_sorcery_memory", "res_sorcery_astdb", "res_pjsip", "res_pjsip_session",
     "res_pjsip_authenticator_digest", "res_pjsip_caller_id", "res_pjsip_dlg_options",
@@ -68,7 +68,7 @@ REQUIRED_MODULES = (
     "codec_ulaw", "codec_alaw", "codec_a_mu", "codec_gsm", "codec_resample",
     "format_pcm", "format_gsm", "format_wav", "format_sln",
     # What the dialplan uses.
-    "res_speech", "res_agi", "res_musiconhold", "app_celgenuserevent", "app_dial", "app_echo", "app_mixmonitor", "app_playback",
+    "res_speech", "res_agi", "res_musiconhold", "app_celgenuserevent", "app_confbridge", "app_dial", "app_echo", "app_mixmonitor", "app_playback",
     "app_queue", "app_read", "app_record", "app_stack", "app_userevent",
     "func_callerid", "func_channel", "func_cut", "func_logic", "func_strings", "func_timeout",
     # The ledger, and the states of devices over AMI.
@@ -86,10 +86,16 @@ VISIT_LIMIT_SECONDS = 45
 """A visit from the wait context longer than this is a missed one; announcements fit in."""
 SHORT_WAIT_SECONDS = 3
 """Between visits after a missed one."""
+HELD_LOOK_SECONDS = 3
+"""Between looks of a held caller whether anybody is left to come back to: two in vain and the caller waits for an agent again."""
 RING_SECONDS = 15
 """How long an agent rings when the bridge did not say."""
 RECORD_PROMPTS = "*77"
 """What is dialled to record a prompt by telephone."""
+RESUME_SECONDS = 8
+"""How long the page of an agent is rung that takes its caller back by itself."""
+RTP_TIMEOUT_SECONDS = 4
+"""So long after the last sound of an agent's browser its leg is taken for gone. Browsers send all the time, muted too."""
 OUT_SECONDS = 60
 """How long an outside number rings that a caller is sent to; then voicemail."""
 
@@ -215,11 +221,15 @@ def _texts(
         "out_seconds": OUT_SECONDS,
         "deliveries": ["_" + "X" * 10 + "[12]" + "X" * digits for digits in range(2, 7)],
         "delivery_to_several": "_" + "X" * 10 + "0",
+        "resumes": ["_" + "X" * digits for digits in range(2, 7)],
+        "resume_seconds": RESUME_SECONDS,
+        "rtp_timeout": RTP_TIMEOUT_SECONDS,
         "flow_limit": FLOW_LIMIT_SECONDS,
         "visit_limit": VISIT_LIMIT_SECONDS,
         "record_prompts": RECORD_PROMPTS,
         "short_wait": SHORT_WAIT_SECONDS,
         "ring_seconds": RING_SECONDS,
+        "held_look": HELD_LOOK_SECONDS,
         "languages": [{"tag": language, "folder": prompts / language} for language in centre.languages],
         "voicemail_packaged": packaged / "vm-intro" if (packaged / "vm-intro.gsm").is_file() else "",
         "beep": packaged / "beep",
@@ -231,8 +241,8 @@ def _texts(
         "ami": {"read": AMI_READ, "write": AMI_WRITE, "events": AMI_EVENTS, "unused": AMI_UNUSED},
         "trap_length": 1,
     }
-    dialplan = environment.get_template("include/extensions.conf.j2")
-    steps = longest_extension(dialplan.render(asked))
+    parts = [environment.get_template(f"include/{name}.conf.j2") for name in ("extensions", "rooms")]
+    steps = max(longest_extension(part.render(asked)) for part in parts)
     asked["trap_length"] = steps + 4
     texts: dict[str, str] = {}
     for template in sorted(TEMPLATES.glob("*.conf.j2")):
@@ -240,7 +250,7 @@ def _texts(
     for template in sorted((TEMPLATES / "include").glob("*.conf.j2")):
         name = f"cti/{template.name.removesuffix('.j2')}"
         texts[name] = environment.get_template(f"include/{template.name}").render(asked)
-    _check_targets(texts["cti/extensions.conf"], steps)
+    _check_targets(texts["cti/extensions.conf"] + texts["cti/rooms.conf"], steps)
     return texts
 
 
@@ -282,7 +292,10 @@ def _check_targets(dialplan: str, steps: int) -> None:
         "cti-voicemail",
         "cti-bye",
         "cti-asked",
+        "cti-resume",
         "cti-out",
+        "cti-held",
+        "cti-room",
     ):
         if context == "cti-out" and "\n[cti-out]\n" not in dialplan:
             continue  # there is no trunk to send calls to

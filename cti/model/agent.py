@@ -19,6 +19,7 @@ MISSES = frozenset({OfferEnd.NO_ANSWER, OfferEnd.REJECTED, OfferEnd.UNREACHABLE,
 """Ends of an offer that were the agent's side's doing."""
 
 FREES_OFFER = frozenset({"agent_reserved_without_offer"})
+FREES_ASKED = frozenset({"agent_asked_by_nobody"})
 FREES_CALL = frozenset({"agent_in_no_call"})
 SEATS = frozenset({"talk_without_agent"})
 """Kinds of breaches whose repair changes the agent beyond what other facts can say (see `cti.services.audit`)."""
@@ -42,6 +43,10 @@ class AgentStatus:
     call_id: CallId | None = None
     held: bool = False
     wrap_call: CallId | None = None
+    asked_call: CallId | None = None
+    """The call a colleague consults this agent about."""
+    asked_rings: bool = False
+    asked_talks: bool = False
     missed: int = 0
     """Offers missed in a row."""
     until: datetime | None = None
@@ -56,6 +61,10 @@ class AgentStatus:
             return AgentState.HELD if self.held else AgentState.TALKING
         if self.offer_id is not None:
             return AgentState.RINGING if self.ringing else AgentState.RESERVED
+        if self.asked_call is not None:
+            if self.asked_talks:
+                return AgentState.TALKING
+            return AgentState.RINGING if self.asked_rings else AgentState.RESERVED
         if self.wrap_call is not None:
             return AgentState.WRAP_UP
         return self.chosen
@@ -95,7 +104,26 @@ def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
         case f.CallbackDialled() if fact.call_id == agent.offer_call:
             return replace(agent, ringing=False)
         case f.CallAnswered():
-            return replace(agent, call_id=fact.call_id, held=False, missed=0, wrap_call=None)
+            return replace(
+                agent,
+                call_id=fact.call_id,
+                held=False,
+                missed=0,
+                wrap_call=None,
+                asked_call=None,
+                asked_rings=False,
+                asked_talks=False,
+            )
+        case f.ConsultStarted() if fact.consulted == agent.agent_id:
+            return replace(agent, asked_call=fact.call_id, asked_rings=False, asked_talks=False)
+        case f.ConsultRang() if fact.call_id == agent.asked_call:
+            return replace(agent, asked_rings=True)
+        case f.ConsultAnswered() if fact.call_id == agent.asked_call:
+            return replace(agent, asked_talks=True)
+        case f.ConsultEnded() if fact.call_id == agent.asked_call and not _stays(fact):
+            return replace(agent, asked_call=None, asked_rings=False, asked_talks=False)
+        case f.BreachRepaired() if fact.kind in FREES_ASKED:
+            return replace(agent, asked_call=None, asked_rings=False, asked_talks=False)
         case f.CallHeld() if fact.call_id == agent.call_id:
             return replace(agent, held=True)
         case f.CallRetrieved() if fact.call_id == agent.call_id:
@@ -112,3 +140,8 @@ def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
             return replace(agent, wrap_call=None, idle_since=fact.at)
         case _:
             return agent
+
+
+def _stays(fact: f.ConsultEnded) -> bool:
+    """Whether who was asked goes on to the caller: then the talk with the caller follows."""
+    return fact.end in (f.ConsultEnd.COMPLETED, f.ConsultEnd.JOINED)

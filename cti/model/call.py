@@ -15,6 +15,7 @@ from cti.ids import AgentId, CallId, ChannelName, CustomerId, FlowName, NodeName
 from cti.model import facts as f
 from cti.model.changed import replacer
 from cti.model.requirement import ANYBODY, Requirement
+from cti.model.talk import Consult, Transfer, replace_consult, replace_transfer
 
 
 class CallState(StrEnum):
@@ -56,8 +57,17 @@ CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
     (S.TALKING, f.CallHeld): S.HELD,
     (S.TALKING, f.TalkEnded): S.AFTER,
     (S.HELD, f.CallRetrieved): S.TALKING,
-    (S.HELD, f.TalkEnded): S.AFTER,
     (S.HELD, f.CallHeld): S.HELD,
+    (S.HELD, f.TalkEnded): S.AFTER,
+    (S.TALKING, f.CallAnswered): S.TALKING,
+    (S.HELD, f.CallAnswered): S.TALKING,
+    (S.AFTER, f.CallAnswered): S.TALKING,
+    (S.AFTER, f.CallQueued): S.WAITING,
+    (S.AFTER, f.CallDequeued): S.MENU,
+    (S.AFTER, f.CallCameBack): S.AFTER,
+    (S.WAITING, f.CallCameBack): S.WAITING,
+    (S.OUT, f.CallCameBack): S.AFTER,
+    (S.WAITING, f.CallPickedUp): S.WAITING,
     (S.SURVIVAL, f.FlowEntered): S.MENU,
     (S.SURVIVAL, f.CallAnswered): S.TALKING,
     (S.AFTER, f.OfferEnded): S.AFTER,
@@ -83,6 +93,20 @@ for _live in (S.MENU, S.WAITING, S.OFFERED, S.TALKING, S.HELD, S.AFTER, S.SURVIV
         f.SurveyAnswered,
     ):
         CALL_TRANSITIONS[_live, _same] = _live
+for _talk in (S.TALKING, S.HELD):
+    for _move in (
+        f.CallTransferred,
+        f.ConsultStarted,
+        f.ConsultRang,
+        f.ConsultAnswered,
+        f.ConsultEnded,
+        f.PartyJoined,
+        f.PartyLeft,
+    ):
+        CALL_TRANSITIONS[_talk, _move] = _talk
+    CALL_TRANSITIONS[_talk, f.CallCameBack] = S.AFTER
+for _late in (f.ConsultEnded, f.PartyLeft):
+    CALL_TRANSITIONS[S.AFTER, _late] = S.AFTER
 for _apart in (S.MENU, S.WAITING, S.SURVIVAL, S.AFTER):
     CALL_TRANSITIONS[_apart, f.SurvivalEntered] = S.SURVIVAL
 
@@ -127,6 +151,8 @@ class Call:
     preferred: AgentId | None = None
     """Whom the call is held for until `hold_until`."""
     hold_until: datetime | None = None
+    addressed: bool = False
+    """`preferred` is who the caller was sent to, or who asked for the caller: of whatever queue."""
     offer_id: OfferId | None = None
     offered_agent: AgentId | None = None
     others: tuple[AgentId, ...] = ()
@@ -138,6 +164,24 @@ class Call:
     offer_deadline: datetime | None = None
     agent_id: AgentId | None = None
     """The agent who talks, or talked last."""
+    talkers: tuple[AgentId, ...] = ()
+    """Every agent in talk with the caller, hold included, in the order they came."""
+    outsiders: tuple[str, ...] = ()
+    """Outside numbers in talk with the caller besides."""
+    room: bool = False
+    """The talk has been in the call's room since its first hold by the server: legs that leave a bridge end nothing there."""
+    held_by_server: bool = False
+    consult: Consult | None = None
+    consults: int = 0
+    """How many there were: each has a leg with an id of its own."""
+    leaving: AgentId | None = None
+    """Who goes as soon as the caller and the third party hear each other."""
+    transfer: Transfer | None = None
+    waited: float = 0.0
+    """Seconds waited in queues before the talk began: a transferred caller brings them along."""
+    held_reason: str = ""
+    """Why the caller is held, where that is not the agent's wish ("page_gone"); until `held_until`."""
+    held_until: datetime | None = None
     answered_at: datetime | None = None
     outcome: f.Outcome | None = None
     destination: str = ""
@@ -164,24 +208,6 @@ class Call:
     def absent(self) -> bool:
         """Whether nobody is on the line: a callback whose customer has not been reached. It waits, and cannot be moved,
         announced to or offered."""
-    talkers: tuple[AgentId, ...] = ()
-    """Every agent in talk with the caller, hold included, in the order they came."""
-    outsiders: tuple[str, ...] = ()
-    """Outside numbers in talk with the caller besides."""
-    room: bool = False
-    """The talk has been in the call's room since its first hold by the server: legs that leave a bridge end nothing there."""
-    held_by_server: bool = False
-    consult: Consult | None = None
-    consults: int = 0
-    """How many there were: each has a leg with an id of its own."""
-    leaving: AgentId | None = None
-    """Who goes as soon as the caller and the third party hear each other."""
-    transfer: Transfer | None = None
-    waited: float = 0.0
-    """Seconds waited in queues before the talk began: a transferred caller brings them along."""
-    held_reason: str = ""
-    """Why the caller is held, where that is not the agent's wish ("page_gone"); until `held_until`."""
-    held_until: datetime | None = None
         return self.parent is not None and not self.channel
 
     @property
@@ -234,8 +260,14 @@ def next_state(call: Call, fact: f.CallFact) -> CallState:
 def apply_call(call: Call, fact: f.CallFact) -> Call:
     """The call after `fact`. Raises `IllegalTransition` and changes nothing where the table has no such move."""
     state = next_state(call, fact)
+    if isinstance(fact, f.TalkEnded) and _goes_on_without(call, fact.agent_id):
+        state = call.state
     if state is not call.state:
         call = replace(call, state=state, since=fact.at)
+    if isinstance(fact, f.CallHeld):
+        call = replace(call, held_reason=fact.reason, held_until=fact.until)
+    elif call.held_reason and isinstance(fact, f.CallRetrieved | f.CallAnswered | f.TalkEnded):
+        call = replace(call, held_reason="", held_until=None)
     match fact:
         case f.FlowEntered():
             resumed = call.next_step if fact.flow == call.flow else None
@@ -262,12 +294,9 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
                 strict=fact.strict,
                 preferred=fact.preferred,
                 hold_until=fact.at + timedelta(seconds=fact.hold) if fact.preferred is not None else None,
+                addressed=fact.addressed,
                 next_step=None,
                 destination="",
-    if isinstance(fact, f.CallHeld):
-        call = replace(call, held_reason=fact.reason, held_until=fact.until)
-    elif call.held_reason and isinstance(fact, f.CallRetrieved | f.CallAnswered | f.TalkEnded):
-        call = replace(call, held_reason="", held_until=None)
             )
         case f.CallDequeued():
             return replace(call, destination=fact.to)
@@ -289,8 +318,21 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
         case f.OfferDeclined() if fact.offer_id == call.offer_id:
             left = tuple(agent_id for agent_id in call.offered_agents if agent_id != fact.agent_id)
             return replace(call, offered_agent=left[0], others=left[1:]) if left else call
-        case f.CallAnswered():
-            return replace(call, agent_id=fact.agent_id, answered_at=call.answered_at or fact.at)
+        case f.CallAnswered() | f.TalkEnded() | f.CallHeld() | f.CallRetrieved():
+            return _talked(call, fact)
+        case f.CallTransferred():
+            sent = Transfer(by=fact.agent_id, kind=fact.kind, to=fact.to, note=fact.note)
+            return replace(call, transfer=sent)
+        case f.CallCameBack():
+            came = replace_transfer(call.transfer, returned=fact.reason) if call.transfer is not None else None
+            return replace(call, transfer=came, destination="", sent_to="", room=False, held_by_server=False)
+        case f.ConsultStarted() | f.ConsultRang() | f.ConsultAnswered() | f.ConsultEnded():
+            return _consulted(call, fact)
+        case f.PartyJoined():
+            return replace(call, outsiders=(*call.outsiders, fact.party))
+        case f.PartyLeft():
+            left_outside = tuple(party for party in call.outsiders if party != fact.party)
+            return replace(call, outsiders=left_outside)
         case f.SurvivalEntered():
             return replace(call, queue=call.queue or fact.queue)
         case f.CallbackAsked():
@@ -317,3 +359,55 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
             return replace(call, outcome=fact.outcome)
         case _:
             return call
+
+
+def _goes_on_without(call: Call, agent_id: AgentId) -> bool:
+    """Whether somebody is, or may still come to be, in talk with the caller when this agent leaves."""
+    return bool(call.outsiders or call.consult) or any(other != agent_id for other in call.talkers)
+
+
+def _talked(call: Call, fact: f.CallAnswered | f.TalkEnded | f.CallHeld | f.CallRetrieved) -> Call:
+    match fact:
+        case f.CallAnswered():
+            first = not call.talkers and not call.outsiders and call.consult is None
+            return replace(
+                call,
+                agent_id=fact.agent_id,
+                talkers=(*(other for other in call.talkers if other != fact.agent_id), fact.agent_id),
+                answered_at=call.answered_at or fact.at,
+                held_by_server=False,
+                room=call.room and not first,
+                waited=(fact.at - call.queued_at).total_seconds() if first and call.queued_at else call.waited,
+            )
+        case f.TalkEnded():
+            talkers = tuple(other for other in call.talkers if other != fact.agent_id)
+            leaving = None if call.leaving == fact.agent_id else call.leaving
+            agent_id = talkers[-1] if talkers and call.agent_id == fact.agent_id else call.agent_id
+            return replace(call, talkers=talkers, agent_id=agent_id, leaving=leaving)
+        case f.CallHeld():
+            return replace(call, room=call.room or fact.server, held_by_server=fact.server)
+        case f.CallRetrieved():
+            return replace(call, held_by_server=False)
+
+
+def _consulted(call: Call, fact: f.ConsultStarted | f.ConsultRang | f.ConsultAnswered | f.ConsultEnded) -> Call:
+    if isinstance(fact, f.ConsultStarted):
+        begun = Consult(
+            by=fact.agent_id,
+            party=fact.party,
+            kind=fact.kind,
+            leg_id=fact.leg_id,
+            consulted=fact.consulted,
+            since=fact.at,
+            deadline=fact.deadline,
+        )
+        return replace(call, consult=begun, room=True, consults=call.consults + 1)
+    consult = call.consult
+    if consult is None or consult.party != fact.party:
+        return call
+    if isinstance(fact, f.ConsultRang):
+        return replace(call, consult=replace_consult(consult, ringing=True))
+    if isinstance(fact, f.ConsultAnswered):
+        return replace(call, consult=replace_consult(consult, answered_at=fact.at, since=fact.at))
+    completed = fact.end is f.ConsultEnd.COMPLETED
+    return replace(call, consult=None, leaving=fact.by if completed else call.leaving)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
+from cti.model.dial_commands import Resume, RingToDial
 from cti.model.facts import Device
 
 
@@ -75,6 +76,8 @@ class SendOut:
     call_id: CallId
     channel: ChannelName
     number: str
+    back: bool = False
+    """Whether the caller waits again when nobody answers there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,56 @@ class ConfirmCallback:
     channel: ChannelName
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldCaller:
+    """Bring the caller into the hold context; the agent's leg, where one is given, into the call's room at the same moment."""
+
+    call_id: CallId
+    channel: ChannelName
+    agent_channel: ChannelName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterRoom:
+    """Bring the caller, or (`party`) another leg, into the call's room; `agent_channel` as in `HoldCaller`."""
+
+    call_id: CallId
+    channel: ChannelName
+    party: bool = False
+    agent_channel: ChannelName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldParty:
+    """Bring a third party into the hold context."""
+
+    call_id: CallId
+    channel: ChannelName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialParty:
+    """Call an agent's device, or an outside number, into the call's room. `channel_id` is ours: no repeat dials twice."""
+
+    call_id: CallId
+    channel_id: str
+    agent_id: AgentId | None = None
+    device: Device = Device.SIP
+    number: str = ""
+    """E.164: the outside number, or where the agent's device `external` is."""
+    ring_timeout: timedelta
+    shown: str = ""
+    """The number the device shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressKeys:
+    """Play keys (DTMF) to the far end of a channel, one after another."""
+
+    channel: ChannelName
+    keys: str
+
+
 Command = (
     Deliver
     | ReturnToWait
@@ -145,4 +198,11 @@ Command = (
     | DialCustomer
     | RingForCallback
     | ConfirmCallback
+    | HoldCaller
+    | EnterRoom
+    | HoldParty
+    | DialParty
+    | PressKeys
+    | Resume
+    | RingToDial
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cti.ids import AgentId, CallId, CustomerId, FlowName, NodeName, OfferId, QueueName
+from cti.model.dial_facts import AgentTroubled, CallQuality, DialAsked, DialFailed, FarSideRang
 from cti.model.fact import CallFact, Fact
 from cti.model.kinds import (
     AgentState,
@@ -37,8 +38,10 @@ from cti.model.talk_facts import (
 )
 
 __all__ = [
-    "AgentState", "CallFact", "CallPickedUp", "ConsultEnd", "DestinationKind", "Device", "Direction", "Fact", "HangupBy",
-    "Match", "OfferEnd", "Outcome",
+    "AgentState", "AgentTroubled", "CallCameBack", "CallFact", "CallPickedUp", "CallQuality", "CallTransferred", "ConsultAnswered", "ConsultEnd",
+    "ConsultEnded", "ConsultRang", "ConsultStarted", "DestinationKind", "Device", "DialAsked",
+    "DialFailed", "Direction", "Fact", "FarSideRang", "HangupBy", "Match",
+    "OfferEnd", "Outcome", "PartyJoined", "PartyLeft",
 ]  # fmt: skip
 """Known from here, too: whoever reads a fact reads these words."""
 
@@ -128,6 +131,8 @@ class CustomerMatched(CallFact):
     customer_id: CustomerId | None = None
     tier: str = ""
     candidates: tuple[CustomerId, ...] = ()
+    by: str = ""
+    """The agent who said which customer it is; empty: the look-up did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +154,8 @@ class CallQueued(CallFact):
     """The agent the call is held for before others may serve it."""
     hold: float = 0.0
     """Seconds it is held for that agent, counted from `at`."""
+    addressed: bool = False
+    """`preferred` is who the caller was sent to by a colleague, or who asked for the caller: of whatever queue."""
     by: str = ""
     """Who moved a waiting call here: a rule ("overflow"), a key ("option"), a user's name. Empty: the flow."""
     reason: str = ""
@@ -345,13 +352,13 @@ class CallHeld(CallFact):
     server: bool = False
     """The server did it: the caller is in the hold context, and who talks is in the call's room from then on. Otherwise
     the agent's device holds the line."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
     reason: str = ""
     """Why, where it was not the agent's wish: "page_gone" (the agent's browser telephone is away)."""
     until: datetime | None = None
     """With a reason: held so long at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRetrieved(CallFact):
     """The agent took the caller back from hold."""
 
@@ -470,7 +477,7 @@ FACT_TYPES: dict[str, type[Fact]] = {
         PriorityChanged, Decided, WaitPromised, CallbackAsked, CallbackDialled, CallbackReached, CallbackFailed, CallSentOut,
         OfferDeclined, WrapUpExtended, CentreApplied, BreachRepaired, MessageRecorded, SurveyAnswered, TransferFailed,
         CallTransferred, CallCameBack, CallPickedUp, ConsultStarted, ConsultRang, ConsultAnswered, ConsultEnded, PartyJoined,
-        PartyLeft,
+        PartyLeft, DialAsked, FarSideRang, DialFailed, AgentTroubled, CallQuality,
     )
 }  # fmt: skip
 """Name on disk -> class. Names are for ever: a renamed fact keeps its old name here."""

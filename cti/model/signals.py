@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
 from cti.model.facts import Device
@@ -197,6 +198,27 @@ class CustomerUnreached(Signal):
 
     unique_id: str
     status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyLeg(Signal):
+    """The leg of a third party, who was called into the room of a call: dialled, ringing, or not reached (`status` is
+    Asterisk's DIALSTATUS). That the party is there, a bridge tells."""
+
+    call_id: CallId
+    leg_id: str
+    channel: ChannelName
+    """Empty where there never was one."""
+    event: Literal["dialled", "ringing", "failed"]
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftAlone(Signal):
+    """Nobody was left in the room for this caller, who goes back to wait (UserEvent CtiAlone)."""
+
+    call_id: CallId
+    channel: ChannelName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

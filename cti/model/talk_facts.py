@@ -91,6 +91,7 @@ class ConsultRang(CallFact):
     """The third party's device rings."""
 
     party: str
+    consulted: AgentId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

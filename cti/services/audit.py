@@ -19,6 +19,7 @@ agent_offered_while_talking   the agent talks with one caller and is offered ano
 agent_in_no_call              the agent is in a call that is over, or is somebody else's: freed
 talk_without_agent            the caller talks with an agent who is in no call by the books: put into this one
 agent_in_two_calls            the agent talks with somebody else by then: this talk is over
+agent_asked_by_nobody         the agent is consulted about a call that knows nothing of it: freed
 wrap_up_without_timer         nothing would end the work after the call: a timer
 timer_without_wrap_up         a timer of work that is done: taken away
 agent_out_of_step             the engine takes the agent to be free, or not, against what the floor knows: told again
@@ -41,7 +42,7 @@ from cti.model.agent import AgentStatus
 from cti.model.call import Call, CallState
 from cti.model.commands import ReturnToWait
 from cti.model.facts import OfferEnd
-from cti.services import agent_time, call_control, offers
+from cti.services import agent_time, offers, talks
 from cti.services.switchboard import Switchboard
 
 log = structlog.get_logger(__name__)
@@ -178,10 +179,10 @@ def _look_at_call(board: Switchboard, call_id: CallId, now: datetime, found: lis
         if call is not None and call.offer_id is not None:
             found.append(Breach(kind="offer_without_lease", call_id=call_id))
         if call is not None and call.state in _TALKS:
-            agent = board.agents.get(call.agent_id) if call.agent_id is not None else None
-            if agent is not None and agent.call_id != call_id:
-                kind = "agent_in_two_calls" if _talks(board, agent) else "talk_without_agent"
-                found.append(Breach(kind=kind, call_id=call_id, agent_id=agent.agent_id))
+            for agent in (board.agents[agent_id] for agent_id in call.talkers if agent_id in board.agents):
+                if agent.call_id != call_id:
+                    kind = "agent_in_two_calls" if _talks(board, agent) else "talk_without_agent"
+                    found.append(Breach(kind=kind, call_id=call_id, agent_id=agent.agent_id))
         return
     if ticket is None:
         found.append(Breach(kind="caller_without_ticket", call_id=call_id))
@@ -205,7 +206,17 @@ def _look_at_call(board: Switchboard, call_id: CallId, now: datetime, found: lis
 def _talks(board: Switchboard, agent: AgentStatus) -> bool:
     """Whether the call the agent is in agrees."""
     call = board.calls.get(agent.call_id) if agent.call_id is not None else None
-    return call is not None and call.state in _TALKS and call.agent_id == agent.agent_id
+    return call is not None and call.state in _TALKS and agent.agent_id in call.talkers
+
+
+def _asked(board: Switchboard, agent: AgentStatus) -> bool:
+    """Whether the call the agent is asked about agrees: asked, or just handed over and not in one bridge yet."""
+    call = board.calls.get(agent.asked_call) if agent.asked_call is not None else None
+    if call is None or call.state not in _TALKS:
+        return False
+    if call.consult is not None and call.consult.consulted == agent.agent_id:
+        return True
+    return call.consult is None and (call.call_id, agent.agent_id) in board.legs.values()
 
 
 def _look_at_agent(board: Switchboard, agent_id: AgentId, now: datetime, found: list[Breach]) -> None:
@@ -217,6 +228,8 @@ def _look_at_agent(board: Switchboard, agent_id: AgentId, now: datetime, found: 
             found.append(Breach(kind="agent_offered_while_talking", call_id=lease.call_id, agent_id=agent_id))
     if agent.call_id is not None and not _talks(board, agent):
         found.append(Breach(kind="agent_in_no_call", agent_id=agent_id))
+    if agent.asked_call is not None and not _asked(board, agent):
+        found.append(Breach(kind="agent_asked_by_nobody", agent_id=agent_id))
     if (agent.wrap_call is not None) != (agent_id in board.wrap_until):
         kind = "wrap_up_without_timer" if agent.wrap_call is not None else "timer_without_wrap_up"
         found.append(Breach(kind=kind, agent_id=agent_id))
@@ -324,7 +337,7 @@ def _tell_again(board: Switchboard, breach: Breach, now: datetime) -> None:
 
 
 def _end_talk(board: Switchboard, breach: Breach, now: datetime) -> None:
-    call_control.end_talk(board, _call(board, breach), now, at=now)
+    talks.end_talk(board, _call(board, breach), now, at=now, agent_id=breach.agent_id)
 
 
 def _set_timer(board: Switchboard, breach: Breach, now: datetime) -> None:
@@ -360,6 +373,7 @@ REPAIRS: dict[str, tuple[Repair, str]] = {
     "agent_in_no_call": (_tell_again, "agent freed"),
     "talk_without_agent": (_tell_again, "agent put into the call"),
     "agent_in_two_calls": (_end_talk, "talk ended"),
+    "agent_asked_by_nobody": (_tell_again, "agent freed"),
     "wrap_up_without_timer": (_set_timer, "timer set"),
     "timer_without_wrap_up": (_take_timer, "timer taken away"),
     "agent_out_of_step": (_tell_again, "engine told again"),

@@ -15,8 +15,9 @@ from cti.ids import AgentId, CallId
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
+from cti.model.dial_signals import PhoneSigned
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import agent_first, callbacks, departures, errands, ring_all
+from cti.services import agent_first, callbacks, consults, departures, errands, resumption, ring_all, talks, transfers
 from cti.services.switchboard import Switchboard
 
 BUSY, NO_ANSWER, REJECTED = 17, 19, 21
@@ -64,6 +65,14 @@ def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> N
     call = board.calls.get(signal.call_id)
     if call is None or call.absent:
         return
+    if resumption.waits(board, call, now):
+        return
+    if transfers.came_from_outside(board, call, now, at=signal.at):
+        return
+    if call.state in (CallState.TALKING, CallState.HELD, CallState.AFTER):
+        # The dialplan found nobody in the room, or a transfer was overtaken by the end of the talk.
+        talks.left_alone(board, call, now, at=signal.at, there=True)
+        return
     if call.callback is not None:
         callbacks.confirm_again(board, call)
         return
@@ -74,6 +83,9 @@ def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> N
         # An offer is only made when the caller is known to wait, so this is news: the delivery was lost on the way
         # (a jump of the dialplan overwrote the Redirect) and the caller waits again.
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=signal.at, deliverable=False)
+        call = board.calls[signal.call_id]
+    if call.addressed:
+        transfers.not_taken(board, call, now)
         call = board.calls[signal.call_id]
     if call.state is CallState.WAITING and not departures.arrived(board, call, now):
         board.route(CallerReady(call_id=call.call_id), now)
@@ -132,16 +144,21 @@ def _bridge_joined(board: Switchboard, signal: s.BridgeJoined, now: datetime) ->
         call = board.calls.get(call_id)
         if call is not None and call.absent:
             call = agent_first.reached(board, call, channel, members, at=signal.at)
-        if call is not None and call.channel in members:
+        if call is not None and call.channel in members and not resumption.resumed(board, call, agent_id, at=signal.at):
             answered(board, call, agent_id, now, at=signal.at)
-            return
+    call = board.calls.get(signal.call_id) if signal.call_id is not None else None
+    if call is not None and call.room:
+        consults.joined_bridge(board, call, signal, now)
 
 
 def answered(
     board: Switchboard, call: Call, agent_id: AgentId, now: datetime, *, at: datetime, inferred: bool = False
 ) -> None:
     """Proof of talk: caller and agent are in one bridge. Settles the offer, leaves the queue."""
-    if call.state not in (CallState.WAITING, CallState.OFFERED, CallState.SURVIVAL) or agent_id not in board.agents:
+    if agent_id not in board.agents or agent_id in call.talkers:
+        return
+    if call.state not in (CallState.WAITING, CallState.OFFERED, CallState.SURVIVAL):
+        _came_into_talk(board, call, agent_id, now, at=at, inferred=inferred)
         return
     offer_id = call.offer_id if agent_id in call.offered_agents else None
     if call.offer_id is not None and offer_id is None:
@@ -154,6 +171,19 @@ def answered(
     board.sync_agent(agent_id, now)
 
 
+def _came_into_talk(
+    board: Switchboard, call: Call, agent_id: AgentId, now: datetime, *, at: datetime, inferred: bool
+) -> None:
+    """An agent who was asked about the caller hears them now: handed over, or all together."""
+    if call.state not in (CallState.TALKING, CallState.HELD, CallState.AFTER) or call.consult is not None:
+        return
+    if board.agents[agent_id].asked_call != call.call_id:
+        return
+    board.record(f.CallAnswered(at=at, call_id=call.call_id, agent_id=agent_id, inferred=inferred))
+    board.sync_agent(agent_id, now)
+    consults.leave_if_done(board, board.calls[call.call_id])
+
+
 def _bridge_parted(board: Switchboard, signal: s.BridgeParted, now: datetime) -> None:
     members = board.bridges.get(signal.bridge_id, {})
     members.pop(signal.channel, None)
@@ -163,18 +193,12 @@ def _bridge_parted(board: Switchboard, signal: s.BridgeParted, now: datetime) ->
     if call is None or call.state not in (CallState.TALKING, CallState.HELD):
         return
     leg = board.legs.get(signal.channel)
-    if signal.channel != call.channel and leg is None:
+    if call.room or (signal.channel != call.channel and (leg is None or leg[1] not in call.talkers)):
+        return  # in the room legs come and go by our commands; an end is the end of a channel
+    if resumption.parted(board, call, signal, now):
         return
     board.left_first.setdefault(call.call_id, HangupBy.CALLER if signal.channel == call.channel else HangupBy.AGENT)
-    end_talk(board, call, now, at=signal.at)
-
-
-def end_talk(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
-    """The legs have parted."""
-    if call.agent_id is None or call.state not in (CallState.TALKING, CallState.HELD):
-        return
-    board.record(f.TalkEnded(at=at, call_id=call.call_id, agent_id=call.agent_id))
-    board.sync_agent(call.agent_id, now)
+    talks.end_talk(board, call, now, at=signal.at)
 
 
 def _call_of(board: Switchboard, channel: str, call_id: CallId | None) -> Call | None:
@@ -183,12 +207,16 @@ def _call_of(board: Switchboard, channel: str, call_id: CallId | None) -> Call |
 
 def _hold_changed(board: Switchboard, signal: s.HoldChanged, now: datetime) -> None:
     call = _call_of(board, signal.channel, signal.call_id)
-    if call is None or call.agent_id is None or signal.channel == call.channel:
+    if call is None or signal.channel == call.channel or call.held_by_server or call.held_reason:
         return
-    if signal.held and call.state is CallState.TALKING:
-        board.record(f.CallHeld(at=signal.at, call_id=call.call_id, agent_id=call.agent_id))
+    leg = board.legs.get(signal.channel)
+    agent_id = leg[1] if leg is not None else call.agent_id
+    if agent_id not in call.talkers or agent_id is None:
+        return
+    if signal.held and call.state is CallState.TALKING and len(call.talkers) + len(call.outsiders) == 1:
+        board.record(f.CallHeld(at=signal.at, call_id=call.call_id, agent_id=agent_id))
     elif not signal.held and call.state is CallState.HELD:
-        board.record(f.CallRetrieved(at=signal.at, call_id=call.call_id, agent_id=call.agent_id))
+        board.record(f.CallRetrieved(at=signal.at, call_id=call.call_id, agent_id=agent_id))
 
 
 def _hangup_asked(board: Switchboard, signal: s.HangupAsked, now: datetime) -> None:
@@ -203,6 +231,7 @@ def _hangup_asked(board: Switchboard, signal: s.HangupAsked, now: datetime) -> N
 
 def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> None:
     leg = board.legs.pop(signal.channel, None)
+    party = board.parties.legs.pop(signal.channel, None)
     for bridge_id, members in list(board.bridges.items()):
         if members.pop(signal.channel, None) is not None and not members:
             del board.bridges[bridge_id]
@@ -217,8 +246,14 @@ def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> N
         end_call(board, call, now, at=signal.at, cause=signal.cause)
     elif leg is not None and call.state is CallState.OFFERED:
         ring_all.leg_gone(board, call, leg[1], signal.cause, now, at=signal.at)
-    elif leg is not None and leg[1] == call.agent_id:
-        end_talk(board, call, now, at=signal.at)
+    elif leg is not None and leg[1] in call.talkers and resumption.leg_gone(board, call, leg[1], signal, now):
+        pass
+    elif leg is not None and leg[1] in call.talkers:
+        talks.agent_gone(board, call, leg[1], now, at=signal.at)
+        if (left := board.calls.get(call.call_id)) is not None:
+            consults.asker_gone(board, left, now, at=signal.at)
+    elif party is not None:
+        consults.leg_gone(board, call, signal.channel, party[1], now, at=signal.at)
 
 
 def end_call(
@@ -236,8 +271,11 @@ def end_call(
     if call.offer_id is not None:
         board.end_offer(call, OfferEnd.CALLER_GONE, now, at=at, deliverable=False)
         call = board.calls[call.call_id]
-    end_talk(board, call, now, at=at)
-    call = board.calls[call.call_id]
+    if call.room:
+        consults.call_over(board, call, now, at=at)
+        call = board.calls[call.call_id]
+        talks.end_room(board, call)
+    call = talks.end_talk(board, call, now, at=at)
     board.leave_queue(call.call_id, now)
     by = hangup_by or board.left_first.get(call.call_id, HangupBy.SYSTEM)
     if call.state is CallState.AFTER and by is HangupBy.SYSTEM:
@@ -261,6 +299,8 @@ def _survival_began(board: Switchboard, signal: s.SurvivalBegan, now: datetime) 
     call = board.calls.get(signal.call_id)
     if call is None:
         return
+    if call.held_reason:
+        call = talks.end_talk(board, call, now, at=signal.at)
     if call.offer_id is not None:
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=signal.at, deliverable=False)
         call = board.calls[signal.call_id]
@@ -277,6 +317,7 @@ def device_changed(board: Switchboard, signal: s.DeviceReachable, now: datetime)
     board.dirty_agents.add(signal.agent_id)
     board.dirty_queues.update(board.centre.agents[signal.agent_id].queues)
     board.sync_agent(signal.agent_id, now)
+    resumption.device_changed(board, signal.agent_id, now)
 
 
 HANDLERS: dict[type[s.Signal], Callable[[Switchboard, Any, datetime], None]] = {
@@ -297,6 +338,8 @@ HANDLERS: dict[type[s.Signal], Callable[[Switchboard, Any, datetime], None]] = {
     s.CustomerAnswered: callbacks.customer_answered,
     s.CustomerUnreached: agent_first.unreached,
     s.AgentPickedUp: agent_first.picked_up,
+    PhoneSigned: resumption.phone_signed,
+    s.PartyLeg: consults.party_leg_heard,
 }
 
 

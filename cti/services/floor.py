@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from cti.errors import CtiError
-from cti.ids import AgentId, CallId, OfferId, QueueName
+from cti.ids import AgentId, CallId, CustomerId, OfferId, QueueName
 from cti.model.facts import AgentState, Device, Direction
 from cti.services.ports import CustomerCard
 from cti.services.talk_view import TalkDesk, TalkView
@@ -149,6 +149,8 @@ class Pop:
     """That agent's name."""
     note: str = ""
     """What that agent wrote."""
+    returned: str = ""
+    """Why the caller came back from where that agent sent them: an OfferEnd value, "late", "alone"; empty: has not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +250,10 @@ class Floor(TalkDesk, Protocol):
 
     async def extend_wrap_up(self, agent_id: AgentId, call_id: CallId) -> None:
         """More time for the work after the call, by what its queue allows at a time."""
+        ...
+
+    async def choose_customer(self, agent_id: AgentId, call_id: CallId, customer_id: CustomerId) -> None:
+        """The agent says which customer this call is with; while it is offered, talked or worked on. Again: no change."""
         ...
 
     async def change_priority(

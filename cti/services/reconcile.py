@@ -19,7 +19,7 @@ from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.callback import is_callers_leg
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import agent_first, call_control, callbacks, errands, outbound
+from cti.services import agent_first, call_control, callbacks, errands, outbound, resumption, talks
 from cti.services.switchboard import Switchboard
 
 YOUNG = timedelta(seconds=2)
@@ -82,8 +82,10 @@ def adopt_ledger(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> 
                 outcome=fact.outcome,
                 inferred=True,
             )
+        elif isinstance(fact, f.TalkEnded) and call is not None and resumption.is_held(call):
+            continue
         elif isinstance(fact, f.TalkEnded) and call is not None:
-            call_control.end_talk(board, call, now, at=fact.at)
+            talks.end_talk(board, call, now, at=fact.at, agent_id=fact.agent_id)
         else:
             if isinstance(fact, f.SurvivalEntered) and call is not None:
                 _leave_offer(board, call, now, at=fact.at)
@@ -201,11 +203,16 @@ def _place(board: Switchboard, channel: s.LiveChannel, legs: list[s.LiveChannel]
         None,
     )
     if partner is not None and partner.agent_id is not None:
+        if resumption.resumed(board, call, partner.agent_id, at=now):
+            return
         call_control.answered(board, call, partner.agent_id, now, at=now, inferred=True)
         return
-    if call.state in (CallState.TALKING, CallState.HELD):
-        call_control.end_talk(board, call, now, at=now)
+    if resumption.adopt(board, call, now, there=channel.context.startswith(WAIT)):
         return
+    if call.state in (CallState.TALKING, CallState.HELD):
+        call = talks.end_talk(board, call, now, at=now)
+        if not channel.context.startswith(WAIT):
+            return
     if channel.context.startswith(SURVIVAL) and call.state in (CallState.WAITING, CallState.OFFERED):
         _leave_offer(board, call, now, at=now)
         board.record(f.SurvivalEntered(at=now, call_id=call.call_id, queue=channel.queue, inferred=True))
@@ -219,6 +226,8 @@ def _place(board: Switchboard, channel: s.LiveChannel, legs: list[s.LiveChannel]
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)
     if call.state in (CallState.WAITING, CallState.OFFERED):
         board.route(CallerReady(call_id=call.call_id), now)
+    elif channel.context.startswith(WAIT) and call.state is CallState.AFTER and not call.destination:
+        talks.left_alone(board, call, now, at=now, there=True)
     elif channel.context.startswith(WAIT):
         # Sent elsewhere, but the command was lost with a bridge or a link.
         errands.send(board, call)

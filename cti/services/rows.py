@@ -17,6 +17,8 @@ from cti.services.expected import QueueWaits, shown
 from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, QueueRow
 from cti.services.floor import CallState as RowState
 from cti.services.switchboard import Switchboard
+from cti.services.talk_rows import people_in, talk_of
+from cti.services.talk_view import TalkView
 
 BUSY_STATES = frozenset(
     {AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HELD, AgentState.WRAP_UP}
@@ -34,6 +36,10 @@ _ROW_STATES: Mapping[CallState, RowState] = {
     CallState.ENDED: "ended",
 }
 
+_TALK = frozenset({CallState.TALKING, CallState.HELD})
+_SENT_ON = frozenset({CallState.MENU, CallState.WAITING, CallState.OUT, CallState.SURVIVAL})
+"""Whoever talked with the caller before has nothing to do with them any more."""
+
 
 def _row_state(call: Call) -> RowState:
     if call.state is CallState.MENU and call.destination == VOICEMAIL:
@@ -50,6 +56,7 @@ class Rows:
         self._queues: dict[QueueName, QueueRow] = {}
         self._agents: dict[AgentId, AgentRow] = {}
         self._calls: dict[CallId, CallRow] = {}
+        self._talks: dict[AgentId, TalkView] = {}
         self._link = LinkView(connected=False, unknown_since=None)
         self._link_sent = False
 
@@ -80,6 +87,7 @@ class Rows:
             calls=dict(self._calls),
             pops=dict(self._board.pops),
             link=self._link,
+            talks=dict(self._talks),
         )
 
     def urgent(self) -> Change | None:
@@ -108,6 +116,7 @@ class Rows:
             ticket.call_id for queue in dirty_queues for ticket in board.engine.waiting(queue)
         }
         dirty_agents = board.dirty_agents
+        talks = self._changed_talks(dirty_calls)
         places = {
             ticket.call_id: place
             for queue in dirty_queues
@@ -143,7 +152,7 @@ class Rows:
             self._pages.pop(agent_id, None)
         link = None if self._link_sent else self._link
         self._link_sent = True
-        if not (queues or agents or calls or gone or queues_gone or agents_gone or pops or link):
+        if not (queues or agents or calls or gone or queues_gone or agents_gone or pops or link or talks):
             return None
         return Change(
             queues=queues,
@@ -154,8 +163,28 @@ class Rows:
             agents_gone=agents_gone,
             pops=pops,
             withdrawn=withdrawn,
+            talks=talks,
             link=link,
         )
+
+    def _changed_talks(self, dirty_calls: set[CallId]) -> dict[AgentId, TalkView | None]:
+        """What those see whom a changed call, or a change of their own, may concern."""
+        board = self._board
+        concerned = set(board.dirty_agents)
+        concerned.update(agent_id for agent_id, talk in self._talks.items() if talk.call_id in dirty_calls)
+        for call_id in dirty_calls:
+            if (call := board.calls.get(call_id)) is not None:
+                concerned.update(people_in(call))
+        changed: dict[AgentId, TalkView | None] = {}
+        for agent_id in concerned:
+            talk = talk_of(board, agent_id)
+            if talk != self._talks.get(agent_id):
+                changed[agent_id] = talk
+                if talk is None:
+                    del self._talks[agent_id]
+                else:
+                    self._talks[agent_id] = talk
+        return changed
 
     def _queue_row(self, name: QueueName, waits: QueueWaits, now: datetime) -> QueueRow:
         board = self._board
@@ -206,6 +235,7 @@ class Rows:
             wrap_up_until=board.wrap_until.get(agent_id) if agent.state is AgentState.WRAP_UP else None,
             not_ready_until=agent.until if agent.state is AgentState.NOT_READY else None,
             paused_until=board.pauses.get(agent_id) if agent.state is AgentState.READY else None,
+            problems=tuple(problem.value for problem in board.presence.problems.get(agent_id, ())),
         )
 
     def _needed(self, call: Call) -> Skills:
@@ -235,12 +265,16 @@ class Rows:
             skills=self._needed(call),
             why_waiting=board.engine.why_waiting(call.call_id, now) if waiting else "",
             choice=" > ".join(call.choices),
-            agent_id=call.offered_agent or call.agent_id,
+            agent_id=call.offered_agent or (call.agent_id if call.state not in _SENT_ON else None),
             answered_at=call.answered_at,
             ringing=call.offered_agents if call.several else (),
+            talkers=people_in(call) if call.state in _TALK else (),
             callback=_callback(call),
             attempt=call.attempt,
             retry_at=call.retry_at,
+            direction=call.direction,
+            held_reason=call.held_reason,
+            held_until=call.held_until,
             expected_wait=shown(of_queue.of_call(place, call)) if of_queue is not None and place is not None else None,
         )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from cti.acd.decisions import Offer
 from cti.acd.ranking import LEASE_MARGIN
-from cti.ids import AgentId, CallId
+from cti.ids import AgentId, CallId, OfferId, QueueName
 from cti.model.call import Call
 from cti.model.facts import CustomerMatched, Match, OfferMade
 from cti.services.floor import Pop
@@ -40,7 +40,62 @@ def pop_of(board: Switchboard, call: Call, offer: Offer | OfferMade, agent_id: A
         deadline=offer.deadline - LEASE_MARGIN,
         dispositions=queue.dispositions,
         callback=call.parent is not None,
+        **_sent(board, call, agent_id),
     )
+
+
+class _Sent(TypedDict):
+    transferred_from: AgentId | None
+    transferred_by: str
+    note: str
+    returned: str
+
+
+def _sent(board: Switchboard, call: Call, agent_id: AgentId) -> _Sent:
+    """Who sent the caller, and what they wrote; back at the sender, why nobody else has the caller."""
+    sent = call.transfer
+    if sent is None:
+        return _Sent(transferred_from=None, transferred_by="", note="", returned="")
+    config = board.centre.agents.get(sent.by)
+    name = config.name if config is not None else sent.by
+    return _Sent(transferred_from=sent.by, transferred_by=name, note=sent.note, returned=sent.returned)
+
+
+def pop_of_consult(board: Switchboard, call: Call, by: AgentId, agent_id: AgentId, now: datetime) -> Pop:
+    """What an agent sees whom a colleague asks about a caller."""
+    queue = board.centre.queues.get(call.queue) if call.queue is not None else None
+    known = board.cards.get(call.call_id)
+    asker = board.centre.agents.get(by)
+    consult = call.consult
+    return Pop(
+        offer_id=OfferId(0),
+        call_id=call.call_id,
+        agent_id=agent_id,
+        queue=queue.name if queue is not None else QueueName(""),
+        queue_title=queue.titles if queue is not None else {},
+        number=call.caller_number,
+        match=known.match.value if known is not None else "looking_up",
+        customers=known.cards if known is not None else (),
+        tier=call.tier,
+        language=call.language,
+        choice=" > ".join(call.choices),
+        queued_at=call.queued_at or call.started_at,
+        offered_at=now,
+        deadline=consult.deadline if consult is not None else now,
+        dispositions=queue.dispositions if queue is not None else (),
+        callback=call.parent is not None,
+        kind="consult",
+        transferred_from=by,
+        transferred_by=asker.name if asker is not None else by,
+    )
+
+
+def handed_over(board: Switchboard, call_id: CallId, agent_id: AgentId) -> None:
+    """Who was asked has the caller now: the pop tells what the colleague wrote."""
+    pop, call = board.pops.get(agent_id), board.calls.get(call_id)
+    if pop is not None and call is not None and pop.call_id == call_id:
+        board.pops[agent_id] = replace(pop, **_sent(board, call, agent_id))
+        board.dirty_pops.add(agent_id)
 
 
 def know_customer(board: Switchboard, call_id: CallId, answer: LookUp, now: datetime) -> None:
@@ -48,7 +103,10 @@ def know_customer(board: Switchboard, call_id: CallId, answer: LookUp, now: date
     call = board.calls.get(call_id)
     if call is None:
         return
-    board.cards[call_id] = answer
+    if call.match is Match.FOUND and len(answer.cards) > 1:
+        # Somebody has said who it is; the look-up comes late, or again after a restart.
+        mine = tuple(card for card in answer.cards if card.customer_id == call.customer_id)
+        answer = replace(answer, match=Match.FOUND, cards=mine) if mine else answer
     only = answer.cards[0] if answer.match is Match.FOUND and answer.cards else None
     if call.match is None:
         board.record(
@@ -61,6 +119,12 @@ def know_customer(board: Switchboard, call_id: CallId, answer: LookUp, now: date
                 candidates=tuple(card.customer_id for card in answer.cards),
             )
         )
+    show_card(board, call_id, answer)
+
+
+def show_card(board: Switchboard, call_id: CallId, answer: LookUp) -> None:
+    """Whoever has the call before them sees this of the customer."""
+    board.cards[call_id] = answer
     for agent_id, pop in board.pops.items():
         if pop.call_id == call_id:
             board.pops[agent_id] = replace(

@@ -36,12 +36,13 @@ from cti.model.commands import Command, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
 from cti.model.requirement import Requirement, Skills
 from cti.model.signals import DeviceReachable
-from cti.model.talk import Consult, party_leg
 from cti.services import agent_time, offers, recovery, screen_pops, trunk_lines
 from cti.services.acquaintance import LastTalks
 from cti.services.floor import Pop
+from cti.services.heartbeats import Presence
 from cti.services.learning import Learning
 from cti.services.looks import Looks
+from cti.services.parties import Parties
 from cti.services.ports import FlowEditions, LookUp, NoFlows
 from cti.services.tally import Tally
 
@@ -62,8 +63,8 @@ class Out:
     look_ups: list[tuple[CallId, str | None]] = field(default_factory=list)
 
 
-_LATE = (f.FlowStepDone, f.MessageRecorded, f.SurveyAnswered)
-"""What a flow's session may tell of a call after its end."""
+_LATE = (f.FlowStepDone, f.MessageRecorded, f.SurveyAnswered, f.CustomerMatched)
+"""What a flow's session, or an agent in the work after it, may tell of a call after its end."""
 
 
 class Switchboard:
@@ -108,6 +109,7 @@ class Switchboard:
         self.bridges: dict[str, dict[ChannelName, datetime]] = {}
         self.legs: dict[ChannelName, tuple[CallId, AgentId]] = {}
         """Agents' channels that are, or are being, joined to a call."""
+        self.parties = Parties()
         self.left_first: dict[CallId, f.HangupBy] = {}
         self.cards: dict[CallId, LookUp] = {}
         self.pops: dict[AgentId, Pop] = {}
@@ -120,6 +122,7 @@ class Switchboard:
         self.tally = Tally(centre)
         self.last_talks = LastTalks()
         """Who talked with which number last."""
+        self.presence = Presence()
         self.looks = Looks()
         """Which waiting calls may have to go elsewhere, and when."""
         self.learning = Learning()
@@ -190,11 +193,11 @@ class Switchboard:
         self.last_talks.learn(fact, before_call)
 
     def _apply_to_call(self, fact: f.CallFact) -> None:
-        if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended | f.WaitPromised):
+        if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended | f.WaitPromised | f.CallQuality):
             return
         call = self.calls.get(fact.call_id)
-        if call is None and fact.call_id in self.closed and isinstance(fact, f.MessageRecorded | f.SurveyAnswered):
-            return  # the caller hung up while speaking, and the call's end was seen first
+        if call is None and fact.call_id in self.closed and isinstance(fact, _LATE):
+            return  # the caller hung up in the flow, and the call's end was seen first
         if call is None:
             raise IllegalTransition(
                 f"call {fact.call_id} is not live: {type(fact).__name__} came late", call_id=fact.call_id
@@ -205,6 +208,7 @@ class Switchboard:
         if after.queue is not None:
             self.dirty_queues.add(after.queue)
         self.looks.fact(fact, after)
+        self.parties.fact(fact, after)
         if after.live:
             self.calls[fact.call_id] = after
             return
@@ -222,8 +226,8 @@ class Switchboard:
             return [agent_id for agent_id in fact.agents if agent_id in self.agents]
         if isinstance(fact, f.OfferMade | f.OfferEnded):
             return [agent_id for agent_id in (fact.agent_id, *fact.others) if agent_id in self.agents]
-        agent_id = getattr(fact, "agent_id", None)
-        return (agent_id,) if agent_id in self.agents else ()
+        people = {getattr(fact, "agent_id", None): None, getattr(fact, "consulted", None): None}
+        return [agent_id for agent_id in people if agent_id in self.agents]
 
     def _begin_wrap_up(self, fact: f.TalkEnded) -> None:
         call = self.calls.get(fact.call_id)
@@ -387,7 +391,7 @@ class Switchboard:
         """Since when the agent may be offered a call; otherwise what the agent is doing."""
         agent = self.agents[agent_id]
         device = self.devices.get((agent_id, agent.device))
-        usable = device is not None and device.reachable and not device.in_use
+        usable = device is not None and device.reachable and not device.in_use and agent_id not in self.presence.problems
         if agent.device is Device.EXTERNAL and self.lines_taken:
             usable = False
         paused = agent.paused_until is not None and agent.paused_until > now
@@ -413,6 +417,7 @@ class Switchboard:
                 strict=call.strict,
                 preferred=call.preferred,
                 hold_until=call.hold_until,
+                addressed=call.addressed,
                 deliverable=deliverable,
             ),
             now,

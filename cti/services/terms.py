@@ -101,6 +101,7 @@ def move(board: Switchboard, call: Call, queue: QueueName, now: datetime, *, by:
             requires=call.requires,
             preferred=call.preferred,
             hold_until=call.hold_until,
+            addressed=call.addressed,
         ),
         now,
     )

@@ -18,6 +18,7 @@ bus, not of the change, so that cannot be told, and guessing loses events.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,6 +27,7 @@ from typing import NoReturn
 import structlog
 
 from cti.asterisk.ami.client import AmiLink, AmiSession
+from cti.asterisk.ami.dial_actions import resume_action
 from cti.asterisk.ami.errors import AmiActionInvalid, AmiLinkLost, AmiProtocolError, AmiRefused
 from cti.asterisk.ami.snapshot import DEVICES, STATUS, snapshot_of, was_restarted
 from cti.asterisk.ami.translate import Accounts, OrderCheck, Translator
@@ -36,7 +38,12 @@ from cti.model.commands import (
     ConfirmCallback,
     Deliver,
     DialCustomer,
+    DialParty,
+    EnterRoom,
     HangUp,
+    HoldCaller,
+    HoldParty,
+    PressKeys,
     ReturnToWait,
     RingForCallback,
     SendOut,
@@ -44,6 +51,7 @@ from cti.model.commands import (
     SendToVoicemail,
     SetQueue,
 )
+from cti.model.dial_commands import Resume
 from cti.model.facts import Device
 from cti.model.signals import LinkLost, Signal
 
@@ -64,6 +72,9 @@ _AGENT = re.compile(r"[0-9]{2,6}")
 _QUEUE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _DEVICES = {Device.SIP: "", Device.BROWSER: "-web"}
 """What a device adds to its agent's extension, as an account that can be rung together with others."""
+_KEYS = re.compile(r"[0-9*#]{1,32}")
+KEY_SECONDS = 0.25
+"""From the beginning of a pressed key to the next."""
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 _PLAIN = re.compile(r"[A-Za-z0-9+._-]{0,128}")
 """What may stand in a variable's value: nothing that would begin another."""
@@ -95,6 +106,8 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str | list[st
             "Exten": "s",
             "Priority": "1",
         }
+    if isinstance(command, Resume):
+        return resume_action(command)
     if isinstance(command, HangUp):
         return {"Action": "Hangup", "Channel": command.channel, "Cause": str(command.cause)}
     if isinstance(command, SetQueue):
@@ -114,6 +127,10 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str | list[st
             "Exten": _outside(command.number).removeprefix("+"),
             "Priority": "1",
         }
+    if isinstance(command, HoldCaller | HoldParty | EnterRoom):
+        return _move(command)
+    if isinstance(command, DialParty):
+        return _dial_party(command, trunk)
     if isinstance(command, DialCustomer):
         return _originate(command, trunk)
     if isinstance(command, RingForCallback):
@@ -121,11 +138,62 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str | list[st
     raise AmiActionInvalid(f"{type(command).__name__} has no action yet")
 
 
+def _move(command: HoldCaller | HoldParty | EnterRoom) -> dict[str, str | list[str]]:
+    """A Redirect into the hold context or the room. Two channels that talk with each other are moved by one action: the
+    first to leave would end the other."""
+    party = isinstance(command, HoldParty) or (isinstance(command, EnterRoom) and command.party)
+    action: dict[str, str | list[str]] = {
+        "Action": "Redirect",
+        "Channel": command.channel,
+        "Context": "cti-room" if isinstance(command, EnterRoom) else "cti-held",
+        "Exten": "party" if party else "s",
+        "Priority": "1",
+    }
+    agent_channel = None if isinstance(command, HoldParty) else command.agent_channel
+    if agent_channel is not None:
+        action |= {
+            "ExtraChannel": agent_channel,
+            "ExtraContext": "cti-room",
+            "ExtraExten": "party",
+            "ExtraPriority": "1",
+        }
+    return action
+
+
+def _dial_party(command: DialParty, trunk: str) -> dict[str, str | list[str]]:
+    if command.agent_id is not None and command.device is not Device.EXTERNAL:
+        if _AGENT.fullmatch(command.agent_id) is None:
+            raise AmiActionInvalid(f"agent {command.agent_id!r} cannot be said in AMI")
+        account = command.agent_id + _DEVICES[command.device]
+    else:
+        account = f"{_outside(command.number)}@{trunk}"
+    values = {"__CTI_CALL": command.call_id, "CTI_PARTY": "1"}
+    if command.agent_id is not None and command.device is not Device.EXTERNAL:
+        values["PJSIP_HEADER(add,X-CTI-Call)"] = command.call_id
+        values["PJSIP_HEADER(add,X-CTI-Consult)"] = "1"
+    if not all(_PLAIN.fullmatch(text) for text in (*values.values(), command.channel_id, command.shown)):
+        raise AmiActionInvalid("a value of the call to a third party has characters that AMI would read as more")
+    return {
+        "Action": "Originate",
+        "Channel": f"PJSIP/{account}",
+        "ChannelId": command.channel_id,
+        "Context": "cti-room",
+        "Exten": "party",
+        "Priority": "1",
+        "Timeout": str(round(command.ring_timeout.total_seconds() * 1000)),
+        "CallerID": f"<{command.shown}>",
+        "Variable": [f"{name}={text}" for name, text in values.items()],
+        "Async": "true",
+    }
+
+
 def preparation_of(command: Command) -> dict[str, str] | None:
     """What must be done before the command's action: the devices of an offer to several are told in a variable.
 
     It names its offer, so that the dialplan rings nobody by the list of another one. Raises `AmiActionInvalid`.
     """
+    if isinstance(command, SendOut) and command.back:
+        return {"Action": "Setvar", "Channel": command.channel, "Variable": "CTI_BACK", "Value": "wait"}
     if not isinstance(command, Deliver) or not command.others:
         return None
     rung = ((command.agent_id, command.device), *command.others)
@@ -254,6 +322,9 @@ class AmiTelephony:
         if session is None:
             raise AmiLinkLost(f"{type(command).__name__} was not sent: there is no link to Asterisk")
         try:
+            if isinstance(command, PressKeys):
+                await self._press(session, command)
+                return
             if (before := preparation_of(command)) is not None:
                 await session.ask(before)
             await session.ask(action_of(command, self._trunk))
@@ -261,6 +332,14 @@ class AmiTelephony:
             raise
         except CtiError as error:
             raise RemoteError(f"{type(command).__name__} was not sent: {error.message}") from error
+
+    async def _press(self, session: AmiSession, command: PressKeys) -> None:
+        """Keys one after another: two at once would be heard as one."""
+        if _KEYS.fullmatch(command.keys) is None:
+            raise AmiActionInvalid("keys are 0-9, * and #")
+        for key in command.keys:
+            await session.ask({"Action": "PlayDTMF", "Channel": command.channel, "Digit": key, "Duration": "120"})
+            await asyncio.sleep(KEY_SECONDS)
 
     async def reload(self, module: str) -> None:
         """Have Asterisk read a module's configuration again. Raises `RemoteError`."""

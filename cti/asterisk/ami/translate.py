@@ -22,11 +22,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from cti.asterisk.ami.dial_actions import contact_signal
 from cti.asterisk.ami.wire import AmiMessage
 from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
 from cti.model import signals as s
 from cti.model.callback import agents_leg_of, is_callers_leg
 from cti.model.facts import Device
+from cti.model.talk import call_of_party_leg
 
 Accounts = Mapping[str, tuple[AgentId, Device]]
 """PJSIP endpoint -> the agent and device it is."""
@@ -39,7 +41,7 @@ OUTSIDE_DIGIT = "3"
 
 EVENTS_USED = (
     "UserEvent", "DialBegin", "DialState", "DialEnd", "BridgeEnter", "BridgeLeave", "Hold", "Unhold", "HangupRequest",
-    "Hangup", "MixMonitorStart", "DeviceStateChange", "OriginateResponse",
+    "Hangup", "MixMonitorStart", "DeviceStateChange", "OriginateResponse", "ContactStatus",
 )  # fmt: skip
 """All that is translated; FullyBooted and Shutdown are the link's. Everything else may be filtered out by Asterisk."""
 
@@ -237,6 +239,7 @@ def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
         "CtiCallback",
         "CtiCalling",
         "CtiUnreached",
+        "CtiAlone",
     ):
         return None
     call_id = call_id_of(message.get("Call"))
@@ -253,6 +256,8 @@ def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
         )
     if name == "CtiWait":
         return s.WaitEntered(at=at, call_id=call_id, channel=channel)
+    if name == "CtiAlone":
+        return s.LeftAlone(at=at, call_id=call_id, channel=channel)
     if name == "CtiSurvival":
         return s.SurvivalBegan(at=at, call_id=call_id, channel=channel, queue=queue_of(message.get("Queue")))
     if name == "CtiCallback":
@@ -295,6 +300,8 @@ def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
     call_id = _call(message) or call_id_of(message.variable("CTI_CALL", "DestChanVariable"))
     event, status = message.event, message.get("DialStatus")
     leg = message.get("DestUniqueid")
+    if (asked_for := call_of_party_leg(leg)) is not None:
+        return _party(at, asked_for, leg, agent_channel, event, status)
     if call_id is not None and event == "DialEnd" and is_callers_leg(call_id, leg) and status != "ANSWER":
         return s.CustomerUnreached(at=at, unique_id=leg, status=status)
     offer_id = offer_id_of(message.get("Context"), message.get("Exten"))
@@ -319,6 +326,21 @@ def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
     return None
 
 
+def _party(
+    at: datetime, call_id: CallId, leg: str, channel: ChannelName, event: str, status: str
+) -> s.PartyLeg | None:
+    """What dialling a third party says; that they have answered, a bridge tells."""
+    if event == "DialBegin":
+        return s.PartyLeg(at=at, call_id=call_id, leg_id=leg, channel=channel, event="dialled")
+    if event == "DialEnd":
+        if status == "ANSWER":
+            return None
+        return s.PartyLeg(at=at, call_id=call_id, leg_id=leg, channel=channel, event="failed", status=status)
+    if status == "RINGING":
+        return s.PartyLeg(at=at, call_id=call_id, leg_id=leg, channel=channel, event="ringing")
+    return None
+
+
 def _outside_agent(message: AmiMessage) -> AgentId | None:
     """The agent at an outside number whom the deliver context dials: the leg is the trunk's, only the target names them."""
     in_deliver = message.get("Context").startswith(DELIVER_CONTEXT)
@@ -331,6 +353,10 @@ def _originated(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
     unique_id = message.get("Uniqueid")
     if message.get("Response") == "Success" or call_id_of(unique_id) is None:
         return None
+    if (asked_for := call_of_party_leg(unique_id)) is not None:
+        status = "NOANSWER" if message.get("Reason") == "3" else ""
+        none = ChannelName("")
+        return s.PartyLeg(at=at, call_id=asked_for, leg_id=unique_id, channel=none, event="failed", status=status)
     # Reason 3: rang for as long as it may. It is 0 even for a busy customer; DialEnd, just before it, knows better.
     return s.CustomerUnreached(at=at, unique_id=unique_id, status="NOANSWER" if message.get("Reason") == "3" else "")
 
@@ -404,4 +430,5 @@ _MAKERS: dict[str, Callable[[AmiMessage, Accounts, datetime], s.Signal | None]] 
     "MixMonitorStart": _recording,
     "DeviceStateChange": device_signal,
     "OriginateResponse": _originated,
+    "ContactStatus": contact_signal,
 }
