@@ -58,7 +58,9 @@ async def test_who_is_in_a_flow_stays_on_it(tmp_path: Path) -> None:
     line, part = flows / "line.yaml", flows / "part.yaml"
     line.write_text(LINE.format(label="Old"))
     part.write_text(PART.format(label="Old part"))
-    with running_centre(tmp_path / "data", env={"CTI_FLOWS": str(flows)}) as centre:
+    with running_centre(
+        tmp_path / "data", env={"CTI_FLOWS": str(flows), "CTI_SURVIVAL__RETRY_SECONDS": "60"}
+    ) as centre:
 
         async def cti(*words: str, code: int = 0) -> str:
             done = await asyncio.to_thread(centre.cti, *words)
