@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from cti.calendar_forms import CalendarForm
+from cti.desk_forms import DeskForm, desk_of, plain_names
 from cti.form_types import Did, DisplayName, Extension, Form, Key, Level, Name, Seconds
 from cti.ids import AgentId, FlowName, QueueName
 from cti.model.centre import (
@@ -135,7 +136,7 @@ class DelaysForm(Form):
     unreachable: Annotated[float, Field(ge=0, le=3600)] = 10
 
 
-class QueueForm(Form):
+class QueueForm(DeskForm):
     """A queue. Times are seconds."""
 
     titles: dict[str, DisplayName]
@@ -148,7 +149,6 @@ class QueueForm(Form):
     short_abandon: Seconds = 5
     refusal_pause: Seconds = 10
     record: bool = False
-    dispositions: list[Name] = ["resolved", "follow_up", "wrong_number", "other"]
     skills: dict[Name, Level] = {}
     requires: RequirementField = ""
     relax: list[RelaxationForm] = []
@@ -321,7 +321,8 @@ def queue_of(name: str, q: QueueForm) -> Queue:
         short_abandon=timedelta(seconds=q.short_abandon),
         refusal_pause=timedelta(seconds=q.refusal_pause),
         record=q.record,
-        dispositions=tuple(q.dispositions),
+        dispositions=plain_names(q),
+        desk=desk_of(q),
         skills=dict(q.skills),
         requires=_requirement(q.requires),
         relax=tuple(Relaxation(after=timedelta(seconds=r.after), skills=dict(r.skills)) for r in q.relax),

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from cti.ids import AgentId, FlowName, QueueName
 from cti.model.calendar import Calendar
+from cti.model.desk import QueueDesk
 from cti.model.facts import AgentState
 from cti.model.requirement import ANYBODY, Requirement
 
@@ -164,6 +165,9 @@ class Queue:
     """After a refused or unanswered offer the same agent is not offered the same call again for this long."""
     record: bool = False
     dispositions: tuple[str, ...] = ("resolved", "follow_up", "wrong_number", "other")
+    """Those that can be chosen."""
+    desk: QueueDesk = field(default_factory=QueueDesk)
+    """What agents have before them."""
     skills: Mapping[str, int] = field(default_factory=dict)
     """Skills (proficiency 1-5) every call of this queue requires."""
     requires: Requirement = ANYBODY

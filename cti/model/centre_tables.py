@@ -5,7 +5,7 @@ The other way round from the forms that read the file. What is written, and what
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, timedelta
 from typing import Any, TypeAlias
@@ -27,6 +27,7 @@ from cti.model.centre import (
     Target,
     Tier,
 )
+from cti.model.desk import Disposition
 from cti.model.facts import AgentState
 from cti.model.requirement import text_of
 
@@ -63,7 +64,10 @@ def queue_table(queue: Queue) -> Table:
         "short_abandon": seconds(queue.short_abandon),
         "refusal_pause": seconds(queue.refusal_pause),
         "record": queue.record,
-        "dispositions": list(queue.dispositions),
+        "dispositions": _dispositions(queue.desk.dispositions) or list(queue.dispositions),
+        "disposition_required": queue.desk.required,
+        "script": dict(queue.desk.script),
+        "knowledge": [{"titles": dict(one.titles), "url": one.url} for one in queue.desk.knowledge],
         "skills": dict(queue.skills),
         "requires": text_of(queue.requires),
         "relax": [{"after": seconds(step.after), "skills": dict(step.skills)} for step in queue.relax],
@@ -91,6 +95,15 @@ def queue_table(queue: Queue) -> Table:
         "callback": _callback(queue.callback),
         "caller_id": queue.caller_id,
     }  # fmt: skip
+
+
+def _dispositions(rows: Sequence[Disposition]) -> list[str | Table]:
+    return [
+        row.name
+        if not row.of and not row.titles
+        else {"name": row.name, "titles": dict(row.titles), "of": _dispositions(row.of)}
+        for row in rows
+    ]
 
 
 def _preferred(preference: Preference | None) -> Table | None:

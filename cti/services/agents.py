@@ -94,6 +94,11 @@ def finish_wrap_up(
     _known(board, agent_id)
     if board.agents[agent_id].wrap_call != call_id:
         raise Refused("no_wrap_up", "the agent has no work to finish for that call", remedy="the time may have run out")
+    wrap_queue = board.wrap_queue.get(agent_id)
+    if not disposition and wrap_queue is not None and board.centre.queues[wrap_queue].desk.required:
+        raise Refused(
+            "disposition_required", "this queue wants to know how the contact ended", remedy="choose a disposition"
+        )
     known = {name for queue in board.centre.queues.values() for name in queue.dispositions}
     if disposition and disposition not in known:
         raise Refused(

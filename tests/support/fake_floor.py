@@ -268,6 +268,9 @@ class FakeFloor:
     async def hang_up(self, agent_id: AgentId, call_id: CallId) -> None:
         await self._ask("hang_up", agent_id, call_id)
 
+    async def choose_customer(self, agent_id: AgentId, call_id: CallId, customer_id: CustomerId) -> None:
+        await self._ask("choose_customer", agent_id, call_id, customer_id)
+
     async def finish_wrap_up(
         self, agent_id: AgentId, call_id: CallId, *, disposition: str = "", note: str = ""
     ) -> None:

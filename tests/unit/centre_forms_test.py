@@ -10,6 +10,7 @@ import pytest
 
 from cti.centre_file import parse_centre
 from cti.errors import ConfigError
+from cti.ids import QueueName
 from cti.model.centre import CallbackFirst, Centre, Queue, Target, TargetKind
 from cti.model.facts import AgentState
 from cti.model.requirement import parse_requirement
@@ -286,3 +287,24 @@ def test_lists_of_problems_name_every_line() -> None:
     assert [line.split(": ")[1] for line in caught.value.message.splitlines()] == [
         "queues.support.calendar", "queues.support.overflow.0.to",
     ]  # fmt: skip
+
+
+def test_dispositions_are_names_or_a_tree() -> None:
+    text = WHOLE.replace(
+        "calendar: office\n    max",
+        "dispositions: [resolved, {name: billing, titles: {en: Billing, zh: 账单}, of: [late, {name: sum, titles: {en: Sum}}]}]\n"
+        "    disposition_required: true\n    script: {en: Hello}\n"
+        '    knowledge: [{titles: {en: Returns}, url: "https://wiki.example/returns"}]\n    calendar: office\n    max',
+    )
+    queue = parse_centre(text, source="c.yaml").queues[QueueName("support")]
+    assert queue.dispositions == ("resolved", "late", "sum")
+    assert (queue.desk.required, queue.desk.script, queue.desk.knowledge[0].url) == (
+        True, {"en": "Hello"}, "https://wiki.example/returns",
+    )  # fmt: skip
+    for old, new, told in (
+        ("[late,", "[resolved,", "each name can stand in the tree once"),
+        ("of: [late", "of: [{name: a, of: [{name: b, of: [c]}]}", "levels deep"),
+        ("https://wiki", "javascript:wiki", "knowledge.0.url"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            parse_centre(text.replace(old, new, 1), source="c.yaml")

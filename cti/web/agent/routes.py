@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from cti.ids import AgentId, CallId, OfferId
+from cti.ids import AgentId, CallId, CustomerId, OfferId
 from cti.services.floor import AgentRow
 from cti.web.agent.schemas import (
     STATES,
     AgentAnswer,
     CallParams,
+    CustomerBody,
     Desk,
     OfferParams,
     PhoneAccount,
@@ -44,6 +45,8 @@ async def desk(request: web.Request) -> web.Response:
     row = _row(request, agent_id)
     view = deps.floor.view()
     call = next((call for call in view.calls.values() if agent_id in people_of(call)), None)
+    # A call may be of a queue that is not the agent's own: transferred, or picked up.
+    queues = deps.centre.queues.values()
     return reply(
         {
             "agent": row,
@@ -51,9 +54,8 @@ async def desk(request: web.Request) -> web.Response:
             "pop": view.pops.get(agent_id),
             "talk": view.talks.get(agent_id),
             "reasons": deps.centre.not_ready_reasons,
-            "dispositions": {
-                name: deps.centre.queues[name].dispositions for name in row.queues if name in deps.centre.queues
-            },
+            "dispositions": {queue.name: queue.dispositions for queue in queues},
+            "desks": {queue.name: queue.desk for queue in queues},
         }
     )
 
@@ -90,6 +92,15 @@ async def hang_up(request: web.Request) -> web.Response:
     agent_id = agent_of(request)
     call = read_path(request, CallParams)
     await request.app[DEPS].floor.hang_up(agent_id, CallId(call.call_id))
+    return _answer(request, agent_id)
+
+
+async def choose_customer(request: web.Request) -> web.Response:
+    """Say which customer a call is with."""
+    agent_id = agent_of(request)
+    call = read_path(request, CallParams)
+    body = await read_body(request, CustomerBody)
+    await request.app[DEPS].floor.choose_customer(agent_id, CallId(call.call_id), CustomerId(body.customer_id))
     return _answer(request, agent_id)
 
 
@@ -184,6 +195,17 @@ OPERATIONS = (
         summary="End the agent's call",
         params=CallParams,
         answer=AgentAnswer,
+        errors=_REFUSED,
+    ),
+    Operation(
+        name="call_customer",
+        method=hdrs.METH_POST,
+        path="/api/v1/agent/calls/{call_id}/customer",
+        handler=choose_customer,
+        summary="Say which customer a call is with: chosen among several, found, or just made",
+        answer=AgentAnswer,
+        body=CustomerBody,
+        params=CallParams,
         errors=_REFUSED,
     ),
     Operation(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from cti.model.desk import QueueDesk
 from cti.model.facts import AgentState, Device
 from cti.services.floor import AgentRow, CallRow, Pop
 from cti.services.talk_view import TalkView
@@ -14,7 +15,8 @@ from cti.web.operations import Answer, Body, Params
 
 
 class Desk(Answer):
-    """Everything on an agent's desk. `reasons` are those for not ready; `dispositions` are by queue."""
+    """Everything on an agent's desk. `reasons` are those for not ready; `dispositions` (the names that can be chosen) and
+    `desks` (their tree, script and knowledge) are by queue."""
 
     agent: AgentRow
     call: CallRow | None
@@ -22,6 +24,7 @@ class Desk(Answer):
     talk: TalkView | None
     reasons: tuple[str, ...]
     dispositions: Mapping[str, tuple[str, ...]]
+    desks: Mapping[str, QueueDesk]
 
 
 class StateBody(Body):
@@ -37,6 +40,12 @@ class WrapUpBody(Body):
 
     disposition: Annotated[str, Field(max_length=64)] = ""
     note: Annotated[str, Field(max_length=4000)] = ""
+
+
+class CustomerBody(Body):
+    """Who the caller is."""
+
+    customer_id: Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class OfferParams(Params):
