@@ -21,20 +21,22 @@ import structlog
 
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
-from cti.ids import AgentId, CallId, NodeName
+from cti.ids import CallId, NodeName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
 from cti.model.centre import Centre, Queue
 from cti.model.commands import Command, Deliver, DialCustomer, ReturnToWait, RingForCallback, SetQueue
+from cti.model.dial_commands import Resume, RingToDial
 from cti.model.facts import Match, OfferEnd
 from cti.reports.call_record import CallRecord
-from cti.services import agent_first, call_control, callbacks, live_centre, reconcile, timers
+from cti.services import agent_first, call_control, callbacks, dialling, live_centre, reconcile, resumption, timers
 from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
 from cti.services.desk_requests import DeskRequests
 from cti.services.floor import Change, FloorView, LinkView
 from cti.services.floor_requests import FloorRequests
+from cti.services.line_requests import LineRequests
 from cti.services.ports import Directory, FlowEditions, Journal, LookUp, Telephony
 from cti.services.reconcile import Ledger, NoLedger
 from cti.services.rows import Rows
@@ -50,7 +52,7 @@ PUBLISH_EVERY = 0.05
 LEDGER_PAUSES = (0.0, 0.2, 0.4)
 """Seconds before each reading of the ledger: Asterisk writes it a little late under load, so a call that is gone without a
 word is looked up again before it is closed without one."""
-WITH_THE_CALL = (Deliver, ReturnToWait, SetQueue)
+WITH_THE_CALL = (Deliver, ReturnToWait, SetQueue, Resume)
 """Commands that move a live call and promise nobody anything: they wait until their facts are in the journal's file, not until
 the disk has them. The bridge's end loses nothing of that; a power cut takes the call as well."""
 MOST_INPUTS = 32
@@ -58,7 +60,7 @@ MOST_INPUTS = 32
 one as for many; so the busier it is, the less each costs."""
 
 
-class Dispatcher(DeskRequests, FloorRequests, TalkRequests):
+class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
     """Owner of the floor. Satisfies `Floor` (for the web) and `CallDesk` (for flows)."""
 
     def __init__(
@@ -235,6 +237,10 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests):
                 log.warning("command_failed", command=type(command).__name__, error=error.message)
                 if isinstance(command, Deliver) and not error.outcome_unknown:
                     self._put(partial(self._deliver_refused, command))
+                elif isinstance(command, Resume) and not error.outcome_unknown:
+                    self._put(partial(self._not_resumed, command))
+                elif isinstance(command, RingToDial) and not error.outcome_unknown:
+                    self._put(partial(self._not_rung_to_dial, command))
                 elif isinstance(command, DialCustomer) and not error.outcome_unknown:
                     self._put(partial(self._not_dialled, command))
                 elif isinstance(command, RingForCallback) and not error.outcome_unknown:
@@ -253,6 +259,12 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests):
             callbacks.attend(self.board, self._clock.now())
         except Exception:
             log.exception("callbacks_not_attended")
+
+    def _not_resumed(self, command: Resume) -> None:
+        resumption.refused(self.board, command)
+
+    def _not_rung_to_dial(self, command: RingToDial) -> None:
+        dialling.not_rung(self.board, command, self._clock.now())
 
     def _not_dialled(self, command: DialCustomer) -> None:
         callbacks.not_sent(self.board, command, self._clock.now())
@@ -337,10 +349,6 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests):
 
         self._put(turn)
         return await answer
-
-    def page(self, agent_id: AgentId, *, connected: bool) -> None:
-        """See `Floor.page`."""
-        self._put(lambda: self._rows.page(agent_id, connected=connected))
 
     async def look_up_customer(self, call_id: CallId) -> LookUp:
         """See `CallDesk.look_up_customer`."""

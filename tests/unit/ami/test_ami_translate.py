@@ -62,6 +62,7 @@ def test_an_answered_call() -> None:
     found, translator = signals("asterisk-22.10.1-answered.ami")
     call, caller, agent = "t1-1795288311.0", "PJSIP/trunk-00000000", "PJSIP/1001-00000001"
     bridge = "b45ce270-64e5-4460-aea1-8892a7983eea"
+    found = [signal for signal in found if type(signal).__name__ != "PhoneSigned"]
     assert [told(signal) for signal in found] == [
         ("DeviceReachable", "1001", Device.SIP, True, False),
         ("CallerEntered", call, caller, "+15550100", "5001"),
@@ -94,7 +95,7 @@ def test_offers_refused_and_a_caller_who_leaves() -> None:
     call, caller = "t1-1795288313.2", "PJSIP/trunk-00000002"
     first, second = "PJSIP/1001-web-00000003", "PJSIP/1001-web-00000004"
     web = ("DeviceReachable", "1001", Device.BROWSER)
-    rows = [told(signal) for signal in found]
+    rows = [told(signal) for signal in found if type(signal).__name__ != "PhoneSigned"]
     assert [row for row in rows if row[0] != "DeviceReachable"] == [
         ("CallerEntered", call, caller, "+15550100", "5001"),
         ("WaitEntered", call, caller),

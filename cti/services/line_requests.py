@@ -1,0 +1,68 @@
+"""What agents' pages ask about their line, each one turn of the owner: the part of the dispatcher that is `AgentLine`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+
+from cti.clock import Clock
+from cti.ids import AgentId, CallId
+from cti.services import dialling, heartbeats, quality, resumption
+from cti.services.agent_line import Dialled, DoNotCall, NobodyObjects, Pulse, Sound
+from cti.services.rows import Rows
+from cti.services.switchboard import Switchboard
+
+T = TypeVar("T")
+
+
+class LineRequests(ABC):
+    """See `AgentLine` for what each request means."""
+
+    board: Switchboard
+    do_not_call: DoNotCall = NobodyObjects()
+    """Who asked not to be called; set by whoever composes the bridge."""
+    _rows: Rows
+    _clock: Clock
+
+    @abstractmethod
+    async def _ask(self, action: Callable[[datetime], T], *, in_file: bool = False) -> T:
+        """See `DeskRequests._ask`."""
+
+    @abstractmethod
+    def _put(self, action: Callable[[], Awaitable[None] | None]) -> None:
+        """An input for the owner."""
+
+    async def dial(self, agent_id: AgentId, asked: Dialled) -> CallId:
+        """See `AgentLine.dial`. Somebody who asked not to be called is called with a reason only."""
+        number = dialling.normalised(self.board, asked.number)
+        objects = bool(number) and await self.do_not_call.forbids(number, asked.customer_id)
+        return await self._ask(
+            lambda now: dialling.dial(self.board, agent_id, asked, now, number=number, objects=objects)
+        )
+
+    def pulse(self, agent_id: AgentId, pulse: Pulse) -> None:
+        """See `AgentLine.pulse`."""
+
+        def heard() -> None:
+            now = self._clock.now()
+            heartbeats.pulse(self.board, agent_id, pulse, now)
+            resumption.page_changed(self.board, agent_id, now)
+
+        self._put(heard)
+
+    async def sounded(self, agent_id: AgentId, call_id: CallId, sound: Sound) -> bool:
+        """See `AgentLine.sounded`."""
+        return await self._ask(lambda now: quality.sounded(self.board, agent_id, call_id, sound, now), in_file=True)
+
+    def page(self, agent_id: AgentId, *, connected: bool) -> None:
+        """See `Floor.page`."""
+
+        def changed() -> None:
+            now = self._clock.now()
+            self._rows.page(agent_id, connected=connected)
+            heartbeats.page(self.board, agent_id, now, connected=connected)
+            resumption.page_changed(self.board, agent_id, now)
+
+        self._put(changed)
