@@ -6,6 +6,7 @@ import pytest
 
 from cti.ivr.dialogues import Dialogues, differences, parse_dialogues, play
 from cti.ivr.drawing import Traffic, draw, svg
+from cti.ivr.effects import Play
 from cti.ivr.flow import Flow
 from tests.support.flow_corpus import FLOWS, SHIPPED, flow_of, shipped
 
@@ -119,3 +120,23 @@ def test_words_of_a_flow_are_text_in_its_picture() -> None:
         "flow: test\ntitle: '<b>&\"'\nlanguages: [en]\nstart: q\nfailure: q\nsteps:\n  q: {queue: support}\n"
     )
     assert "<b>" not in svg(draw(flow))
+
+
+# ---- what the shipped dialogues cover
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_way_out_of_every_step_is_gone_and_everything_is_said_in_every_language(file) -> None:
+    flow = shipped(file.stem)
+    gone, said = set[tuple[str, str]](), set[tuple[str, str]]()
+    for dialogue in dialogues_of(file.read_text(encoding="utf-8")).dialogues:
+        rehearsal = play(flow, dialogue)
+        gone |= {(trace.step, trace.exit) for trace in rehearsal.traces if trace.flow == flow.name}
+        said |= {
+            (turn.state.step, turn.state.scene.language)
+            for turn in rehearsal.turns
+            if isinstance(turn.effect, Play) and turn.effect.sounds and turn.state.flow.name == flow.name
+        }
+    steps = flow.steps.values()
+    assert {(step.name, way.name) for step in steps for way in step.exits()} - gone == set()
+    assert {(step.name, tag) for step in steps if step.spoken() for tag in flow.languages} - said == set()
