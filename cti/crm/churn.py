@@ -19,10 +19,10 @@ ACTIONS = ("called", "offer", "visit", "no_risk", "other")
 
 _SEEN = """
 WITH bought AS (
-    SELECT i.current_id AS customer_id, count(*) FILTER (WHERE t.at > $1 - $2::interval) AS recent,
-           count(*) FILTER (WHERE t.at <= $1 - $2::interval) AS earlier
+    SELECT i.current_id AS customer_id, count(*) FILTER (WHERE t.at > $1::timestamptz - $2::interval) AS recent,
+           count(*) FILTER (WHERE t.at <= $1::timestamptz - $2::interval) AS earlier
       FROM crm.transactions t JOIN crm.identities i USING (customer_id)
-     WHERE t.amount > 0 AND t.at > $1 - $2::interval * ($3 + 1) AND t.at <= $1 GROUP BY 1),
+     WHERE t.amount > 0 AND t.at > $1::timestamptz - $2::interval * ($3 + 1) AND t.at <= $1::timestamptz GROUP BY 1),
 complained AS (
     SELECT i.current_id AS customer_id,
            max(CASE c.severity WHEN 'critical' THEN 3 WHEN 'high' THEN 2 WHEN 'medium' THEN 1 ELSE 0 END) AS worst,
@@ -32,11 +32,11 @@ complained AS (
 scored AS (
     SELECT i.current_id AS customer_id, avg(a.score)::float8 AS mean
       FROM report.survey_answers a JOIN cti.calls k USING (call_id) JOIN crm.identities i ON i.customer_id = k.customer_id
-     WHERE a.at > $1 - $2::interval GROUP BY 1),
+     WHERE a.at > $1::timestamptz - $2::interval GROUP BY 1),
 gave_up AS (
     SELECT i.current_id AS customer_id, count(*) AS calls
       FROM cti.calls k JOIN crm.identities i USING (customer_id)
-     WHERE k.outcome = 'abandoned' AND k.started_at > $1 - $2::interval GROUP BY 1)
+     WHERE k.outcome = 'abandoned' AND k.started_at > $1::timestamptz - $2::interval GROUP BY 1)
 SELECT customer_id, coalesce(recent, 0) AS recent, coalesce(earlier, 0) AS earlier, worst,
        coalesce(overdue, false) AS overdue, mean, coalesce(calls, 0) AS calls
   FROM bought FULL JOIN complained USING (customer_id) FULL JOIN scored USING (customer_id)

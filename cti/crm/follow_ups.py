@@ -52,13 +52,13 @@ _SHOWN = tuple(name for name in FollowUpRow.__dataclass_fields__ if name != "ans
 _OCCASIONS: Mapping[str, str] = {
     "purchase": "SELECT i.current_id AS customer_id, 'purchase:' || t.transaction_id AS occasion, t.at AS at,"
     " NULL::bigint AS complaint_id FROM crm.transactions t JOIN crm.identities i USING (customer_id)"
-    " WHERE t.amount > 0 AND t.at >= $2 - $3::interval AND t.at <= $1 - $3::interval",
+    " WHERE t.amount > 0 AND t.at >= $2::timestamptz - $3::interval AND t.at <= $1::timestamptz - $3::interval",
     "last_contact": "SELECT customer_id, 'contact:' || to_char(max(at) AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS occasion,"
     " max(at) AS at, NULL::bigint AS complaint_id FROM crm.contacts WHERE talk_seconds > 0 GROUP BY customer_id"
-    " HAVING max(at) >= $2 - $3::interval AND max(at) <= $1 - $3::interval",
+    " HAVING max(at) >= $2::timestamptz - $3::interval AND max(at) <= $1::timestamptz - $3::interval",
     "complaint_closed": "SELECT i.current_id AS customer_id, 'complaint:' || c.complaint_id AS occasion,"
     " c.closed_at AS at, c.complaint_id FROM crm.complaints c JOIN crm.identities i USING (customer_id)"
-    " WHERE c.state = 'closed' AND c.closed_at >= $2 - $3::interval AND c.closed_at <= $1 - $3::interval",
+    " WHERE c.state = 'closed' AND c.closed_at >= $2::timestamptz - $3::interval AND c.closed_at <= $1::timestamptz - $3::interval",
 }
 """What each trigger looks for: occasions that are `after` old by now, and were not yet when the plan began."""
 
@@ -173,11 +173,11 @@ class StoredFollowUps:
                             )
                         )
                     dropped += await self._drop(
-                        connection, "expired", "f.plan_id = $2 AND f.created_at < $1 - $3::interval"
+                        connection, "expired", "f.plan_id = $2 AND f.created_at < $1::timestamptz - $3::interval"
                         " AND f.due_at < $1 AND f.state = 'due'", now, row["plan_id"], plan.expires + plan.expires,
                     )  # fmt: skip
                     dropped += await self._drop(
-                        connection, "expired", "f.plan_id = $2 AND f.attempts = 0 AND f.due_at < $1 - $3::interval"
+                        connection, "expired", "f.plan_id = $2 AND f.attempts = 0 AND f.due_at < $1::timestamptz - $3::interval"
                         " AND f.state = 'due'", now, row["plan_id"], plan.expires,
                     )  # fmt: skip
                 dropped += await self._drop(
