@@ -31,12 +31,11 @@ def test_a_good_flow_passes(file) -> None:
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.stem)
 def test_a_bad_flow_is_told_where_and_why(file) -> None:
     text = file.read_text(encoding="utf-8")
-    expected = re.findall(r"^# expect: (\d+:\d+ \w+)$", text, re.MULTILINE)
-    assert expected, "a bad flow says what is expected of the checker"
+    expected = re.findall(r"^# expect: (\d+:\d+ \w+: .+)$", text, re.MULTILINE)
+    assert expected, "a bad flow says what is expected of the checker: line:column code: message"
     problems = check_text(text, file.name, demo_centre(), corpus_prompts(), corpus_flows(), SCRIPTS)
-    assert [f"{problem.at.line}:{problem.at.column} {problem.code}" for problem in problems] == expected
+    assert [f"{one.at.line}:{one.at.column} {one.code}: {one.message}" for one in problems] == expected
     for problem in problems:
-        assert problem.message
         assert problem.remedy
         assert str(problem).startswith(f"{file.name}:{problem.at.line}:{problem.at.column}: ")
 
