@@ -53,7 +53,7 @@ def evidence_of_one(
         waiter.key,
         group.strategy,
         group.relaxed,
-        ((agents.tiers[group.queue], key),),
+        ((agents.tiers.get(group.queue, 1), key),),
         0,
         _refusers(waiter, seats),
         group.named,
@@ -97,7 +97,7 @@ def _evidence(
 def _of_held(waiter: Waiter, group: CallerGroup, seat: Seat) -> tuple[tuple[int, AgentKey], ...]:
     if not seat.available or seat.group is None:
         return ()
-    return ((seat.group.tiers[group.queue], key_of(group, seat, waiter.ticket.call_id)),)
+    return ((seat.group.tiers.get(group.queue, 1), key_of(group, seat, waiter.ticket.call_id)),)
 
 
 def _refusers(waiter: Waiter, seats: Mapping[AgentId, Seat]) -> tuple[AgentId, ...]:

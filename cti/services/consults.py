@@ -150,9 +150,7 @@ def complete(board: Switchboard, agent_id: AgentId, call_id: CallId, now: dateti
     call = own_call(board, agent_id, call_id)
     consult = _answered(call, agent_id)
     board.record(
-        f.CallTransferred(
-            at=now, call_id=call_id, agent_id=agent_id, kind=consult.kind, to=consult.party, note=note
-        )
+        f.CallTransferred(at=now, call_id=call_id, agent_id=agent_id, kind=consult.kind, to=consult.party, note=note)
     )
     call = _end(board, board.calls[call_id], consult, ConsultEnd.COMPLETED, now, at=now)
     _all_into_room(board, call, agent_id, consult.leg_id, now)
@@ -245,9 +243,7 @@ def party_leg_heard(board: Switchboard, signal: s.PartyLeg, now: datetime) -> No
         failed(board, call, consult, ends.get(signal.status, ConsultEnd.UNREACHABLE), now, at=signal.at)
 
 
-def failed(
-    board: Switchboard, call: Call, consult: Consult, end: ConsultEnd, now: datetime, *, at: datetime
-) -> None:
+def failed(board: Switchboard, call: Call, consult: Consult, end: ConsultEnd, now: datetime, *, at: datetime) -> None:
     """The third party is not there (any more): the agent takes the caller back, or the caller waits if nobody is left."""
     board.parties.failed[call.call_id] = (consult, end)
     call = _end(board, call, consult, end, now, at=at)
@@ -305,11 +301,7 @@ def leg_gone(board: Switchboard, call: Call, channel: ChannelName, leg_id: str, 
             left_alone(board, call, now, at=at, there=False)
     elif (asked := AgentId(party)) in board.agents and board.agents[asked].asked_call == call.call_id:
         # Was to take the caller over, or to join, and went in that moment: the agent has the caller.
-        board.record(
-            f.ConsultEnded(
-                at=at, call_id=call.call_id, party=party, end=ConsultEnd.GONE, consulted=asked
-            )
-        )
+        board.record(f.ConsultEnded(at=at, call_id=call.call_id, party=party, end=ConsultEnd.GONE, consulted=asked))
         board.withdraw_pop(asked, ConsultEnd.GONE.value)
         board.sync_agent(asked, now)
 
@@ -321,9 +313,7 @@ def asker_gone(board: Switchboard, call: Call, now: datetime, *, at: datetime) -
         return
     if consult.answered_at is not None:
         board.record(
-            f.CallTransferred(
-                at=at, call_id=call.call_id, agent_id=consult.by, kind=consult.kind, to=consult.party
-            )
+            f.CallTransferred(at=at, call_id=call.call_id, agent_id=consult.by, kind=consult.kind, to=consult.party)
         )
         call = _end(board, board.calls[call.call_id], consult, ConsultEnd.COMPLETED, now, at=at)
         _all_into_room(board, call, consult.by, consult.leg_id, now)

@@ -35,9 +35,7 @@ def hold_caller(board: Switchboard, call: Call, agent_id: AgentId, now: datetime
         # The device's own hold becomes ours: one hold at a time is counted.
         board.record(f.CallRetrieved(at=now, call_id=call.call_id, agent_id=agent_id))
     board.record(f.CallHeld(at=now, call_id=call.call_id, agent_id=agent_id, server=True))
-    board.out.commands.append(
-        HoldCaller(call_id=call.call_id, channel=call.channel, agent_channel=agent_channel)
-    )
+    board.out.commands.append(HoldCaller(call_id=call.call_id, channel=call.channel, agent_channel=agent_channel))
 
 
 def retrieve(board: Switchboard, call: Call, agent_id: AgentId, now: datetime) -> None:
@@ -65,7 +63,9 @@ def send_keys(board: Switchboard, agent_id: AgentId, call_id: CallId, keys: str)
         if call.consult is not None and call.consult.answered_at is not None:
             channel = party_channel(board, call, call.consult.leg_id)
         if channel is None:
-            raise Refused("nobody_to_hear", "nobody would hear the keys: the caller is on hold", remedy="retrieve first")
+            raise Refused(
+                "nobody_to_hear", "nobody would hear the keys: the caller is on hold", remedy="retrieve first"
+            )
     if channel is not None:
         board.out.commands.append(PressKeys(channel=channel, keys=keys))
 

@@ -391,7 +391,9 @@ class Switchboard:
         """Since when the agent may be offered a call; otherwise what the agent is doing."""
         agent = self.agents[agent_id]
         device = self.devices.get((agent_id, agent.device))
-        usable = device is not None and device.reachable and not device.in_use and agent_id not in self.presence.problems
+        usable = (
+            device is not None and device.reachable and not device.in_use and agent_id not in self.presence.problems
+        )
         if agent.device is Device.EXTERNAL and self.lines_taken:
             usable = False
         paused = agent.paused_until is not None and agent.paused_until > now

@@ -53,9 +53,7 @@ def hang_up_leg(board: Switchboard, call_id: CallId, agent_id: AgentId) -> None:
         board.out.commands.append(HangUp(channel=channel))
 
 
-def end_talk(
-    board: Switchboard, call: Call, now: datetime, *, at: datetime, agent_id: AgentId | None = None
-) -> Call:
+def end_talk(board: Switchboard, call: Call, now: datetime, *, at: datetime, agent_id: AgentId | None = None) -> Call:
     """The talk with this agent, or with all of them, is over. Gives the call after it."""
     for one in call.talkers if agent_id is None else (agent_id,):
         if one in call.talkers and call.state in TALK:

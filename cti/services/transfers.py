@@ -38,9 +38,7 @@ def transfer(
     """Send the caller on. Raises `Refused`."""
     call = own_call(board, agent_id, call_id)
     if call.consult is not None:
-        raise Refused(
-            "consult_under_way", "a consultation is under way", remedy="complete or cancel the consultation"
-        )
+        raise Refused("consult_under_way", "a consultation is under way", remedy="complete or cancel the consultation")
     if len(call.talkers) > 1 or call.outsiders:
         raise Refused("others_in_call", "others are in the call", remedy="leave the call to them, or drop them first")
     send = {

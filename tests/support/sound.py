@@ -53,3 +53,20 @@ def longest_silence(path: Path, *, below: float = 60.0) -> float:
         run = 0 if is_loud else run + 1
         longest = max(longest, run)
     return longest * 0.05
+
+
+def assert_tones(path: Path, *hertz: float) -> None:
+    """The recording is these tones at the same time, and nothing else of weight; with none, it is quiet."""
+    with wave.open(str(path)) as file:
+        rate = file.getframerate()
+        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.float64)
+    loudness = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+    if not hertz:
+        assert loudness < 60, f"{path}: not quiet ({loudness:.0f})"
+        return
+    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    frequency = np.fft.rfftfreq(len(samples), 1 / rate)
+    whole = float(power.sum())
+    shares = {tone: float(power[np.abs(frequency - tone) < 15].sum()) / whole for tone in hertz}
+    assert all(share > 0.1 for share in shares.values()), f"{path}: {shares}"
+    assert sum(shares.values()) > 0.75, f"{path}: {shares}"

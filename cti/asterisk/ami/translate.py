@@ -9,8 +9,8 @@ What each event looks like on a real 22.10.1 is in tests/recordings/ami. Worth k
   offer of a dial is read from the caller's extension in the deliver context, never from the variable.
 - `SoftHangupRequest` is not used: Asterisk also sends it for the caller when the *dialplan* hangs up or a manager action
   does, so it does not tell who wanted it. The far end's own BYE is always a `HangupRequest`.
-- `ContactStatus` is not used either: it speaks of one contact of possibly several, does not say whether the device is in
-  a call, and is always accompanied by a `DeviceStateChange`, which says both (recorded: registering and unregistering).
+- `ContactStatus` says nothing of whether a device can be called (a `DeviceStateChange` does), but it alone tells, during a
+  call, that the connection of a browser's registration is closed: the device stays "in use".
 - `DialEnd` says NOANSWER for a rejected call (603) while the dialplan's DIALSTATUS says CHANUNAVAIL; only the cause is
   right (21). The Hangup of the *caller* may bear the cause of the last agent's leg.
 """
@@ -326,9 +326,7 @@ def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
     return None
 
 
-def _party(
-    at: datetime, call_id: CallId, leg: str, channel: ChannelName, event: str, status: str
-) -> s.PartyLeg | None:
+def _party(at: datetime, call_id: CallId, leg: str, channel: ChannelName, event: str, status: str) -> s.PartyLeg | None:
     """What dialling a third party says; that they have answered, a bridge tells."""
     if event == "DialBegin":
         return s.PartyLeg(at=at, call_id=call_id, leg_id=leg, channel=channel, event="dialled")

@@ -1,0 +1,238 @@
+"""Calls that are moved, on real Asterisk: transfers, hold by the server, consultations, conferences, pick-up. What people
+hear is compared by tones."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from cti.demo.softphone import PhoneCall, PhoneRoom, Softphone
+from tests.acceptance.people import SipAgent, call_in, caller, sip_agent
+from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.sound import assert_tone, assert_tones
+
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+
+CALLER, ADA, BO, OUTSIDE = 440, 620, 850, 1130
+"""What each of them says."""
+NUMBER = "+15550100002"
+EXPERT = "+15550170001"
+CARRIERS_PORT = 5095
+
+
+def centre_text() -> str:
+    """The demo centre with short rings, an expert in the phone book, and a flow that is open to transfers."""
+    yaml = YAML()
+    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    for queue in tree["queues"].values():
+        queue |= {"ring_timeout": 5, "wrap_up": 60}
+    tree["agents"]["1005"]["queues"] = ["sales"]
+    tree["phone_book"] = {"The expert": EXPERT}
+    tree["transfer_flows"] = {"survey": "Survey"}
+    out = io.StringIO()
+    yaml.dump(tree, out)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCentre]:
+    data = tmp_path_factory.mktemp("moving") / "data"
+    data.mkdir()
+    (data / "centre.yaml").write_text(centre_text(), encoding="utf-8")
+    centre = TestCentre(data)
+    centre.env["CTI_TRUNK__ADDRESS"] = f"{centre.carrier}:{CARRIERS_PORT}"
+    centre.start()
+    try:
+        yield centre
+    finally:
+        centre.stop()
+
+
+async def expert(centre: TestCentre, room: PhoneRoom) -> Softphone:
+    """Whoever is called over the trunk picks up here."""
+    return await room.phone(
+        user="carrier", server=centre.told["sip"]["server"], address=centre.carrier, port=CARRIERS_PORT, register=False
+    )
+
+
+async def rings(phone: Softphone, within: float = 20) -> PhoneCall:
+    async with asyncio.timeout(within):
+        return await phone.incoming.get()
+
+
+async def talk(
+    centre: TestCentre, room: PhoneRoom, agent: SipAgent, *, number: str = NUMBER
+) -> tuple[PhoneCall, PhoneCall, str]:
+    """A caller and this agent talk, each with their tone. Gives the caller's leg, the agent's, and the call's id."""
+    phone = await caller(centre, room, number)
+    call = await call_in(phone, "5001", keys="")
+    ringing = await agent.rings()
+    await ringing.answer()
+    await ringing.confirmed.wait()
+    mine = await agent.api.until("/agent", lambda a: a["talk"] is not None and a["talk"]["state"] == "talking")
+    await call.play_tone(CALLER)
+    await ringing.play_tone(ADA)
+    return call, ringing, mine["talk"]["call_id"]
+
+
+async def take(agent: SipAgent, tone: int, *, within: float = 20) -> PhoneCall:
+    """The agent's phone rings and is answered; the agent speaks."""
+    ringing = await agent.rings(within)
+    await ringing.answer()
+    await ringing.confirmed.wait()
+    await ringing.play_tone(tone)
+    return ringing
+
+
+async def hears(leg: PhoneCall, path: Path, *tones: int, seconds: float = 1.5) -> None:
+    """What comes in on this leg is these tones and nothing else."""
+    await asyncio.sleep(0.4)
+    await leg.record(path)
+    await asyncio.sleep(seconds)
+    await leg.stop_recording()
+    if len(tones) == 1:
+        assert_tone(path, tones[0])
+    else:
+        assert_tones(path, *tones)
+
+
+async def ended(*legs: PhoneCall, within: float = 8) -> None:
+    async with asyncio.timeout(within):
+        for leg in legs:
+            await leg.ended.wait()
+
+
+async def in_state(agent: SipAgent, state: str, **more: Any) -> dict[str, Any]:
+    """The agent's page says so."""
+    return await agent.api.until(
+        "/agent",
+        lambda a: (
+            a["agent"]["state"] == state and all((a["talk"] or {}).get(key) == want for key, want in more.items())
+        ),
+    )
+
+
+async def test_sent_to_a_colleague_with_everything_known_and_back_when_nobody_answers(
+    moving: TestCentre, tmp_path: Path
+) -> None:
+    centre = moving
+    async with (
+        PhoneRoom() as room,
+        sip_agent(centre, room, "1001") as ada,
+        sip_agent(centre, room, "1005", ready=False) as emil,
+    ):
+        call, leg, call_id = await talk(centre, room, ada)
+        # Emil is of another queue and gets the caller all the same.
+        await emil.ready()
+        to = {"to": {"kind": "agent", "name": "1005"}, "note": "wants the blue one"}
+        await ada.api.post(f"/agent/calls/{call_id}/transfer", to)
+        await ended(leg)
+        await in_state(ada, "wrap_up")
+        emils = await emil.rings()
+        pop = (await emil.api.until("/agent", lambda a: a["pop"] is not None))["pop"]
+        assert (pop["call_id"], pop["number"], pop["match"], pop["customers"][0]["name"]) == (
+            call_id,
+            NUMBER,
+            "found",
+            "Daniel Brooks",
+        )
+        assert (pop["transferred_from"], pop["transferred_by"], pop["note"]) == (
+            "1001",
+            "Ada Park",
+            "wants the blue one",
+        )
+        # Emil does not answer: after the ring time the caller is with Ada again, who had not finished her notes.
+        back = await take(ada, ADA, within=25)
+        await ended(emils)
+        pop = (await ada.api.get("/agent"))["pop"]
+        assert (pop["returned"], pop["call_id"]) == ("no_answer", call_id)
+        await hears(call, tmp_path / "caller.wav", ADA)
+        await hears(back, tmp_path / "ada.wav", CALLER)
+        # Once more, and now he does.
+        await emil.ready()
+        await ada.api.post(f"/agent/calls/{call_id}/transfer", to)
+        emils = await take(emil, BO)
+        await hears(call, tmp_path / "caller2.wav", BO)
+        await hears(emils, tmp_path / "emil.wav", CALLER)
+        await emils.hang_up()
+        await ended(call)
+        await emil.wrap_up("other")
+        await ada.wrap_up()
+        row = await centre.record(where=f"call_id = '{call_id}'")
+    assert (row["agent"], row["outcome"], row["queue"]) == ("1001", "answered", "support")
+    recording = centre.data / "recordings" / row["recording"]
+    assert recording.stat().st_size > 16_000 * row["talk_seconds"] * 0.7  # it went on through all of it
+    facts = await centre.query(
+        "SELECT kind, body->>'agent_id' AS agent FROM cti.facts WHERE call_id = $1"
+        " AND kind IN ('CallAnswered', 'TalkEnded', 'CallTransferred', 'CallCameBack') ORDER BY position",
+        call_id,
+    )
+    assert [(fact["kind"], fact["agent"]) for fact in facts] == [
+        ("CallAnswered", "1001"),
+        ("CallTransferred", "1001"),
+        ("TalkEnded", "1001"),
+        ("CallCameBack", None),
+        ("CallAnswered", "1001"),
+        ("CallTransferred", "1001"),
+        ("TalkEnded", "1001"),
+        ("CallAnswered", "1005"),
+        ("TalkEnded", "1005"),
+    ]
+
+
+async def test_sent_to_a_queue_a_number_and_a_flow(moving: TestCentre, tmp_path: Path) -> None:
+    centre = moving
+    async with (
+        PhoneRoom() as room,
+        sip_agent(centre, room, "1001") as ada,
+        sip_agent(centre, room, "1005") as emil,
+    ):
+        outside = await expert(centre, room)
+        found = await ada.api.get("/agent/destinations")
+        assert [agent["agent_id"] for agent in found["agents"] if not agent["why_not"]] == ["1005"]
+        assert found["numbers"] == [{"name": "The expert", "number": EXPERT}]
+        assert found["flows"] == [{"flow": "survey", "title": "Survey"}]
+
+        call, leg, call_id = await talk(centre, room, ada)
+        await ada.api.post(f"/agent/calls/{call_id}/transfer", {"to": {"kind": "queue", "name": "sales"}})
+        emils = await take(emil, BO)
+        assert (await emil.api.get("/agent"))["pop"]["queue"] == "sales"
+        await ended(leg)
+        await hears(call, tmp_path / "caller.wav", BO)
+
+        # Out to a number where nobody answers: the caller is Emil's again.
+        await emil.api.post(f"/agent/calls/{call_id}/transfer", {"to": {"kind": "number", "name": EXPERT}})
+        refused = await rings(outside)
+        await refused.answer(486)
+        emils = await take(emil, BO)
+        await hears(call, tmp_path / "caller2.wav", BO)
+        # And where somebody does.
+        await emil.api.post(f"/agent/calls/{call_id}/transfer", {"to": {"kind": "number", "name": EXPERT}})
+        answered = await rings(outside)
+        await answered.answer()
+        await answered.confirmed.wait()
+        await answered.play_tone(OUTSIDE)
+        await ended(emils)
+        await hears(call, tmp_path / "caller3.wav", OUTSIDE)
+        await hears(answered, tmp_path / "expert.wav", CALLER)
+        await answered.hang_up()
+        await ended(call)
+        await ada.wrap_up()
+        await emil.wrap_up("other")
+
+        call, leg, call_id = await talk(centre, room, ada)
+        await ada.api.post(f"/agent/calls/{call_id}/transfer", {"to": {"kind": "flow", "name": "survey"}})
+        await ended(leg)
+        async with ApiPerson(centre, "supervisor") as supervisor:
+            await supervisor.until("/state", lambda s: [c["state"] for c in s["calls"].values()] == ["menu"])
+        await call.hang_up()
+        await ended(call)
+        await ada.wrap_up()
+        row = await centre.record(where=f"call_id = '{call_id}'")
+        assert (row["agent"], row["outcome"], row["hangup_by"]) == ("1001", "answered", "caller")
