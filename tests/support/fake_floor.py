@@ -36,6 +36,7 @@ from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
 from cti.web.deps import PhoneServer, ReadyPart, WebDeps
 from tests.support.fake_line import FakeLine
+from tests.support.fake_casework import fake_casework
 from tests.support.flow_corpus import shipped
 
 SUPPORT, SALES, VIP = QueueName("support"), QueueName("sales"), QueueName("vip")
@@ -545,6 +546,7 @@ def make_deps(floor: FakeFloor, folder: Path, *, port: int = 8080, **fields: Any
         "static": folder / "static",
         "origins": origins,
         "clock": floor.clock,
+        "casework": fake_casework(folder),
         "line": FakeLine(),
     }
     return WebDeps(**{**deps, **fields})

@@ -44,7 +44,7 @@ class ContactLimits:
     """Who may ask how often."""
 
     by_address: Attempts = field(default_factory=lambda: Attempts(10, ADDRESS_WINDOW))
-    by_number: Attempts = field(default_factory=lambda: Attempts(3, NUMBER_WINDOW))
+    by_number: Attempts = field(default_factory=lambda: Attempts(5, NUMBER_WINDOW))
 
 
 LIMITS = web.AppKey("contact_limits", ContactLimits)
