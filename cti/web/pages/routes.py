@@ -18,7 +18,9 @@ PAGES = {
     "/agent": "agent.html",
     "/supervisor": "supervisor.html",
     "/call": "call.html",
+    "/customers": "customers.html",
     "/flows": "flows.html",
+    "/prompts": "prompts.html",
     "/wall": "wall.html",
 }
 _LATER = frozenset({"wall.html"})
@@ -33,7 +35,7 @@ def _not_found() -> ApiError:
         404,
         "not_found",
         "there is nothing at this address",
-        remedy="the pages are /, /agent, /supervisor, /flows and /call",
+        remedy="the pages are /, /agent, /supervisor, /customers, /flows, /prompts and /call",
     )
 
 

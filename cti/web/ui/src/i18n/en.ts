@@ -1,13 +1,17 @@
 // English: the language the others are measured against. Words of the floor, not of the program.
 
-import { desk } from "./en.desk";
+import { customers } from "./en.customers";
+import { desk, deskErrors } from "./en.desk";
 import { explain } from "./en.explain";
 import { flowVersions } from "./en.flow_versions";
+import { prompts } from "./en.prompts";
 
 export const en = {
+  customers,
   desk,
   explain,
   flowVersions,
+  prompts,
   languageName: "English",
   locale: "en",
 
@@ -44,6 +48,7 @@ export const en = {
   },
 
   errors: {
+    ...deskErrors,
     unreachable: "The server does not answer. Check the network, then try again.",
     wrong_login: "This name and password do not match.",
     not_logged_in: "Your session has ended. Log in again.",

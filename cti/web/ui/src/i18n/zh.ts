@@ -1,13 +1,17 @@
 // 简体中文。类型要求与英文逐项对应，缺一项则编译失败。
 import type { Dictionary } from "./dictionary";
-import { desk } from "./zh.desk";
+import { customers } from "./zh.customers";
+import { desk, deskErrors } from "./zh.desk";
 import { explain } from "./zh.explain";
 import { flowVersions } from "./zh.flow_versions";
+import { prompts } from "./zh.prompts";
 
 export const zh: Dictionary = {
+  customers,
   desk,
   explain,
   flowVersions,
+  prompts,
   languageName: "中文",
   locale: "zh-CN",
 
@@ -44,6 +48,7 @@ export const zh: Dictionary = {
   },
 
   errors: {
+    ...deskErrors,
     unreachable: "服务器没有应答。请检查网络后重试。",
     wrong_login: "用户名或密码不正确。",
     not_logged_in: "会话已结束，请重新登录。",
