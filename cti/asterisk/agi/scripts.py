@@ -6,8 +6,9 @@ itself: its `asterisk.fastagi` does not import on Python 3, `AGI()` installs a s
 text streams of a process, and `_quote` escapes nothing. `SessionAgi` mends exactly those and leaves the rest, the
 exceptions above all, as scripts know them.
 
-A thread cannot be stopped from outside. A script past its deadline loses its session at once, and its next command
-raises `AGISIGHUPHangup`; one that computes for ever keeps its worker, of which there are few. The loop is never held.
+A script past its deadline loses its session at once, and its next command raises `AGISIGHUPHangup`. One that does not end
+by that is ended where it runs Python; only one that waits for ever outside of Python (for a socket, say) keeps its thread.
+The loop is never held.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from __future__ import annotations
 import asyncio
 import builtins
 import concurrent.futures
+import contextlib
+import ctypes
+import io
+import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +45,9 @@ Script = Callable[[AGI], object]
 _CALL_LENGTH = timedelta(hours=4)
 """Deadline of one command of a script that has none: a script's own EXEC may last as long as a call."""
 
+MOST_INTERRUPTS = 5
+"""How often a script is told to end that catches whatever it is told."""
+
 
 class ScriptEnd(StrEnum):
     """How a script ended."""
@@ -51,48 +60,112 @@ class ScriptEnd(StrEnum):
     """The deadline passed; the session is closed."""
 
 
-class ScriptRunner:
-    """A few worker threads for scripts. `close` when the server is closed."""
+class _Overdue(BaseException):
+    """Raised in the thread of a script whose time was up and that did not end by itself."""
 
-    def __init__(self, *, workers: int = 8) -> None:
-        self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=workers, thread_name_prefix="agi-script")
+
+class _Run:
+    """One script in its thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread = 0
+        """Its identifier while the script runs."""
+
+    def begin(self) -> None:
+        """In the thread: the script begins."""
+        self._thread = threading.get_ident()
+
+    def ended(self) -> None:
+        """In the thread: the script has ended."""
+        with self._lock:
+            self._thread = 0
+
+    def interrupt(self) -> bool:
+        """Raise `_Overdue` in the script, as soon as it runs Python again; False when it has ended."""
+        with self._lock:
+            if self._thread:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(_Overdue))
+            return bool(self._thread)
+
+
+class ScriptRunner:
+    """Threads for scripts, one each, `workers` of them at most at the same time. `close` when the server is closed."""
+
+    def __init__(self, *, workers: int = 64, grace: timedelta = timedelta(seconds=2)) -> None:
+        self._room = asyncio.Semaphore(workers)
+        self._grace = grace.total_seconds()
+        self._closed = False
         self._log = structlog.get_logger("cti.agi.scripts")
 
     async def run(self, script: Script, session: AgiSession, *, deadline: timedelta) -> ScriptEnd:
         """Run `script` on `session` to its end, or to its deadline. Never raises for what a script does.
 
-        The wait for a free worker counts against the deadline. After `OVERDUE` the session is closed.
+        A wait for others to end counts against the deadline. After `OVERDUE` the session is closed; a script that has not
+        ended `grace` later is ended wherever it runs Python, so that one that computes for ever does not go on doing so.
         """
         loop = asyncio.get_running_loop()
-        request = session.request
+        ends: asyncio.Future[ScriptEnd] = loop.create_future()
+        run = _Run()
+        expires = loop.time() + deadline.total_seconds()
 
-        def work() -> ScriptEnd:
-            try:
-                script(SessionAgi(session, loop))
-            except AGIHangup:
-                return ScriptEnd.GONE
-            except AGIAppError as error:
-                # pyst2 raises this for any result=-1, which is how a hang-up in a command shows.
-                return ScriptEnd.GONE if session.gone else self._failed(request, error)
-            except BaseException as error:
-                # SystemExit too: scripts end with sys.exit(), and that must end neither this thread nor the loop.
-                if isinstance(error, SystemExit) and error.code in (None, 0):
-                    return ScriptEnd.FINISHED
-                return self._failed(request, error)
-            return ScriptEnd.FINISHED
+        def settle(end: ScriptEnd) -> None:
+            self._room.release()
+            if not ends.done():
+                ends.set_result(end)
 
-        running = loop.run_in_executor(self._pool, work)
+        def thread() -> None:
+            end = ScriptEnd.FAILED
+            with contextlib.suppress(_Overdue):
+                end = self._work(run, script, session, loop)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(settle, end)
+
         try:
-            done, _ = await asyncio.wait({running}, timeout=deadline.total_seconds())
+            try:
+                async with asyncio.timeout_at(expires):
+                    await self._room.acquire()
+                    if self._closed:
+                        self._room.release()
+                        return ScriptEnd.FAILED
+                    # Daemons: one that never returns must not keep the process from ending.
+                    threading.Thread(target=thread, name="agi-script", daemon=True).start()
+                    return await asyncio.shield(ends)
+            except TimeoutError:
+                session.abort()
+                self._log.error("agi script overdue", call_id=session.request.call_id, script=session.request.script)
+                loop.call_later(self._grace, self._end, loop, run, MOST_INTERRUPTS)
+                return ScriptEnd.OVERDUE
         except asyncio.CancelledError:
             session.abort()
+            loop.call_later(self._grace, self._end, loop, run, MOST_INTERRUPTS)
             raise
-        if not done:
-            running.cancel()  # helps only if it has not begun
-            session.abort()
-            self._log.error("agi script overdue", call_id=request.call_id, script=request.script)
+
+    def _end(self, loop: asyncio.AbstractEventLoop, run: _Run, times: int) -> None:
+        """A script may catch what ends it: it is told a few times."""
+        if run.interrupt() and times > 1 and not loop.is_closed():
+            loop.call_later(self._grace, self._end, loop, run, times - 1)
+
+    def _work(self, run: _Run, script: Script, session: AgiSession, loop: asyncio.AbstractEventLoop) -> ScriptEnd:
+        request = session.request
+        try:
+            run.begin()
+            script(SessionAgi(session, loop))
+        except _Overdue:
             return ScriptEnd.OVERDUE
-        return ScriptEnd.FAILED if running.cancelled() else running.result()
+        except AGIHangup:
+            return ScriptEnd.GONE
+        except AGIAppError as error:
+            # pyst2 raises this for any result=-1, which is how a hang-up in a command shows.
+            return ScriptEnd.GONE if session.gone else self._failed(request, error)
+        except BaseException as error:
+            # SystemExit too: scripts end with sys.exit(), and that must end neither this thread nor the loop.
+            if isinstance(error, SystemExit) and error.code in (None, 0):
+                return ScriptEnd.FINISHED
+            return self._failed(request, error)
+        finally:
+            run.ended()
+        return ScriptEnd.FINISHED
 
     def _failed(self, request: AgiRequest, error: BaseException) -> ScriptEnd:
         frames = traceback.extract_tb(error.__traceback__)
@@ -107,14 +180,15 @@ class ScriptRunner:
 
     def close(self) -> None:
         """Take no more scripts. Running ones end with their sessions."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._closed = True
 
 
 class ScriptFolder:
     """People's scripts as they stand, `<folder>/<name>.py`, each run afresh for every caller.
 
     A script is run as a program would be (`__name__` is "__main__"); the `AGI` it imports from pyst2 speaks over the caller's
-    session, and can be subclassed. Modules of its own that import pyst2 get the real one, and `print` reaches nobody.
+    session, and can be subclassed. What it prints, or writes to `sys.stdout` and `sys.stderr`, reaches nobody: no log grows by
+    it. Modules of its own that import pyst2 or `sys` get the real ones.
     """
 
     def __init__(self, folder: Path, runner: ScriptRunner) -> None:
@@ -153,6 +227,9 @@ def _builtins_for(agi: SessionAgi) -> dict[str, Any]:
     module = ModuleType("asterisk.agi")
     module.__dict__.update(vars(asterisk.agi))
     module.__dict__["AGI"] = CallersAgi
+    silent = ModuleType("sys")
+    silent.__dict__.update(vars(sys))
+    silent.__dict__.update(stdin=io.StringIO(), stdout=_Silence(), stderr=_Silence())
     package = ModuleType("asterisk")
     package.__dict__.update(vars(asterisk))
     package.__dict__["agi"] = module
@@ -167,9 +244,14 @@ def _builtins_for(agi: SessionAgi) -> dict[str, Any]:
         found = builtins.__import__(name, globals_, locals_, fromlist, level)
         if level == 0 and name == "asterisk.agi":
             return module if fromlist else package
+        if level == 0 and name == "sys":
+            return silent
         return package if level == 0 and name == "asterisk" else found
 
-    return {**vars(builtins), "__import__": import_}
+    def print_(*_values: object, **_how: object) -> None:
+        """To nobody."""
+
+    return {**vars(builtins), "__import__": import_, "print": print_}
 
 
 class SessionAgi(AGI):  # type: ignore[misc]  # pyst2 has no types
@@ -241,7 +323,7 @@ class _SessionStreams:
 
 
 class _Silence:
-    """stderr of a script: pyst2 writes every command and digit to it, and those do not belong in a log."""
+    """stdout and stderr of a script: pyst2 writes every command and digit to it, and those do not belong in a log."""
 
     def write(self, text: str) -> int:
         return len(text)

@@ -42,6 +42,12 @@ OTHERS = {
 }
 
 
+FLOODS = {
+    "prints": "import sys\nfor n in range(300):\n    print('x' * 5000)\n    sys.stdout.write('y' * 5000)\n    sys.stderr.write('z')\n",
+    "from_sys": "from sys import stdout, stderr, exit\nstdout.write('x' * 100000)\nstdout.flush()\nexit(0)\n",
+}
+
+
 async def run(folder: Path, name: str, caller: FakeCaller, *, deadline: float = 10) -> object:
     runner = ScriptRunner(workers=2)
     scripts = ScriptFolder(folder, runner)
@@ -95,3 +101,32 @@ async def test_a_caller_who_hangs_up_is_gone(tmp_path: Path) -> None:
     # The script says a last word to nobody, which is what hang-up exceptions are for.
     (tmp_path / "pin.py").write_text(PIN)
     assert isinstance(await run(tmp_path, "pin", FakeCaller(hang_up_at=1)), LegGone)
+
+
+@pytest.mark.parametrize("name", FLOODS)
+async def test_what_a_script_prints_reaches_nobody(
+    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / f"{name}.py").write_text(FLOODS[name])
+    caller = FakeCaller()
+    assert await run(tmp_path, name, caller) == "done"
+    assert caller.commands == []
+    told = capfd.readouterr()
+    assert not set("xyz") & set(told.out)
+    assert "zz" not in told.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "agi.execute('NOOP', 'x' * 100000)\n",
+        "agi.execute('NOOP\\nEXEC Dial PJSIP/1')\n",
+        "agi.verbose('\\x00' * 10)\n",
+    ],
+    ids=["a line without end", "two lines", "zeros"],
+)
+async def test_a_line_that_must_not_go_out_ends_the_script(tmp_path: Path, text: str) -> None:
+    (tmp_path / "flood.py").write_text(f"from asterisk.agi import AGI\nagi = AGI()\n{text}")
+    caller = FakeCaller()
+    assert await run(tmp_path, "flood", caller) == "failed"
+    assert caller.commands == []

@@ -134,6 +134,58 @@ async def test_an_overdue_script_loses_its_session_and_not_the_loop() -> None:
     assert caller.commands == []
 
 
+async def test_scripts_that_hang_keep_no_other_from_running() -> None:
+    runner = ScriptRunner(grace=timedelta(milliseconds=20))
+    stop = threading.Event()
+    ends: list[ScriptEnd] = []
+
+    async def handler(request: AgiRequest, session: AgiSession) -> None:
+        hangs = len(ends) < 20
+        script = (lambda _agi: stop.wait(20)) if hangs else (lambda agi: agi.verbose("served"))
+        ends.append(ScriptEnd.OVERDUE)
+        ends[-1] = await runner.run(script, session, deadline=timedelta(milliseconds=50 if hangs else 5000))
+
+    try:
+        async with AgiServer("127.0.0.1", 0, {"call": handler}) as server:
+            for _ in range(20):
+                await FakeCaller().call(server.port)
+            caller = FakeCaller()
+            await caller.call(server.port)
+            assert caller.commands == [["VERBOSE", "served", "1"]]
+        assert ends == [*[ScriptEnd.OVERDUE] * 20, ScriptEnd.FINISHED]
+    finally:
+        stop.set()
+        runner.close()
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_one_that_computes_for_ever_is_ended(stubborn: bool) -> None:
+    runner = ScriptRunner(grace=timedelta(milliseconds=20))
+    ended = threading.Event()
+
+    def script(agi: AGI) -> None:
+        left = 2 if stubborn else 0
+        try:
+            while True:
+                try:
+                    while True:
+                        pass
+                except BaseException:
+                    if not left:
+                        raise
+                    left -= 1
+        finally:
+            ended.set()
+
+    async def handler(request: AgiRequest, session: AgiSession) -> None:
+        assert await runner.run(script, session, deadline=timedelta(milliseconds=50)) is ScriptEnd.OVERDUE
+
+    async with AgiServer("127.0.0.1", 0, {"call": handler}) as server:
+        await FakeCaller().call(server.port)
+        assert await asyncio.to_thread(ended.wait, 20)
+    runner.close()
+
+
 REPLIES = [
     "200 result=0", "200 result=1", "200 result=1 (a value)", "200 result=49 endpos=1234", "200 result=0 (timeout)",
     "510 Invalid or unknown command", "520-Invalid command syntax.\nUsage: SAY X\n520 End of proper usage.",
