@@ -343,12 +343,13 @@ def config_export(
 @prompts_app.command("build")
 def prompts_build(data: Data = None, config: Config = None) -> None:
     """Synthesise the prompts that have no recording."""
+    from cti.flow_versions import FOLDER
     from cti.places import Places
     from cti.prompts import build_prompts
 
     places = Places(_settings(data, config))
     places.make()
-    build_prompts(places.prompt_manifest, places.prompts, _progress)
+    build_prompts(places.prompt_manifest, places.prompts, _progress, kept=places.data / FOLDER)
 
 
 def _progress(step: str, done: int, total: int) -> None:

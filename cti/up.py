@@ -16,12 +16,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
 from rich.console import Console
 from rich.markup import escape
 
+from cti import flow_versions
 from cti.asterisk.install import AsteriskBinary, ensure_asterisk
 from cti.asterisk.process import AsteriskProcess
 from cti.asterisk.render import render
@@ -183,7 +185,10 @@ class Up:
                 shown[0] = time.monotonic()
                 self.say(f"prompts: {step} {done}/{total}")
 
-        await asyncio.to_thread(build_prompts, self.places.prompt_manifest, self.places.prompts, progress)
+        kept = self.places.data / flow_versions.FOLDER
+        await asyncio.to_thread(
+            partial(build_prompts, self.places.prompt_manifest, self.places.prompts, progress, kept=kept)
+        )
 
     async def _start_asterisk(self) -> None:
         if self._make_asterisk is None:

@@ -79,9 +79,9 @@ def read_manifest(manifest: Path) -> PromptBook:
     return book
 
 
-def read_book(manifest: Path) -> PromptBook:
+def read_book(manifest: Path, kept: Path | None = None) -> PromptBook:
     """The manifest, and the texts that stand in the flows beside it. Raises `PromptError`."""
-    return with_texts(read_manifest(manifest), _flows_beside(manifest))
+    return with_texts(read_manifest(manifest), [*_flows_beside(manifest), *_flows_kept(kept)])
 
 
 def _flows_beside(manifest: Path) -> list[Flow]:
@@ -95,6 +95,15 @@ def _flows_beside(manifest: Path) -> list[Flow]:
     return found
 
 
+def _flows_kept(folder: Path | None) -> list[Flow]:
+    """Versions of flows, `<flow>/<version>.yaml`: calls may still be on them, and a roll-back needs their sounds at once."""
+    files = sorted(folder.glob("*/*.yaml")) if folder is not None else []
+    read = (
+        parse_flow(file.read_text(encoding="utf-8", errors="replace"), f"{file.parent.name}.yaml") for file in files
+    )
+    return [flow for flow in read if isinstance(flow, Flow)]
+
+
 def build_prompts(
     manifest: Path,
     out: Path,
@@ -102,10 +111,12 @@ def build_prompts(
     *,
     force: bool = False,
     only: Collection[str] | None = None,
+    kept: Path | None = None,
     open_voice: Callable[[str], Voice] | None = None,
 ) -> PromptBuild:
     """Make every sound of `manifest` that is not there yet, or all with `force`. Blocks for seconds, and while another
-    build of the same folder runs. With `only` nothing but these (`language/name`) is looked at.
+    build of the same folder runs. With `only` nothing but these (`language/name`) is looked at. `kept`: the folder of
+    flows' versions, whose texts are spoken, too.
 
     Raises `PromptError` for the first prompt that could not be made; what was made is kept for the next build.
     Progress is told on the calling thread. Files are replaced whole, so a call in progress never hears half a file.
@@ -113,7 +124,7 @@ def build_prompts(
     out.mkdir(parents=True, exist_ok=True)
     with (out / ".lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _build(manifest, out, progress, force=force, only=only, open_voice=open_voice)
+        return _build(manifest, out, progress, force=force, only=only, kept=kept, open_voice=open_voice)
 
 
 def _build(
@@ -123,10 +134,11 @@ def _build(
     *,
     force: bool,
     only: Collection[str] | None,
+    kept: Path | None,
     open_voice: Callable[[str], Voice] | None,
 ) -> PromptBuild:
     began = time.monotonic()
-    jobs = [job for job in jobs_of(read_book(manifest), out) if only is None or job.id in only]
+    jobs = [job for job in jobs_of(read_book(manifest, kept), out) if only is None or job.id in only]
     ledger = read_ledger(out)
     counts = {"spoken": 0, "recorded": 0, "kept": 0}
     done = 0
@@ -166,6 +178,16 @@ def _build(
     finally:
         _write_ledger(out, ledger)
     return PromptBuild(removed=removed, seconds=time.monotonic() - began, **counts)
+
+
+def put_sound(out: Path, job: Job, narrow: bytes, wide: bytes) -> None:
+    """Take a sound that was made for this very job before, instead of making it again."""
+    with (out / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        files = sound_files(out, job.id)
+        replace_file(files[1], wide)
+        replace_file(files[0], narrow)
+        _write_ledger(out, {**read_ledger(out), job.id: job.key})
 
 
 def missing_sounds(book: PromptBook, out: Path) -> list[str]:

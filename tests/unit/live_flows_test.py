@@ -21,6 +21,7 @@ from cti.ivr.parser import version_of
 from cti.live_flows import LiveFlows, open_flows
 from cti.model import facts as f
 from cti.places import Places
+from cti.prompts.build import read_book
 from cti.services import desk
 from cti.services.flow_changes import FlowConflict, FlowInvalid, UnknownFlow
 from cti.services.flow_runner import FlowRunner
@@ -162,6 +163,14 @@ async def test_what_fails_changes_nothing(desk_: Desk) -> None:
         await desk_.apply(sub=sub_text().replace("return: done", "return: other"))
     assert len(desk_.log()) == 1
     assert desk_.library.version(MAIN) == version_of(main_text())
+
+
+async def test_words_of_a_refused_flow_are_spoken_by_the_next_build(desk_: Desk) -> None:
+    with pytest.raises(FlowInvalid, match="cti prompts build"):
+        await desk_.apply(main=main_text('{text: {en: "Mind the gap."}}'))
+    book = read_book(desk_.flows / "prompts.yaml", desk_.versions.folder)
+    assert "Mind the gap." in {said.text for texts in book.prompts.values() for said in texts.values()}
+    assert len(desk_.log()) == 1
 
 
 async def test_a_language_without_a_prompt_refuses_it(desk_: Desk) -> None:
