@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.browser import Window, chromium, log_in
 from tests.support.axe import serious_findings
 from tests.support.centre import TestCentre
-from tests.support.scripted_desk import CARD, ScriptedDesk, party, scripted_desks
+from tests.support.scripted_desk import CARD, ScriptedDesk, scripted_desks
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
 
@@ -23,8 +23,6 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("supervisor", "/flows", "h1, h2"),
 )
 """Every page of the product. A new page is a line here."""
-
-BO = party("bo", kind="agent", agent_id="1002", name="Bo Lindqvist", number="1002")
 
 
 async def _ringing(desk: ScriptedDesk) -> None:
@@ -49,16 +47,22 @@ async def _talking(desk: ScriptedDesk) -> None:
     await desk.in_call()
 
 
+async def _handed_over(desk: ScriptedDesk) -> None:
+    await desk.in_call()
+    desk.set_talk(transferred_from="1003", note="Put off twice already.", state="held")
+    await desk.until("handed-note")
+
+
 async def _consulting(desk: ScriptedDesk) -> None:
     await desk.in_call()
-    desk.set_talk(parties=[party("caller", state="held"), BO], consult=True, transferred_from="Eve", note="Twice late.")
+    desk.consults()
     await desk.until("consult-complete")
 
 
 async def _conference(desk: ScriptedDesk) -> None:
     await desk.in_call()
-    desk.set_talk(parties=[party("caller"), BO], conference=True)
-    await desk.until("drop-bo")
+    desk.confers()
+    await desk.until("drop-1002")
     await desk.page.keyboard.press("k")
     await desk.until("keypad")
 
@@ -100,6 +104,7 @@ STATES: dict[str, Callable[[ScriptedDesk], Awaitable[None]]] = {
     "several customers": _several,
     "missed": _missed,
     "talking": _talking,
+    "handed over, on hold": _handed_over,
     "asking a colleague": _consulting,
     "three on the line": _conference,
     "transfer": _transfer,

@@ -3,7 +3,7 @@
 import { ApiError } from "../lib/api";
 import type { CallId } from "../lib/rows";
 import type { Desk } from "./desk.svelte";
-import { consulting, talkApi, type Destination, type Destinations, type Party } from "./talk";
+import { talkApi, type AgentDestination, type Consult, type Destination, type Destinations, type Party, type WaitingCaller } from "./talk";
 
 /** What is open over the desk; one at a time. */
 export type Dialog = "transfer" | "waiting" | "sound" | "keys" | null;
@@ -13,7 +13,10 @@ const NOTHING: Destinations = {};
 export class TalkActs {
   dialog = $state<Dialog>(null);
   destinations = $state.raw<Destinations>(NOTHING);
+  waiting = $state.raw<readonly WaitingCaller[] | null>(null);
   loading = $state(false);
+  /** Written before asking, for whoever gets the call in the end. */
+  #note = "";
   /** Written into the box that calls out. */
   dialText = $state("");
   callerId = $state("");
@@ -22,14 +25,21 @@ export class TalkActs {
   /** Counts up whenever the box that calls out wants the keyboard. */
   dialFocus = $state(0);
 
-  readonly consult = $derived.by(() => consulting(this.desk.talk));
+  /** Somebody is asked before the call is handed over; null also when that came to nothing. */
+  readonly consulted: Consult | null = $derived.by(() => {
+    const consult = this.desk.talk?.consult ?? null;
+    return consult !== null && consult.state !== "failed" ? consult : null;
+  });
+  readonly consult = $derived(this.consulted !== null);
+  /** This agent asks, and so may hand over, swap, join and end it. */
+  readonly asking = $derived.by(() => this.consulted?.by === this.desk.id);
+  /** Who could not be asked, and why. */
+  readonly notReached: Consult | null = $derived.by(() =>
+    this.desk.talk?.consult?.state === "failed" ? this.desk.talk.consult : null,
+  );
   readonly conference = $derived.by(() => this.desk.talk?.conference === true);
   /** The caller first, then who was brought in. */
   readonly parties: readonly Party[] = $derived.by(() => this.desk.talk?.parties ?? []);
-  /** Who is being asked before the call is handed over. */
-  readonly consulted: Party | null = $derived.by(() =>
-    this.consult ? (this.parties.findLast((party) => party.kind !== "caller") ?? null) : null,
-  );
   readonly canTransfer = $derived.by(
     () => this.desk.step === "talking" && !this.consult && !this.desk.calling && this.desk.callId !== null,
   );
@@ -38,7 +48,8 @@ export class TalkActs {
 
   open(dialog: Dialog): void {
     this.dialog = dialog;
-    if (dialog === "transfer" || dialog === "waiting") void this.learn();
+    if (dialog === "transfer") void this.learn();
+    if (dialog === "waiting") void this.look();
   }
 
   close(): void {
@@ -59,19 +70,37 @@ export class TalkActs {
     }
   }
 
+  /** Read who waits in the own queues. */
+  async look(): Promise<void> {
+    try {
+      this.waiting = await talkApi.waiting();
+    } catch (error) {
+      this.desk.problem = error;
+    }
+  }
+
+  /** A colleague's name, as far as it is known here. */
+  nameOf(agent: string): string {
+    return this.destinations.agents?.find((one: AgentDestination) => one.agent_id === agent)?.name ?? agent;
+  }
+
   async transfer(to: Destination, note: string): Promise<void> {
     const call = this.desk.callId;
+    this.desk.letGo();
     if (call !== null && (await this.desk.ask(() => talkApi.transfer(call, to, note)))) this.close();
   }
 
   async consultWith(to: Destination, note: string): Promise<void> {
     const call = this.desk.callId;
-    if (call !== null && (await this.desk.ask(() => talkApi.consult(call, to, note)))) this.close();
+    this.#note = note;
+    this.desk.letGo();
+    if (call !== null && (await this.desk.ask(() => talkApi.consult(call, to)))) this.close();
   }
 
   async consultDo(what: "complete" | "cancel" | "swap" | "join"): Promise<void> {
     const call = this.desk.callId;
-    if (call !== null && this.consult && !this.desk.busy) await this.desk.ask(() => talkApi.consultDo(call, what));
+    if (call === null || !this.asking || this.desk.busy) return;
+    await this.desk.ask(() => (what === "complete" ? talkApi.complete(call, this.#note) : talkApi.consultDo(call, what)));
   }
 
   async drop(party: Party): Promise<void> {
@@ -81,7 +110,7 @@ export class TalkActs {
 
   async pickUp(call: CallId): Promise<void> {
     if (await this.desk.ask(() => talkApi.pickUp(call))) this.close();
-    else await this.learn();
+    else await this.look();
   }
 
   /** Press one key of the call, on whatever device it is. */

@@ -85,6 +85,7 @@ export class Desk {
   /** The groups of outcomes that were opened, from the outside in. */
   opened = $state.raw<readonly Disposition[]>([]);
   #draftCall: CallId | null = null;
+  #finishing: CallId | null = null;
   #phoneRetry: ReturnType<typeof setTimeout> | undefined;
   #startingPhone = false;
   /** One account, one phone: which page of this browser has it. */
@@ -139,7 +140,9 @@ export class Desk {
       this.feed.state === "live",
   );
   /** The other side hears music. */
-  readonly held = $derived((this.phone.talk === "talking" && this.phone.held) || this.row?.state === "held");
+  readonly held = $derived(
+    (this.phone.talk === "talking" && this.phone.held) || (this.talk ? this.talk.state === "held" : this.row?.state === "held"),
+  );
   /** Being called by this agent, not answered yet. */
   readonly calling = $derived(this.talk !== null && this.talk.direction !== "inbound" && this.talk.state === "ringing");
 
@@ -179,6 +182,11 @@ export class Desk {
     if (this.chosen?.offer !== pop.offer_id) return undefined;
     return pop.customers.find((card) => card.customer_id === this.chosen?.customer);
   });
+
+  /** The customer of this call; null while nobody knows. */
+  readonly customerId: number | null = $derived(
+    this.customer?.customer_id ?? (this.pop && this.chosen?.offer === this.pop.offer_id ? this.chosen.customer : null),
+  );
 
   /** The caller's number for people; null when withheld. */
   readonly rawNumber: string | null = $derived(
@@ -430,10 +438,17 @@ export class Desk {
   }
 
   hold(): void {
+    const call = this.callId;
     const on = !this.held;
-    // The phone's own hold needs no server. What it does not hold (a call held before a reload, a SIP phone) the server does.
-    if (this.phone.talk === "talking" && this.phone.held !== on) this.phone.toggleHold();
-    else if (this.callId !== null) void this.ask(() => talkApi.hold(this.callId ?? "", on));
+    // The server holds whatever the device is, and over a reload; the phone itself does where the server cannot be asked.
+    const byPhone = this.phone.talk === "talking" && (this.phone.held || this.talk === null || this.feed.state !== "live");
+    if (byPhone) this.phone.toggleHold();
+    else if (call !== null) void this.ask(() => talkApi.hold(call, on));
+  }
+
+  /** End a hold of the phone's own before the server moves the call: it could not hear what comes then. */
+  letGo(): void {
+    if (this.phone.talk === "talking" && this.phone.held) this.phone.toggleHold();
   }
 
   mute(): void {
@@ -485,8 +500,12 @@ export class Desk {
 
   async done(): Promise<void> {
     const call = this.callId;
-    if (this.step !== "wrap_up" || call === null || this.busy || this.outcomeMissing) return;
-    if (await this.ask(() => api.wrapUp(call, this.draft.disposition, this.draft.note.trim()))) forgetDraft(call);
+    // Not `busy`: a key pressed while something else is still being asked is not lost.
+    if (this.step !== "wrap_up" || call === null || this.#finishing === call || this.outcomeMissing) return;
+    this.#finishing = call;
+    const done = await this.ask(() => api.wrapUp(call, this.draft.disposition, this.draft.note.trim()));
+    this.#finishing = null;
+    if (done) forgetDraft(call);
   }
 
   /** More time for the work after the call, as much as its queue allows. */
@@ -498,7 +517,7 @@ export class Desk {
   /** Called once a second: the server's timer must not lose what was written. */
   tick(): void {
     const until = this.row?.wrap_up_until;
-    if (this.step !== "wrap_up" || !until || this.busy) return;
+    if (this.step !== "wrap_up" || !until) return;
     const written = this.draft.disposition !== "" || this.draft.note.trim() !== "";
     if (written && clock.until(until) <= SEND_BEFORE_SECONDS && clock.until(until) > 0) void this.done();
   }

@@ -60,6 +60,7 @@ function act(key: string, event: KeyboardEvent, desk: Desk): boolean {
 function consult(key: string, desk: Desk): boolean {
   const what = ({ c: "complete", s: "swap", j: "join", x: "cancel" } as const)[key];
   if (what === undefined) return false;
+  if (!desk.acts.asking) return false;
   const state = desk.acts.consulted?.state;
   if (what === "cancel" || state === "talking" || state === "held") void desk.acts.consultDo(what);
   return true;

@@ -64,7 +64,8 @@ export function findPlaces(all: Destinations, text: string, me: AgentId, kinds: 
       .filter((agent) => agent.agent_id !== me && fits(agent.name, agent.agent_id))
       .map((agent) => {
         const reason = agent.state === "not_ready" && agent.reason ? ` · ${lang.word(lang.w.reasons, agent.reason)}` : "";
-        return place("agent", agent.agent_id, agent.name, `${agent.agent_id} · ${lang.w.states[agent.state]}${reason}`, MARKS[agent.state]);
+        const gone = agent.why_not === "unreachable" ? ` · ${lang.w.supervisor.notReachable}` : "";
+        return place("agent", agent.agent_id, agent.name, `${agent.agent_id} · ${lang.w.states[agent.state]}${reason}${gone}`, MARKS[agent.state]);
       })
       .sort((a, b) => a.title.localeCompare(b.title, lang.w.locale)),
   );
@@ -75,7 +76,7 @@ export function findPlaces(all: Destinations, text: string, me: AgentId, kinds: 
       .map((queue) => ({ queue, title: name(queue.title, queue.queue) }))
       .filter(({ queue, title }) => fits(title, queue.queue))
       .map(({ queue, title }) =>
-        place("queue", queue.queue, title, queue.waiting === undefined ? "" : w.queueNow(queue.waiting, queue.agents_ready ?? 0), "waiting"),
+        place("queue", queue.queue, title, queue.open === false ? lang.w.supervisor.closed : queue.waiting === undefined ? "" : w.queueNow(queue.waiting, queue.agents_ready ?? 0), "waiting"),
       ),
   );
   add(
@@ -87,7 +88,7 @@ export function findPlaces(all: Destinations, text: string, me: AgentId, kinds: 
       .map(({ id, title }) => place("flow", id, title, w.menu, "menu")),
   );
   const known = (all.numbers ?? [])
-    .map((one) => ({ number: one.number, title: name(one.title, one.number) }))
+    .map((one) => ({ number: one.number, title: one.name || one.number }))
     .filter((one) => fits(one.title, one.number));
   const numbers = known.map((one) => place("number", one.number, one.title, phoneNumber(one.number)));
   if (number && !known.some((one) => one.number === number)) {

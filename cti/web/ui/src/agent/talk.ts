@@ -15,19 +15,28 @@ export interface Party {
   readonly since: Moment;
 }
 
+/** Somebody who is asked while the caller is on hold; or (`held`) the other way round. */
+export interface Consult extends Omit<Party, "kind"> {
+  readonly kind: "agent" | "number";
+  /** Who asks. The agent who is asked sees the same. */
+  readonly by: AgentId;
+  /** Why it failed: "busy", "no_answer", "refused", "unreachable". */
+  readonly reason: string;
+}
+
 /** An agent's own call with everybody on it. */
 export interface TalkView {
   readonly call_id: CallId;
   readonly direction: "inbound" | "outbound" | "internal";
   readonly number: string | null;
   readonly customer_name: string;
-  readonly state: "ringing" | "talking" | "held";
+  /** "consulting": the caller is on hold, and somebody else is being called or talked to. */
+  readonly state: "ringing" | "talking" | "held" | "consulting" | "conference";
   readonly parties: readonly Party[];
-  /** Somebody is being asked before the call is handed over. */
-  readonly consult: boolean | object | null;
+  readonly consult: Consult | null;
   readonly conference: boolean;
-  /** The colleague who handed the call over; empty for none. */
-  readonly transferred_from: string | null;
+  /** The colleague who handed the call over. */
+  readonly transferred_from: AgentId | null;
   readonly note: string;
 }
 
@@ -45,6 +54,9 @@ export interface AgentDestination {
   readonly state: AgentState;
   readonly reason?: string;
   readonly since?: Moment;
+  readonly reachable?: boolean;
+  /** Empty where they can be called now. */
+  readonly why_not?: string;
 }
 
 export interface QueueDestination {
@@ -52,6 +64,7 @@ export interface QueueDestination {
   readonly title: Titles;
   readonly waiting?: number;
   readonly agents_ready?: number;
+  readonly open?: boolean;
 }
 
 export interface FlowDestination {
@@ -60,8 +73,8 @@ export interface FlowDestination {
 }
 
 export interface NumberDestination {
+  readonly name: string;
   readonly number: string;
-  readonly title: string | Titles;
 }
 
 /** A caller of one of the own queues who may be picked up. */
@@ -71,7 +84,11 @@ export interface WaitingCaller {
   readonly number: string | null;
   readonly customer_name: string;
   readonly tier: string;
-  readonly queued_at: Moment;
+  readonly choice?: string;
+  readonly queued_at: Moment | null;
+  readonly place?: number | null;
+  /** Rings at a colleague's this moment. */
+  readonly ringing?: boolean;
 }
 
 /** Everything a call can be sent to, and what one may call with. */
@@ -82,7 +99,6 @@ export interface Destinations {
   readonly numbers?: readonly NumberDestination[];
   /** Numbers one may show when calling out. */
   readonly caller_ids?: readonly string[];
-  readonly waiting?: readonly WaitingCaller[];
 }
 
 export interface Heartbeat {
@@ -96,7 +112,8 @@ export interface QualityReport {
   readonly jitter_ms: number | null;
   readonly loss: number | null;
   readonly mos: number;
-  readonly codec: string;
+  /** The last one of the call: of all of it. */
+  readonly final?: boolean;
 }
 
 const of = (call: CallId): string => `/agent/calls/${encodeURIComponent(call)}`;
@@ -104,23 +121,19 @@ const of = (call: CallId): string => `/agent/calls/${encodeURIComponent(call)}`;
 export const talkApi = {
   hold: (call: CallId, on: boolean) => request<unknown>("POST", `${of(call)}/hold`, { on }),
   transfer: (call: CallId, to: Destination, note: string) => request<unknown>("POST", `${of(call)}/transfer`, { to, note }),
-  consult: (call: CallId, to: Destination, note: string) => request<unknown>("POST", `${of(call)}/consult`, { to, note }),
-  consultDo: (call: CallId, what: "complete" | "cancel" | "swap" | "join") =>
-    request<unknown>("POST", `${of(call)}/consult/${what}`),
+  consult: (call: CallId, to: Destination) => request<unknown>("POST", `${of(call)}/consult`, { to }),
+  complete: (call: CallId, note: string) => request<unknown>("POST", `${of(call)}/consult/complete`, { note }),
+  consultDo: (call: CallId, what: "cancel" | "swap" | "join") => request<unknown>("POST", `${of(call)}/consult/${what}`),
   drop: (call: CallId, party: string) =>
     request<unknown>("POST", `${of(call)}/parties/${encodeURIComponent(party)}/drop`),
   keys: (call: CallId, keys: string) => request<unknown>("POST", `${of(call)}/keys`, { keys }),
   customer: (call: CallId, customer: number) => request<unknown>("POST", `${of(call)}/customer`, { customer_id: customer }),
   quality: (call: CallId, report: QualityReport) => request<unknown>("POST", `${of(call)}/quality`, report),
   pickUp: (call: CallId) => request<unknown>("POST", "/agent/pick-up", { call_id: call }),
+  waiting: () => request<{ calls: readonly WaitingCaller[] }>("GET", "/agent/waiting").then((answer) => answer.calls),
   destinations: () => request<Destinations>("GET", "/agent/destinations"),
   dial: (to: { number: string } | { agent_id: AgentId }, more: { caller_id?: string; customer_id?: number; idempotency_key: string }) =>
     request<unknown>("POST", "/agent/dial", { ...to, ...more }),
   heartbeat: (beat: Heartbeat) => request<unknown>("POST", "/agent/heartbeat", beat),
 };
-
-/** Whether somebody is being asked before the call is handed over. */
-export function consulting(talk: TalkView | null | undefined): boolean {
-  return Boolean(talk?.consult);
-}
 

@@ -8,7 +8,7 @@ export const prompts = {
   all: "All",
   name: "Name",
   language: "Language",
-  languages: { en: "English", zh: "Chinese" } as Record<string, string>,
+  languages: { en: "English", zh: "Chinese" } as Readonly<Record<string, string>>,
   text: "What it says",
   sound: "What is heard",
   acts: "Do",

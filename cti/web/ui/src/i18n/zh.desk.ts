@@ -1,5 +1,6 @@
 // 坐席工作台：转接、咨询、会议、外呼、设备。
 import type { Dictionary } from "./dictionary";
+import type { deskErrors as english } from "./en.desk";
 
 export const desk: Dictionary["desk"] = {
   call: (who) => `呼叫 ${who}`,
@@ -31,6 +32,15 @@ export const desk: Dictionary["desk"] = {
     held: "保持中，正在听音乐",
     failed: "未接通",
     consult: (who) => `您正在咨询 ${who}`,
+    asked: (who) => `${who} 就此通话向您咨询`,
+    notReached: (who, why) => `未能咨询到 ${who}：${why}`,
+    reasons: {
+      busy: "忙",
+      no_answer: "无人接听",
+      refused: "已拒接",
+      unreachable: "无法接通",
+      caller_gone: "来电者已挂断",
+    },
     conference: (n) => `${n + 1} 人通话中`,
     drop: (who) => `请 ${who} 离线`,
     complete: "转交",
@@ -81,6 +91,8 @@ export const desk: Dictionary["desk"] = {
     nobody: "您的队列中无人等待。",
     take: "代接",
     takeName: (who) => `代接 ${who}`,
+    ringing: "正在同事处振铃",
+    unready: "请先就绪，再代接来电。",
     unable: "您的角色不能挑选来电。",
     busy: "通话结束后才能代接。",
   },
@@ -109,6 +121,13 @@ export const desk: Dictionary["desk"] = {
     notifyOn: "已允许通知。",
   },
 
+  find: {
+    search: "搜索客户资料",
+    add: "新客户",
+    name: "新客户的姓名",
+    save: "创建",
+    nobody: "资料中没有这样的客户。",
+  },
   keys: {
     title: "按键",
     open: "按键",
@@ -168,4 +187,31 @@ export const desk: Dictionary["desk"] = {
     since: (state, time) => `${state}，已 ${time}`,
     now: (state) => `当前状态：${state}`,
   },
+};
+
+/** 服务器拒绝的原因。 */
+export const deskErrors: Record<keyof typeof english, string> = {
+  consult_under_way: "您正在咨询，请先转交或回到来电者。",
+  others_in_call: "线上还有其他人，请先请其离线或把通话留给他们。",
+  unknown_agent: "该同事已不存在。",
+  to_oneself: "来电者已在您这里。",
+  agent_offline: "该同事离线。",
+  agent_busy: "该同事正在通话。",
+  agent_unreachable: "无法接通该同事的电话。",
+  agent_wrap_up: "该同事正在进行话后处理。",
+  lines_taken: "外线全忙，请稍后再试。",
+  unknown_flow: "该菜单不接受转接。",
+  not_a_person: "只能咨询同事或号码，请直接转接。",
+  in_this_call: "对方已在线上。",
+  no_consult: "已没有在咨询的人。",
+  not_yours: "只有发起咨询的人可以结束。",
+  not_answered_yet: "对方尚未接听。",
+  no_such_party: "对方已离开。",
+  held_by_phone: "您的话机保持了线路，请在话机上恢复。",
+  not_free: "请先就绪，再代接来电。",
+  leaving: "您正在离开此通话。",
+  no_leg: "此刻无法操作，请重试。",
+  nobody_to_hear: "现在没有人能听到按键。",
+  dialling_off: "此处不能外呼。",
+  unknown_customer: "客户资料中已没有该客户。",
 };

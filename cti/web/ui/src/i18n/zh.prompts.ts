@@ -8,7 +8,7 @@ export const prompts = {
   all: "全部",
   name: "名称",
   language: "语言",
-  languages: { en: "英语", zh: "中文" } as Record<string, string>,
+  languages: { en: "英语", zh: "中文" } as Readonly<Record<string, string>>,
   text: "内容",
   sound: "来电者听到的",
   acts: "操作",
