@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cti.clock import Clock, SystemClock
-from cti.prompts.build import Job, build_prompts, jobs_of, read_book, read_ledger, sound_files
+from cti.prompts.build import Job, build_prompts, jobs_of, put_sound, read_book, read_ledger, sound_files
 from cti.prompts.errors import PromptError
 from cti.prompts.recordings import RecordingShelf, judge
 from cti.prompts.voices import Voice
@@ -140,6 +140,8 @@ class PromptLibrary:
         with self._changing:
             before = self._shelf.read(language, name)
             was_there = job.recorded
+            if job.recorded is None and self._is_built(job):
+                self._shelf.keep_voice(job)
             made = self._shelf.put(language, name, audio, by=by, how=how, at=self._clock.now(), said=job.text)
             try:
                 self._build(job.id)
@@ -163,12 +165,21 @@ class PromptLibrary:
         with self._changing:
             before = self._shelf.put_aside(language, name)
             try:
-                self._build(job.id)
+                spoken = self._job(language, name)
+                kept = self._shelf.voice(spoken)
+                if kept is not None:
+                    put_sound(self._out, spoken, *kept)
+                else:
+                    self._build(job.id)
             except PromptError:
                 if before.current is not None:
                     self._shelf.bring_back(language, name, before)
                 raise
         return self._row(self._job(language, name), read_ledger(self._out))
+
+    def _is_built(self, job: Job) -> bool:
+        files = sound_files(self._out, job.id)
+        return read_ledger(self._out).get(job.id) == job.key and all(file.is_file() for file in files)
 
     def _build(self, id_: str) -> None:
         build_prompts(self._manifest, self._out, only={id_}, open_voice=self._open_voice)

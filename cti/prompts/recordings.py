@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from cti.prompts.build import recorded_file, replace_file
+from cti.prompts.build import Job, recorded_file, replace_file, sound_files
 from cti.prompts.errors import PromptError
 from cti.prompts.sound import Audio, level_speech, resample, speech_frames
 from cti.prompts.wave_file import read_wave, write_wave
@@ -112,6 +112,24 @@ class RecordingShelf:
         made = Recording(number=number, at=at, by=by, how=how, said=said, seconds=seconds, current=True)
         self._choose(language, name, Kept(current=number, recordings=(*kept.recordings, made)))
         return made
+
+    def keep_voice(self, job: Job) -> None:
+        """Keep what the voice said, for the way back: loading a voice takes seconds."""
+        narrow, wide = sound_files(self._out, job.id)
+        folder = self._folder(job.language, job.name)
+        replace_file(folder / "voice.ulaw", narrow.read_bytes())
+        replace_file(folder / "voice.sln16", wide.read_bytes())
+        replace_file(folder / "voice.key", job.key.encode())
+
+    def voice(self, job: Job) -> tuple[bytes, bytes] | None:
+        """What the voice said for this very job, at 8 kHz and at 16 kHz; None where it is not kept."""
+        folder = self._folder(job.language, job.name)
+        try:
+            if (folder / "voice.key").read_bytes() != job.key.encode():
+                return None
+            return (folder / "voice.ulaw").read_bytes(), (folder / "voice.sln16").read_bytes()
+        except OSError:
+            return None
 
     def use(self, language: str, name: str, number: int) -> Recording | None:
         """Let an earlier one be heard again; None: there is none of that number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from cti.demo.softphone import PhoneRoom
 from cti.prompts.sound import Audio
 from cti.prompts.wave_file import write_wave
+from tests.acceptance.browser import chromium, log_in
 from tests.acceptance.people import caller
 from tests.acceptance.test_more_steps import ended
 from tests.support.centre import PROMPTS, ApiPerson, TestCentre
@@ -118,3 +120,52 @@ async def test_callers_hear_an_upload_with_the_next_play_and_then_what_was_said_
     (row,) = [row for row in listed["prompts"] if row["name"] == "welcome"]
     assert {sound["language"]: sound["state"] for sound in row["sounds"]} == {"en": "recorded", "zh": "synthetic"}
     assert not list((centre.data / "recordings").glob("prompt-*"))
+
+
+@pytest.mark.needs("chromium")
+async def test_the_page_plays_takes_uploads_and_goes_back_by_keyboard(own_sounds: TestCentre, tmp_path: Path) -> None:
+    centre = own_sounds
+    file, noise = tmp_path / "goodbye.wav", tmp_path / "noise.wav"
+    file.write_bytes(write_wave(Audio(0.3 * np.sin(2 * np.pi * 600 * np.arange(44100) / 22050), 22050)))
+    noise.write_bytes(b"no sound at all")
+    async with chromium(centre, tmp_path) as people:
+        people.allowed.append("status of 422")
+        window = await people.visitor("/")
+        await log_in(window, "admin")
+        await window.page.wait_for_url("**/supervisor")
+        await window.one("to-prompts").click()
+        await window.until("prompts-page", ready="true")
+        await window.page.screenshot(path=tmp_path / "prompts.png")
+        await window.one("search").fill("after_hours")
+        await window.until("prompt-zh-after_hours", "Voice")
+        assert await window.page.locator("tbody tr").count() == 2
+        # From the search field by the keyboard alone: play, then open.
+        await window.one("play-en-after_hours").focus()
+        await window.page.keyboard.press("Enter")
+        async with asyncio.timeout(15):
+            while not await window.page.evaluate("document.querySelector('[data-testid=player]').currentTime > 0.2"):
+                await asyncio.sleep(0.05)
+        await window.page.keyboard.press("Enter")
+        await window.page.keyboard.press("Tab")
+        await window.page.keyboard.press("Enter")
+        await window.until("recordings", "Nobody has recorded it yet")
+        await window.one("upload-file").set_input_files(noise)
+        await window.until("trouble", "no sound that the browser can read")
+        await window.one("upload-file").set_input_files(file)
+        await window.until("told", "Callers hear it from now on")
+        await window.until("prompt-en-after_hours", "Recorded")
+        await window.until("recording-1", "heard now")
+        await window.one("by-phone").focus()
+        await window.page.keyboard.press("Enter")
+        await window.until("code", re.compile(r"\*77[\s\S]*\d{6}"))
+        await window.page.screenshot(path=tmp_path / "prompt.png")
+        await window.one("give-up").focus()
+        await window.page.keyboard.press("Enter")
+        await window.until("told", "Callers hear the voice from now on")
+        await window.until("prompt-en-after_hours", "Voice")
+        await window.one("language").click()
+        await window.one("theme").click()
+        await window.one("use-1").click()
+        await window.until("told", "来电者从现在起会听到录音 1")
+        await window.one("search").fill("")
+        await window.page.screenshot(path=tmp_path / "prompts-zh.png")

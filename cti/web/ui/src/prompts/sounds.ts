@@ -1,4 +1,5 @@
 // Prompts over the API.
+import type { Moment } from "../lib/rows";
 import { ApiError, request } from "../lib/api";
 import { asWave } from "./wave";
 
@@ -41,7 +42,7 @@ export interface PromptDetail {
 export interface RecordingCode {
   readonly code: string;
   readonly dial: string;
-  readonly until: string;
+  readonly until: Moment;
 }
 
 /** How long an upload may take, in milliseconds. */
