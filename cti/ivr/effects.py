@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cti.ids import FlowName, QueueName
 from cti.ivr.expression import Value
+from cti.model.callback_window import CallbackWindow
 from cti.model.centre import Target
 from cti.model.facts import Match
 from cti.model.requirement import ANYBODY, Requirement
@@ -104,6 +105,8 @@ class AskCallback:
     queue: QueueName
     number: str | None = field(repr=False)
     """As keyed in; None: where the call comes from."""
+    window: CallbackWindow | None = None
+    """The part of the day the caller chose; None: none was offered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +245,8 @@ class CallbackPromised:
     """Whether the caller will be called back; `ok` False: that number cannot be called."""
 
     ok: bool
+    local: datetime | None = None
+    """The first moment it may come, by the centre's clock; only where a part of the day was chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,7 +162,7 @@ def respond(effect: e.Effect, press: Press, world: World, pace: timedelta = time
                 return e.Sent()
             return e.NotAnswered(status=world.number)
         case e.AskCallback():
-            return e.CallbackPromised(ok=world.callback)
+            return e.CallbackPromised(ok=world.callback, local=world.local if effect.window is not None else None)
         case e.Record():
             return e.Recorded(status=world.recording)
         case e.FindFlow():

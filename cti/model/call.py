@@ -295,6 +295,7 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
                 preferred=fact.preferred,
                 hold_until=fact.at + timedelta(seconds=fact.hold) if fact.preferred is not None else None,
                 addressed=fact.addressed,
+                retry_at=fact.not_before,
                 next_step=None,
                 destination="",
             )

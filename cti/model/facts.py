@@ -160,6 +160,8 @@ class CallQueued(CallFact):
     """Who moved a waiting call here: a rule ("overflow"), a key ("option"), a user's name. Empty: the flow."""
     reason: str = ""
     """What a user said why."""
+    not_before: datetime | None = None
+    """Of a callback: the customer asked not to be called before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

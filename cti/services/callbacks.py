@@ -173,6 +173,7 @@ def _begin(board: Switchboard, call: Call, new_id: CallId, number: str, ticket: 
             preferred=ticket.preferred,
             hold=ticket.hold,
             by="callback",
+            not_before=ticket.not_before,
         )
     )
     board.join_queue(board.calls[new_id], now, deliverable=False)

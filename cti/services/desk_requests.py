@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from cti.ids import CallId, QueueName
 from cti.model import facts as f
+from cti.model.callback_window import CallbackWindow
 from cti.model.centre import Target
 from cti.model.requirement import ANYBODY, Requirement
-from cti.services import departures, desk
+from cti.services import callback_windows, departures, desk
 from cti.services.floor import Refused
 from cti.services.ports import FlowCall, LookUp
 from cti.services.switchboard import Switchboard
@@ -87,6 +88,15 @@ class DeskRequests(ABC):
         """See `CallDesk.ask_callback`. Waits for the directory's answer, as `enqueue`."""
         await self.look_up_customer(call_id)
         return await self._ask(lambda now: desk.ask_callback(self.board, call_id, queue, number, now))
+
+    async def ask_callback_in(
+        self, call_id: CallId, queue: QueueName, number: str | None, window: CallbackWindow
+    ) -> datetime | None:
+        """See `CallDesk.ask_callback_in`."""
+        await self.look_up_customer(call_id)
+        return await self._ask(
+            lambda now: callback_windows.ask_callback_in(self.board, call_id, queue, number, window, now)
+        )
 
     async def press(self, call_id: CallId, key: str) -> None:
         """A waiting caller pressed a key: see `departures.press`."""

@@ -185,8 +185,7 @@ class _Session:
                 result = await self._send_to(turn.effect.target, turn.state)
             case e.AskCallback():
                 await self._settle()
-                promised = await self._desk.ask_callback(self._call.call_id, turn.effect.queue, turn.effect.number)
-                result = e.CallbackPromised(ok=promised)
+                result = await self._ask_callback(turn.effect)
             case e.Record():
                 result = await self._record_speech(turn.effect, turn.state)
             case e.KeepScore():
@@ -223,6 +222,13 @@ class _Session:
         if number:
             self._runner.left(self._call.call_id, state)
         return e.Sent()
+
+    async def _ask_callback(self, asked: e.AskCallback) -> e.Result:
+        call_id = self._call.call_id
+        if asked.window is None:
+            return e.CallbackPromised(ok=await self._desk.ask_callback(call_id, asked.queue, asked.number))
+        local = await self._desk.ask_callback_in(call_id, asked.queue, asked.number, asked.window)
+        return e.CallbackPromised(ok=local is not None, local=local)
 
     async def _record_speech(self, record: e.Record, state: FlowState) -> e.Result:
         """Record, and keep what was said as a fact. A caller who hung up while speaking has left it all the same."""

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol
 
 from cti.ids import AgentId, CallId, CustomerId, FlowName, QueueName
+from cti.model.callback_window import CallbackWindow
 from cti.model.centre import Target
 from cti.model.commands import Command
 from cti.model.facts import Fact, FlowStepDone, Match, MessageRecorded, SurveyAnswered
@@ -316,6 +317,15 @@ class CallDesk(Protocol):
         """Promise a call back, with the place a caller would get in `queue` now. `number` as keyed in; None: the caller's own.
 
         The caller stays in the flow. False, and nothing changed, where that number cannot be called.
+        """
+        ...
+
+    async def ask_callback_in(
+        self, call_id: CallId, queue: QueueName, number: str | None, window: CallbackWindow
+    ) -> datetime | None:
+        """As `ask_callback`, in a part of the day. Gives the first moment it may come, in the centre's local time.
+
+        None, and nothing changed, where that number cannot be called, or not in that part of any day to come.
         """
         ...
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from cti.ids import CallId, QueueName
 from cti.ivr.effects import ALL_KEYS
+from cti.model.callback_window import CallbackWindow
 from cti.model.centre import Target
 from cti.model.facts import FlowStepDone, Match, MessageRecorded, SurveyAnswered
 from cti.model.requirement import ANYBODY, Requirement
@@ -153,6 +154,12 @@ class RecordingDesk:
     async def ask_callback(self, call_id: CallId, queue: QueueName, number: str | None) -> bool:
         self._say("callback", (queue, number))
         return self.possible
+
+    async def ask_callback_in(
+        self, call_id: CallId, queue: QueueName, number: str | None, window: CallbackWindow
+    ) -> datetime | None:
+        self._say("callback", (queue, number, window))
+        return datetime(2026, 3, 5, 13, tzinfo=UTC) if self.possible else None
 
     async def flow_finished(self, call_id: CallId) -> None:
         self._say("finished", call_id)

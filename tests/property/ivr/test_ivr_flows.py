@@ -94,6 +94,10 @@ def flow_texts(draw: st.DrawFn) -> str:
             exits = ", ".join(f"{exit_}: {draw(target)}" for exit_ in ("go", "not_possible", "no_input", "invalid"))
             tries = draw(st.integers(1, 3))
             body = f"request_callback: support, confirm: [{draw(prompt)}], ask: [order], tries: {tries}, {exits}"
+            if draw(st.booleans()):
+                body += (
+                    f', ask_when: [{draw(prompt)}], windows: {{1: {{label: Soon}}, 5: {{label: Late, from: "15:00"}}}}'
+                )
         elif verb == "transfer":
             busy = f"busy: {draw(target)}, " if draw(st.booleans()) else ""
             body = f'transfer: {{number: "+15550100042"}}, {busy}failure: {draw(target)}'

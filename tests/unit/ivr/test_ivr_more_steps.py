@@ -13,6 +13,7 @@ from cti.ivr.checker import check_flow
 from cti.ivr.flow import Flow, UnexpectedResult
 from cti.ivr.interpreter import MAX_DEPTH, advance, come_back, start
 from cti.ivr.rehearsal import Rehearsal, World, rehearse, scripted
+from cti.model.callback_window import CallbackWindow
 from cti.model.facts import Match
 from tests.support.flow_corpus import corpus_flows, corpus_prompts, demo_centre, flow_of
 
@@ -279,3 +280,33 @@ def test_a_result_that_does_not_fit_is_refused(asking: Flow, result: e.Result) -
     turn = start(asking, language="en")
     with pytest.raises(UnexpectedResult):
         advance(turn.state, result)
+
+
+WINDOWS = flow(
+    "  a: {request_callback: support, confirm: menu, ask: order, ask_when: hours, tries: 2, go: b, not_possible: c, no_input: d,"
+    ' invalid: d, windows: {1: {label: Soon}, 2: {label: Afternoon, from: "13:00", to: "17:00"}}}\n'
+    "  b: {say: [{date: callback_day}, {time: callback_time}], go: c}\n  c: {hang_up: silently}\n  d: {hang_up: silently}"
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "window", "label"),
+    [
+        (".1.2", CallbackWindow(begins=780, ends=1020), "Afternoon"),
+        (".11", CallbackWindow(), "Soon"),
+        (".191", CallbackWindow(), "Soon"),
+    ],
+)
+def test_a_part_of_the_day_is_chosen_after_the_number(keys: str, window: CallbackWindow, label: str) -> None:
+    said = played(WINDOWS, keys, known={"caller.number": OWN})
+    (effect,) = [effect for effect in said.effects if isinstance(effect, e.AskCallback)]
+    assert (effect.window, effect.number) == (window, None)
+    assert said.exits[:2] == ["a.done", "b.done"]
+    assert said.traces[0].choice == label
+    assert "en/month_3" in said.heard
+
+
+def test_who_chooses_no_part_of_the_day_is_promised_nothing() -> None:
+    for keys, exit_ in ((".1", "a.no_input"), (".133", "a.invalid")):
+        said = played(WINDOWS, keys, known={"caller.number": OWN})
+        assert (said.exits[0], asked(said)) == (exit_, [])
