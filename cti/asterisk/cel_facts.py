@@ -11,32 +11,25 @@ find an agent's leg, never a call.
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from cti.asterisk.cel_known import EPOCH, KnownCall
+from cti.asterisk.cel_lines import COLUMNS, LedgerEvent, LedgerRead, read_ledger
 from cti.ids import AgentId, CallId, NodeName, QueueName
 from cti.model import facts as f
 from cti.model.call import CALL_TRANSITIONS
 from cti.model.facts import Fact, HangupBy
+from cti.model.talk import call_of_party_leg
 
-COLUMNS = (
-    "event", "at", "unique_id", "linked_id", "channel", "bridge_peer", "context", "extension", "number", "extra",
-)  # fmt: skip
-"""The ledger's columns, as asterisk_conf/cel_custom.conf.j2 writes them."""
-
+ROOMS_OWN = "CBAnn/"
+"""A room's own channel, for prompts nobody plays."""
 SAME_MOMENT = timedelta(seconds=2)
 """A bridge's facts carry AMI's time of the same event; within this an answer (or survival) is the known one."""
-LONGEST_LINE = 16 * 1024
 
-_AT = re.compile(r"([0-9]{1,11})\.([0-9]{6})\Z")
-_EVENT = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
-_UNIQUE = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
 _CALL_ID = re.compile(r"[A-Za-z0-9-]{0,64}[0-9]{1,12}\.[0-9]{1,12}\Z")
 _NUMBER = re.compile(r"\+?[0-9]{1,32}\Z")
 _QUEUE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
@@ -45,99 +38,12 @@ _AGENT = re.compile(
 )
 """An agent's device; or the near half of what leads to an agent at an outside number, which is up once a key was pressed."""
 _EXTENSION = re.compile(r"[0-9]{2,6}\Z")
-_TORN = re.compile(r'"[A-Z][A-Z_]{3,40}","[0-9]{1,11}\.[0-9]{6}",')
+
+__all__ = ["COLUMNS", "LedgerEvent", "LedgerRead", "infer_facts", "read_ledger", "settled_position"]
 
 INBOUND = "CTI_INBOUND"
 _UNREACHED = {"BUSY": "busy", "NOANSWER": "no_answer", "CANCEL": "no_answer"}
 """Asterisk's DIALSTATUS of a customer -> what is told of the attempt."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEvent:
-    """One line. `extra` is an event's JSON object; of our own events, its `extra` member split at "|"."""
-
-    event: str
-    at: datetime
-    unique_id: str
-    linked_id: str
-    channel: str
-    peers: tuple[str, ...] = ()
-    fields: tuple[str, ...] = ()
-    extra: Mapping[str, object] = field(default_factory=dict)
-    offset: int = 0
-    """Where the line begins, in bytes from the start of the file."""
-
-    @property
-    def bridge_id(self) -> str:
-        """The bridge of a BRIDGE_ENTER or BRIDGE_EXIT; empty elsewhere."""
-        value = self.extra.get("bridge_id")
-        return value if isinstance(value, str) else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRead:
-    """A stretch of the ledger. Read on from `position`; `skipped` lines were torn or foreign."""
-
-    events: tuple[LedgerEvent, ...]
-    position: int
-    skipped: int
-
-
-def read_ledger(data: bytes, *, offset: int = 0) -> LedgerRead:
-    """Read whole lines of `data`, which begins at byte `offset` of the file; a torn last line is left for the next time.
-
-    A line that cannot be read (Asterisk was killed while writing it) is skipped; the line written behind its torn end
-    is found again.
-    """
-    events: list[LedgerEvent] = []
-    skipped = 0
-    start = 0
-    while (end := data.find(b"\n", start)) >= 0:
-        text = data[start:end].decode("utf-8", "replace")
-        event = _event(text, offset + start)
-        if event is None and text:
-            skipped += 1
-            torn = list(_TORN.finditer(text))
-            if torn and torn[-1].start() > 0:
-                event = _event(text[torn[-1].start() :], offset + start)
-        if event is not None:
-            events.append(event)
-        start = end + 1
-    return LedgerRead(events=tuple(events), position=offset + start, skipped=skipped)
-
-
-def _event(line: str, offset: int) -> LedgerEvent | None:
-    if len(line) > LONGEST_LINE:
-        return None
-    try:
-        row = next(csv.reader([line], strict=True), [])
-    except csv.Error:
-        return None
-    if len(row) != len(COLUMNS):
-        return None
-    event, moment, unique_id, linked_id, channel, peers, _context, _extension, _number, extra = row
-    found = _AT.match(moment)
-    if found is None or not _EVENT.match(event) or not _UNIQUE.match(unique_id):
-        return None
-    try:
-        at = EPOCH + timedelta(seconds=int(found[1]), microseconds=int(found[2]))
-        tree = json.loads(extra) if extra else {}
-    except (OverflowError, ValueError, RecursionError):
-        return None
-    if not isinstance(tree, dict):
-        return None
-    own = tree.get("extra")
-    return LedgerEvent(
-        event=event,
-        at=at,
-        unique_id=unique_id,
-        linked_id=linked_id,
-        channel=channel,
-        peers=tuple(name for name in peers.split(",") if name),
-        fields=tuple(own.split("|")) if isinstance(own, str) else (),
-        extra=tree,
-        offset=offset,
-    )
 
 
 def settled_position(read: LedgerRead, known: Mapping[CallId, KnownCall]) -> int:
@@ -324,9 +230,12 @@ class _Reading:
 
     def _enter(self, event: LedgerEvent) -> None:
         members = self._bridges.setdefault(event.bridge_id, {})
-        for peer in event.peers:  # may have come in before the ledger we have: then its name stands for its id
+        for peer in (
+            peer for peer in event.peers if not peer.startswith(ROOMS_OWN)
+        ):  # may have come in before the ledger we have: then its name stands for its id
             members[self._ids.get(peer, peer)] = peer
-        members[event.unique_id] = event.channel
+        if not event.channel.startswith(ROOMS_OWN):
+            members[event.unique_id] = event.channel
         for unique_id in list(members):
             story = self._stories.get(unique_id)
             if story is not None and story.talk is None:
@@ -384,6 +293,8 @@ class _Reading:
         caller = self._stories.get(event.unique_id)
         if caller is not None:
             self._recall(caller, event.at)
+            if caller.known.room and event.event == "BRIDGE_EXIT":
+                return
             self._end_talk(caller, "caller" if caller.known.first_agent is None else "agent", event.at)
             return
         for story in self._stories.values():
@@ -395,6 +306,9 @@ class _Reading:
         if agent_id is None:
             return
         for story in self._stories.values():
+            if story.known.room:
+                self._part_of_room(story, event, agent_id)
+                continue
             self._recall(story, event.at)
             if story.talk is None or story.talk[0] != agent_id:
                 continue
@@ -405,6 +319,17 @@ class _Reading:
             )  # fmt: skip
             if ours:
                 self._end_talk(story, "agent", event.at)
+
+    def _part_of_room(self, story: _Story, event: LedgerEvent, agent_id: AgentId) -> None:
+        """An agent's leg that ended takes its agent out of the talk; one that only left a bridge does not."""
+        known = story.known
+        ours = event.linked_id == known.callers_leg or call_of_party_leg(event.unique_id) == known.call_id
+        talks = any(talk.agent_id == agent_id and talk.ended_at is None for talk in known.talks)
+        if event.event == "BRIDGE_EXIT" or not ours or not talks:
+            return
+        if story.talk is not None and story.talk[0] == agent_id:
+            story.talk, story.talk_is_news, story.left = None, False, ("agent", event.at)
+        self._tell(story, f.TalkEnded(at=event.at, call_id=known.call_id, agent_id=agent_id, inferred=True))
 
     def _agent(self, unique_id: str, channel: str) -> AgentId | None:
         return _agent_of(channel) or self._outside.get(unique_id)

@@ -40,6 +40,8 @@ class KnownCall:
     dialled: bool = False
     """Of a callback: the customer was dialled on that leg, or from it."""
     talks: tuple[KnownTalk, ...] = ()
+    room: bool = False
+    """The talk is in a room: legs that leave a bridge say nothing there, only legs that end do."""
     survivals: tuple[datetime, ...] = ()
     voicemails: tuple[str, ...] = ()
     last_at: datetime = EPOCH
@@ -68,8 +70,8 @@ class KnownCall:
 
     @property
     def talking(self) -> KnownTalk | None:
-        """The talk that has not ended."""
-        return self.talks[-1] if self.talks and self.talks[-1].ended_at is None else None
+        """The talk that has not ended; of several the last."""
+        return next((talk for talk in reversed(self.talks) if talk.ended_at is None), None)
 
     def after(self, fact: f.CallFact) -> KnownCall:
         """This call when `fact` is in the journal too. A move the table does not have leaves the state as it was."""
@@ -96,10 +98,18 @@ class KnownCall:
                 talk = KnownTalk(agent_id=fact.agent_id, answered_at=fact.at)
                 return replace(known, talks=(*known.talks, talk))
             case f.TalkEnded():
-                if known.talking is None:
+                open_talks = [n for n, talk in enumerate(known.talks) if talk.ended_at is None]
+                own = [n for n in open_talks if known.talks[n].agent_id == fact.agent_id] or open_talks
+                if not own:
                     return known
-                ended = replace(known.talking, ended_at=fact.at)
-                return replace(known, talks=(*known.talks[:-1], ended))
+                ended = replace(known.talks[own[-1]], ended_at=fact.at)
+                return replace(known, talks=(*known.talks[: own[-1]], ended, *known.talks[own[-1] + 1 :]))
+            case f.CallHeld() if fact.server:
+                return replace(known, room=True)
+            case f.ConsultStarted():
+                return replace(known, room=True)
+            case f.CallQueued():
+                return replace(known, room=False)
             case f.SurvivalEntered():
                 return replace(known, survivals=(*known.survivals, fact.at))
             case f.VoicemailLeft():

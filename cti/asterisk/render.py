@@ -69,7 +69,7 @@ REQUIRED_MODULES = (
     "format_pcm", "format_gsm", "format_wav", "format_sln",
     # What the dialplan uses.
     "res_speech", "res_agi", "res_musiconhold", "app_celgenuserevent", "app_confbridge", "app_dial", "app_echo", "app_mixmonitor", "app_playback",
-    "app_queue", "app_read", "app_record", "app_stack", "app_userevent",
+    "app_queue", "app_read", "app_record", "app_senddtmf", "app_stack", "app_userevent",
     "func_callerid", "func_channel", "func_cut", "func_logic", "func_strings", "func_timeout",
     # The ledger, and the states of devices over AMI.
     "cel_custom", "res_manager_devicestate",
@@ -94,6 +94,8 @@ RECORD_PROMPTS = "*77"
 """What is dialled to record a prompt by telephone."""
 RESUME_SECONDS = 8
 """How long the page of an agent is rung that takes its caller back by itself."""
+KEYPAD_LIMIT_SECONDS = 10
+"""How long the bridge may think about a number that was dialled on an agent's telephone."""
 RTP_TIMEOUT_SECONDS = 4
 """So long after the last sound of an agent's browser its leg is taken for gone. Browsers send all the time, muted too."""
 OUT_SECONDS = 60
@@ -223,6 +225,8 @@ def _texts(
         "delivery_to_several": "_" + "X" * 10 + "0",
         "resumes": ["_" + "X" * digits for digits in range(2, 7)],
         "resume_seconds": RESUME_SECONDS,
+        "keypad": ["_X" + "X" * digits for digits in range(6, 17)] + ["_+X" + "X" * digits for digits in range(6, 16)],
+        "keypad_limit": KEYPAD_LIMIT_SECONDS,
         "rtp_timeout": RTP_TIMEOUT_SECONDS,
         "flow_limit": FLOW_LIMIT_SECONDS,
         "visit_limit": VISIT_LIMIT_SECONDS,
@@ -241,7 +245,7 @@ def _texts(
         "ami": {"read": AMI_READ, "write": AMI_WRITE, "events": AMI_EVENTS, "unused": AMI_UNUSED},
         "trap_length": 1,
     }
-    parts = [environment.get_template(f"include/{name}.conf.j2") for name in ("extensions", "rooms")]
+    parts = [environment.get_template(f"include/{name}.conf.j2") for name in ("extensions", "rooms", "dialling")]
     steps = max(longest_extension(part.render(asked)) for part in parts)
     asked["trap_length"] = steps + 4
     texts: dict[str, str] = {}

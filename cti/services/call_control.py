@@ -15,9 +15,20 @@ from cti.ids import AgentId, CallId
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
-from cti.model.dial_signals import PhoneSigned
+from cti.model.dial_signals import AgentCalls, FarSide, PhoneSigned
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import agent_first, callbacks, consults, departures, errands, resumption, ring_all, talks, transfers
+from cti.services import (
+    agent_first,
+    callbacks,
+    consults,
+    departures,
+    dialling,
+    errands,
+    resumption,
+    ring_all,
+    talks,
+    transfers,
+)
 from cti.services.switchboard import Switchboard
 
 BUSY, NO_ANSWER, REJECTED = 17, 19, 21
@@ -136,6 +147,8 @@ def _bridge_joined(board: Switchboard, signal: s.BridgeJoined, now: datetime) ->
     members[signal.channel] = signal.at
     if signal.agent_id is not None and signal.call_id is not None:
         board.legs[signal.channel] = (signal.call_id, signal.agent_id)
+    if dialling.joined(board, signal, now):
+        return
     for channel in members:
         leg = board.legs.get(channel)
         if leg is None:
@@ -181,7 +194,7 @@ def _came_into_talk(
         return
     board.record(f.CallAnswered(at=at, call_id=call.call_id, agent_id=agent_id, inferred=inferred))
     board.sync_agent(agent_id, now)
-    consults.leave_if_done(board, board.calls[call.call_id])
+    talks.leave_if_done(board, board.calls[call.call_id])
 
 
 def _bridge_parted(board: Switchboard, signal: s.BridgeParted, now: datetime) -> None:
@@ -242,7 +255,11 @@ def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> N
         agent_first.leg_gone(board, call, signal, now)
     elif call.absent:
         callbacks.leg_gone(board, call, signal, now)
-    elif (signal.is_caller and not call.leg_id) or signal.channel == call.channel:
+    elif dialling.leg_gone(board, call, signal, now):
+        pass
+    elif (signal.is_caller and not call.leg_id and not dialling.is_own_leg(call, signal.unique_id)) or (
+        signal.channel == call.channel
+    ):
         end_call(board, call, now, at=signal.at, cause=signal.cause)
     elif leg is not None and call.state is CallState.OFFERED:
         ring_all.leg_gone(board, call, leg[1], signal.cause, now, at=signal.at)
@@ -268,6 +285,9 @@ def end_call(
     inferred: bool = False,
 ) -> None:
     """The caller's leg is gone: free whoever was held for the call, close it."""
+    if call.state is CallState.DIALLING:
+        dialling.end(board, call, "cancelled" if hangup_by is not HangupBy.SYSTEM else "unreachable", now, at=at)
+        return
     if call.offer_id is not None:
         board.end_offer(call, OfferEnd.CALLER_GONE, now, at=at, deliverable=False)
         call = board.calls[call.call_id]
@@ -320,6 +340,11 @@ def device_changed(board: Switchboard, signal: s.DeviceReachable, now: datetime)
     resumption.device_changed(board, signal.agent_id, now)
 
 
+def _unreached(board: Switchboard, signal: s.CustomerUnreached, now: datetime) -> None:
+    if not dialling.unreached(board, signal, now):
+        agent_first.unreached(board, signal, now)
+
+
 HANDLERS: dict[type[s.Signal], Callable[[Switchboard, Any, datetime], None]] = {
     s.CallerEntered: _caller_entered,
     s.WaitEntered: _wait_entered,
@@ -336,9 +361,11 @@ HANDLERS: dict[type[s.Signal], Callable[[Switchboard, Any, datetime], None]] = {
     s.VoicemailRecorded: _voicemail_recorded,
     s.DeviceReachable: device_changed,
     s.CustomerAnswered: callbacks.customer_answered,
-    s.CustomerUnreached: agent_first.unreached,
+    s.CustomerUnreached: _unreached,
     s.AgentPickedUp: agent_first.picked_up,
     PhoneSigned: resumption.phone_signed,
+    FarSide: dialling.far_side,
+    AgentCalls: dialling.agent_calls,
     s.PartyLeg: consults.party_leg_heard,
 }
 

@@ -21,7 +21,7 @@ from cti.services.destinations import why_not_now
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 from cti.services.talk_view import CALLER, SendTo
-from cti.services.talks import TALK, hang_up_leg, left_alone, own_call, somebody_left
+from cti.services.talks import TALK, hang_up_leg, leave_if_done, left_alone, own_call, somebody_left
 
 RING = timedelta(seconds=25)
 """How long a third party rings."""
@@ -276,14 +276,6 @@ def joined_bridge(board: Switchboard, call: Call, signal: s.BridgeJoined, now: d
         if channel not in board.legs and party and party not in call.outsiders:
             board.record(f.PartyJoined(at=signal.at, call_id=call.call_id, party=party))
             leave_if_done(board, board.calls[call.call_id])
-
-
-def leave_if_done(board: Switchboard, call: Call) -> None:
-    """The caller and the third party hear each other: whoever handed the caller over goes."""
-    leaver = call.leaving
-    others = [agent_id for agent_id in call.talkers if agent_id != leaver]
-    if leaver is not None and (others or call.outsiders):
-        hang_up_leg(board, call.call_id, leaver)
 
 
 def leg_gone(board: Switchboard, call: Call, channel: ChannelName, leg_id: str, now: datetime, *, at: datetime) -> None:

@@ -19,7 +19,17 @@ from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.callback import is_callers_leg
 from cti.model.facts import HangupBy, OfferEnd
-from cti.services import agent_first, call_control, callbacks, errands, outbound, resumption, talks
+from cti.services import (
+    agent_first,
+    call_control,
+    callbacks,
+    dialling,
+    errands,
+    outbound,
+    resumption,
+    room_recovery,
+    talks,
+)
 from cti.services.switchboard import Switchboard
 
 YOUNG = timedelta(seconds=2)
@@ -144,13 +154,20 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
     for channel in snapshot.channels:
         if channel.call_id is None:
             continue
-        if is_callers_leg(channel.call_id, channel.unique_id):
+        if (of_agent := dialling.place_of(board, channel)) is not None:
+            if of_agent == "far":
+                callers[channel.call_id] = channel
+            elif channel.agent_id is not None:
+                agents_legs.append(channel)
+        elif is_callers_leg(channel.call_id, channel.unique_id):
             if callbacks.on_the_line(board, channel, now):
                 callers[channel.call_id] = channel
         elif (leg := outbound.agents_leg(board, channel)) is not None:
             agents_legs.append(leg)
     board.legs = {leg.channel: (leg.call_id, leg.agent_id) for leg in agents_legs if leg.call_id and leg.agent_id}
     board.bridges = _bridges(snapshot)
+    room_recovery.know_legs(board, snapshot)
+    dialling.adopt(board, snapshot, now)
     for call, agent_id in agent_first.adopt(board, snapshot, now):
         call_control.answered(board, call, agent_id, now, at=now, inferred=True)
     for call in _missing(board, snapshot):
@@ -160,7 +177,9 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
         else:
             call_control.end_call(board, call, now, at=now, hangup_by=HangupBy.SYSTEM, inferred=True)
     for channel in callers.values():
-        _place(board, channel, agents_legs, now)
+        known = board.calls.get(channel.call_id) if channel.call_id is not None else None
+        if known is None or not room_recovery.adopt(board, known, channel, snapshot, now):
+            _place(board, channel, agents_legs, now)
     for device in snapshot.devices:
         call_control.device_changed(board, device, now)
 

@@ -163,6 +163,14 @@ def agent_gone(board: Switchboard, call: Call, agent_id: AgentId, now: datetime,
         left_alone(board, call, now, at=at, there=False)
 
 
+def leave_if_done(board: Switchboard, call: Call) -> None:
+    """The caller and the third party hear each other: whoever handed the caller over goes."""
+    leaver = call.leaving
+    others = [agent_id for agent_id in call.talkers if agent_id != leaver]
+    if leaver is not None and (others or call.outsiders):
+        hang_up_leg(board, call.call_id, leaver)
+
+
 def end_room(board: Switchboard, call: Call) -> None:
     """The caller is gone: let everybody go who is left in the room."""
     if not call.room:

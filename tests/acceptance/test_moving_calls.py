@@ -14,8 +14,9 @@ from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom, Softphone
 from tests.acceptance.people import SipAgent, call_in, caller, sip_agent
+from tests.acceptance.test_bridge_killed import kill_bridge
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
-from tests.support.sound import assert_tone, assert_tones
+from tests.support.sound import assert_tone, assert_tones, loudness
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
@@ -108,14 +109,17 @@ async def ended(*legs: PhoneCall, within: float = 8) -> None:
             await leg.ended.wait()
 
 
-async def in_state(agent: SipAgent, state: str, **more: Any) -> dict[str, Any]:
+async def in_state(agent: SipAgent, now: str, /, **more: Any) -> dict[str, Any]:
     """The agent's page says so."""
     return await agent.api.until(
         "/agent",
-        lambda a: (
-            a["agent"]["state"] == state and all((a["talk"] or {}).get(key) == want for key, want in more.items())
-        ),
+        lambda a: a["agent"]["state"] == now and all((a["talk"] or {}).get(key) == want for key, want in more.items()),
     )
+
+
+async def asked_is(agent: SipAgent, state: str) -> dict[str, Any]:
+    """Whoever this agent asks is in that state."""
+    return await agent.api.until("/agent", lambda a: ((a["talk"] or {}).get("consult") or {}).get("state") == state)
 
 
 async def test_sent_to_a_colleague_with_everything_known_and_back_when_nobody_answers(
@@ -236,3 +240,227 @@ async def test_sent_to_a_queue_a_number_and_a_flow(moving: TestCentre, tmp_path:
         await ada.wrap_up()
         row = await centre.record(where=f"call_id = '{call_id}'")
         assert (row["agent"], row["outcome"], row["hangup_by"]) == ("1001", "answered", "caller")
+
+
+async def test_held_by_the_server_and_keys(moving: TestCentre, tmp_path: Path) -> None:
+    centre = moving
+    async with PhoneRoom() as room, sip_agent(centre, room, "1001") as ada:
+        call, leg, call_id = await talk(centre, room, ada)
+        await ada.api.post(f"/agent/calls/{call_id}/hold", {"on": True})
+        await in_state(ada, "held", state="held")
+        await hears(leg, tmp_path / "quiet.wav")
+        await call.record(tmp_path / "music.wav")
+        await asyncio.sleep(1.5)
+        await call.stop_recording()
+        assert loudness(tmp_path / "music.wav") > 60
+        await ada.api.post(f"/agent/calls/{call_id}/hold", {"on": True})  # said twice
+        await ada.api.post(f"/agent/calls/{call_id}/hold", {"on": False})
+        await in_state(ada, "talking", state="talking")
+        await hears(call, tmp_path / "caller.wav", ADA)
+        await hears(leg, tmp_path / "ada.wav", CALLER)
+        await ada.api.post(f"/agent/calls/{call_id}/keys", {"keys": "12#"})
+        # Held, and the caller hangs up: the agent is free of them.
+        await ada.api.post(f"/agent/calls/{call_id}/hold", {"on": True})
+        await in_state(ada, "held")
+        await call.hang_up()
+        await ended(leg)
+        await ada.wrap_up()
+        row = await centre.record(where=f"call_id = '{call_id}'")
+        assert (row["outcome"], row["hangup_by"]) == ("answered", "caller")
+        assert 3.0 < row["hold_seconds"] < 9.0
+        # Held, and the agent hangs up: the caller waits for the next.
+        call, leg, call_id = await talk(centre, room, ada)
+        await ada.api.post(f"/agent/calls/{call_id}/hold", {"on": True})
+        await in_state(ada, "held")
+        await leg.hang_up()
+        await ada.wrap_up()
+        leg = await take(ada, BO)
+        assert (await ada.api.get("/agent"))["pop"]["call_id"] == call_id
+        await hears(call, tmp_path / "again.wav", BO)
+        await leg.hang_up()
+        await ended(call)
+        await ada.wrap_up()
+
+
+async def test_a_colleague_is_asked_swapped_joined_and_gets_the_caller(moving: TestCentre, tmp_path: Path) -> None:
+    centre = moving
+    async with (
+        PhoneRoom() as room,
+        sip_agent(centre, room, "1001") as ada,
+        sip_agent(centre, room, "1005") as emil,
+    ):
+        call, leg, call_id = await talk(centre, room, ada)
+        base = f"/agent/calls/{call_id}"
+        asked = {"to": {"kind": "agent", "name": "1005"}}
+        # Refused by the colleague: the caller is still there.
+        await ada.api.post(f"{base}/consult", asked)
+        ringing = await emil.rings()
+        pop = (await emil.api.until("/agent", lambda a: a["pop"] is not None))["pop"]
+        assert (pop["kind"], pop["call_id"], pop["transferred_from"], pop["number"]) == (
+            "consult",
+            call_id,
+            "1001",
+            NUMBER,
+        )
+        await in_state(emil, "ringing")
+        await ringing.answer(603)
+        mine = await asked_is(ada, "failed")
+        assert (mine["talk"]["state"], mine["talk"]["consult"]["party"]) == ("held", "1005")
+        await in_state(emil, "ready")
+        # Asked again.
+        await ada.api.post(f"{base}/consult", asked)
+        theirs = await take(emil, BO)
+        await in_state(ada, "held", state="consulting")
+        await in_state(emil, "talking", call_id=call_id)
+        await hears(leg, tmp_path / "ada1.wav", BO)
+        await hears(theirs, tmp_path / "emil1.wav", ADA)
+        # Ada and the caller; Emil hears music.
+        await ada.api.post(f"{base}/consult/swap")
+        await in_state(ada, "talking", state="talking")
+        await hears(leg, tmp_path / "ada2.wav", CALLER)
+        await hears(call, tmp_path / "caller2.wav", ADA)
+        await ada.api.post(f"{base}/consult/swap")
+        await in_state(ada, "held", state="consulting")
+        await hears(leg, tmp_path / "ada3.wav", BO)
+        # All three.
+        await ada.api.post(f"{base}/consult/join")
+        await in_state(ada, "talking", state="conference", conference=True)
+        await in_state(emil, "talking", state="conference")
+        await hears(leg, tmp_path / "ada4.wav", CALLER, BO)
+        await hears(call, tmp_path / "caller4.wav", ADA, BO)
+        await hears(theirs, tmp_path / "emil4.wav", CALLER, ADA)
+        # Emil is dropped, and asked once more; then the caller is his.
+        await ada.api.post(f"{base}/parties/1005/drop")
+        await ended(theirs)
+        await in_state(ada, "talking", state="talking", conference=False)
+        await emil.wrap_up("other")
+        await ada.api.post(f"{base}/consult", asked)
+        theirs = await take(emil, BO)
+        await in_state(ada, "held", state="consulting")
+        await ada.api.post(f"{base}/consult/complete", {"note": "knows you now"})
+        await ended(leg)
+        await in_state(ada, "wrap_up")
+        mine = await in_state(emil, "talking", state="talking", transferred_from="1001", note="knows you now")
+        await hears(call, tmp_path / "caller5.wav", BO)
+        await hears(theirs, tmp_path / "emil5.wav", CALLER)
+        await theirs.hang_up()
+        await ended(call)
+        await ada.wrap_up()
+        await emil.wrap_up("other")
+        row = await centre.record(where=f"call_id = '{call_id}'")
+    assert (row["agent"], row["outcome"], row["hangup_by"]) == ("1001", "answered", "agent")
+    assert row["hold_seconds"] > 3
+    recording = centre.data / "recordings" / row["recording"]
+    assert recording.stat().st_size > 16_000 * row["talk_seconds"] * 0.7
+
+
+async def test_an_outside_expert_is_asked_and_the_caller_hangs_up_in_each_state(
+    moving: TestCentre, tmp_path: Path
+) -> None:
+    centre = moving
+    async with PhoneRoom() as room, sip_agent(centre, room, "1001") as ada:
+        outside = await expert(centre, room)
+        asked = {"to": {"kind": "number", "name": EXPERT}}
+        # While the expert's telephone rings.
+        call, leg, call_id = await talk(centre, room, ada)
+        await ada.api.post(f"/agent/calls/{call_id}/consult", asked)
+        ringing = await rings(outside)
+        await call.hang_up()
+        await ended(ringing, leg)
+        await ada.wrap_up()
+        # While Ada talks with the expert.
+        call, leg, call_id = await talk(centre, room, ada)
+        await ada.api.post(f"/agent/calls/{call_id}/consult", asked)
+        answered = await rings(outside)
+        await answered.answer()
+        await answered.confirmed.wait()
+        await in_state(ada, "held", state="consulting")
+        await asked_is(ada, "talking")
+        await call.hang_up()
+        await ended(answered, leg)
+        await ada.wrap_up()
+        # The expert hangs up: back to the caller by itself. Then asked again, joined, and Ada leaves the two.
+        call, leg, call_id = await talk(centre, room, ada)
+        await ada.api.post(f"/agent/calls/{call_id}/consult", asked)
+        answered = await rings(outside)
+        await answered.answer()
+        await answered.confirmed.wait()
+        await asked_is(ada, "talking")
+        await answered.hang_up()
+        await in_state(ada, "talking", state="talking")
+        await hears(call, tmp_path / "caller1.wav", ADA)
+        await ada.api.post(f"/agent/calls/{call_id}/consult", asked)
+        answered = await rings(outside)
+        await answered.answer()
+        await answered.confirmed.wait()
+        await answered.play_tone(OUTSIDE)
+        await asked_is(ada, "talking")
+        await ada.api.post(f"/agent/calls/{call_id}/consult/join")
+        await in_state(ada, "talking", conference=True)
+        await hears(call, tmp_path / "caller2.wav", ADA, OUTSIDE)
+        await leg.hang_up()
+        await in_state(ada, "wrap_up")
+        await hears(call, tmp_path / "caller3.wav", OUTSIDE)
+        await hears(answered, tmp_path / "expert3.wav", CALLER)
+        await call.hang_up()
+        await ended(answered)
+        await ada.wrap_up()
+        row = await centre.record(where=f"call_id = '{call_id}'")
+    assert (row["outcome"], row["hangup_by"]) == ("answered", "caller")
+
+
+async def test_a_waiting_caller_is_picked_up_out_of_turn(moving: TestCentre, tmp_path: Path) -> None:
+    centre = moving
+    async with (
+        PhoneRoom() as room,
+        sip_agent(centre, room, "1001", ready=False) as ada,
+        sip_agent(centre, room, "1002") as bo,
+    ):
+        phone = await caller(centre, room, NUMBER)
+        call = await call_in(phone, "5001", keys="")
+        # Rings at Bo's; Ada takes it.
+        elsewhere = await bo.rings()
+        await ada.ready()
+        (waiting,) = (await ada.api.get("/agent/waiting"))["calls"]
+        assert (waiting["number"], waiting["ringing"]) == (NUMBER, True)
+        await ada.api.post("/agent/pick-up", {"call_id": waiting["call_id"]})
+        leg = await take(ada, ADA)
+        await ended(elsewhere)
+        await hears(call, tmp_path / "caller.wav", ADA)
+        await call.hang_up()
+        await ended(leg)
+        await ada.wrap_up()
+
+
+async def test_the_bridge_is_killed_in_consultation_and_conference(moving: TestCentre, tmp_path: Path) -> None:
+    centre = moving
+    async with (
+        PhoneRoom() as room,
+        sip_agent(centre, room, "1001") as ada,
+        sip_agent(centre, room, "1005") as emil,
+    ):
+        call, leg, call_id = await talk(centre, room, ada)
+        asked = {"to": {"kind": "agent", "name": "1005"}}
+        await ada.api.post(f"/agent/calls/{call_id}/consult", asked)
+        theirs = await take(emil, BO)
+        await in_state(ada, "held", state="consulting")
+        await in_state(emil, "talking")
+        await kill_bridge(centre)
+        await in_state(ada, "held", state="consulting")
+        await in_state(emil, "talking", call_id=call_id)
+        await hears(leg, tmp_path / "ada1.wav", BO)
+        await ada.api.post(f"/agent/calls/{call_id}/consult/join")
+        await in_state(ada, "talking", state="conference")
+        await kill_bridge(centre)
+        await in_state(ada, "talking", state="conference")
+        await in_state(emil, "talking", state="conference")
+        await hears(call, tmp_path / "caller1.wav", ADA, BO)
+        await leg.hang_up()
+        await in_state(ada, "wrap_up")
+        await hears(call, tmp_path / "caller2.wav", BO)
+        await theirs.hang_up()
+        await ended(call)
+        await ada.wrap_up()
+        await emil.wrap_up("other")
+        row = await centre.record(where=f"call_id = '{call_id}'")
+    assert (row["outcome"], row["agent"]) == ("answered", "1001")

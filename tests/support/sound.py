@@ -60,9 +60,10 @@ def assert_tones(path: Path, *hertz: float) -> None:
     with wave.open(str(path)) as file:
         rate = file.getframerate()
         samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.float64)
-    loudness = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+    samples = samples[int(0.3 * rate) :]
     if not hertz:
-        assert loudness < 60, f"{path}: not quiet ({loudness:.0f})"
+        heard = float(np.sqrt(np.mean(samples**2)))
+        assert heard < 60, f"{path}: not quiet ({heard:.0f})"
         return
     power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
     frequency = np.fft.rfftfreq(len(samples), 1 / rate)
