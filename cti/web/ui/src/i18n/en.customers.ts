@@ -117,6 +117,7 @@ export const customers = {
   states: { reading: "reading", uploaded: "waits", running: "running", done: "done", stopped: "stopped" },
   notTaken: "Rows that were not taken",
   earlierImports: "Earlier imports",
+  otherFile: "Another file",
   retry: "Try the rows again",
   meanings: {
     reference: "Reference", name: "Name", first_name: "First name", last_name: "Last name", kind: "Kind", company: "Company",

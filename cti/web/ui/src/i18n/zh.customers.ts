@@ -114,6 +114,7 @@ export const customers: Dictionary["customers"] = {
   states: { reading: "读取中", uploaded: "待确认", running: "进行中", done: "完成", stopped: "已停止" },
   notTaken: "未导入的行",
   earlierImports: "以前的导入",
+  otherFile: "其他文件",
   retry: "重试这些行",
   meanings: {
     reference: "编号", name: "姓名", first_name: "名", last_name: "姓", kind: "类型", company: "公司", phone: "号码",
