@@ -155,6 +155,8 @@ def stage(folder: Path) -> Iterator[Stage]:
     shutil.copytree(SHIPPED, flows_folder)
     if OWN.is_dir():
         shutil.copytree(OWN, flows_folder, dirs_exist_ok=True)
+        for script in (flows_folder / "scripts").glob("*.py"):
+            script.write_text(script.read_text(encoding="utf-8").replace("PROMPTS", str(PROMPTS)), encoding="utf-8")
     flows = read_flows(flows_folder)
     yaml = YAML()
     tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))

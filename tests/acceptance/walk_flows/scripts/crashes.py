@@ -1,0 +1,5 @@
+from asterisk.agi import AGI
+
+agi = AGI()
+agi.verbose("about to fail")
+{}["no such key"]

@@ -1,0 +1,3 @@
+from asterisk.agi import AGI
+
+AGI().hangup()
