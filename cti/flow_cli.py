@@ -147,7 +147,7 @@ def _tell(turn: Turn, book: PromptBook) -> None:
                 text = book.prompts.get(sound.name, {}).get(sound.language)
                 said = text.text if text is not None else sound.name
                 out.print(f"[{sound.language}] {said}", style="cyan", highlight=False, markup=False, soft_wrap=True)
-        case e.Record() | e.AskCallback() | e.SendTo() | e.KeepScore() | e.RunScript() | e.CallFunction():
+        case e.Record() | e.AskCallback() | e.SendTo() | e.SendToAgent() | e.KeepScore() | e.RunScript() | e.CallFunction():
             out.print(f"  {_asked_for(turn.effect)}", style="dim", highlight=False, markup=False, soft_wrap=True)
         case e.Enqueue():
             out.print(
@@ -170,6 +170,8 @@ def _asked_for(effect: object) -> str:
             return f"a callback by {effect.queue}"
         case e.SendTo():
             return f"on to {effect.target.kind.value} {effect.target.name}".rstrip()
+        case e.SendToAgent():
+            return f"on to the agent {effect.agent}"
         case e.KeepScore():
             return f"{effect.question}: {effect.score}"
         case e.RunScript():

@@ -194,7 +194,14 @@ class _Check:
             if isinstance(step, OpenHours) and step.calendar not in centre.calendars:
                 remedy = meant(step.calendar, centre.calendars, "add the calendar to the centre or name another")
                 self.note(step.calendar_at, "unknown_calendar", f'there is no calendar "{step.calendar}"', remedy)
-            if isinstance(step, Transfer) and not centre.outbound.may_dial(step.number):
+            for named in step.allow if isinstance(step, Transfer) else ():
+                if named.extension not in centre.agents:
+                    remedy = meant(named.extension, centre.agents, "name an agent of the centre by extension")
+                    self.note(named.at, "unknown_agent", f'there is no agent "{named.extension}"', remedy)
+            if isinstance(step, Transfer) and step.keyed and step.keyed not in answers:
+                remedy = meant(step.keyed, answers, "collect it before")
+                self.note(step.number_at, "unknown_answer", f'no step collects "{step.keyed}"', remedy)
+            if isinstance(step, Transfer) and step.number and not centre.outbound.may_dial(step.number):
                 message = f'"{step.number}" is not on the list of numbers that may be dialled'
                 remedy = "write it as +15550100042, and its beginning under `outbound: allow` of the centre"
                 self.note(step.number_at, "unknown_number", message, remedy)

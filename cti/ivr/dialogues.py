@@ -44,7 +44,7 @@ class Dialogue:
     steps: tuple[str, ...] | None = None
     """The way, `step.exit`."""
     ends: str = ""
-    """`queue NAME`, `voicemail`, `number NUMBER`, `hang_up` or `gone`."""
+    """`queue NAME`, `agent NAME`, `voicemail`, `number NUMBER`, `hang_up` or `gone`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +141,7 @@ def _dialogue(row: Node, findings: Findings) -> Dialogue | None:
             key.text: _one_of(key, node, fields, ("done", "failed", "overdue")) for key, node in fields.rows("scripts")
         },
         number=_what(fields, "number_dialled", ("answered", "busy", "no_answer", "failure")),
+        agent=_what(fields, "agent_asked", ("answered", "busy", "no_answer", "unknown")),
         recording=_what(fields, "recording", ("recorded", "empty", "failure")),
         callback=_what(fields, "callback", ("done", "not_possible")) == "done",
     )

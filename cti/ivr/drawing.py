@@ -212,7 +212,7 @@ def _lines(flow: Flow, layers: Mapping[str, int]) -> tuple[Line, ...]:
 
 
 def _detail(step: Step) -> str:
-    for name in ("queue", "language", "answer", "calendar", "flow", "number", "script", "service", "word"):
+    for name in ("queue", "language", "answer", "calendar", "flow", "number", "agent", "script", "service", "word"):
         value = getattr(step, name, None)
         if isinstance(value, str) and value:
             return value

@@ -99,6 +99,15 @@ class SendTo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendToAgent:
+    """Let the caller wait for one agent alone. Result: `AgentAsked`; of one who does not take the call, in a later session,
+    `NotAnswered`."""
+
+    agent: str = field(repr=False)
+    """The extension, or "own" for the customer's own agent. A caller may have keyed it in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskCallback:
     """Promise the caller a call back, with a place in this queue. Result: `CallbackPromised`."""
 
@@ -234,6 +243,13 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentAsked:
+    """What came of sending the caller to an agent. Unless "sent", the caller is where they were."""
+
+    status: Literal["sent", "busy", "no_answer", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotAnswered:
     """The caller is back from a number where nobody answered."""
 
@@ -300,6 +316,7 @@ Effect = (
     | ChooseLanguage
     | Enqueue
     | SendTo
+    | SendToAgent
     | AskCallback
     | Record
     | KeepScore
@@ -315,6 +332,7 @@ Result = (
     | CalendarSeen
     | ServiceAnswered
     | Sent
+    | AgentAsked
     | NotAnswered
     | CallbackPromised
     | Recorded

@@ -37,6 +37,8 @@ class World:
     known: Mapping[str, Value] = field(default_factory=lambda: dict(NOBODY))
     number: Literal["answered", "busy", "no_answer", "failure"] = "answered"
     """What becomes of a caller who is sent to an outside number."""
+    agent: Literal["answered", "busy", "no_answer", "unknown"] = "answered"
+    """What becomes of a caller who is sent to one agent."""
     callback: bool = True
     """Whether callers can be called back."""
     recording: Literal["recorded", "empty", "failure"] = "recorded"
@@ -94,10 +96,11 @@ class Rehearsal:
 
     @property
     def ended(self) -> str:
-        """How it ended: `queue support`, `voicemail`, `number +15550100`, `hang_up`, `gone`."""
+        """How it ended: `queue support`, `agent 1003`, `voicemail`, `number +15550100`, `hang_up`, `gone`."""
         match self.end:
             case e.AwaitAgent():
-                return f"queue {self.queue}"
+                asked = [effect.agent for effect in self.effects if isinstance(effect, e.SendToAgent)]
+                return f"queue {self.queue}" if self.queue is not None or not asked else f"agent {asked[-1]}"
             case e.GoElsewhere():
                 sent = [effect.target for effect in self.effects if isinstance(effect, e.SendTo)][-1]
                 return f"{sent.kind.value} {sent.name}".strip()
@@ -161,6 +164,8 @@ def respond(effect: e.Effect, press: Press, world: World, pace: timedelta = time
             if target.kind is not TargetKind.NUMBER or world.number == "answered":
                 return e.Sent()
             return e.NotAnswered(status=world.number)
+        case e.SendToAgent():
+            return e.AgentAsked(status="sent" if world.agent == "answered" else world.agent)
         case e.AskCallback():
             return e.CallbackPromised(ok=world.callback, local=world.local if effect.window is not None else None)
         case e.Record():

@@ -296,6 +296,7 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
                 hold_until=fact.at + timedelta(seconds=fact.hold) if fact.preferred is not None else None,
                 addressed=fact.addressed,
                 retry_at=fact.not_before,
+                sent_from=fact.back_to,
                 next_step=None,
                 destination="",
             )

@@ -162,6 +162,8 @@ class CallQueued(CallFact):
     """What a user said why."""
     not_before: datetime | None = None
     """Of a callback: the customer asked not to be called before."""
+    back_to: str = ""
+    """Of a caller whom a flow sent to the agent `preferred`: the step to go back to when that agent does not take the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

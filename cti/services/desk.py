@@ -13,7 +13,7 @@ from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.centre import Target, TargetKind
 from cti.model.requirement import ANYBODY, Requirement
-from cti.services import callbacks, departures, errands, outbound
+from cti.services import callbacks, departures, errands, flow_returns, outbound
 from cti.services.call_control import start_call
 from cti.services.ports import FlowCall
 from cti.services.switchboard import Switchboard
@@ -63,7 +63,8 @@ def caller_arrived(
     if call.state in (CallState.MENU, CallState.SURVIVAL):
         if target is not None and target.kind is TargetKind.FLOW:
             flow = FlowName(target.name)
-            departures.enter_flow(board, call_id, flow, now)
+            step, status = flow_returns.came_back(board, call)
+            departures.enter_flow(board, call_id, flow, now, step=step)
         elif target is None:
             departures.enter_flow(board, call_id, flow, now, step=call.next_step or "")
     call = board.calls[call_id]

@@ -12,9 +12,9 @@ from cti.model import facts as f
 from cti.model.callback_window import CallbackWindow
 from cti.model.centre import Target
 from cti.model.requirement import ANYBODY, Requirement
-from cti.services import callback_windows, departures, desk
+from cti.services import callback_windows, departures, desk, flow_transfers
 from cti.services.floor import Refused
-from cti.services.ports import FlowCall, LookUp
+from cti.services.ports import AgentAsked, FlowCall, LookUp
 from cti.services.switchboard import Switchboard
 
 T = TypeVar("T")
@@ -83,6 +83,11 @@ class DeskRequests(ABC):
     async def send_to(self, call_id: CallId, target: Target, *, step: str = "") -> bool:
         """See `CallDesk.send_to`."""
         return await self._ask(lambda now: desk.send_to(self.board, call_id, target, now, step=step))
+
+    async def send_to_agent(self, call_id: CallId, name: str, *, step: str) -> AgentAsked:
+        """See `CallDesk.send_to_agent`. Waits for the directory's answer, as `enqueue`."""
+        await self.look_up_customer(call_id)
+        return await self._ask(lambda now: flow_transfers.send_to_agent(self.board, call_id, name, now, step=step))
 
     async def ask_callback(self, call_id: CallId, queue: QueueName, number: str | None) -> bool:
         """See `CallDesk.ask_callback`. Waits for the directory's answer, as `enqueue`."""

@@ -183,6 +183,8 @@ class _Session:
                 result = e.ServiceAnswered(status=answer.status, body=answer.body)
             case e.SendTo():
                 result = await self._send_to(turn.effect.target, turn.state)
+            case e.SendToAgent():
+                result = await self._send_to_agent(turn.effect.agent, turn.state)
             case e.AskCallback():
                 await self._settle()
                 result = await self._ask_callback(turn.effect)
@@ -222,6 +224,13 @@ class _Session:
         if number:
             self._runner.left(self._call.call_id, state)
         return e.Sent()
+
+    async def _send_to_agent(self, agent: str, state: FlowState) -> e.Result:
+        await self._settle()
+        status = await self._desk.send_to_agent(self._call.call_id, agent, step=state.resume_at or state.step)
+        if status == "sent":
+            self._runner.left(self._call.call_id, state)
+        return e.AgentAsked(status=status)
 
     async def _ask_callback(self, asked: e.AskCallback) -> e.Result:
         call_id = self._call.call_id

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from cti.ids import AgentId, CallId, CustomerId, FlowName, QueueName
 from cti.model.callback_window import CallbackWindow
@@ -263,6 +263,10 @@ class FlowCall:
     "no_answer", "failure". Empty: the caller was sent to none."""
 
 
+AgentAsked: TypeAlias = Literal["sent", "busy", "no_answer", "unknown"]
+"""What comes of sending a caller to one agent; "sent": the caller waits for that agent now."""
+
+
 class CallDesk(Protocol):
     """The dispatcher, as a flow session sees it. What is awaited here is in the journal when it returns."""
 
@@ -310,6 +314,13 @@ class CallDesk(Protocol):
         """Send the call to voicemail or an outside number when this session ends. False, and nothing changed: it cannot be.
 
         Where nobody answers at the number, the call comes back to `step` of its flow.
+        """
+        ...
+
+    async def send_to_agent(self, call_id: CallId, name: str, *, step: str) -> AgentAsked:
+        """Let the call wait for one agent alone: `name` is the extension, or "own" for the customer's own. Idempotent.
+
+        Where that agent does not take the call, it comes back to `step` of its flow. Nothing changed unless "sent".
         """
         ...
 

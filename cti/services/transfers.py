@@ -16,7 +16,7 @@ from cti.model.call import Call, CallState
 from cti.model.centre import TargetKind
 from cti.model.commands import ReturnToWait, SendOut, SendToFlow, SetQueue
 from cti.model.facts import AgentState, DestinationKind
-from cti.services import trunk_lines
+from cti.services import flow_returns, trunk_lines
 from cti.services.admission import refusal
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
@@ -216,6 +216,8 @@ def not_taken(board: Switchboard, call: Call, now: datetime) -> None:
     if not refused and not late:
         return
     reason = _last_end(board, call) if refused else LATE
+    if flow_returns.go_back(board, call, now, reason):
+        return
     to = _asked_next(board, call, now)
     if call.transfer is not None:
         board.record(f.CallCameBack(at=now, call_id=call.call_id, reason=reason, to=to))

@@ -14,7 +14,7 @@ from cti.model.centre import Target
 from cti.model.facts import FlowStepDone, Match, MessageRecorded, SurveyAnswered
 from cti.model.requirement import ANYBODY, Requirement
 from cti.services.desk import CallOver
-from cti.services.ports import FlowCall, LegGone, LookUp, NoDigit, Played, Pressed, TookDown
+from cti.services.ports import AgentAsked, FlowCall, LegGone, LookUp, NoDigit, Played, Pressed, TookDown
 
 
 class TickingClock:
@@ -105,6 +105,8 @@ class RecordingDesk:
         self.fail: Exception | None = None
         self.possible = True
         """Whether numbers can be dialled."""
+        self.agent: AgentAsked = "sent"
+        """What comes of sending a caller to an agent."""
         self.turned_away: list[Target] = []
         """Where the next callers go who would be queued; then the queues have room."""
 
@@ -150,6 +152,10 @@ class RecordingDesk:
     async def send_to(self, call_id: CallId, target: Target, *, step: str = "") -> bool:
         self._say("send_to", (target, step))
         return self.possible
+
+    async def send_to_agent(self, call_id: CallId, name: str, *, step: str) -> AgentAsked:
+        self._say("agent", (name, step))
+        return self.agent
 
     async def ask_callback(self, call_id: CallId, queue: QueueName, number: str | None) -> bool:
         self._say("callback", (queue, number))

@@ -100,7 +100,8 @@ def flow_texts(draw: st.DrawFn) -> str:
                 )
         elif verb == "transfer":
             busy = f"busy: {draw(target)}, " if draw(st.booleans()) else ""
-            body = f'transfer: {{number: "+15550100042"}}, {busy}failure: {draw(target)}'
+            whom = draw(st.sampled_from(['number: "+15550100042"', 'agent: "1001"', "agent: own"]))
+            body = f"transfer: {{{whom}}}, {busy}failure: {draw(target)}"
         elif verb == "sub_flow":
             words = f"returns: {{known: {draw(target)}}}, " if draw(st.booleans()) else ""
             body = f"sub_flow: identify, {words}go: {draw(target)}"
@@ -166,6 +167,8 @@ def answer(effect: e.Effect, act: str, customer: e.LookedUp) -> e.Result:
             return e.NotAnswered(status="busy") if act in "0123456789" else e.Sent(ok=False)
         case e.SendTo():
             return e.Sent()
+        case e.SendToAgent():
+            return e.AgentAsked(status="busy" if act == "#" else "unknown" if act else "sent")
         case e.AskCallback():
             return e.CallbackPromised(ok=act != "")
         case e.Record():

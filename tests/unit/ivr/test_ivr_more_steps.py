@@ -310,3 +310,37 @@ def test_who_chooses_no_part_of_the_day_is_promised_nothing() -> None:
     for keys, exit_ in ((".1", "a.no_input"), (".133", "a.invalid")):
         said = played(WINDOWS, keys, known={"caller.number": OWN})
         assert (said.exits[0], asked(said)) == (exit_, [])
+
+
+ENDS = "  busy: {hang_up: silently}\n  away: {hang_up: silently}\n  nobody: {hang_up: silently}\n  failed: {hang_up: silently}"
+EXITS = "busy: busy, no_answer: away, unknown: nobody, failure: failed"
+
+
+@pytest.mark.parametrize("agent", ["answered", "busy", "no_answer", "unknown"])
+@pytest.mark.parametrize("whom", ['"1001"', "own"])
+def test_a_caller_is_sent_to_an_agent(whom: str, agent: str) -> None:
+    said = played(flow(f"  a: {{transfer: {{agent: {whom}}}, say: welcome, {EXITS}}}\n{ENDS}"), ".", agent=agent)
+    assert said.exits[0] == f"a.{'sent' if agent == 'answered' else agent}"
+    assert said.ended == (f"agent {whom.strip(chr(34))}" if agent == "answered" else "hang_up")
+
+
+KEYED = flow(
+    "  a: {collect: order, length: 4, as: ext, go: to, no_input: failed, invalid: failed}\n"
+    f'  to: {{transfer: {{extension: ext, allow: ["1001", "1002"]}}, say: welcome, {EXITS}}}\n{ENDS}'
+)
+
+
+@pytest.mark.parametrize(("keys", "asked_for"), [("1002", ["1002"]), ("1003", []), ("0049", []), ("9110", [])])
+def test_only_an_extension_of_the_list_can_be_keyed_in(keys: str, asked_for: list[str]) -> None:
+    said = played(KEYED, keys)
+    assert [effect.agent for effect in said.effects if isinstance(effect, e.SendToAgent)] == asked_for
+    assert said.exits[1] == ("to.sent" if asked_for else "to.unknown")
+    assert "1002" not in repr(said.effects)
+    assert not any(keys in repr(trace) for trace in said.traces)
+
+
+def test_who_comes_back_from_an_agent_goes_on_with_what_was_keyed_in() -> None:
+    said = played(KEYED, "1002")
+    turn = [turn for turn in said.turns if isinstance(turn.effect, e.SendToAgent)][-1]
+    back = advance(turn.state, e.NotAnswered(status="no_answer"))
+    assert (back.traces[0].exit, back.state.step, back.state.scene.answers) == ("no_answer", "away", {"ext": "1002"})
