@@ -20,6 +20,8 @@ PAGES = {
     "/call": "call.html",
     "/customers": "customers.html",
     "/flows": "flows.html",
+    "/work": "work.html",
+    "/contact": "contact.html",
     "/prompts": "prompts.html",
     "/wall": "wall.html",
 }

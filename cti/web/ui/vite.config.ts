@@ -25,6 +25,8 @@ export default defineConfig({
         supervisor: here("supervisor.html"),
         call: here("call.html"),
         flows: here("flows.html"),
+        work: here("work.html"),
+        contact: here("contact.html"),
         customers: here("customers.html"),
         prompts: here("prompts.html"),
       },

@@ -3,6 +3,7 @@
 import { customers } from "./en.customers";
 import { desk, deskErrors } from "./en.desk";
 import { explain } from "./en.explain";
+import { contact, work } from "./en.work";
 import { flowVersions } from "./en.flow_versions";
 import { prompts } from "./en.prompts";
 
@@ -10,6 +11,8 @@ export const en = {
   customers,
   desk,
   explain,
+  work,
+  contact,
   flowVersions,
   prompts,
   languageName: "English",
@@ -77,6 +80,7 @@ export const en = {
     ready: "Ready",
     reserved: "Call coming",
     ringing: "Ringing",
+    dialling: "Calling",
     talking: "On a call",
     held: "On hold",
     wrap_up: "Wrap-up",
@@ -92,6 +96,7 @@ export const en = {
   },
 
   callStates: {
+    dialling: "Being called",
     menu: "In the menu",
     waiting: "Waiting",
     offered: "Ringing",
@@ -155,6 +160,9 @@ export const en = {
     superseded: "Another agent took the call.",
     answered_elsewhere: "Another agent was faster.",
     call_ended: "The call has ended.",
+    not_reached: "Nobody answered your call.",
+    gone: "Your colleague does not ask any more.",
+    cancelled: "Your colleague does not ask any more.",
   },
 
   agent: {

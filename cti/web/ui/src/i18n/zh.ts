@@ -3,6 +3,7 @@ import type { Dictionary } from "./dictionary";
 import { customers } from "./zh.customers";
 import { desk, deskErrors } from "./zh.desk";
 import { explain } from "./zh.explain";
+import { contact, work } from "./zh.work";
 import { flowVersions } from "./zh.flow_versions";
 import { prompts } from "./zh.prompts";
 
@@ -10,6 +11,8 @@ export const zh: Dictionary = {
   customers,
   desk,
   explain,
+  work,
+  contact,
   flowVersions,
   prompts,
   languageName: "中文",
@@ -77,6 +80,7 @@ export const zh: Dictionary = {
     ready: "就绪",
     reserved: "来电分配中",
     ringing: "振铃中",
+    dialling: "呼叫中",
     talking: "通话中",
     held: "保持中",
     wrap_up: "话后处理",
@@ -92,6 +96,7 @@ export const zh: Dictionary = {
   },
 
   callStates: {
+    dialling: "正在呼叫",
     menu: "语音菜单",
     waiting: "排队中",
     offered: "振铃中",
@@ -155,6 +160,9 @@ export const zh: Dictionary = {
     superseded: "其他坐席已接听这通来电。",
     answered_elsewhere: "其他坐席先接听了来电。",
     call_ended: "通话已结束。",
+    not_reached: "您的呼叫无人接听。",
+    gone: "同事已不再咨询。",
+    cancelled: "同事已不再咨询。",
   },
 
   agent: {
