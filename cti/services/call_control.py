@@ -192,6 +192,7 @@ def _came_into_talk(
         return
     if board.agents[agent_id].asked_call != call.call_id:
         return
+    board.finish_wrap_up(agent_id, now, by="call", at=at)  # of the call before; who is asked is offered nothing else
     board.record(f.CallAnswered(at=at, call_id=call.call_id, agent_id=agent_id, inferred=inferred))
     board.sync_agent(agent_id, now)
     talks.leave_if_done(board, board.calls[call.call_id])

@@ -182,8 +182,8 @@ class Switchboard:
         if isinstance(fact, f.TalkEnded):
             agent = self.agents.get(fact.agent_id)
             if agent is not None and agent.wrap_call == fact.call_id:
-                self._begin_wrap_up(fact)
-        elif isinstance(fact, f.WrapUpEnded):
+                agent_time.begin_wrap_up(self, fact)
+        elif isinstance(fact, f.WrapUpEnded | f.CallAnswered):
             self.wrap_until.pop(fact.agent_id, None)
             self.wrap_queue.pop(fact.agent_id, None)
         elif isinstance(fact, f.WrapUpExtended) and fact.agent_id in self.wrap_until:
@@ -228,12 +228,6 @@ class Switchboard:
             return [agent_id for agent_id in (fact.agent_id, *fact.others) if agent_id in self.agents]
         people = {getattr(fact, "agent_id", None): None, getattr(fact, "consulted", None): None}
         return [agent_id for agent_id in people if agent_id in self.agents]
-
-    def _begin_wrap_up(self, fact: f.TalkEnded) -> None:
-        call = self.calls.get(fact.call_id)
-        queue = self.centre.queues.get(call.queue) if call is not None and call.queue is not None else None
-        self.wrap_until[fact.agent_id] = fact.at + agent_time.wrap_up_of(self.centre.agents.get(fact.agent_id), queue)
-        self.wrap_queue[fact.agent_id] = queue.name if queue is not None else None
 
     # -- the engine ----------------------------------------------------------------------------------------------
 

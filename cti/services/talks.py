@@ -129,6 +129,10 @@ def left_alone(board: Switchboard, call: Call, now: datetime, *, at: datetime, t
     `there`: the dialplan has brought the caller to the wait context already.
     """
     call = end_talk(board, call, now, at=at)
+    end_room(board, call)
+    for party in call.outsiders:
+        board.record(f.PartyLeft(at=at, call_id=call.call_id, party=party))
+        call = board.calls[call.call_id]
     if call.consult is not None:
         consult = call.consult
         board.record(

@@ -146,9 +146,7 @@ class MovingFloor(Floor):
         call, talker = found
         name = {"agent": agent, "queue": "sales", "number": OUTSIDE}[kind]
         to = SendTo(kind=DestinationKind(kind), name=name)
-        if not self.try_(
-            transfers.transfer, self.rig.board, talker, call.call_id, to, self.rig.now, note="knows"
-        ):
+        if not self.try_(transfers.transfer, self.rig.board, talker, call.call_id, to, self.rig.now, note="knows"):
             return
         after = self.rig.live(call.call_id)
         assert after.transfer is not None
@@ -188,7 +186,9 @@ class MovingFloor(Floor):
             return
         call = asked[index % len(asked)]
         consult = call.consult
-        channel = next((c for c, leg in self.rig.board.parties.legs.items() if consult and leg[1] == consult.leg_id), None)
+        channel = next(
+            (c for c, leg in self.rig.board.parties.legs.items() if consult and leg[1] == consult.leg_id), None
+        )
         if consult is None or channel is None:
             return
         if what == "rings":
@@ -235,19 +235,18 @@ class MovingFloor(Floor):
         """With a bridge that missed everything: the caller is in the wait context all of a sudden."""
         call_id = self.pick(index, *TALK)
         if call_id is not None:
+            for members in self.rig.board.bridges.values():
+                members.pop(self.rig.channel(call_id), None)
             self.rig.waits(call_id)
             assert self.rig.live(call_id).state in (CallState.WAITING, CallState.OFFERED)
             for channel in [c for c, leg in self.rig.board.legs.items() if leg[0] == call_id]:
-                if self.rig.live(call_id).state is CallState.WAITING:
-                    self.gone(channel)
+                self.gone(channel)
 
     @precondition(lambda self: self.has(CallState.WAITING, CallState.OFFERED))
     @rule(index=picks, agent=agent_ids)
     def is_picked_up(self, index: int, agent: str) -> None:
         call_id = self.pick(index, CallState.WAITING, CallState.OFFERED)
-        if call_id is not None and self.try_(
-            pick_ups.pick_up, self.rig.board, AgentId(agent), call_id, self.rig.now
-        ):
+        if call_id is not None and self.try_(pick_ups.pick_up, self.rig.board, AgentId(agent), call_id, self.rig.now):
             call = self.rig.live(call_id)
             assert call.preferred == agent
             self.rig.waits(call_id)
