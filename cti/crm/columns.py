@@ -65,13 +65,16 @@ def guess(columns: Sequence[str], custom: Sequence[CustomField]) -> dict[int, st
     """What the columns seem to be. Only numbers may come from several columns."""
     own = {folded(text): OWN + one.name for one in custom for text in (one.name, one.title)}
     out: dict[int, str] = {}
-    for number, heading in enumerate(columns):
-        meant = own.get(folded(heading)) or _MEANING.get(folded(heading))
-        if meant is not None and (meant == "phone" or meant not in out.values()):
-            out[number] = meant
+    # A field's very name goes before other words for it: "customer_id" beside "reference" is not the reference.
+    plain = {folded(name): name for name in FIELDS} | {folded(OWN + one.name): OWN + one.name for one in custom}
+    for known in (plain, own | _MEANING):
+        for number, heading in enumerate(columns):
+            meant = known.get(folded(heading))
+            if meant is not None and number not in out and (meant == "phone" or meant not in out.values()):
+                out[number] = meant
     if "name" not in out.values() and "last_name" not in out.values() and "company" in out.values():
         out.update((at, "name") for at, meant in tuple(out.items()) if meant == "company")
-    return out
+    return dict(sorted(out.items()))
 
 
 def mapping_problem(mapping: Mapping[int, str], columns: Sequence[str], custom: Sequence[CustomField]) -> str:

@@ -20,6 +20,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("", "/call", "[data-testid=call-start]:not([disabled])"),
     ("1001", "/agent", "[data-testid=agent-name]"),
     ("supervisor", "/supervisor", "[data-testid=supervisor-page][data-live=true]"),
+    ("supervisor", "/customers", "[data-testid=customers-page][data-ready=true]"),
     ("supervisor", "/flows", "h1, h2"),
 )
 """Every page of the product. A new page is a line here."""

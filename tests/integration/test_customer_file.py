@@ -256,6 +256,7 @@ async def test_calls_follow_a_merge_and_forgetting_makes_them_anonymous(
     async with JournalWriter(tmp_path / "journal2") as journal:
         drain = Drain(journal, migrated)
         await drain.rebuild()  # anonymous facts are still facts
+        await drain.close()
         assert await customer_work.pool.fetchval("SELECT count(*) FROM cti.calls WHERE customer_id IS NULL") == 3
 
 

@@ -29,6 +29,7 @@ def test_headings_in_english_and_chinese() -> None:
     assert list(guess(["客户编号", "姓名", "手机号码", "公司名称", "客户等级", "备注", "信用额度"], (LIMIT,)).values()) == [
         "reference", "name", "phone", "company", "tier", "notes", "field:limit",
     ]  # fmt: skip
+    assert guess(["customer_id", "reference", "field:limit"], (LIMIT,)) == {1: "reference", 2: "field:limit"}
     assert guess(["name", "Full Name"], ()) == {0: "name"}, "one column is the name"
     assert guess(["公司", "电话"], ()) == {0: "name", 1: "phone"}, "companies alone are customers"
 
