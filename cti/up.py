@@ -155,6 +155,7 @@ class Up:
         self._make_asterisk = lambda: AsteriskProcess(binary, rendered, on_exit=self._asterisk_gone)
 
     async def _start_database(self, centre: Centre) -> None:
+        from cti.crm.casework_demo import load as load_cases
         from cti.crm.demo import load as load_demo
         from cti.store.migrate import migrate
         from cti.store.pool import open_pool
@@ -172,6 +173,7 @@ class Up:
             pool = await open_pool(self._dsn, size=1)
             try:
                 loaded = await load_demo(pool, region=centre.region)
+                await load_cases(pool)
             finally:
                 await pool.close()
             if loaded:

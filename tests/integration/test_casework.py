@@ -26,6 +26,7 @@ from cti.casework.rows import (
     WebCallback,
 )
 from cti.crm.casework import CaseOffice
+from cti.crm.casework_demo import load as load_cases
 from cti.crm.demo import load
 from cti.errors import IllegalTransition
 from cti.ids import CallId, CustomerId, FlowName, NodeName, QueueName
@@ -487,3 +488,20 @@ async def test_a_call_asked_for_on_the_web_is_kept_once(office: Office) -> None:
     assert await web.known("k") is False
     (task,) = await office.all.tasks.list(ADA, kinds=("web_callback",), whose="free", later=False, limit=5)
     assert (task.number, task.customer_name) == ("+15550100001", "Zoë Chen")
+
+
+async def test_the_demo_has_something_of_everything(office: Office) -> None:
+    office.clock.move(datetime.now(UTC) - T0)
+    assert await load_cases(office.pool) > 300
+    assert await load_cases(office.pool) == 0
+    await office.office.follow_ups.generate()
+    assert await office.office.churn.compute() >= 4
+    counts = await office.all.complaints.counts()
+    assert all(
+        counts[state] for state in ("new", "assigned", "in_progress", "waiting", "resolved", "closed", "overdue")
+    )
+    assert (await office.all.tiers.compute(by="", body=RULES, apply=False)).customers == 60
+    kinds = (await office.all.tasks.counts(ADA)).kinds
+    assert {"callback", "to_do", "complaint", "web_callback"} <= set(kinds)
+    waiting = await office.all.follow_ups.list(states=("due",), plan_id=None, customer_id=None, limit=50)
+    assert len(waiting) >= 7
