@@ -36,7 +36,7 @@ ORDERS: Mapping[str, Order] = {
     "4713": Order(state="shipped", total=Decimal("1250.00"), days=1),
     "4714": Order(state="cancelled", total=Decimal("19.00"), days=0),
 }
-"""What the shop knows; the panel of `cti up` and docs/flows.md name the first two."""
+"""What the shop knows; docs/flows.md names the first two. A state the flow has no words for leads to a person."""
 
 
 def describe(order: Order, today: date) -> dict[str, str]:

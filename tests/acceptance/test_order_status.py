@@ -181,3 +181,14 @@ async def test_music_ends_when_a_late_answer_comes(shop_centre: TestCentre, shop
         await call.stop_recording()
         await call.hang_up()
     assert longest_silence(heard) < 2.0
+
+
+async def test_the_demo_centre_tells_of_an_order_out_of_the_box(centre: TestCentre, tmp_path: Path) -> None:
+    number = "+15550100078"
+    played = PlayedLog(centre)
+    await played.begin()
+    async with PhoneRoom() as room:
+        call = await ask_for(centre, room, number, "4711", tmp_path / "heard.wav")
+        await played.until(words("Your order is on its way"), words("For another order"))
+        await call.hang_up()
+    assert "ask.done" in await way(centre, number)

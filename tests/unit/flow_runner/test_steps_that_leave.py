@@ -11,6 +11,7 @@ import pytest
 
 from cti.ids import CallId, FlowName
 from cti.ivr.checker import live
+from cti.model.callback_window import CallbackWindow
 from cti.model.centre import VOICEMAIL, Target, TargetKind
 from cti.model.facts import MessageRecorded, SurveyAnswered
 from cti.services.flow_library import FlowLibrary
@@ -38,6 +39,28 @@ steps:
   again: {say: [not_a_choice, {digits_of: code}], go: sorry}
   sorry: {voicemail: silently}
 """
+DIRECT = """flow: direct
+languages: [en]
+start: code
+failure: sorry
+steps:
+  code: {collect: welcome, length: 4, as: code, go: to, no_input: sorry, invalid: sorry}
+  to: {transfer: {agent: "1001"}, busy: again, no_answer: later, failure: sorry}
+  again: {say: [not_a_choice, {digits_of: code}], go: later}
+  later:
+    request_callback: support
+    confirm: menu_support
+    ask: menu_sales
+    ask_when: menu_hours
+    windows: {1: {label: Soon}, 2: {label: Afternoon, from: "13:00", to: "17:00"}}
+    go: promised
+    not_possible: sorry
+    no_input: sorry
+    invalid: sorry
+  promised: {say: [{date: callback_day}, {time: callback_time}], go: bye}
+  bye: {hang_up: silently}
+  sorry: {voicemail: silently}
+"""
 CALLS = """flow: calls
 languages: [en]
 start: inside
@@ -61,7 +84,7 @@ steps:
 def library(tmp_path_factory: pytest.TempPathFactory) -> FlowLibrary:
     folder = tmp_path_factory.mktemp("flows")
     shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
-    for name, text in (("out", OUT), ("calls", CALLS), ("identify", IDENTIFY)):
+    for name, text in (("out", OUT), ("direct", DIRECT), ("calls", CALLS), ("identify", IDENTIFY)):
         (folder / f"{name}.yaml").write_text(text)
     return FlowLibrary.load(folder, demo_centre())
 
@@ -263,3 +286,27 @@ def test_a_flow_goes_down_with_the_one_it_calls_but_not_when_an_earlier_version_
     (tmp_path / "identify.yaml").write_text(IDENTIFY.replace("queue", "que").replace("length: 4", "length: 99"))
     assert [Path(problem.file).stem for problem in library.reload()] == ["identify"]
     assert library.find(FlowName("nobody")) is None
+
+
+async def test_who_an_agent_did_not_take_goes_on_with_what_was_keyed_in(library: FlowLibrary, tmp_path: Path) -> None:
+    session = Session(library, tmp_path, "direct")
+    assert await session.run("4711") == "wait"
+    assert ("agent", ("1001", "to")) in session.desk.log
+    assert session.way()[-1] == "to.sent"
+    assert await session.run(".12", resume_at="to", returned="busy") == "hangup"
+    assert session.way()[2:] == ["to.busy", "again.done", "later.done", "promised.done", "bye.done"]
+    assert "/sounds/en/digit_7" in session.leg.played
+    promised = ("callback", ("support", None, CallbackWindow(begins=780, ends=1020)))
+    assert promised in session.desk.log
+    assert "/sounds/en/month_3" in session.leg.played, "when the call may come is said"
+
+
+@pytest.mark.parametrize(
+    ("status", "way"), [("busy", "to.busy"), ("no_answer", "to.no_answer"), ("unknown", "to.unknown")]
+)
+async def test_an_agent_who_cannot_be_asked(library: FlowLibrary, tmp_path: Path, status: str, way: str) -> None:
+    session = Session(library, tmp_path, "direct")
+    session.desk.agent = status  # type: ignore[assignment]
+    session.desk.possible = False
+    assert await session.run("4711" + "." * 9) == "elsewhere" or status == "unknown"
+    assert way in session.way()
