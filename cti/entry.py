@@ -15,6 +15,7 @@ import structlog
 from cti.asterisk.agi.hold import HoldingLeg
 from cti.asterisk.agi.session import AgiLeg, AgiSession, RunScript
 from cti.asterisk.agi.wire import AgiRequest
+from cti.asterisk.ami.translate import account_of_channel, accounts_of
 from cti.crm.numbers import normalise
 from cti.ids import CallId, QueueName
 from cti.ivr.effects import Sound
@@ -23,6 +24,7 @@ from cti.services.announcer import Announcer
 from cti.services.desk import CallOver
 from cti.services.dispatcher import Dispatcher
 from cti.services.errands import destination
+from cti.services.floor import Refused
 from cti.services.flow_runner import FlowRunner
 
 NEXT = {
@@ -56,7 +58,7 @@ class Doors:
 
     def handlers(self) -> Mapping[str, Handler]:
         """By AGI script name."""
-        return {"call": self.call, "wait": self.wait, "option": self.option}
+        return {"call": self.call, "wait": self.wait, "option": self.option, "dial": self.dial}
 
     async def call(self, request: AgiRequest, session: AgiSession) -> None:
         """A caller in the inbound context: run the flow, new or where it was."""
@@ -91,6 +93,21 @@ class Doors:
         if len(request.args) > 3:
             await self._desk.press(call_id, request.args[3])
         await self._send_on(call_id, AgiLeg(session))
+
+    async def dial(self, request: AgiRequest, session: AgiSession) -> None:
+        """An agent's telephone dialled an outside number. Unless we say the number, nothing is dialled."""
+        account = account_of_channel(request.channel, accounts_of(self._desk.board.centre.agents))
+        if account is None or len(request.args) < 4:
+            return
+        call_id, agent_id = request.call_id or CallId(request.unique_id), account[0]
+        try:
+            number, shown = await self._desk.keypad(call_id, request.channel, agent_id, request.args[3])
+        except Refused as refused:
+            log.info("not_dialled", agent_id=agent_id, reason=refused.error_id)
+            return
+        values = [("CTI_OUT", number.removeprefix("+")), ("CTI_SHOWN", shown)]
+        if not await AgiLeg(session).set_variables([*values, ("CTI_NEXT", "dial")]):
+            await self._desk.keypad_gone(call_id)
 
     async def _known(self, request: AgiRequest) -> CallId | None:
         """The visiting call, with a place in a queue unless it was sent elsewhere; None when it is over."""

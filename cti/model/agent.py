@@ -41,6 +41,8 @@ class AgentStatus:
     offer_call: CallId | None = None
     ringing: bool = False
     call_id: CallId | None = None
+    dialling: bool = False
+    """The call is one that the agent makes, and nobody has answered yet."""
     held: bool = False
     wrap_call: CallId | None = None
     asked_call: CallId | None = None
@@ -57,6 +59,8 @@ class AgentStatus:
     @property
     def state(self) -> AgentState:
         """What the agent is doing: the call first, then the offer, then the work after, then the choice."""
+        if self.dialling:
+            return AgentState.DIALLING
         if self.call_id is not None:
             return AgentState.HELD if self.held else AgentState.TALKING
         if self.offer_id is not None:
@@ -107,6 +111,7 @@ def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
             return replace(
                 agent,
                 call_id=fact.call_id,
+                dialling=False,
                 held=False,
                 missed=0,
                 wrap_call=None,
@@ -124,6 +129,10 @@ def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
             return replace(agent, asked_call=None, asked_rings=False, asked_talks=False)
         case f.BreachRepaired() if fact.kind in FREES_ASKED:
             return replace(agent, asked_call=None, asked_rings=False, asked_talks=False)
+        case f.DialAsked():
+            return replace(agent, call_id=fact.call_id, dialling=True, held=False)
+        case f.DialFailed() if fact.call_id == agent.call_id:
+            return replace(agent, call_id=None, dialling=False)
         case f.CallHeld() if fact.call_id == agent.call_id:
             return replace(agent, held=True)
         case f.CallRetrieved() if fact.call_id == agent.call_id:
@@ -133,7 +142,7 @@ def _changed(agent: AgentStatus, fact: f.Fact) -> AgentStatus:
         case f.BreachRepaired() if fact.kind in FREES_OFFER:
             return replace(agent, offer_id=None, offer_call=None, ringing=False)
         case f.BreachRepaired() if fact.kind in FREES_CALL:
-            return replace(agent, call_id=None, held=False, idle_since=fact.at)
+            return replace(agent, call_id=None, dialling=False, held=False, idle_since=fact.at)
         case f.BreachRepaired() if fact.kind in SEATS and fact.calls:
             return replace(agent, call_id=fact.calls[0], held=False, wrap_call=None)
         case f.WrapUpEnded() if fact.call_id == agent.wrap_call:

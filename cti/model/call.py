@@ -29,6 +29,8 @@ class CallState(StrEnum):
     AFTER = "after"
     """The agent has left and the caller's leg is still there."""
     SURVIVAL = "survival"
+    DIALLING = "dialling"
+    """An agent has dialled, and nobody has answered yet."""
     OUT = "out"
     """Connected, or being connected, to an outside number."""
     ENDED = "ended"
@@ -82,7 +84,14 @@ CALL_TRANSITIONS: dict[tuple[CallState, type[f.Fact]], CallState] = {
     (S.OFFERED, f.CallbackReached): S.OFFERED,
     (S.OFFERED, f.CallbackFailed): S.OFFERED,
 }
-for _live in (S.MENU, S.WAITING, S.OFFERED, S.TALKING, S.HELD, S.AFTER, S.SURVIVAL, S.OUT):
+CALL_TRANSITIONS |= {
+    (S.MENU, f.DialAsked): S.DIALLING,
+    (S.DIALLING, f.FarSideCalled): S.DIALLING,
+    (S.DIALLING, f.FarSideRang): S.DIALLING,
+    (S.DIALLING, f.DialFailed): S.AFTER,
+    (S.DIALLING, f.CallAnswered): S.TALKING,
+}
+for _live in (S.MENU, S.WAITING, S.OFFERED, S.DIALLING, S.TALKING, S.HELD, S.AFTER, S.SURVIVAL, S.OUT):
     CALL_TRANSITIONS[_live, f.CallEnded] = S.ENDED
     for _same in (
         f.LanguageChosen,
@@ -201,6 +210,11 @@ class Call:
     """Of a callback: not called before then."""
     sent_to: str = ""
     """The outside number the caller was connected to."""
+    dialled_by: AgentId | None = None
+    """Of a call that an agent made: who. The call's id is then the unique id of that agent's channel; `channel` and `leg_id`
+    are the far side's."""
+    colleague: AgentId | None = None
+    """Whom an internal call was made to."""
     sent_from: str = ""
     """The step of the flow the call comes back to when nobody answers there."""
 
@@ -353,6 +367,17 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
             return replace(call, channel=ChannelName(fact.channel))
         case f.CallbackFailed():
             return replace(call, leg_id="", channel=ChannelName(""), retry_at=fact.retry_at)
+        case f.DialAsked():
+            return replace(
+                call,
+                dialled_by=fact.agent_id,
+                agent_id=fact.agent_id,
+                colleague=fact.colleague,
+                queue=fact.queue,
+                customer_id=fact.customer_id,
+            )
+        case f.FarSideCalled():
+            return replace(call, channel=ChannelName(fact.channel), leg_id=fact.leg_id)
         case f.CallSentOut():
             return replace(call, sent_to=fact.number, sent_from=fact.step)
         case f.TransferFailed():

@@ -31,6 +31,15 @@ class DialAsked(CallFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FarSideCalled(CallFact):
+    """The number, or a device of the colleague, is being called."""
+
+    channel: str
+    leg_id: str
+    """The unique id of that channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FarSideRang(CallFact):
     """The telephone of the number, or of the colleague, rings."""
 
@@ -39,9 +48,11 @@ class FarSideRang(CallFact):
 class DialFailed(CallFact):
     """Nobody was reached. The end of the call follows."""
 
+    agent_id: AgentId
+    """Who dialled."""
     status: str
     """"busy", "no_answer", "unreachable" (refused by the line, no such number), "agent_away" (the agent's own device was not
-    taken)."""
+    taken), "cancelled" (the agent hung up)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ class FarSide(Signal):
     channel: ChannelName
     """The far side's; the agent's own with `failed`."""
     event: Literal["called", "ringing", "failed"]
+    unique_id: str = ""
     status: str = ""
     """Asterisk's DIALSTATUS, with `failed`."""
     agent_id: AgentId | None = None

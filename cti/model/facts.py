@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cti.ids import AgentId, CallId, CustomerId, FlowName, NodeName, OfferId, QueueName
-from cti.model.dial_facts import AgentTroubled, CallQuality, DialAsked, DialFailed, FarSideRang
+from cti.model.dial_facts import AgentTroubled, CallQuality, DialAsked, DialFailed, FarSideCalled, FarSideRang
 from cti.model.fact import CallFact, Fact
 from cti.model.kinds import (
     AgentState,
@@ -40,7 +40,7 @@ from cti.model.talk_facts import (
 __all__ = [
     "AgentState", "AgentTroubled", "CallCameBack", "CallFact", "CallPickedUp", "CallQuality", "CallTransferred", "ConsultAnswered", "ConsultEnd",
     "ConsultEnded", "ConsultRang", "ConsultStarted", "DestinationKind", "Device", "DialAsked",
-    "DialFailed", "Direction", "Fact", "FarSideRang", "HangupBy", "Match",
+    "DialFailed", "Direction", "Fact", "FarSideCalled", "FarSideRang", "HangupBy", "Match",
     "OfferEnd", "Outcome", "PartyJoined", "PartyLeft",
 ]  # fmt: skip
 """Known from here, too: whoever reads a fact reads these words."""
@@ -481,7 +481,7 @@ FACT_TYPES: dict[str, type[Fact]] = {
         PriorityChanged, Decided, WaitPromised, CallbackAsked, CallbackDialled, CallbackReached, CallbackFailed, CallSentOut,
         OfferDeclined, WrapUpExtended, CentreApplied, BreachRepaired, MessageRecorded, SurveyAnswered, TransferFailed,
         CallTransferred, CallCameBack, CallPickedUp, ConsultStarted, ConsultRang, ConsultAnswered, ConsultEnded, PartyJoined,
-        PartyLeft, DialAsked, FarSideRang, DialFailed, AgentTroubled, CallQuality,
+        PartyLeft, DialAsked, FarSideCalled, FarSideRang, DialFailed, AgentTroubled, CallQuality,
     )
 }  # fmt: skip
 """Name on disk -> class. Names are for ever: a renamed fact keeps its old name here."""

@@ -25,6 +25,10 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     FAILED = "failed"
     SELF_SERVED = "self_served"
+    BUSY = "busy"
+    """Of a call that an agent made: the far side was busy."""
+    NO_ANSWER = "no_answer"
+    """As above: it rang and nobody answered, or the agent gave up."""
 
 
 class OfferEnd(StrEnum):
@@ -48,6 +52,7 @@ class AgentState(StrEnum):
     READY = "ready"
     RESERVED = "reserved"
     RINGING = "ringing"
+    DIALLING = "dialling"
     TALKING = "talking"
     HELD = "held"
     WRAP_UP = "wrap_up"

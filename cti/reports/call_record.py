@@ -16,12 +16,13 @@ the offer      `offered_at` and `ring_seconds` belong to the offer that was answ
                A call answered without an offer (survival) has neither.
 queue          the queue of the offer that was answered; else the last queue the call waited in; never queued: the last
                queue that would not have it. NULL: it asked for none.
-agent          who first talked to the caller. NULL: nobody.
+agent          who first talked to the caller; of a call that an agent made: who made it. NULL: nobody.
 wait_seconds   from queued_at to answered_at. Never answered: to the moment the call left its last queue by another way
                (`CallDequeued`: voicemail, callback, overflow), else to the end. NULL: never queued.
 ring_seconds   from the first ring of the device that was answered to the answer; never answered: from the first ring of
                any device of the offer to its end. NULL: no device rang. A callback whose agent is called first: to when
-               the agent picked up; the customer's telephone rings after that.
+               the agent picked up; the customer's telephone rings after that. A call that an agent made: from the first
+               ring of the far side.
 talk_seconds   time with at least one agent in talk, without hold. NULL: never answered.
 hold_seconds   time within talk in which an agent held the caller. NULL: never answered.
 wrap_seconds   from an agent's last talk to the end of that agent's wrap-up, summed over agents. NULL: no wrap-up ended.
@@ -38,6 +39,8 @@ outcome        exactly one, of the first rule that holds; NULL while the call is
                7. failed         we, not the caller, ended it without any of these
                8. short_abandon  queued, and gone within the queue's limit (inclusive)
                9. abandoned      queued and gone later; or hung up in the menu before the flow ended (no queue)
+               A call that an agent made and nobody answered: busy; no_answer (it rang until it was given up); failed (no
+               way to the number, or the agent's own device was not taken).
 language, tier, customer_id   what was last known; a look-up that found the customer beats one that did not.
 
 No duration is ever negative: where clocks disagree it is 0. Whole talk = talk_seconds + hold_seconds.
@@ -65,8 +68,11 @@ from cti.model.facts import (
     CallRetrieved,
     CallStarted,
     CustomerMatched,
+    DialAsked,
+    DialFailed,
     Direction,
     Fact,
+    FarSideRang,
     FlowFinished,
     HangupBy,
     LanguageChosen,
@@ -160,6 +166,7 @@ def fold(facts: Iterable[Fact], *, short_abandon: Mapping[QueueName, timedelta] 
     whole_talk, hold = _length(talks), _length(_within(holds, talks))
     wait = _wait(told, queued_at, answered_at, ended_at)
     customer = _customer(told)
+    dialled = next(iter(_of(told, DialAsked)), None)
     languages = _of(told, LanguageChosen)
     recordings = _of(told, RecordingStarted)
     wraps = sorted(_of(told, WrapUpEnded), key=lambda fact: fact.inferred)
@@ -179,10 +186,14 @@ def fold(facts: Iterable[Fact], *, short_abandon: Mapping[QueueName, timedelta] 
         customer_id=customer.customer_id if customer else None,
         tier=(customer.tier or None) if customer else None,
         queue=queue,
-        agent=answer.agent_id if answer else None,
-        outcome=_outcome(told, end, answered=answer is not None, queued=queued_at is not None, wait=wait, limit=limit),
+        agent=dialled.agent_id if dialled else answer.agent_id if answer else None,
+        outcome=_unreached(told, end)
+        if dialled and answer is None
+        else _outcome(told, end, answered=answer is not None, queued=queued_at is not None, wait=wait, limit=limit),
         wait_seconds=_seconds(wait),
-        ring_seconds=_seconds(_ring(told, offer, answer, ended_at)),
+        ring_seconds=_seconds(
+            _far_ring(told, answered_at, ended_at) if dialled else _ring(told, offer, answer, ended_at)
+        ),
         talk_seconds=_seconds(whole_talk - hold) if answer else None,
         hold_seconds=_seconds(hold) if answer else None,
         wrap_seconds=_seconds(_wrap(told, wraps, ended_at)),
@@ -258,6 +269,23 @@ def _ring(
     if taken_up and until is not None:
         until = min(until, taken_up[0])
     return None if until is None else max(until - rings[0], timedelta())
+
+
+def _far_ring(told: Sequence[CallFact], answered_at: datetime | None, ended_at: datetime | None) -> timedelta | None:
+    """How long the far side of a call that an agent made rang."""
+    rings = [fact.at for fact in _of(told, FarSideRang)]
+    until = answered_at or next((fact.at for fact in _of(told, DialFailed)), ended_at)
+    return max(until - rings[0], timedelta()) if rings and until is not None else None
+
+
+def _unreached(told: Sequence[CallFact], end: CallEnded | None) -> Outcome | None:
+    """What became of a call that an agent made and nobody answered."""
+    if end is None:
+        return None
+    status = next((fact.status for fact in _of(told, DialFailed)), "")
+    return {"busy": Outcome.BUSY, "no_answer": Outcome.NO_ANSWER, "cancelled": Outcome.NO_ANSWER}.get(
+        status, Outcome.FAILED
+    )
 
 
 def _wait(

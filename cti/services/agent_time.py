@@ -73,6 +73,16 @@ def wrap_up_of(agent: Agent | None, queue: Queue | None) -> timedelta:
     return queue.wrap_up if queue is not None else timedelta()
 
 
+def begin_wrap_up(board: Switchboard, fact: f.TalkEnded) -> None:
+    """The work after a call begins; a talk with a colleague leaves none."""
+    call = board.calls.get(fact.call_id)
+    queue = board.centre.queues.get(call.queue) if call is not None and call.queue is not None else None
+    internal = call is not None and call.direction is f.Direction.INTERNAL
+    lasts = timedelta() if internal else wrap_up_of(board.centre.agents.get(fact.agent_id), queue)
+    board.wrap_until[fact.agent_id] = fact.at + lasts
+    board.wrap_queue[fact.agent_id] = queue.name if queue is not None else None
+
+
 def not_ready_limit(centre: Centre, state: AgentState, reason: str, at: datetime) -> datetime | None:
     """When *not ready* for this reason ends by itself; None: not before the agent says so."""
     limit = centre.not_ready_limits.get(reason) if state is AgentState.NOT_READY else None

@@ -7,9 +7,10 @@ from datetime import datetime
 from cti.ids import AgentId, CallId, OfferId
 from cti.model import facts as f
 from cti.model.agent import CHOSEN_STATES
+from cti.model.call import CallState
 from cti.model.commands import HangUp, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
-from cti.services import agent_first, agent_time, outbound, ring_all
+from cti.services import agent_first, agent_time, dialling, outbound, ring_all
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 
@@ -79,6 +80,9 @@ def hang_up(board: Switchboard, agent_id: AgentId, call_id: CallId) -> None:
     _known(board, agent_id)
     if board.agents[agent_id].call_id != call_id:
         raise Refused("not_your_call", "the agent is not in that call", remedy="reload: the call may be over")
+    if board.calls[call_id].state is CallState.DIALLING:
+        dialling.hang_up(board, board.calls[call_id])
+        return
     for channel, (leg_call, leg_agent) in board.legs.items():
         if (leg_call, leg_agent) == (call_id, agent_id):
             board.out.commands.append(HangUp(channel=channel))

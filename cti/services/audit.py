@@ -206,6 +206,8 @@ def _look_at_call(board: Switchboard, call_id: CallId, now: datetime, found: lis
 def _talks(board: Switchboard, agent: AgentStatus) -> bool:
     """Whether the call the agent is in agrees."""
     call = board.calls.get(agent.call_id) if agent.call_id is not None else None
+    if call is not None and call.state is CallState.DIALLING:
+        return call.dialled_by == agent.agent_id
     return call is not None and call.state in _TALKS and agent.agent_id in call.talkers
 
 

@@ -31,7 +31,7 @@ from cti.model.callback import attempt_leg, callback_id, is_callback, is_callers
 from cti.model.centre import CallbackFirst, CallbackRules, Queue
 from cti.model.commands import ConfirmCallback, DialCustomer, HangUp
 from cti.model.facts import Direction, HangupBy, Outcome
-from cti.services import offers, outbound
+from cti.services import dialling, offers, outbound
 from cti.services.expected import wait_of
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
@@ -408,6 +408,8 @@ def lost(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None
 
 def is_missing(call: Call, there: Collection[str]) -> bool:
     """Whether the caller's channel should be among the channels with these unique ids, and is not."""
+    if call.dialled_by is not None:
+        return dialling.is_missing(call, there)
     if call.parent is not None:
         return bool(call.leg_id) and call.leg_id not in there
     if call.call_id in there:

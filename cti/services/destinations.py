@@ -17,7 +17,7 @@ from cti.services.talk_view import (
     QueueDestination,
 )
 
-BUSY = frozenset({AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HELD})
+BUSY = frozenset({AgentState.RESERVED, AgentState.RINGING, AgentState.DIALLING, AgentState.TALKING, AgentState.HELD})
 
 
 def destinations(board: Switchboard, agent_id: AgentId, now: datetime) -> Destinations:

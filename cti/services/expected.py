@@ -19,7 +19,7 @@ from cti.services.switchboard import Switchboard
 
 ABLE_KEPT = 1000
 """Combinations of queue, skills and requirement whose agents are remembered."""
-_AT_WORK = frozenset({AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HELD, AgentState.WRAP_UP})
+_AT_WORK = frozenset(AgentState) - {AgentState.OFFLINE, AgentState.NOT_READY, AgentState.READY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

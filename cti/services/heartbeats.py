@@ -48,10 +48,15 @@ class Line:
         """Whether the page was ever there."""
         return self.opened_at is not None or self.heard_at is not None
 
+    @property
+    def open(self) -> bool:
+        """Whether a page is connected; of a program that never opened a feed, whether it is heard of."""
+        return self.pages > 0 if self.opened_at is not None else self.heard_at is not None
+
     def back_since(self, moment: datetime) -> bool:
-        """Whether the page has shown itself after this moment."""
+        """Whether the page has shown itself after this moment, and is there."""
         times = (self.opened_at, self.heard_at)
-        return any(at is not None and at > moment for at in times)
+        return self.open and any(at is not None and at > moment for at in times)
 
 
 @dataclass(slots=True)
@@ -84,6 +89,12 @@ class Presence:
     looked_at: datetime | None = None
     held: dict[CallId, Held] = field(default_factory=dict)
     sounds: dict[AgentId, Sounds] = field(default_factory=dict)
+    dialled: dict[tuple[AgentId, str], CallId] = field(default_factory=dict)
+    """What agents' requests to dial were named, and the calls they began (`dialling`)."""
+    dialling: dict[CallId, datetime] = field(default_factory=dict)
+    """Calls that agents make, and nobody has answered; until when that is believed."""
+    counted: int = 0
+    """Calls that agents began."""
 
     def line(self, agent_id: AgentId) -> Line:
         """The line of this agent."""
@@ -104,7 +115,7 @@ def page(board: Switchboard, agent_id: AgentId, now: datetime, *, connected: boo
     if connected:
         line.opened_at = now
     elif line.pages == 0:
-        line.pulse, line.heard_at = None, None if line.opened_at is not None else line.heard_at
+        line.pulse = line.heard_at = None
 
 
 def pulse(board: Switchboard, agent_id: AgentId, told: Pulse, now: datetime) -> None:
@@ -132,7 +143,7 @@ def failing(board: Switchboard, agent_id: AgentId, now: datetime) -> tuple[Probl
     if device is Device.BROWSER and line is not None and line.seen:
         silence = now - line.heard_at if line.heard_at is not None else timedelta()
         most = SILENT if line.pulse is None or line.pulse.visible else SILENT_HIDDEN
-        if silence > most or (line.pages == 0 and line.heard_at is None):
+        if silence > most or not line.open:
             found.append(Problem.PAGE)
     if known is None or not known.reachable or (device is Device.BROWSER and _signed_off(line)):
         found.append(Problem.PHONE)

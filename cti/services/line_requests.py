@@ -42,6 +42,18 @@ class LineRequests(ABC):
             lambda now: dialling.dial(self.board, agent_id, asked, now, number=number, objects=objects)
         )
 
+    async def keypad(self, call_id: CallId, channel: str, agent_id: AgentId, dialled: str) -> tuple[str, str]:
+        """An agent's own telephone dials an outside number. Gives (number, number to show). Raises `Refused`."""
+        number = dialling.normalised(self.board, dialled)
+        objects = bool(number) and await self.do_not_call.forbids(number, None)
+        return await self._ask(
+            lambda now: dialling.keypad(self.board, call_id, channel, agent_id, dialled, now, objects=objects)
+        )
+
+    async def keypad_gone(self, call_id: CallId) -> None:
+        """The telephone that dialled was gone before it could be told: it dials nothing."""
+        await self._ask(lambda now: dialling.given_up(self.board, call_id, now))
+
     def pulse(self, agent_id: AgentId, pulse: Pulse) -> None:
         """See `AgentLine.pulse`."""
 

@@ -21,13 +21,14 @@ from cti.services.talk_rows import people_in, talk_of
 from cti.services.talk_view import TalkView
 
 BUSY_STATES = frozenset(
-    {AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HELD, AgentState.WRAP_UP}
+    {AgentState.RESERVED, AgentState.RINGING, AgentState.DIALLING, AgentState.TALKING, AgentState.HELD, AgentState.WRAP_UP}
 )
 VOICEMAIL = written(Target(kind=TargetKind.VOICEMAIL))
 _ROW_STATES: Mapping[CallState, RowState] = {
     CallState.MENU: "menu",
     CallState.WAITING: "waiting",
     CallState.OFFERED: "offered",
+    CallState.DIALLING: "dialling",
     CallState.TALKING: "talking",
     CallState.HELD: "held",
     CallState.AFTER: "menu",
@@ -273,6 +274,7 @@ class Rows:
             attempt=call.attempt,
             retry_at=call.retry_at,
             direction=call.direction,
+            colleague=call.colleague,
             held_reason=call.held_reason,
             held_until=call.held_until,
             expected_wait=shown(of_queue.of_call(place, call)) if of_queue is not None and place is not None else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cti.services import consults, departures, heartbeats, resumption, transfers
+from cti.services import consults, departures, dialling, heartbeats, resumption, transfers
 from cti.services.switchboard import Switchboard
 
 
@@ -16,6 +16,7 @@ def next_due(board: Switchboard, now: datetime) -> datetime | None:
         transfers.next_due(board),
         consults.next_due(board),
         resumption.next_due(board, now),
+        dialling.next_due(board, now),
         heartbeats.next_due(board, now),
     )
     return min((moment for moment in moments if moment is not None), default=None)
@@ -28,4 +29,5 @@ def tick(board: Switchboard, now: datetime) -> None:
     consults.tick(board, now)
     departures.tick(board, now)
     resumption.tick(board, now)
+    dialling.tick(board, now)
     heartbeats.tick(board, now)

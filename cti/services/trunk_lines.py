@@ -46,6 +46,8 @@ def in_use(board: Switchboard) -> int:
 
 
 def _takes_one(call: Call) -> bool:
+    if call.dialled_by is not None:
+        return call.colleague is None
     return call.state is CallState.OUT or bool(call.leg_id) or (call.absent and call.offer_id is not None)
 
 

@@ -115,7 +115,7 @@ def test_every_endpoint_has_a_fixed_caller_id(tmp_path: Path) -> None:
 
 def test_nothing_reachable_from_sip_is_a_pattern(tmp_path: Path) -> None:
     _, texts = rendered(tmp_path)
-    text = texts["cti/extensions.conf"]
+    text = texts["cti/extensions.conf"] + texts["cti/dialling.conf"]
     for context in ("cti-inbound", "cti-agents"):
         body = text.split(f"\n[{context}]\n", 1)[1].split("\n[", 1)[0]
         dialled = set(re.findall(r"^exten => ([^,]+),", body, flags=re.MULTILINE))
@@ -123,6 +123,19 @@ def test_nothing_reachable_from_sip_is_a_pattern(tmp_path: Path) -> None:
         assert "include" not in body
         if context == "cti-inbound":
             assert dialled == {"5000", "+5000", "15550100", "+15550100"}
+
+
+def test_agents_dial_whole_numbers_only_where_there_is_a_trunk(tmp_path: Path) -> None:
+    """Patterns of digits, a length each, which lead to a question to the bridge; nothing that matches more or less."""
+    _, texts = rendered(tmp_path, trunk={"address": "192.0.2.7:5080"})
+    body = texts["cti/dialling.conf"].split("\n[cti-agents]\n", 1)[1].split("\n[", 1)[0]
+    patterns = set(re.findall(r"^exten => (_[^,]+),", body, flags=re.MULTILINE))
+    assert patterns
+    assert all(re.fullmatch(r"_\+?X{7,17}", pattern) for pattern in patterns)
+    assert set(re.findall(r"Goto\((cti-keypad),", body)) == {"cti-keypad"}
+    asked = texts["cti/dialling.conf"].split("\n[cti-keypad]\n", 1)[1].split("\n[", 1)[0]
+    assert "Dial(" not in asked
+    assert re.findall(r"GotoIf\((.+)\?cti-dial,", asked) == ['$["${CTI_NEXT}" = "dial"]'] * len(patterns)
 
 
 @pytest.mark.parametrize("address", ["", "192.0.2.7:5080"])

@@ -27,7 +27,7 @@ from typing import NoReturn
 import structlog
 
 from cti.asterisk.ami.client import AmiLink, AmiSession
-from cti.asterisk.ami.dial_actions import resume_action
+from cti.asterisk.ami.dial_actions import resume_action, ring_to_dial_action
 from cti.asterisk.ami.errors import AmiActionInvalid, AmiLinkLost, AmiProtocolError, AmiRefused
 from cti.asterisk.ami.snapshot import DEVICES, STATUS, snapshot_of, was_restarted
 from cti.asterisk.ami.translate import Accounts, OrderCheck, Translator
@@ -51,7 +51,7 @@ from cti.model.commands import (
     SendToVoicemail,
     SetQueue,
 )
-from cti.model.dial_commands import Resume
+from cti.model.dial_commands import Resume, RingToDial
 from cti.model.facts import Device
 from cti.model.signals import LinkLost, Signal
 
@@ -108,6 +108,8 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str | list[st
         }
     if isinstance(command, Resume):
         return resume_action(command)
+    if isinstance(command, RingToDial):
+        return ring_to_dial_action(command, trunk)
     if isinstance(command, HangUp):
         return {"Action": "Hangup", "Channel": command.channel, "Cause": str(command.cause)}
     if isinstance(command, SetQueue):

@@ -9,12 +9,17 @@ from datetime import datetime
 
 from cti.asterisk.ami.errors import AmiActionInvalid
 from cti.asterisk.ami.wire import AmiMessage
-from cti.ids import AgentId
-from cti.model.dial_commands import Resume
-from cti.model.dial_signals import PhoneSigned
+from cti.ids import AgentId, CallId, ChannelName
+from cti.model.dial_commands import Resume, RingToDial
+from cti.model.dial_signals import AgentCalls, FarSide, PhoneSigned
 from cti.model.facts import Device
 
 _AGENT = re.compile(r"[0-9]{2,6}")
+_E164 = re.compile(r"\+[1-9][0-9]{5,14}")
+_PLAIN = re.compile(r"[A-Za-z0-9+._-]{0,128}")
+_DEVICES = {Device.SIP: "", Device.BROWSER: "-web"}
+CONTEXTS = ("cti-dial", "cti-colleague")
+"""Where agents' calls are dialled from."""
 SIGNED_OFF = "Removed"
 SIGNED_ON = frozenset({"Created", "NonQualified", "Reachable", "Updated"})
 """What ContactStatus says of a contact that is there. "Unreachable" says nothing about the registration."""
@@ -31,6 +36,73 @@ def resume_action(command: Resume) -> dict[str, str | list[str]]:
         "Exten": command.agent_id,
         "Priority": "1",
     }
+
+
+def ring_to_dial_action(command: RingToDial, trunk: str) -> dict[str, str | list[str]]:
+    """An Originate of the agent's own device, which goes on to the number or the colleague."""
+    outside, far = command.device is Device.EXTERNAL, command.colleague or command.number.removeprefix("+")
+    if _AGENT.fullmatch(command.agent_id) is None or (command.colleague and not _AGENT.fullmatch(command.colleague)):
+        raise AmiActionInvalid(f"agent {command.agent_id!r} cannot be said in AMI")
+    if (not command.colleague and not _E164.fullmatch(command.number)) or (
+        outside and not _E164.fullmatch(command.agent_number)
+    ):
+        raise AmiActionInvalid("an outside number is E.164 with its plus, or it is not dialled")
+    account = f"{command.agent_number}@{trunk}" if outside else command.agent_id + _DEVICES[command.device]
+    values = {
+        "__CTI_CALL": command.call_id,
+        "CTI_SELF": command.agent_id,
+        "CTI_SHOWN": command.caller_id,
+        "CTI_RECORD": "1" if command.record else "",
+        "CTI_OUTSIDE": "1" if outside else "",
+    }
+    if not all(_PLAIN.fullmatch(text) for text in (*values.values(), command.shown)):
+        raise AmiActionInvalid("a value of an agent's call has characters that AMI would read as more")
+    if not outside:
+        values["PJSIP_HEADER(add,X-CTI-Call)"] = command.call_id
+        values["PJSIP_HEADER(add,X-CTI-Dial)"] = "1"
+        values["PJSIP_HEADER(add,Call-Info)"] = "<sip:cti>;answer-after=0"
+    return {
+        "Action": "Originate",
+        "Channel": f"PJSIP/{account}",
+        "ChannelId": command.call_id,
+        "Context": "cti-colleague" if command.colleague else "cti-dial",
+        "Exten": far,
+        "Priority": "1",
+        "Timeout": str(round(command.agents_ring.total_seconds() * 1000)),
+        "CallerID": f"<{command.shown}>",
+        "Variable": [f"{name}={text}" for name, text in values.items()],
+        "Async": "true",
+    }
+
+
+def far_side(message: AmiMessage, call_id: CallId, agent_id: AgentId | None, own: bool, at: datetime) -> FarSide | None:
+    """What a dial event says of the far side of a call that an agent makes; None where it is about something else."""
+    if own or not message.get("Context").startswith(CONTEXTS):
+        return None
+    event, status = message.event, message.get("DialStatus")
+    if event != "DialBegin" and not (event == "DialState" and status == "RINGING"):
+        return None
+    return FarSide(
+        at=at,
+        call_id=call_id,
+        channel=ChannelName(message.get("DestChannel")),
+        event="called" if event == "DialBegin" else "ringing",
+        unique_id=message.get("DestUniqueid"),
+        agent_id=agent_id,
+    )
+
+
+def dialling_event(
+    message: AmiMessage, call_id: CallId, agent_id: AgentId | None, at: datetime
+) -> FarSide | AgentCalls | None:
+    """The dialplan's own events: a colleague is called (CtiInternal), nobody was reached (CtiDialled)."""
+    channel = ChannelName(message.get("Channel"))
+    if message.get("UserEvent") == "CtiDialled":
+        return FarSide(at=at, call_id=call_id, channel=channel, event="failed", status=message.get("DialStatus"))
+    colleague = message.get("Colleague")
+    if agent_id is None or _AGENT.fullmatch(colleague) is None:
+        return None
+    return AgentCalls(at=at, call_id=call_id, channel=channel, agent_id=agent_id, colleague=AgentId(colleague))
 
 
 def contact_signal(

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from cti.asterisk.ami.dial_actions import contact_signal
+from cti.asterisk.ami.dial_actions import contact_signal, dialling_event, far_side
 from cti.asterisk.ami.wire import AmiMessage
 from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
 from cti.model import signals as s
@@ -239,6 +239,8 @@ def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
         "CtiCallback",
         "CtiCalling",
         "CtiUnreached",
+        "CtiInternal",
+        "CtiDialled",
         "CtiAlone",
     ):
         return None
@@ -254,6 +256,8 @@ def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
             caller_number=number_of(message.get("Number")),
             did=number_of(message.get("Did")) or "",
         )
+    if name in ("CtiInternal", "CtiDialled"):
+        return dialling_event(message, call_id, _agent(channel, accounts), at)
     if name == "CtiWait":
         return s.WaitEntered(at=at, call_id=call_id, channel=channel)
     if name == "CtiAlone":
@@ -307,8 +311,9 @@ def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
     offer_id = offer_id_of(message.get("Context"), message.get("Exten"))
     if call_id is not None and (own := agents_leg_of(call_id, leg)) is not None:
         offer_id, agent_id = own
-    if agent_id is None or call_id is None:
-        return None
+    far = far_side(message, call_id, agent_id, leg == call_id, at) if call_id is not None else None
+    if agent_id is None or call_id is None or far is not None:
+        return far
     if event == "DialBegin":
         return s.AgentLegDialled(
             at=at,
