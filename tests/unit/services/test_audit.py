@@ -117,7 +117,11 @@ def forget_talk(floor: Floor) -> None:
 def talk_twice(floor: Floor) -> None:
     floor.rig.ring(floor.offered, "1002")
     floor.rig.answer(floor.offered, "1002", bridge="b2")
-    floor.board.calls[floor.talking] = replace(floor.board.calls[floor.talking], agent_id=BO)
+    floor.board.calls[floor.talking] = replace(floor.board.calls[floor.talking], agent_id=BO, talkers=(BO,))
+
+
+def ask_for_nobody(floor: Floor) -> None:
+    floor.board.agents[ADA] = replace(floor.board.agents[ADA], asked_call=floor.offered)
 
 
 def lose_timer(floor: Floor) -> None:
@@ -150,6 +154,7 @@ WAYS: dict[str, Callable[[Floor], None]] = {
     "agent_in_no_call": talk_with_one_who_left,
     "talk_without_agent": forget_talk,
     "agent_in_two_calls": talk_twice,
+    "agent_asked_by_nobody": ask_for_nobody,
     "wrap_up_without_timer": lose_timer,
     "timer_without_wrap_up": leave_timer,
     "agent_out_of_step": tell_the_engine_nonsense,
