@@ -1,27 +1,37 @@
-"""Callers go through every shipped flow on real Asterisk, as the dialogues beside the flows say, and hear what they should."""
+"""Callers go through every shipped flow on real Asterisk, as the dialogues beside the flows say, and hear what they should.
+
+Every sound that reaches a caller is compared with the prompt's file, byte by byte. Callers hang up, too: in the short profile
+once in each step of each flow, in the long one (CTI_WALK=long pytest -s tests/acceptance/test_walk.py) in each of its prompts,
+waits, recordings and questions to services, in each language.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from cti.ids import FlowName
 from cti.ivr.dialogues import Dialogue
 from cti.model.facts import Match
-from tests.acceptance.walk_calls import Job, Walked, nothing_is_left, walk_all
-from tests.acceptance.walk_line import seconds_before
+from tests.acceptance.walk_calls import Job, Walked, nothing_is_left, records, walk_all
+from tests.acceptance.walk_line import INTO_A_SOUND, PATIENCE, recognise, seconds_before
 from tests.acceptance.walk_plan import Plan, cuts, not_staged, planned, read_dialogues
+from tests.acceptance.walk_sipp import scenario, seconds_of_keys, suits
 from tests.acceptance.walk_stage import OWN, SHIPPED, Stage, stage
 from tests.support.sip_caller import CarrierLine, carrier_line
+from tests.support.sipp import run_sipp
 
 Place = tuple[str, str, str, str]
 """Flow, step, language, kind of effect."""
 
 LONG = os.environ.get("CTI_WALK") == "long"
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(1200 if LONG else 300)]
+pytestmark = [pytest.mark.real, pytest.mark.needs("sipp"), pytest.mark.timeout(1200 if LONG else 300)]
 
 
 @pytest.fixture(scope="module")
@@ -96,17 +106,63 @@ def tell(walked: Walked, what: str) -> None:
         print("  -", fault)
 
 
+async def sipp_callers(running: Stage, folder: Path) -> list[str]:
+    """SIPp goes through every shipped flow in every language, by the shortest way; what came out otherwise."""
+    ways: dict[tuple[str, str], Plan] = {}
+    for flow, dialogue in every_dialogue():
+        plan = plan_of(running, flow, dialogue)
+        if flow.startswith("walk_") or not plan.number or plan.world.customer.match is Match.UNAVAILABLE:
+            continue
+        key = (str(flow), plan.moments[-1].language)
+        if suits(plan, running.prompts) and (
+            key not in ways
+            or seconds_of_keys(plan, running.prompts)[1] < seconds_of_keys(ways[key], running.prompts)[1]
+        ):
+            ways[key] = plan
+    flows = {flow for flow, _ in every_dialogue() if not flow.startswith("walk_")}
+    assert set(ways) == {(str(flow), tag) for flow in flows for tag in running.flows[flow].languages}
+    since = datetime.now(UTC)
+    await running.admit(list(ways.values()))
+
+    async def one(plan: Plan) -> str:
+        file = folder / f"{plan.number}.xml"
+        file.write_text(scenario(plan, running.prompts), encoding="utf-8")
+        host, port = running.centre.told["sip"]["server"].rsplit(":", 1)
+        result = await run_sipp(
+            file, local=running.centre.carrier, remote=(host, int(port)), service=running.key(plan)[1],
+            keys={"number": plan.number, "display": "SIPp"}, timeout_seconds=100,
+        )  # fmt: skip
+        return "" if (result.successful, result.failed) == (1, 0) else f"{plan.name}: {result.output}"
+
+    async with asyncio.TaskGroup() as together:
+        calls = []
+        for plan in ways.values():
+            calls.append(together.create_task(one(plan)))
+            await asyncio.sleep(0.2)
+    faults = [fault for call in calls if (fault := call.result())]
+    faults += await records(running, [Job(plan) for plan in ways.values()], since)
+    print(f"\n{len(ways)} SIPp callers, {len(faults)} faults")
+    return [f"SIPp: {fault}" for fault in faults]
+
+
 async def test_every_dialogue_comes_true_on_the_line_and_callers_leave_at_every_step(
-    walk_stage: Stage, line: CarrierLine
+    walk_stage: Stage, line: CarrierLine, tmp_path: Path
 ) -> None:
     plans = [plan_of(walk_stage, flow, dialogue) for flow, dialogue in every_dialogue()]
     assert {plan.name: why for plan in plans if (why := not_staged(plan))} == {}
     places = places_to_leave(walk_stage)
     left_at = list(places.values()) if LONG else sample(places)
     print(f"\n{len(plans)} dialogues; {len(places)} places to hang up at, {len(left_at)} of them taken")
-    walked = await walk_all(
-        walk_stage, line, [Job(plan) for plan in plans] + [Job(plan, ahead=True) for plan in left_at]
-    )
+    at_once = {plan.flow.name: plan for plan in places_to_leave(walk_stage).values()}.values()
+    jobs = [Job(plan) for plan in plans] + [Job(plan, ahead=True) for plan in left_at]
+    jobs += [Job(plan, at_once=True) for plan in at_once]
+    opened = asyncio.Event()
+    async with asyncio.TaskGroup() as together:
+        walking = together.create_task(walk_all(walk_stage, line, jobs, opened=opened))
+        await opened.wait()
+        sipping = together.create_task(sipp_callers(walk_stage, tmp_path))
+    walked = walking.result()
+    walked.faults += sipping.result()
     tell(walked, "the walk")
     await nothing_is_left(walk_stage)
     assert not walked.faults
@@ -120,6 +176,49 @@ async def test_every_dialogue_comes_true_on_the_line_and_callers_leave_at_every_
     assert sorted(plain.cut)[len(plain.cut) // 2] < 0.1
     assert max(plain.cut) < 0.5
     assert all(-0.15 < got - wanted < 0.75 for wanted, got in plain.timeouts), plain.timeouts
+
+
+async def test_scripts_run_as_they_stand_and_bad_ones_harm_nobody(walk_stage: Stage, line: CarrierLine) -> None:
+    running, folder = walk_stage, walk_stage.prompts
+    said = {"done": "en/goodbye", "failed": "en/after_hours", "overdue": "en/opening_hours"}
+
+    async def one(script: str, ends: str, keys: str = "") -> list[str]:
+        flow = FlowName(f"walk_{script}")
+        caller = await line.dial(running.dids[flow, ""], next(running.numbers))
+        if keys:
+            await caller.hears(INTO_A_SOUND, within=PATIENCE)
+            caller.press(keys)
+        async with asyncio.timeout(60):
+            await caller.ended.wait()
+        heard = recognise(bytes(caller.heard), folder)
+        if ends:
+            assert heard[-1:] == [said[ends]], (script, heard)
+        return heard
+
+    bad = [("hangs", "overdue"), ("computes", "overdue"), ("floods", "overdue"), ("crashes", "failed"), ("leaves", "")]
+    others = [
+        plan
+        for flow, dialogue in every_dialogue() * 2
+        if flow in ("languages", "simple", "support_direct", "walk_keys")
+        and dialogue.world.customer.match is not Match.UNAVAILABLE
+        and seconds_before(plan := plan_of(running, flow, dialogue), len(plan.moments), running.prompts) < 15
+    ]
+    async with asyncio.TaskGroup() as together:
+        calls = [together.create_task(one(script, ends)) for script, ends in bad * (2 if LONG else 1) + bad[:1] * 10]
+        walking = together.create_task(walk_all(running, line, [Job(plan) for plan in others]))
+        right = together.create_task(one("pin", "done", "471"))
+        wrong = together.create_task(one("pin", "failed", "123"))
+    walked = walking.result()
+    tell(walked, f"beside {len(calls)} bad scripts")
+    await nothing_is_left(running)
+    assert not walked.faults
+    assert max(walked.measures.cut) < 0.5
+    assert all(-0.15 < got - wanted < 0.75 for wanted, got in walked.measures.timeouts), walked.measures.timeouts
+    assert right.result()[0].startswith("en/welcome["), "a key stops what a script plays"
+    assert right.result()[1:] == ["en/connecting_sales", "en/goodbye"]
+    assert wrong.result()[1:] == ["en/after_hours"]
+    log = (running.centre.data / "log" / "bridge.log").stat().st_size
+    assert log < 5_000_000, "what a script prints is in no log"
 
 
 def spoken_steps(running: Stage) -> set[tuple[str, str]]:
