@@ -95,10 +95,8 @@ def search_command(
 
     found = _do(_settings(data, config), work)
     for one in found:
-        out.print(
-            f"{one.customer_id}\t{one.name}\t{one.company}\t{one.tier}\t{', '.join(one.phones)}\t{one.reference}",
-            highlight=False, markup=False, soft_wrap=True,
-        )  # fmt: skip
+        cells = (str(one.customer_id), one.name, one.company, one.tier, ", ".join(one.phones), one.reference)
+        sys.stdout.write("\t".join(cells) + "\n")
     raise typer.Exit(0 if found else 1)
 
 

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
-
-import asyncpg
+from typing import Any
 
 from cti.clock import Clock, SystemClock
 from cti.crm.customer_store import CustomerStore, Office
@@ -42,7 +41,7 @@ class CustomerWork:
 
     def __init__(
         self,
-        pool: asyncpg.Pool,
+        pool: Any,  # asyncpg's
         *,
         region: Callable[[], str],
         retention: Retention,

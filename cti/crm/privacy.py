@@ -1,7 +1,7 @@
 """A person's rights over their data, and how long data are kept: `services.customer_file.CustomerPrivacy`.
 
 To forget somebody is to delete what is about them and to make anonymous what must stay: calls and their facts are the
-figures of the centre, so the rows stay, without the person (docs/decisions/0017).
+figures of the centre, so the rows stay, without the person (docs/decisions/0018).
 """
 
 from __future__ import annotations

@@ -152,3 +152,28 @@ async def test_no_database_at_all_is_unavailable_never_an_error(tmp_path: Path) 
     assert (await directory.look_up(None)).match is Match.WITHHELD
     await directory.close()
     await pool.close()
+
+
+async def test_the_card_tells_what_came_with_the_customer_file(
+    directory: CustomerDirectory, pool: asyncpg.Pool
+) -> None:
+    await pool.execute(
+        "UPDATE crm.customers SET tags = '{a,b}', kind = 'company', tier_reason = 'asked' WHERE customer_id = 1"
+    )
+    await pool.execute(
+        "INSERT INTO crm.consents (customer_id, channel, status, at) VALUES (1, 'call', 'refused', now())"
+    )
+    (card,) = (await directory.look_up("+15550100001")).cards
+    assert (card.tags, card.kind, card.tier_reason, card.do_not_call) == (("a", "b"), "company", "asked", True)
+    (other,) = (await directory.look_up("+15550100002")).cards
+    assert (other.tags, other.kind, other.do_not_call) == ((), "person", False)
+
+
+async def test_an_answer_from_before_a_change_is_not_kept(directory: CustomerDirectory, pool: asyncpg.Pool) -> None:
+    await directory.look_up("+15550100002")  # a connection is open
+    asked = asyncio.create_task(directory.look_up("+15550100001"))
+    await asyncio.sleep(0)  # it is under way
+    directory.forget("+15550100001")
+    await asked
+    await pool.execute("UPDATE crm.customers SET name = 'Other' WHERE customer_id = 1")
+    assert (await directory.look_up("+15550100001")).cards[0].name == "Other"
