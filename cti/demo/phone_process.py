@@ -4,7 +4,8 @@ The library (pjsua2) wants one thread for everything, cannot be begun twice in a
 the whole process when asked about a call it no longer has. So each phone is a process of its own, and `softphone` talks to it.
 
 Orders: {"id": 1, "do": "dial", ...}; each is answered by {"id": 1, "ok": true, "value": ...} or {"id": 1, "ok": false,
-"why": "..."}. Events: {"event": "registered" | "unregistered" | "incoming" | "confirmed" | "media" | "ended", "call": n, ...}.
+"why": "..."}. Events: {"event": "registered" | "unregistered" | "incoming" | "confirmed" | "media" | "key" | "ended", "call": n,
+...}.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class Call(pj.Call):  # type: ignore[misc]
                 if self.tone is not None:
                     self.tone.startTransmit(self.audio)
                 tell(event="media", call=self.number)
+
+    def onDtmfDigit(self, prm: Any) -> None:  # noqa: N802
+        """The other side pressed a key."""
+        tell(event="key", call=self.number, key=prm.digit)
 
 
 class Account(pj.Account):  # type: ignore[misc]

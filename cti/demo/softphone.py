@@ -165,6 +165,8 @@ class Softphone:
                 self._call(message["call"]).confirmed.set()
             case "media":
                 self._call(message["call"]).media.set()
+            case "key":
+                self._call(message["call"]).pressed += message["key"]
             case "ended":
                 call = self._call(message["call"])
                 call.last_status = message["status"]
@@ -198,6 +200,8 @@ class PhoneCall:
         self.media = asyncio.Event()
         self.last_status = 0
         """SIP status it ended with."""
+        self.pressed = ""
+        """Keys the other side pressed."""
         self._recording: Path | None = None
 
     def header(self, name: str) -> str | None:

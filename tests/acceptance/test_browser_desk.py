@@ -409,16 +409,17 @@ async def test_calls_answer_themselves_where_the_agent_wants_that() -> None:
 
 async def test_outcomes_in_groups_and_an_outcome_that_is_needed() -> None:
     tree = [
-        {"id": "sale", "title": {"en": "Sale", "zh": "销售"}, "options": [
-            {"id": "sale_new", "title": {"en": "New contract", "zh": "新签"}},
-            {"id": "sale_more", "title": {"en": "Extension", "zh": "续签"}},
+        {"name": "sale", "titles": {"en": "Sale", "zh": "销售"}, "of": [
+            {"name": "sale_new", "titles": {"en": "New contract", "zh": "新签"}, "of": []},
+            {"name": "sale_more", "titles": {"en": "Extension", "zh": "续签"}, "of": []},
         ]},
-        "other",
+        {"name": "other", "titles": {}, "of": []},
     ]  # fmt: skip
+    support = {"dispositions": tree, "required": True, "script": {}, "knowledge": []}
     async with scripted_desks() as desks:
-        desk = await desks.desk(language="zh")
+        desk = await desks.desk(language="zh", desks={"support": support})
         desk.ready()
-        desk.offer(dispositions=tree, disposition_required=True)
+        desk.offer()
         desk.talks()
         desk.wrap_up()
         await desk.until("agent-page", step="wrap_up")
@@ -439,18 +440,25 @@ async def test_outcomes_in_groups_and_an_outcome_that_is_needed() -> None:
 
 async def test_single_keys_can_be_switched_off_and_markup_is_only_text() -> None:
     async with scripted_desks() as desks:
-        desk = await desks.desk()
+        evil = "<img src=x onerror=alert(1)>"
+        knowledge = [
+            {"titles": {"en": evil}, "url": "javascript:alert(1)"},
+            {"titles": {"en": "Tariffs"}, "url": "https://a.example/t"},
+        ]
+        script = {"en": f"{evil} javascript:alert(1)\n- see https://b.example/x"}
+        support = {"dispositions": [], "required": False, "script": script, "knowledge": knowledge}
+        desk = await desks.desk(desks={"support": support})
         await desk.page.keyboard.press(",")
         await desk.one("single-keys").uncheck()
         await desk.page.keyboard.press("Escape")
         desk.ready()
-        evil = "<img src=x onerror=alert(1)>"
-        desk.offer(customers=[{**CARD, "name": evil, "notes": evil}], choice=evil, script=f"{evil} javascript:alert(1)")
+        desk.offer(customers=[{**CARD, "name": evil, "notes": evil}], choice=evil)
         await desk.until("pop-name", text=re.escape(evil).replace("\\", ""))
         await desk.page.keyboard.press("r")
         await desk.page.keyboard.press("a")
         await asyncio.sleep(0)
         assert [path for path, _ in desk.asked if "offers" in path] == []
         assert await desk.page.locator("img").count() == 0
-        assert await desk.page.locator("[data-testid=script] a").count() == 0
+        links = await desk.page.locator("[data-testid=script] a").evaluate_all("all => all.map((a) => a.href)")
+        assert links == ["https://a.example/t", "https://b.example/x"]
         await desk.assert_no_faults()

@@ -76,6 +76,22 @@ def whole(customer_id: int, name: str = "Luis Fernández") -> dict[str, Any]:
     }  # fmt: skip
 
 
+TASKS: list[dict[str, Any]] = [
+    {
+        "work_id": f"t-{number}", "kind": kind, "state": "open", "title": title, "detail": detail, "customer_id": 8,
+        "customer_name": who, "tier": "gold", "number": NUMBER, "language": "en",
+        "complaint_id": 3 if kind == "complaint" else None, "follow_up_id": None, "recording": None, "queue": "support",
+        "owner": owner, "created_at": "2026-11-20T10:00:00Z", "due_at": due, "snoozed_until": None, "overdue": overdue,
+        "urgency": 3 if overdue else 1, "may_finish": owner is not None,
+    }
+    for number, (kind, title, detail, who, owner, due, overdue) in enumerate(
+        (
+            ("complaint", "Delivered too late", "", "Luis Fernández", "1001", "2026-11-21T09:00:00Z", True),
+            ("voicemail", "Asks to be called", "0:42", "Mei Tanaka", None, "2099-01-01T09:00:00Z", False),
+        )
+    )
+]  # fmt: skip
+
 SWITCHES = (
     "--no-sandbox",
     "--disable-gpu",
@@ -322,6 +338,8 @@ class ScriptedDesk:
             "queues": ["support", "sales"], "call_id": None, "calls_today": 23, "talk_seconds_today": 5750.0,
             "wrap_up_until": None, "not_ready_until": None, "paused_until": None,
         }  # fmt: skip
+        self.desks: dict[str, Any] = {}
+        """What belongs to queues on the desk."""
         self.call: dict[str, Any] | None = None
         self.pop: dict[str, Any] | None = None
         self.talk: dict[str, Any] | None = None
@@ -409,7 +427,7 @@ class ScriptedDesk:
             case "/agent":
                 return {
                     "agent": self.row, "call": self.call, "pop": self.pop, "reasons": ["break", "lunch", "meeting"],
-                    "dispositions": {"support": ["resolved", "follow_up", "wrong_number", "other"]},
+                    "dispositions": {"support": ["resolved", "follow_up", "wrong_number", "other"]}, "desks": self.desks,
                 }  # fmt: skip
             case "/centre":
                 return {"name": "Harbour Services", "languages": ["en", "zh"], "numbers": []}
@@ -420,6 +438,10 @@ class ScriptedDesk:
                 }  # fmt: skip
             case "/agent/destinations":
                 return self.destinations
+            case "/tasks":
+                return {"tasks": TASKS}
+            case "/tasks/counts":
+                return {"kinds": {"voicemail": 1, "complaint": 1}, "mine": 1, "free": 1, "overdue": 1}
             case "/agent/waiting":
                 return {"calls": self.waiting}
             case "/customers/fields":
@@ -603,7 +625,9 @@ class ScriptedDesks:
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
 
-    async def desk(self, *, language: str = "en", microphone: bool = True, **options: Any) -> ScriptedDesk:
+    async def desk(
+        self, *, language: str = "en", microphone: bool = True, desks: dict[str, Any] | None = None, **options: Any
+    ) -> ScriptedDesk:
         """An opened desk, its phone signed on."""
         context = await self._browser.new_context(
             viewport={"width": 1280, "height": 720}, locale="en-US",
@@ -612,6 +636,7 @@ class ScriptedDesks:
         context.set_default_timeout(15_000)
         await context.add_init_script(PEER)
         desk = ScriptedDesk(context)
+        desk.desks = desks or {}
         await desk.open(language=language)
         return desk
 

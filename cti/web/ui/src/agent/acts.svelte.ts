@@ -8,6 +8,12 @@ import { talkApi, type AgentDestination, type Consult, type Destination, type De
 /** What is open over the desk; one at a time. */
 export type Dialog = "transfer" | "waiting" | "sound" | "keys" | null;
 
+/** What a call out is about, where the number was taken from something. */
+export interface About {
+  readonly customer?: number | null;
+  readonly followUp?: number | null;
+}
+
 const NOTHING: Destinations = {};
 
 export class TalkActs {
@@ -15,6 +21,7 @@ export class TalkActs {
   destinations = $state.raw<Destinations>(NOTHING);
   waiting = $state.raw<readonly WaitingCaller[] | null>(null);
   loading = $state(false);
+  #about: About & { readonly number?: string } = {};
   /** Written before asking, for whoever gets the call in the end. */
   #note = "";
   /** Written into the box that calls out. */
@@ -22,6 +29,12 @@ export class TalkActs {
   callerId = $state("");
   /** The keys pressed since the keypad was opened. */
   pressed = $state("");
+  /** Whom this agent called last, for as long as the call lasts. */
+  #called = $state.raw<{ readonly name: string; readonly call: CallId } | null>(null);
+  readonly calledName = $derived.by(() => (this.#called !== null && this.#called.call === this.desk.callId ? this.#called.name : ""));
+  /** A call that needs a reason: the customer asked not to be called. */
+  objected = $state.raw<Destination | null>(null);
+  reason = $state("");
   /** Counts up whenever the box that calls out wants the keyboard. */
   dialFocus = $state(0);
 
@@ -121,22 +134,31 @@ export class TalkActs {
     else if (call !== null) void this.desk.ask(() => talkApi.keys(call, key));
   }
 
-  /** Put a number where it can be called from. */
-  prepare(number: string): void {
+  /** Put a number where it can be called from, and remember what it is about. */
+  prepare(number: string, about: About = {}): void {
     this.dialText = number;
+    this.#about = { ...about, number };
     this.dialFocus += 1;
   }
 
   /** Call a colleague or a number. True when the call was begun. */
-  async dial(to: Destination): Promise<boolean> {
-    const begun = await this.desk.ask(() =>
-      talkApi.dial(to.kind === "agent" ? { agent_id: to.name } : { number: to.name }, {
+  async dial(to: Destination, title: string): Promise<boolean> {
+    const about = this.#about.number === to.name ? this.#about : {};
+    const reason = this.objected?.name === to.name ? this.reason.trim() : "";
+    const begun = await this.desk.ask(async () => {
+      const answer = await talkApi.dial(to.kind === "agent" ? { agent_id: to.name } : { number: to.name }, {
         ...(this.callerId && to.kind === "number" ? { caller_id: this.callerId } : {}),
+        ...(reason ? { override_reason: reason } : {}),
+        ...(about.customer ? { customer_id: about.customer } : {}),
+        ...(about.followUp ? { follow_up_id: String(about.followUp) } : {}),
         // One press is one call, however often the request has to be sent.
         idempotency_key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`,
-      }),
-    );
-    if (begun) this.dialText = "";
+      });
+      this.#called = to.kind === "agent" ? { name: title, call: answer.call_id } : null;
+    });
+    const refused = this.desk.problem;
+    this.objected = !begun && refused instanceof ApiError && refused.id === "do_not_call" ? to : null;
+    if (begun) this.dialText = this.reason = "";
     return begun;
   }
 }

@@ -8,7 +8,7 @@ import { phoneNumber } from "../lib/format";
 import { microphone } from "../lib/microphone.svelte";
 import { Phone, type Ringing } from "../lib/phone.svelte";
 import { beep, wakeSound } from "../lib/ring";
-import type { AgentRow, CallId, CallRow, CustomerCard, Device, Disposition, OfferId, Pop, QueueName, Titles, User } from "../lib/rows";
+import type { AgentRow, CallId, CallRow, CustomerCard, Device, Disposition, Knowledge, OfferId, Pop, QueueDesk, QueueName, User } from "../lib/rows";
 import { TalkActs } from "./acts.svelte";
 import { choices } from "./choices.svelte";
 import { PhoneClaim } from "./claim.svelte";
@@ -45,12 +45,12 @@ export interface Missed {
 
 /** The id of an outcome, whether its words are the page's or the centre's. */
 export function idOf(disposition: Disposition): string {
-  return typeof disposition === "string" ? disposition : disposition.id;
+  return typeof disposition === "string" ? disposition : disposition.name;
 }
 
 /** The outcomes of a group; none for one that can be chosen. */
 export function optionsOf(disposition: Disposition): readonly Disposition[] {
-  return typeof disposition === "string" ? [] : (disposition.options ?? []);
+  return typeof disposition === "string" ? [] : disposition.of;
 }
 
 const USUAL_DISPOSITIONS: readonly Disposition[] = ["resolved", "follow_up", "wrong_number", "other"];
@@ -81,7 +81,7 @@ export class Desk {
   /** A ringing call whose offer did not come to the screen within `STRANGE_AFTER_MS`. */
   #strange = $state.raw<Ringing | null>(null);
   #dispositions = $state.raw<Readonly<Record<string, readonly Disposition[]>>>({});
-  #scripts = $state.raw<Readonly<Record<QueueName, Titles | string>>>({});
+  #desks = $state.raw<Readonly<Record<QueueName, QueueDesk>>>({});
   /** The groups of outcomes that were opened, from the outside in. */
   opened = $state.raw<readonly Disposition[]>([]);
   #draftCall: CallId | null = null;
@@ -107,12 +107,18 @@ export class Desk {
   /** Another page of this browser has the phone. */
   readonly elsewhere = $derived(this.claim.elsewhere);
 
+  /** Whether the pop is an offer, which the server takes back when it is refused. */
+  readonly refusable = $derived(this.pop !== undefined && (this.pop.kind ?? "offer") === "offer");
+
   readonly ring: Ring | null = $derived.by(() => {
     const ringing = this.phone.ringing;
     if (this.phone.talk !== "ringing" && this.phone.talk !== "connecting") return null;
     if (!ringing || ringing.purpose !== "ring") return null;
+    const pop = this.pop;
+    // Who asks, or calls from a desk near by, makes no offer: the call itself is what pop and ring have in common.
+    if (ringing.offer === null && pop && !this.refusable && (ringing.call ?? pop.call_id) === pop.call_id) return "pop";
     if (ringing.offer === null) return this.feed.state === "lost" ? "unseen" : "internal";
-    if (this.pop && ringing.offer === this.pop.offer_id) return "pop";
+    if (pop && ringing.offer === pop.offer_id) return "pop";
     return this.feed.state === "lost" ? "unseen" : "unmatched";
   });
 
@@ -144,7 +150,9 @@ export class Desk {
     (this.phone.talk === "talking" && this.phone.held) || (this.talk ? this.talk.state === "held" : this.row?.state === "held"),
   );
   /** Being called by this agent, not answered yet. */
-  readonly calling = $derived(this.talk !== null && this.talk.direction !== "inbound" && this.talk.state === "ringing");
+  readonly calling = $derived(
+    this.row?.state === "dialling" || (this.#ownCallComes && this.phone.ringing?.purpose === "dial" && this.talk === null),
+  );
 
   readonly step: Step = $derived.by(() => {
     if (this.phone.talk === "talking" || this.#ownCallComes) return "talking";
@@ -154,7 +162,7 @@ export class Desk {
       if (!(this.here && this.feed.state === "lost")) return "talking";
     } else if (state === "wrap_up") {
       return "wrap_up";
-    } else if (this.talk && this.talk.direction !== "inbound" && !this.#shownRing && !this.pop) {
+    } else if (state === "dialling") {
       return "talking";
     } else if (state === "reserved" || state === "ringing") {
       if (this.pop || this.#shownRing) return "incoming";
@@ -196,29 +204,38 @@ export class Desk {
   /** The one name for the other side. */
   readonly who: string = $derived(
     this.customer?.name ||
+      (this.pop?.kind === "internal" && this.pop.transferred_from !== this.id ? this.pop.transferred_by : "") ||
       this.talk?.customer_name ||
       this.call?.customer_name ||
+      this.acts.calledName ||
       (this.pop || this.talk ? "" : this.phone.ringing?.name) ||
       this.number ||
       lang.w.common.withheld,
   );
 
   readonly queue: QueueName | null = $derived(this.pop?.queue ?? this.call?.queue ?? null);
-  readonly #outcomes: readonly Disposition[] = $derived(
-    this.pop?.dispositions ?? this.#dispositions[this.queue ?? ""] ?? USUAL_DISPOSITIONS,
-  );
+  readonly #queueDesk: QueueDesk | undefined = $derived(this.queue === null ? undefined : this.#desks[this.queue]);
+  readonly #outcomes: readonly Disposition[] = $derived.by(() => {
+    const tree = this.#queueDesk?.dispositions ?? [];
+    if (tree.length > 0) return tree;
+    const plain = this.pop?.dispositions ?? [];
+    return plain.length > 0 ? plain : (this.#dispositions[this.queue ?? ""] ?? USUAL_DISPOSITIONS);
+  });
   /** The outcomes to choose from now: the outermost ones, or those of the group that is open. */
   readonly dispositions: readonly Disposition[] = $derived.by(() => {
     const group = this.opened.at(-1);
     return group === undefined ? this.#outcomes : optionsOf(group);
   });
+  /** Whether there is anything to note: colleagues among themselves, and who is only asked, wrap up nothing. */
+  readonly hasOutcome = $derived(
+    this.pop?.kind !== "consult" && this.pop?.kind !== "internal" && this.talk?.direction !== "internal",
+  );
   /** Whether the wrap-up cannot be done without an outcome. */
-  readonly outcomeMissing = $derived(this.pop?.disposition_required === true && this.draft.disposition === "");
+  readonly outcomeMissing = $derived(this.#queueDesk?.required === true && this.draft.disposition === "");
   /** What to say in this queue, in the page's language; empty for none. */
-  readonly script: string = $derived.by(() => {
-    const script = this.pop?.script ?? (this.queue === null ? undefined : this.#scripts[this.queue]);
-    return script === undefined || typeof script === "string" ? (script ?? "") : lang.title(script, "");
-  });
+  readonly script: string = $derived(lang.title(this.#queueDesk?.script ?? {}, ""));
+  /** Pages to look things up in, for this queue. */
+  readonly knowledge: readonly Knowledge[] = $derived(this.#queueDesk?.knowledge ?? []);
 
   /** When talk began, as milliseconds on the page's clock. */
   readonly talkingSince: number | null = $derived.by(() => {
@@ -288,7 +305,7 @@ export class Desk {
       const [desk, centre] = await Promise.all([api.desk(), api.centre()]);
       this.reasons = desk.reasons;
       this.#dispositions = desk.dispositions;
-      this.#scripts = desk.scripts ?? {};
+      this.#desks = desk.desks ?? {};
       this.centre = centre.name;
     } catch {
       setTimeout(() => void this.#learn(), 3000);
@@ -408,9 +425,9 @@ export class Desk {
     if (this.#answerWanted !== null && this.phone.talk === "ringing" && this.ring === "pop") void this.#takeUp();
   }
 
-  /** Answer by itself what rings here, where this agent wants that; a tone first, and time to see who it is. */
+  /** Answer by itself what rings here, where this agent or the centre wants that; a tone first, and time to see who it is. */
   followAutoAnswer(): (() => void) | void {
-    if (!choices.autoAnswer || !this.canAnswer || this.ring !== "pop") return;
+    if (!(choices.autoAnswer || this.phone.ringing?.auto) || !this.canAnswer || this.ring !== "pop") return;
     const offer = this.pop?.offer_id;
     beep();
     const timer = setTimeout(() => this.pop?.offer_id === offer && this.answer(), AUTO_ANSWER_MS);
@@ -420,7 +437,7 @@ export class Desk {
   async reject(): Promise<void> {
     if (this.step !== "incoming" || this.connecting) return;
     const pop = this.pop;
-    if (pop && this.ring !== "internal") {
+    if (pop && this.refusable) {
       // The server takes the call back from the phone; if it cannot be asked, the phone itself refuses.
       if (!(await this.ask(() => api.reject(pop.offer_id)))) this.phone.hangUp();
     } else {

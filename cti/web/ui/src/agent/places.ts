@@ -26,6 +26,7 @@ const MARKS: Readonly<Record<AgentState, Mark>> = {
   ready: "ready",
   reserved: "incoming",
   ringing: "incoming",
+  dialling: "incoming",
   talking: "talking",
   held: "held",
   wrap_up: "wrap_up",

@@ -132,8 +132,10 @@ export const talkApi = {
   pickUp: (call: CallId) => request<unknown>("POST", "/agent/pick-up", { call_id: call }),
   waiting: () => request<{ calls: readonly WaitingCaller[] }>("GET", "/agent/waiting").then((answer) => answer.calls),
   destinations: () => request<Destinations>("GET", "/agent/destinations"),
-  dial: (to: { number: string } | { agent_id: AgentId }, more: { caller_id?: string; customer_id?: number; idempotency_key: string }) =>
-    request<unknown>("POST", "/agent/dial", { ...to, ...more }),
+  dial: (
+    to: { number: string } | { agent_id: AgentId },
+    more: { caller_id?: string; customer_id?: number; follow_up_id?: string; override_reason?: string; idempotency_key: string },
+  ) => request<{ call_id: CallId }>("POST", "/agent/dial", { ...to, ...more }),
   heartbeat: (beat: Heartbeat) => request<unknown>("POST", "/agent/heartbeat", beat),
 };
 

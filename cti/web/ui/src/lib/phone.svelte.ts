@@ -28,6 +28,8 @@ export interface Ringing {
   readonly from: string;
   /** The caller's name as the telephone system gives it; empty for none. */
   readonly name: string;
+  /** The telephone system wants it answered by itself. */
+  readonly auto: boolean;
 }
 
 /** How the sound travels and what that is worth. */
@@ -164,6 +166,7 @@ export class Phone {
       call: request.getHeader("X-CTI-Call")?.trim() || null,
       from: told(session.remote_identity.uri.user),
       name: told(session.remote_identity.display_name),
+      auto: request.getHeader("X-CTI-Answer")?.trim() === "auto",
     };
     this.endCause = "";
     this.talk = "ringing";

@@ -15,10 +15,12 @@ export type AgentState =
   | "ready"
   | "reserved"
   | "ringing"
+  /** Calls somebody who has not answered yet. */
+  | "dialling"
   | "talking"
   | "held"
   | "wrap_up";
-export type CallState = "menu" | "waiting" | "offered" | "talking" | "held" | "survival" | "out" | "voicemail" | "ended";
+export type CallState = "dialling" | "menu" | "waiting" | "offered" | "talking" | "held" | "survival" | "out" | "voicemail" | "ended";
 export type Match = "looking_up" | "found" | "several" | "unknown" | "withheld" | "unavailable";
 /** Names for people, by language. */
 export type Titles = Readonly<Record<string, string>>;
@@ -83,6 +85,9 @@ export interface CallRow {
   readonly choice: string;
   readonly agent_id: AgentId | null;
   readonly answered_at: Moment | null;
+  readonly direction?: "inbound" | "outbound" | "internal";
+  /** Of an internal call: who is called. */
+  readonly colleague?: AgentId | null;
   /** Everybody whose phone is rung, where the call is offered to several at once. */
   readonly ringing?: readonly AgentId[];
   /** How much longer it will wait: seconds, least and most. */
@@ -116,7 +121,24 @@ export interface CustomerCard {
 /** An outcome of a call, or a group of them. A bare id is one whose words the page has. */
 export type Disposition =
   | string
-  | { readonly id: string; readonly title: Titles; readonly options?: readonly Disposition[] };
+  | { readonly name: string; readonly titles: Titles; readonly of: readonly Disposition[] };
+
+/** A page agents look things up in. */
+export interface Knowledge {
+  readonly titles: Titles;
+  readonly url: string;
+}
+
+/** What belongs to a queue on the desk. */
+export interface QueueDesk {
+  /** Empty: the queue's plain names are all there is. */
+  readonly dispositions: readonly Disposition[];
+  /** Whether the wrap-up needs an outcome. */
+  readonly required: boolean;
+  /** What to say, by language. */
+  readonly script: Titles;
+  readonly knowledge: readonly Knowledge[];
+}
 
 export interface Pop {
   readonly version: number;
@@ -134,13 +156,18 @@ export interface Pop {
   readonly queued_at: Moment;
   readonly offered_at: Moment;
   readonly deadline: Moment;
-  readonly dispositions: readonly Disposition[];
+  readonly dispositions: readonly string[];
   /** The caller asked to be called back: the customer is called, or was. */
   readonly callback?: boolean;
-  /** Whether the wrap-up needs an outcome. */
-  readonly disposition_required?: boolean;
-  /** What to say and where to read more, for this queue. */
-  readonly script?: Titles | string;
+  /** Only an "offer" can be refused; the others are a ringing phone, or the agent's own call. */
+  readonly kind?: "offer" | "consult" | "outbound" | "internal";
+  /** Who sent the caller here, asks, or calls. */
+  readonly transferred_from?: AgentId | null;
+  readonly transferred_by?: string;
+  /** What that agent wrote. */
+  readonly note?: string;
+  /** Why the caller came back from where this agent sent them; empty: has not. */
+  readonly returned?: string;
 }
 
 /** Whether the server sees the telephone system. */
@@ -197,9 +224,9 @@ export interface AgentDesk {
   readonly pop: Pop | null;
   readonly reasons: readonly string[];
   /** By queue; for a call whose pop this page never saw. */
-  readonly dispositions: Readonly<Record<QueueName, readonly Disposition[]>>;
-  /** By queue, where it has one. */
-  readonly scripts?: Readonly<Record<QueueName, Titles | string>>;
+  readonly dispositions: Readonly<Record<QueueName, readonly string[]>>;
+  /** What belongs to each queue on the desk. */
+  readonly desks?: Readonly<Record<QueueName, QueueDesk>>;
 }
 
 export interface DialledNumber {
