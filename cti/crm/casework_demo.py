@@ -34,17 +34,17 @@ _LEAVING = frozenset({11, 21, 28, 36, 44})
 _COMPLAINTS: tuple[tuple[int, str, str, str, str, str, float, str], ...] = (
     # customer, subject, cause, severity, state, owner, opened days ago, verdict
     (1, "Parcel left in the rain", "delivery/damaged", "high", "new", "", 0.1, ""),
-    (14, "发票金额不对", "billing/wrong_amount", "medium", "new", "", 0.4, ""),
+    (14, "Wrong amount on the invoice", "billing/wrong_amount", "medium", "new", "", 0.4, ""),
     (23, "Waited 25 minutes on the line", "service/waiting", "low", "new", "", 1.1, ""),
     (7, "Third late delivery this month", "delivery/late", "high", "assigned", "1001", 0.7, ""),
     (38, "Charged twice for one order", "billing/double_charge", "medium", "assigned", "1002", 2.4, ""),
-    (21, "Chair broke after a week", "product/defect", "high", "in_progress", "1001", 1.3, ""),
-    (28, "退款一直没有到账", "billing/refund", "medium", "in_progress", "1003", 2.2, ""),
+    (21, "椅子用了一周就坏了", "product/defect", "high", "in_progress", "1001", 1.3, ""),
+    (28, "Refund still not paid", "billing/refund", "medium", "in_progress", "1003", 2.2, ""),
     (11, "Wrong items in the box", "delivery/missing", "medium", "in_progress", "1004", 4.5, ""),
     (45, "Was promised a call back", "service/promise", "low", "waiting", "1005", 3.0, ""),
     (31, "Courier never rings", "delivery/late", "medium", "waiting", "1001", 2.0, ""),
     (17, "Lamp flickers", "product/defect", "low", "resolved", "1002", 5.0, ""),
-    (52, "客服态度生硬", "service/manner", "medium", "resolved", "1007", 6.0, ""),
+    (52, "Was short with me on the phone", "service/manner", "medium", "resolved", "1007", 6.0, ""),
     (2, "Late by four days", "delivery/late", "medium", "closed", "1001", 9.0, "satisfied"),
     (12, "配送延迟", "delivery/late", "medium", "closed", "1003", 12.0, "satisfied"),
     (16, "Late again", "delivery/late", "high", "closed", "1004", 15.0, "partly"),
@@ -82,8 +82,8 @@ _PLANS: tuple[dict[str, Any], ...] = (
         "own_agent": True,
         "attempts": 3,
         "spacing_minutes": [120, 1440],
-        "from": "08:00",
-        "to": "20:00",
+        "from": "00:00",
+        "to": "24:00",
         "days": [0, 1, 2, 3, 4, 5, 6],
         "script": {
             "en": "Good morning, this is Harbour Services. You ordered from us last week: did everything arrive as it should?",
@@ -96,8 +96,8 @@ _PLANS: tuple[dict[str, Any], ...] = (
         "trigger": "complaint_closed",
         "after_days": 3,
         "attempts": 3,
-        "from": "08:00",
-        "to": "20:00",
+        "from": "00:00",
+        "to": "24:00",
         "days": [0, 1, 2, 3, 4, 5, 6],
         "questions": [
             {

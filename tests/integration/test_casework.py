@@ -115,7 +115,8 @@ async def test_tiers_are_computed_explained_overridden_and_given_back(office: Of
     with pytest.raises(CaseRefused, match="not enabled"):
         await tiers.compute(by="supervisor")
     tried = await tiers.compute(by="supervisor", body=RULES, apply=False)
-    assert tried.tried_only and tried.customers == 3
+    assert tried.tried_only
+    assert tried.customers == 3
     assert (await tiers.of(await office.customer("demo-002"))).tier == "regular"
     with pytest.raises(RulesInvalid, match="platinum"):
         await rules.set_rules("tiers", {**RULES, "otherwise": "platinum"}, by="supervisor", note="", version=0)
@@ -123,7 +124,9 @@ async def test_tiers_are_computed_explained_overridden_and_given_back(office: Of
     with pytest.raises(CaseRefused, match="meanwhile"):
         await rules.set_rules("tiers", RULES, by="supervisor", note="", version=0)
     run = await tiers.compute(by="supervisor")
-    assert run.tiers == {"vip": 1, "gold": 1, "regular": 1} and run.changed == 3 and office.forgotten == 1
+    assert run.tiers == {"vip": 1, "gold": 1, "regular": 1}
+    assert run.changed == 3
+    assert office.forgotten == 1
     assert await tiers.last_run() == run
     daniel = await office.customer("demo-002")
     found = await tiers.of(daniel)
@@ -139,7 +142,8 @@ async def test_tiers_are_computed_explained_overridden_and_given_back(office: Of
     later = office.clock.now() + timedelta(days=7)
     changed = await tiers.override(daniel, "silver", reason="pays late", by="supervisor", expires_at=later)
     assert (changed.tier, changed.source) == ("silver", "override")
-    assert changed.override is not None and changed.override.author == "supervisor"
+    assert changed.override is not None
+    assert changed.override.author == "supervisor"
     assert (await tiers.compute(by="")).changed == 0
     assert (await tiers.of(daniel)).tier == "silver"
     office.clock.move(timedelta(days=8))
@@ -173,10 +177,12 @@ async def test_a_complaint_from_registration_to_the_customers_verdict(office: Of
         source="call", subject="Late again", text="%_ <b>", key="k1", number="(555) 010-0001", cause="delivery/late"
     )
     made, fresh = await complaints.register(new, by="1001")
-    assert fresh and made.complaint.customer_id == zoe
+    assert fresh
+    assert made.complaint.customer_id == zoe
     assert (made.complaint.severity, made.complaint.state) == ("high", "new")  # a vip's
     again, fresh = await complaints.register(new, by="1001")
-    assert not fresh and again.complaint.complaint_id == made.complaint.complaint_id
+    assert not fresh
+    assert again.complaint.complaint_id == made.complaint.complaint_id
     number = made.complaint.complaint_id
 
     async def change(by: Asker = ADA, revision: int | None = None, **what: Any) -> Any:
@@ -210,7 +216,8 @@ async def test_a_complaint_from_registration_to_the_customers_verdict(office: Of
     assert len(await complaints.list(ComplaintFilter(cause="delivery", customer_id=zoe, states=("closed",)))) == 1
     assert (await complaints.counts())["closed"] == 1
     counts = await complaints.causes(since=T0 - timedelta(days=1), until=T0 + timedelta(days=1), level=1)
-    assert [(bar.path, bar.count) for bar in counts.bars] == [("delivery", 1)] and counts.tree.count == 1
+    assert [(bar.path, bar.count) for bar in counts.bars] == [("delivery", 1)]
+    assert counts.tree.count == 1
 
 
 async def test_deadlines_remind_the_owner_then_tell_the_supervisors_each_once(office: Office) -> None:
@@ -272,13 +279,18 @@ async def test_follow_up_calls_are_planned_once_previewed_made_and_tried_again(o
     assert await asyncio.gather(*(follow_ups.generate() for _ in range(3))) == [{"made": 0, "dropped": 0}] * 3
 
     first = (await follow_ups.take_next(ADA)).preview
-    assert first is not None and first.may_call and first.follow_up.number == "+15550100001"
-    assert first.local_time == "15:01" and first.questions[0]["name"] == "happy"
+    assert first is not None
+    assert first.may_call
+    assert first.follow_up.number == "+15550100001"
+    assert first.local_time == "15:01"
+    assert first.questions[0]["name"] == "happy"
     assert (await follow_ups.take_next(ADA)).preview == first  # the one in hand
     second = (await follow_ups.take_next(EMIL)).preview
-    assert second is not None and second.follow_up.customer_name == "Daniel Brooks"
+    assert second is not None
+    assert second.follow_up.customer_name == "Daniel Brooks"
     empty = await follow_ups.take_next(BOSS)
-    assert empty.hindrance is not None and empty.hindrance.reason == "nothing_due"
+    assert empty.hindrance is not None
+    assert empty.hindrance.reason == "nothing_due"
 
     with pytest.raises(RulesInvalid, match="happy"):
         await follow_ups.result(first.follow_up.follow_up_id, FollowUpResult(outcome="reached"), by=ADA)
@@ -295,11 +307,13 @@ async def test_follow_up_calls_are_planned_once_previewed_made_and_tried_again(o
     assert (await follow_ups.take_next(EMIL)).preview is None
     office.clock.move(timedelta(hours=1))
     again = (await follow_ups.take_next(EMIL)).preview
-    assert again is not None and [one.outcome for one in again.earlier] == ["no_answer"]
+    assert again is not None
+    assert [one.outcome for one in again.earlier] == ["no_answer"]
     over = await follow_ups.result(again.follow_up.follow_up_id, FollowUpResult(outcome="busy"), by=EMIL)
     assert over.state == "unreached"
     (row,) = await follow_ups.plans()
-    assert row.plan_id == plan.plan_id and row.counts == {"done": 1, "unreached": 1}
+    assert row.plan_id == plan.plan_id
+    assert row.counts == {"done": 1, "unreached": 1}
 
     # A third customer says never to call again: what is still due for them goes.
     await office.buys("demo-006", (0, 10), (0.5, 10))
@@ -321,7 +335,8 @@ async def test_nobody_is_called_outside_the_hours_where_they_are(office: Office)
     office.clock.move(timedelta(days=3))
     await follow_ups.generate()
     got = await follow_ups.take_next(ADA)
-    assert got.hindrance is not None and got.hindrance.reason == "outside_hours"
+    assert got.hindrance is not None
+    assert got.hindrance.reason == "outside_hours"
     (row,) = await follow_ups.list(states=("due",), plan_id=None, customer_id=None, limit=10)
     preview = await follow_ups.preview(row.follow_up_id)
     assert (preview.may_call, preview.why_not, preview.local_time) == (False, "outside_hours", "23:01")
@@ -454,11 +469,13 @@ async def test_who_may_leave_is_listed_with_reasons_and_what_was_done(office: Of
     await office.all.complaints.register(NewComplaint(source="call", subject="x", customer_id=zoe), by="1001")
     assert await churn.compute() == 1
     (row,) = await churn.list(handled=None, limit=10)
-    assert row.customer_id == zoe and [reason["sign"] for reason in row.reasons] == ["falling", "complaint"]
+    assert row.customer_id == zoe
+    assert [reason["sign"] for reason in row.reasons] == ["falling", "complaint"]
     assert row.score == pytest.approx(100 * (1 - 0.45 * (1 - 0.45 * 0.8)), abs=0.05)
     row = await churn.act(zoe, action="offer", note="10 % off", by=BOSS)
     assert [action.action for action in row.actions] == ["offer"]
-    assert not await churn.list(handled=False, limit=10) and len(await churn.list(handled=True, limit=10)) == 1
+    assert not await churn.list(handled=False, limit=10)
+    assert len(await churn.list(handled=True, limit=10)) == 1
     with pytest.raises(CaseRefused, match="not on the list"):
         await churn.act(await office.customer("demo-002"), action="offer", note="", by=BOSS)
 
