@@ -104,8 +104,8 @@ class KnownCall:
                     return known
                 ended = replace(known.talks[own[-1]], ended_at=fact.at)
                 return replace(known, talks=(*known.talks[: own[-1]], ended, *known.talks[own[-1] + 1 :]))
-            case f.CallHeld() if fact.server:
-                return replace(known, room=True)
+            case f.CallHeld() if fact.server or fact.reason:
+                return replace(known, room=fact.server)
             case f.ConsultStarted():
                 return replace(known, room=True)
             case f.CallQueued():

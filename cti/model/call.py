@@ -100,6 +100,7 @@ for _live in (S.MENU, S.WAITING, S.OFFERED, S.DIALLING, S.TALKING, S.HELD, S.AFT
         f.VoicemailLeft,
         f.MessageRecorded,
         f.SurveyAnswered,
+        f.DataAttached,
     ):
         CALL_TRANSITIONS[_live, _same] = _live
 for _talk in (S.TALKING, S.HELD):
@@ -143,6 +144,8 @@ class Call:
     """Where the flow resumes after a bridge restart."""
     choices: tuple[str, ...] = ()
     flow_finished: bool = False
+    data: tuple[tuple[str, str], ...] = ()
+    """What its flow wants agents to see: (label, text)."""
     match: f.Match | None = None
     customer_id: CustomerId | None = None
     tier: str = ""
@@ -292,6 +295,8 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
             return replace(call, next_step=fact.resume_at or fact.next_step, choices=choices)
         case f.FlowFinished():
             return replace(call, flow_finished=True)
+        case f.DataAttached():
+            return replace(call, data=tuple({**dict(call.data), **dict(fact.data)}.items()))
         case f.LanguageChosen():
             return replace(call, language=fact.language)
         case f.CustomerMatched():
@@ -412,7 +417,9 @@ def _talked(call: Call, fact: f.CallAnswered | f.TalkEnded | f.CallHeld | f.Call
             agent_id = talkers[-1] if talkers and call.agent_id == fact.agent_id else call.agent_id
             return replace(call, talkers=talkers, agent_id=agent_id, leaving=leaving)
         case f.CallHeld():
-            return replace(call, room=call.room or fact.server, held_by_server=fact.server)
+            # Held for a page that is gone: the agent is brought back to the caller by a new delivery, out of the room.
+            room = (call.room or fact.server) and not fact.reason
+            return replace(call, room=room, held_by_server=fact.server)
         case f.CallRetrieved():
             return replace(call, held_by_server=False)
 

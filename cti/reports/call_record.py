@@ -23,7 +23,8 @@ ring_seconds   from the first ring of the device that was answered to the answer
                any device of the offer to its end. NULL: no device rang. A callback whose agent is called first: to when
                the agent picked up; the customer's telephone rings after that. A call that an agent made: from the first
                ring of the far side.
-talk_seconds   time with at least one agent in talk, without hold. NULL: never answered.
+talk_seconds   time with at least one agent in talk, without hold, whatever transfers and conferences there were. NULL: never
+               answered. What each agent had of it: `legs_of`.
 hold_seconds   time within talk in which an agent held the caller. NULL: never answered.
 wrap_seconds   from an agent's last talk to the end of that agent's wrap-up, summed over agents. NULL: no wrap-up ended.
 outcome        exactly one, of the first rule that holds; NULL while the call is there:
@@ -96,6 +97,17 @@ SAME_EVENT = timedelta(seconds=2)
 
 DEFAULT_SHORT_ABANDON = timedelta(seconds=5)
 """Limit for a queue that is not configured (any more)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One agent's part in a call: all stretches of talk with the caller together."""
+
+    agent: AgentId
+    answered_at: datetime
+    talk_seconds: float
+    """Without the time in which this agent held the caller."""
+    hold_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +214,27 @@ def fold(facts: Iterable[Fact], *, short_abandon: Mapping[QueueName, timedelta] 
         disposition=next((fact.disposition for fact in wraps if fact.disposition), None),
         note=next((fact.note for fact in wraps if fact.note), None),
     )
+
+
+def legs_of(facts: Iterable[Fact]) -> tuple[Leg, ...]:
+    """Everybody who talked with the caller of one call, in the order they came. Facts as for `fold`."""
+    told = _in_order(facts)
+    ends = sorted(_of(told, CallEnded), key=lambda fact: fact.inferred)
+    answers = _of(told, CallAnswered)
+    legs = []
+    for agent in dict.fromkeys(fact.agent_id for fact in answers):
+        own = [fact for fact in told if getattr(fact, "agent_id", None) == agent]
+        talks, holds = _spans(own, ends[0].at if ends else None)
+        hold = _length(_within(holds, talks))
+        legs.append(
+            Leg(
+                agent=agent,
+                answered_at=next(fact.at for fact in answers if fact.agent_id == agent),
+                talk_seconds=max(0.0, (_length(talks) - hold).total_seconds()),
+                hold_seconds=max(0.0, hold.total_seconds()),
+            )
+        )
+    return tuple(legs)
 
 
 def _in_order(facts: Iterable[Fact]) -> list[CallFact]:

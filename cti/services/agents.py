@@ -83,6 +83,12 @@ def hang_up(board: Switchboard, agent_id: AgentId, call_id: CallId) -> None:
     if board.calls[call_id].state is CallState.DIALLING:
         dialling.hang_up(board, board.calls[call_id])
         return
+    call = board.calls[call_id]
+    if call.held_by_server and call.consult is None and call.talkers == (agent_id,) and not call.outsiders:
+        # The caller hears music and would wait for the next agent: who says "end the call" means the caller's, too.
+        board.left_first.setdefault(call_id, f.HangupBy.AGENT)
+        board.out.commands.append(HangUp(channel=call.channel))
+        return
     for channel, (leg_call, leg_agent) in board.legs.items():
         if (leg_call, leg_agent) == (call_id, agent_id):
             board.out.commands.append(HangUp(channel=channel))

@@ -243,6 +243,13 @@ def party_leg_heard(board: Switchboard, signal: s.PartyLeg, now: datetime) -> No
         failed(board, call, consult, ends.get(signal.status, ConsultEnd.UNREACHABLE), now, at=signal.at)
 
 
+def not_sent(board: Switchboard, command: DialParty, now: datetime) -> None:
+    """The command to call the third party was surely not carried out."""
+    call = board.calls.get(command.call_id)
+    if call is not None and call.consult is not None and call.consult.leg_id == command.channel_id:
+        failed(board, call, call.consult, ConsultEnd.UNREACHABLE, now, at=now)
+
+
 def failed(board: Switchboard, call: Call, consult: Consult, end: ConsultEnd, now: datetime, *, at: datetime) -> None:
     """The third party is not there (any more): the agent takes the caller back, or the caller waits if nobody is left."""
     board.parties.failed[call.call_id] = (consult, end)

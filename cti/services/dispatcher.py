@@ -26,11 +26,32 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
 from cti.model.centre import Centre, Queue
-from cti.model.commands import Command, Deliver, DialCustomer, ReturnToWait, RingForCallback, SetQueue
+from cti.model.commands import (
+    Command,
+    Deliver,
+    DialCustomer,
+    DialParty,
+    EnterRoom,
+    HoldCaller,
+    HoldParty,
+    ReturnToWait,
+    RingForCallback,
+    SetQueue,
+)
 from cti.model.dial_commands import Resume, RingToDial
 from cti.model.facts import Match, OfferEnd
 from cti.reports.call_record import CallRecord
-from cti.services import agent_first, call_control, callbacks, dialling, live_centre, reconcile, resumption, timers
+from cti.services import (
+    agent_first,
+    call_control,
+    callbacks,
+    consults,
+    dialling,
+    live_centre,
+    reconcile,
+    resumption,
+    timers,
+)
 from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
 from cti.services.desk_requests import DeskRequests
@@ -52,7 +73,7 @@ PUBLISH_EVERY = 0.05
 LEDGER_PAUSES = (0.0, 0.2, 0.4)
 """Seconds before each reading of the ledger: Asterisk writes it a little late under load, so a call that is gone without a
 word is looked up again before it is closed without one."""
-WITH_THE_CALL = (Deliver, ReturnToWait, SetQueue, Resume)
+WITH_THE_CALL = (Deliver, ReturnToWait, SetQueue, Resume, HoldCaller, EnterRoom, HoldParty)
 """Commands that move a live call and promise nobody anything: they wait until their facts are in the journal's file, not until
 the disk has them. The bridge's end loses nothing of that; a power cut takes the call as well."""
 MOST_INPUTS = 32
@@ -243,6 +264,8 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
                     self._put(partial(self._not_rung_to_dial, command))
                 elif isinstance(command, DialCustomer) and not error.outcome_unknown:
                     self._put(partial(self._not_dialled, command))
+                elif isinstance(command, DialParty) and not error.outcome_unknown:
+                    self._put(partial(self._party_not_dialled, command))
                 elif isinstance(command, RingForCallback) and not error.outcome_unknown:
                     self._put(partial(self._not_rung, command))
 
@@ -268,6 +291,9 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
 
     def _not_dialled(self, command: DialCustomer) -> None:
         callbacks.not_sent(self.board, command, self._clock.now())
+
+    def _party_not_dialled(self, command: DialParty) -> None:
+        consults.not_sent(self.board, command, self._clock.now())
 
     def _not_rung(self, command: RingForCallback) -> None:
         agent_first.not_sent(self.board, command, self._clock.now())

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.centre import Centre
-from cti.model.facts import CallFact, Fact, Outcome
-from cti.reports.call_record import CallRecord, fold
+from cti.model.facts import CallCameBack, CallFact, CallTransferred, ConsultStarted, Fact, Outcome
+from cti.reports.call_record import CallRecord, Leg, fold, legs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,8 @@ class Tally:
         self._zone = ZoneInfo(centre.time_zone)
         self._day: date | None = None
         self._records: dict[CallId, CallRecord] = {}
+        self._legs: dict[CallId, tuple[Leg, ...]] = {}
+        """Of calls that more than one agent may have talked in."""
         self._queues: dict[str, list[int]] = {}
         self._agents: dict[str, list[float]] = {}
 
@@ -60,7 +62,10 @@ class Tally:
 
     def close(self, facts: Sequence[Fact]) -> None:
         """A call has ended; these are its facts."""
-        record = fold([fact for fact in facts if isinstance(fact, CallFact)], short_abandon=self.short_abandon)
+        told = [fact for fact in facts if isinstance(fact, CallFact)]
+        record = fold(told, short_abandon=self.short_abandon)
+        if any(isinstance(fact, CallTransferred | ConsultStarted | CallCameBack) for fact in told):
+            self._legs[record.call_id] = legs_of(told)
         self.add(record)
         self.closed(record.outcome)
 
@@ -82,9 +87,14 @@ class Tally:
             elif record.outcome is Outcome.ABANDONED and record.queued_at is not None:
                 counts[1] += 1
         if record.agent is not None and record.outcome is Outcome.ANSWERED:
-            own = self._agents.setdefault(record.agent, [0.0, 0.0])
-            own[0] += 1
-            own[1] += record.talk_seconds or 0.0
+            # A row read back knows only who talked first, and the whole talk.
+            parts = [(leg.agent, leg.talk_seconds) for leg in self._legs.get(record.call_id, ())] or [
+                (record.agent, record.talk_seconds or 0.0)
+            ]
+            for agent, seconds in parts:
+                own = self._agents.setdefault(agent, [0.0, 0.0])
+                own[0] += 1
+                own[1] += seconds
 
     def roll(self, now: datetime) -> bool:
         """Forget the calls of earlier days; True when a new day began."""
@@ -98,6 +108,7 @@ class Tally:
             if record.ended_at is not None and record.ended_at.astimezone(self._zone).date() == today
         ]
         self._records, self._queues, self._agents = {}, {}, {}
+        self._legs = {record.call_id: self._legs[record.call_id] for record in kept if record.call_id in self._legs}
         for record in kept:
             self.add(record)
         return True

@@ -37,12 +37,18 @@ def in_use(board: Switchboard) -> int:
 
     A callback that is offered to an agent has its line already: the customer is dialled from the agent's telephone.
     """
-    callers = sum(_takes_one(call) for call in board.calls.values())
+    callers = sum(_takes_one(call) + _third_parties(call) for call in board.calls.values())
     agents = sum(
         agent.device is Device.EXTERNAL and (agent.offer_id is not None or agent.call_id is not None)
         for agent in board.agents.values()
     )
     return callers + agents
+
+
+def _third_parties(call: Call) -> int:
+    """Numbers that agents have called into the talk, or are calling."""
+    asked = call.consult is not None and call.consult.consulted is None
+    return len(call.outsiders) + asked
 
 
 def _takes_one(call: Call) -> bool:

@@ -18,7 +18,12 @@ from cti.model.facts import (
     CallQueued,
     CallRetrieved,
     CallStarted,
+    ConsultAnswered,
+    ConsultEnd,
+    ConsultEnded,
+    ConsultStarted,
     CustomerMatched,
+    DestinationKind,
     Device,
     FlowFinished,
     HangupBy,
@@ -35,7 +40,7 @@ from cti.model.facts import (
     VoicemailLeft,
     WrapUpEnded,
 )
-from cti.reports.call_record import CallRecord, fold
+from cti.reports.call_record import CallRecord, fold, legs_of
 
 T0 = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 A, B = "1001", "1002"
@@ -45,7 +50,7 @@ def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
 
-def fact(kind: type[CallFact], seconds: float, **values: Any) -> CallFact:
+def fact(kind: type[CallFact], seconds: float, /, **values: Any) -> CallFact:
     return kind(at=at(seconds), call_id="a1-1.1", **values)
 
 
@@ -280,3 +285,29 @@ def test_facts_of_no_call_or_of_two_are_refused() -> None:
         fold([AgentChanged(at=T0, agent_id=A, state=AgentState.READY)])
     with pytest.raises(ValueError, match="one call"):
         fold([start(), CallEnded(at=T0, call_id="other", hangup_by=HangupBy.CALLER)])
+
+
+def test_a_call_of_two_agents_counts_each_ones_own_talk() -> None:
+    """The field's pain: a transfer must not turn two minutes of talk into an hour."""
+    facts = (
+        start(),
+        queued(1),
+        offer(1, 2),
+        answered(10),
+        fact(CallHeld, 20, agent_id=A, server=True),
+        fact(ConsultStarted, 20, agent_id=A, party=B, kind=DestinationKind.AGENT, leg_id="a1-1.1-p1", consulted=B, deadline=at(45)),
+        fact(ConsultAnswered, 25, party=B, consulted=B),
+        fact(ConsultEnded, 30, party=B, end=ConsultEnd.COMPLETED, consulted=B, by=A),
+        fact(CallRetrieved, 30, agent_id=A, server=True),
+        answered(30, B, None),
+        talk_end(30.5),
+        talk_end(50, B),
+        end(50.1),
+    )  # fmt: skip
+    record = row(*facts)
+    assert (record.agent, record.outcome) == (A, Outcome.ANSWERED)
+    assert (record.talk_seconds, record.hold_seconds) == (30.0, 10.0)
+    assert [(leg.agent, leg.talk_seconds, leg.hold_seconds) for leg in legs_of(facts)] == [
+        (A, 10.5, 10.0),
+        (B, 20.0, 0.0),
+    ]

@@ -1,0 +1,258 @@
+"""Transfers, consultations and pick-up: the rules, on virtual time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from cti.ids import AgentId, CallId, ChannelName
+from cti.model import facts as f
+from cti.model import signals as s
+from cti.model.call import CallState
+from cti.model.commands import DialParty, EnterRoom, HangUp, HoldCaller, ReturnToWait, SendOut
+from cti.model.facts import AgentState, DestinationKind
+from cti.services import agents, consults, holds, pick_ups, transfers
+from cti.services.floor import Refused
+from cti.services.talk_rows import talk_of
+from cti.services.talk_view import SendTo
+from tests.support.floor_rig import CENTRE_TEXT, FloorRig
+
+ADA, BO, CAI = AgentId("1001"), AgentId("1002"), AgentId("1003")
+TEXT = CENTRE_TEXT + '  "1003": {name: Cai, queues: [sales]}\noutbound: {allow: ["+1555"]}\n'
+EXPERT = "+15550170001"
+
+
+@pytest.fixture
+def rig() -> FloorRig:
+    """Ada talks with a caller of support; Cai, who is only in sales, is free."""
+    rig = FloorRig(TEXT)
+    rig.board.linked = rig.board.can_dial_out = True
+    rig.ready("1001")
+    call_id = rig.call()
+    rig.queue(call_id)
+    rig.now += timedelta(seconds=4)
+    rig.ring(call_id, "1001")
+    rig.answer(call_id, "1001")
+    rig.ready("1003")
+    rig.now += timedelta(seconds=60)
+    return rig
+
+
+def the_call(rig: FloorRig) -> CallId:
+    return next(iter(rig.board.calls))
+
+
+def send(rig: FloorRig, kind: str, name: str, *, by: AgentId = ADA) -> list[object]:
+    transfers.transfer(rig.board, by, the_call(rig), SendTo(kind=DestinationKind(kind), name=name), rig.now, note="n")
+    return list(rig.drain())
+
+
+def test_a_transferred_caller_brings_the_time_waited_but_not_the_talk(rig: FloorRig) -> None:
+    commands = send(rig, "queue", "sales")
+    call = rig.live(the_call(rig))
+    assert (call.state, call.queue) == (CallState.WAITING, "sales")
+    assert call.queued_at == rig.now - timedelta(seconds=4)
+    assert any(isinstance(command, ReturnToWait) for command in commands)
+    assert rig.board.agents[ADA].state is AgentState.WRAP_UP
+    assert not rig.delivered()[1:]  # not before the caller is in the wait context
+    rig.waits(call.call_id)
+    assert rig.delivered()[-1] == (call.call_id, CAI)
+    assert rig.board.pops[CAI].transferred_by == "Ada"
+    assert rig.board.pops[CAI].note == "n"
+
+
+def test_kept_for_an_agent_of_another_queue_then_the_sender_then_everybody(rig: FloorRig) -> None:
+    rig.ready("1002")
+    send(rig, "agent", "1003")
+    call_id = the_call(rig)
+    rig.waits(call_id)
+    assert rig.delivered()[-1] == (call_id, CAI)  # though Bo, of the queue, is free
+    rig.not_answered(call_id)
+    assert rig.delivered()[-1] == (call_id, ADA)  # whose work after the call is over by that
+    assert rig.board.pops[ADA].returned == "no_answer"
+    rig.not_answered(call_id)
+    assert rig.delivered()[-1] == (call_id, BO)
+
+
+def test_an_agent_who_stays_busy_is_not_waited_for_for_ever(rig: FloorRig) -> None:
+    other = rig.call(number="+15550100009")
+    rig.queue(other, "sales")
+    rig.ring(other, "1003")
+    rig.answer(other, "1003", bridge="b2")
+    rig.ready("1002")
+    first = next(iter(rig.board.calls))
+    transfers.transfer(rig.board, ADA, first, SendTo(kind=DestinationKind.AGENT, name="1003"), rig.now, note="")
+    rig.drain()
+    rig.waits(first)
+    assert rig.live(first).state is CallState.WAITING
+    rig.pass_time(29)
+    assert rig.live(first).state is CallState.WAITING
+    rig.pass_time(2)
+    assert rig.delivered()[-1][0] == first
+    (came,) = rig.of(f.CallCameBack)
+    assert isinstance(came, f.CallCameBack)
+    assert (came.reason, came.to) == ("late", ADA)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "why"),
+    [
+        ("agent", "1001", "to_oneself"),
+        ("agent", "1002", "agent_offline"),
+        ("agent", "1099", "unknown_agent"),
+        ("queue", "nowhere", "unknown_queue"),
+        ("flow", "main", "unknown_flow"),
+        ("number", "+4930123456", "number_not_allowed"),
+    ],
+)
+def test_refusals_change_nothing(rig: FloorRig, kind: str, name: str, why: str) -> None:
+    before = len(rig.facts)
+    with pytest.raises(Refused) as refused:
+        send(rig, kind, name)
+    assert refused.value.error_id == why
+    rig.drain()
+    assert len(rig.facts) == before
+    assert rig.live(the_call(rig)).state is CallState.TALKING
+
+
+def test_only_who_is_in_the_call_may_move_it(rig: FloorRig) -> None:
+    for act in (
+        lambda: send(rig, "queue", "sales", by=CAI),
+        lambda: holds.hold(rig.board, CAI, the_call(rig), rig.now, on=True),
+        lambda: consults.join(rig.board, CAI, the_call(rig), rig.now),
+        lambda: consults.drop(rig.board, CAI, the_call(rig), "caller", rig.now),
+        lambda: holds.send_keys(rig.board, CAI, the_call(rig), "1"),
+    ):
+        with pytest.raises(Refused) as refused:
+            act()
+        assert refused.value.error_id == "not_your_call"
+
+
+def test_nobody_answers_outside_and_the_sender_has_the_caller_again(rig: FloorRig) -> None:
+    commands = send(rig, "number", EXPERT)
+    assert any(isinstance(command, SendOut) and command.back for command in commands)
+    call_id = the_call(rig)
+    assert rig.live(call_id).state is CallState.OUT
+    rig.waits(call_id)
+    assert rig.delivered()[-1] == (call_id, ADA)
+    assert rig.live(call_id).queued_at == rig.now - timedelta(seconds=4)
+
+
+def test_the_caller_hangs_up_in_the_moment_of_the_transfer(rig: FloorRig) -> None:
+    send(rig, "agent", "1003")
+    call_id = the_call(rig)
+    rig.hang_up_caller(call_id)
+    assert call_id in rig.board.closed
+    assert rig.board.agents[CAI].state is AgentState.READY
+    (end,) = rig.of(f.CallEnded)
+    assert isinstance(end, f.CallEnded)
+    assert end.hangup_by is f.HangupBy.CALLER
+
+
+def ask(rig: FloorRig, name: str = "1003") -> tuple[CallId, str, ChannelName]:
+    """Cai, or the expert, is asked and answers."""
+    call_id = the_call(rig)
+    kind = DestinationKind.AGENT if name == "1003" else DestinationKind.NUMBER
+    consults.begin(rig.board, ADA, call_id, SendTo(kind=kind, name=name), rig.now)
+    commands = rig.drain()
+    (dial,) = (command for command in commands if isinstance(command, DialParty))
+    (held,) = (command for command in commands if isinstance(command, HoldCaller))
+    assert (held.agent_channel is None) == (rig.live(call_id).consults > 1)
+    channel = ChannelName(f"PJSIP/{name}-0000000f")
+    heard = {"at": rig.now, "call_id": call_id, "leg_id": dial.channel_id, "channel": channel}
+    rig.signal(s.PartyLeg(**heard, event="dialled"))  # type: ignore[arg-type]
+    rig.signal(s.PartyLeg(**heard, event="ringing"))  # type: ignore[arg-type]
+    rig.signal(
+        s.BridgeJoined(
+            at=rig.now, bridge_id="room", channel=channel, call_id=call_id, agent_id=CAI if name == "1003" else None
+        )
+    )
+    return call_id, dial.channel_id, channel
+
+
+def test_who_is_asked_is_offered_nothing_and_sees_the_caller(rig: FloorRig) -> None:
+    call_id, _, _ = ask(rig)
+    assert not rig.board.engine.is_free(CAI)
+    assert rig.board.agents[CAI].state is AgentState.TALKING
+    assert (rig.board.pops[CAI].kind, rig.board.pops[CAI].call_id) == ("consult", call_id)
+    mine, theirs = talk_of(rig.board, ADA), talk_of(rig.board, CAI)
+    assert mine is not None
+    assert theirs is not None
+    assert (mine.state, mine.consult and mine.consult.state, theirs.state) == ("consulting", "talking", "consulting")
+    with pytest.raises(Refused):
+        consults.begin(rig.board, ADA, call_id, SendTo(kind=DestinationKind.AGENT, name="1003"), rig.now)
+
+
+def test_handed_over_only_when_the_two_are_in_one_bridge(rig: FloorRig) -> None:
+    call_id, _, _ = ask(rig)
+    consults.complete(rig.board, ADA, call_id, rig.now, note="over to you")
+    commands = rig.drain()
+    assert [type(command) for command in commands] == [EnterRoom]  # Ada is still there
+    assert rig.live(call_id).talkers == (ADA,)
+    commands = rig.signal(
+        s.BridgeJoined(at=rig.now, bridge_id="room", channel=rig.channel(call_id), call_id=call_id, agent_id=None)
+    )
+    assert any(isinstance(command, HangUp) for command in commands)
+    assert rig.live(call_id).talkers == (ADA, CAI)
+    rig.signal(
+        s.ChannelGone(at=rig.now, channel=rig.leg("1001"), call_id=call_id, agent_id=ADA, is_caller=False, cause=16)
+    )
+    call = rig.live(call_id)
+    assert (call.talkers, call.state, call.agent_id) == ((CAI,), CallState.TALKING, CAI)
+    assert rig.board.agents[ADA].state is AgentState.WRAP_UP
+
+
+def test_the_third_party_goes_as_the_caller_is_handed_over_and_nobody_is_lost(rig: FloorRig) -> None:
+    call_id, leg, channel = ask(rig)
+    consults.complete(rig.board, ADA, call_id, rig.now)
+    rig.drain()
+    rig.signal(
+        s.ChannelGone(
+            at=rig.now, channel=channel, call_id=call_id, agent_id=CAI, is_caller=False, cause=16, unique_id=leg
+        )
+    )
+    rig.signal(
+        s.BridgeJoined(at=rig.now, bridge_id="room", channel=rig.channel(call_id), call_id=call_id, agent_id=None)
+    )
+    call = rig.live(call_id)
+    assert (call.talkers, call.state) == ((ADA,), CallState.TALKING)
+    assert rig.board.agents[CAI].state is AgentState.READY
+    assert rig.board.engine.is_free(CAI)
+
+
+def test_a_third_party_who_never_answers_is_given_up(rig: FloorRig) -> None:
+    call_id = the_call(rig)
+    consults.begin(rig.board, ADA, call_id, SendTo(kind=DestinationKind.NUMBER, name=EXPERT), rig.now)
+    rig.drain()
+    commands = rig.pass_time(40)
+    assert any(isinstance(command, HangUp) for command in commands)
+    view = talk_of(rig.board, ADA)
+    assert view is not None
+    assert view.consult is not None
+    assert (view.state, view.consult.state, view.consult.reason) == ("held", "failed", "no_answer")
+    holds.hold(rig.board, ADA, call_id, rig.now, on=False)
+    assert rig.live(call_id).state is CallState.TALKING
+
+
+def test_ending_a_call_on_hold_ends_the_callers_leg(rig: FloorRig) -> None:
+    call_id = the_call(rig)
+    holds.hold(rig.board, ADA, call_id, rig.now, on=True)
+    rig.drain()
+    agents.hang_up(rig.board, ADA, call_id)
+    assert rig.drain() == [HangUp(channel=rig.channel(call_id))]
+
+
+def test_picked_up_from_a_colleagues_ringing_phone(rig: FloorRig) -> None:
+    rig.ready("1002")
+    second = rig.call(number="+15550100009")
+    rig.queue(second)
+    rig.ring(second, "1002")
+    pick_ups.pick_up(rig.board, CAI, second, rig.now)
+    rig.drain()
+    assert rig.board.agents[BO].state is AgentState.READY
+    rig.waits(second)
+    assert rig.delivered()[-1] == (second, CAI)
+    with pytest.raises(Refused) as refused:
+        pick_ups.pick_up(rig.board, ADA, second, rig.now)
+    assert refused.value.error_id == "not_free"
