@@ -164,9 +164,12 @@ async def _with_all(connection: Any, words: Sequence[str], limit: int) -> list[i
     if count <= _COMMON:
         rows = await connection.fetch(_RARE, rarest, tsquery(words), limit, _COMMON)
     else:
-        # Every word is common. Single letters are not worth a look into the index; among the customers with the others
-        # enough will have them.
+        # Every word is common: most often some of the customers with one of them are enough. Where they are not, the word
+        # index finds those with two; single letters are not worth a look into it.
         longest = sorted(words, key=len, reverse=True)[:2]
+        rows = await connection.fetch(_RARE, longest[0], tsquery(words), limit, _COMMON)
+        if len(rows) == limit:
+            return [one["customer_id"] for one in rows]
         drivers = [word for word in longest if len(word) > 1 or not word.isascii()] or longest[:1]
         rows = await connection.fetch(_COMMON_WORDS, tsquery(drivers), tsquery(words), limit)
     return [one["customer_id"] for one in rows]

@@ -84,14 +84,14 @@ async def test_people_without_a_reference_are_known_by_name_and_number(customer_
 
 
 async def test_an_import_goes_on_after_a_kill_and_a_stop(customer_work: Customers) -> None:
-    count = 400
+    count = 2000
     text = "reference,name,phone\n" + "".join(f"K{n},Customer {n},+1555{n:07d}\n" for n in range(count))
     one = await upload(customer_work, text)
     await customer_work.imports.run(one.import_id, one.mapping)
     assert await customer_work.imports.take_some(one.import_id)
     working = asyncio.create_task(customer_work.imports.take_all(one.import_id))
     async with asyncio.timeout(30):
-        while (await customer_work.imports.one_import(one.import_id)).finished < 100:  # type: ignore[union-attr]  # noqa: ASYNC110
+        while (await customer_work.imports.one_import(one.import_id)).finished < 600:  # type: ignore[union-attr]  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     working.cancel()  # in the middle of a transaction
     with contextlib.suppress(asyncio.CancelledError):
