@@ -19,6 +19,7 @@ from cti.ivr.prompt_book import PromptBook
 from cti.ivr.spoken_values import VALUE_GRAMMARS, SaidAs, value_words
 from cti.ivr.verbs.call_service import Service
 from cti.ivr.verbs.choose_language import ChooseLanguage
+from cti.ivr.verbs.collect import Collect
 from cti.ivr.verbs.come_back import ComeBack
 from cti.ivr.verbs.look_up_customer import LookUp
 from cti.ivr.verbs.open_hours import OpenHours
@@ -26,6 +27,7 @@ from cti.ivr.verbs.python import Function
 from cti.ivr.verbs.queue import Queue
 from cti.ivr.verbs.request_callback import RequestCallback
 from cti.ivr.verbs.run_script import Script
+from cti.ivr.verbs.set import Set
 from cti.ivr.verbs.set_language import SetLanguage
 from cti.ivr.verbs.sub_flow import SubFlow
 from cti.ivr.verbs.transfer import Transfer
@@ -68,6 +70,7 @@ def check_flow(
     check.silent_loops()
     check.names()
     check.expressions()
+    check.masked()
     for step in flow.steps.values():
         check.prompts_of(step)
     return sorted(check.problems, key=lambda problem: problem.at)
@@ -266,6 +269,29 @@ class _Check:
                         f'step "{step.name}": "{written.gives}" is a {kinds[written.gives]} elsewhere and a {kind} here'
                     )
                     self.note(written.at, "expression", message, "use two names")
+
+    def masked(self) -> None:
+        """Digits nobody may hear or see are not read out, and nothing made of them is; nor is it shown to agents."""
+        names = {
+            f"answer.{step.answer}" for step in self.flow.steps.values() if isinstance(step, Collect) and step.masked
+        }
+        if not names:
+            return
+        made = [w for step in self.flow.steps.values() if isinstance(step, Set) for w in step.values]
+        while more := {w.gives for w in made if names & set(names_in(w.tree))} - names:
+            names |= more
+        remedy = "leave it out, or do not mask it"
+        for step in self.flow.steps.values():
+            for part in step.spoken():
+                if isinstance(part, DigitsOf) and f"answer.{part.answer}" in names:
+                    self.note(
+                        part.at, "masked", f'step "{step.name}": "{part.answer}" is masked and is read out here', remedy
+                    )
+                elif isinstance(part, ValueOf) and names & set(names_in(part.written.tree)):
+                    self.note(part.at, "masked", f'step "{step.name}": this reads out what is masked', remedy)
+            for written in step.data if isinstance(step, Queue) else ():
+                if names & set(names_in(written.tree)):
+                    self.note(written.at, "masked", f'step "{step.name}": agents would see what is masked', remedy)
 
     def _kinds(self) -> dict[str, Kind]:
         """The type of every name, by the first step in the text that gives it one."""

@@ -91,6 +91,14 @@ class Enqueue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attach:
+    """Give the call what its agents should see. Result: `Done`."""
+
+    data: Sequence[tuple[str, str]] = field(repr=False)
+    """(Label, text), in the order they are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendTo:
     """Send the caller to voicemail, or to an outside number. Result: `Sent`; of a number that nobody answers, in a later
     session, `NotAnswered`."""
@@ -315,6 +323,7 @@ Effect = (
     | RunScript
     | ChooseLanguage
     | Enqueue
+    | Attach
     | SendTo
     | SendToAgent
     | AskCallback

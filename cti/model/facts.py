@@ -117,6 +117,14 @@ class SurveyAnswered(CallFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataAttached(CallFact):
+    """A flow gave the call what its agents should see: (label, text) in the order shown. Labels it has get the new text."""
+
+    flow: FlowName
+    data: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageChosen(CallFact):
     """The caller's language, a BCP 47 tag of the centre ("en", "zh")."""
 
@@ -479,7 +487,7 @@ FACT_TYPES: dict[str, type[Fact]] = {
         OfferMade, OfferRang, OfferEnded, CallAnswered, CallHeld, CallRetrieved, TalkEnded, RecordingStarted,
         SurvivalEntered, VoicemailLeft, CallEnded, WrapUpEnded, AgentChanged, BridgeStarted,
         PriorityChanged, Decided, WaitPromised, CallbackAsked, CallbackDialled, CallbackReached, CallbackFailed, CallSentOut,
-        OfferDeclined, WrapUpExtended, CentreApplied, BreachRepaired, MessageRecorded, SurveyAnswered, TransferFailed,
+        OfferDeclined, WrapUpExtended, CentreApplied, BreachRepaired, MessageRecorded, SurveyAnswered, TransferFailed, DataAttached,
         CallTransferred, CallCameBack, CallPickedUp, ConsultStarted, ConsultRang, ConsultAnswered, ConsultEnded, PartyJoined,
         PartyLeft, DialAsked, FarSideCalled, FarSideRang, DialFailed, AgentTroubled, CallQuality,
     )

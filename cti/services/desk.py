@@ -98,7 +98,7 @@ def step_done(board: Switchboard, fact: f.FlowStepDone) -> None:
         board.record(fact)
 
 
-def keep(board: Switchboard, fact: f.MessageRecorded | f.SurveyAnswered) -> None:
+def keep(board: Switchboard, fact: f.MessageRecorded | f.SurveyAnswered | f.DataAttached) -> None:
     """What the caller said or answered is kept, whether or not the call's end was seen first."""
     if fact.call_id in board.calls or fact.call_id in board.closed:
         board.record(fact)

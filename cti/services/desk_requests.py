@@ -56,7 +56,7 @@ class DeskRequests(ABC):
         """See `CallDesk.step_done`."""
         await self._ask(lambda _now: desk.step_done(self.board, fact), in_file=True)
 
-    async def keep(self, fact: f.MessageRecorded | f.SurveyAnswered) -> None:
+    async def keep(self, fact: f.MessageRecorded | f.SurveyAnswered | f.DataAttached) -> None:
         """See `CallDesk.keep`."""
         await self._ask(lambda _now: desk.keep(self.board, fact))
 

@@ -149,8 +149,14 @@ class Pop:
     """That agent's name."""
     note: str = ""
     """What that agent wrote."""
+    data: tuple[tuple[str, str], ...] = ()
+    """What the call's flow wants the agent to see: (label, text), in this order."""
     returned: str = ""
     """Why the caller came back from where that agent sent them: an OfferEnd value, "late", "alone"; empty: has not."""
+    open_url: str = ""
+    """Address of the caller's page in the outside customer system, filled and encoded; empty: there is none."""
+    open_automatically: bool = False
+    """Whether that page is opened when the agent answers; otherwise by a button."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

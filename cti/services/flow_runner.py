@@ -17,7 +17,7 @@ from cti.ivr.expression import Value
 from cti.ivr.flow import Flow
 from cti.ivr.interpreter import FlowState, StepTrace, Turn, advance, come_back, start
 from cti.model.centre import Target, TargetKind
-from cti.model.facts import FlowStepDone, Match, MessageRecorded, SurveyAnswered
+from cti.model.facts import DataAttached, FlowStepDone, Match, MessageRecorded, SurveyAnswered
 from cti.services.desk import CallOver
 from cti.services.flow_library import FlowLibrary
 from cti.services.meanwhile import with_music
@@ -190,6 +190,15 @@ class _Session:
                 result = await self._ask_callback(turn.effect)
             case e.Record():
                 result = await self._record_speech(turn.effect, turn.state)
+            case e.Attach():
+                fact = DataAttached(
+                    at=self._clock.now(),
+                    call_id=self._call.call_id,
+                    flow=turn.state.flow.name,
+                    data=tuple(turn.effect.data),
+                )
+                self._later(self._desk.keep(fact))
+                result = e.Done()
             case e.KeepScore():
                 self._later(self._desk.keep(self._score(turn.effect, turn.state)))
                 result = e.Done()

@@ -12,7 +12,7 @@ from cti.ids import AgentId, CallId, CustomerId, FlowName, QueueName
 from cti.model.callback_window import CallbackWindow
 from cti.model.centre import Target
 from cti.model.commands import Command
-from cti.model.facts import Fact, FlowStepDone, Match, MessageRecorded, SurveyAnswered
+from cti.model.facts import DataAttached, Fact, FlowStepDone, Match, MessageRecorded, SurveyAnswered
 from cti.model.requirement import ANYBODY, Requirement
 
 
@@ -80,6 +80,10 @@ class CustomerCard:
     """Why the customer has this tier."""
     do_not_call: bool = False
     """The customer does not want to be called by us."""
+    reference: str = ""
+    """The customer's number in another system."""
+    url: str = ""
+    """The customer's page in that system, where it told; http or https."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +291,7 @@ class CallDesk(Protocol):
         """Trace one completed step."""
         ...
 
-    async def keep(self, fact: MessageRecorded | SurveyAnswered) -> None:
+    async def keep(self, fact: MessageRecorded | SurveyAnswered | DataAttached) -> None:
         """Keep what the caller said or answered, even if the call has ended meanwhile."""
         ...
 

@@ -11,8 +11,9 @@ from cti.acd.ranking import LEASE_MARGIN
 from cti.ids import AgentId, CallId, OfferId, QueueName
 from cti.model.call import Call
 from cti.model.facts import CustomerMatched, Match, OfferMade
+from cti.model.outside_crm import Opens, page_address
 from cti.services.floor import Pop
-from cti.services.ports import LookUp
+from cti.services.ports import CustomerCard, LookUp
 
 if TYPE_CHECKING:
     from cti.services.switchboard import Switchboard
@@ -34,6 +35,7 @@ def pop_of(board: Switchboard, call: Call, offer: Offer | OfferMade, agent_id: A
         tier=call.tier,
         language=call.language,
         choice=" > ".join(call.choices),
+        data=call.data,
         queued_at=call.queued_at or now,
         offered_at=now,
         # The lease waits longer than the phone rings; a person wants to know the latter.
@@ -41,6 +43,7 @@ def pop_of(board: Switchboard, call: Call, offer: Offer | OfferMade, agent_id: A
         dispositions=queue.dispositions,
         callback=call.parent is not None,
         **_sent(board, call, agent_id),
+        **_opens(board, call, queue.name, agent_id, known.cards if known is not None else ()),
     )
 
 
@@ -79,6 +82,7 @@ def pop_of_consult(board: Switchboard, call: Call, by: AgentId, agent_id: AgentI
         tier=call.tier,
         language=call.language,
         choice=" > ".join(call.choices),
+        data=call.data,
         queued_at=call.queued_at or call.started_at,
         offered_at=now,
         deadline=consult.deadline if consult is not None else now,
@@ -87,7 +91,34 @@ def pop_of_consult(board: Switchboard, call: Call, by: AgentId, agent_id: AgentI
         kind="consult",
         transferred_from=by,
         transferred_by=asker.name if asker is not None else by,
+        **_opens(
+            board, call, queue.name if queue is not None else "", agent_id, known.cards if known is not None else ()
+        ),
     )
+
+
+class _Opens(TypedDict):
+    open_url: str
+    open_automatically: bool
+
+
+def _opens(board: Switchboard, call: Call, queue: str, agent_id: AgentId, cards: tuple[CustomerCard, ...]) -> _Opens:
+    """The caller's page in the outside customer system: what that system said itself, else the centre's template."""
+    crm = board.centre.crm
+    only = cards[0] if len(cards) == 1 else None
+    url = only.url if only is not None else ""
+    if not url and crm.open_url:
+        url = page_address(
+            crm.open_url,
+            {
+                "number": call.caller_number or "",
+                "call": call.call_id,
+                "queue": queue,
+                "reference": only.reference if only is not None else "",
+                "agent": agent_id,
+            },
+        )
+    return _Opens(open_url=url, open_automatically=bool(url) and crm.open is Opens.AUTOMATIC)
 
 
 def handed_over(board: Switchboard, call_id: CallId, agent_id: AgentId) -> None:
@@ -127,8 +158,13 @@ def show_card(board: Switchboard, call_id: CallId, answer: LookUp) -> None:
     board.cards[call_id] = answer
     for agent_id, pop in board.pops.items():
         if pop.call_id == call_id:
+            call = board.calls[call_id]
             board.pops[agent_id] = replace(
-                pop, match=answer.match.value, customers=answer.cards, tier=board.calls[call_id].tier
+                pop,
+                match=answer.match.value,
+                customers=answer.cards,
+                tier=call.tier,
+                **_opens(board, call, pop.queue, agent_id, answer.cards),
             )
             board.dirty_pops.add(agent_id)
     board.dirty_calls.add(call_id)

@@ -63,7 +63,7 @@ class Out:
     look_ups: list[tuple[CallId, str | None]] = field(default_factory=list)
 
 
-_LATE = (f.FlowStepDone, f.MessageRecorded, f.SurveyAnswered, f.CustomerMatched)
+_LATE = (f.FlowStepDone, f.MessageRecorded, f.SurveyAnswered, f.DataAttached, f.CustomerMatched)
 """What a flow's session, or an agent in the work after it, may tell of a call after its end."""
 
 

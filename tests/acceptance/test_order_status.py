@@ -160,11 +160,11 @@ async def test_a_shop_that_fails_leaves_nobody_in_silence(
     async with PhoneRoom() as room, shop.answering(manner):
         call = await ask_for(centre, room, number, "4711", heard)
         await played.until(words("One moment"), FALL_BACK)
-        await walked(centre, number, "support.queued")
+        await walked(centre, number, "person.queued")
         await call.stop_recording()
         await call.hang_up()
         steps = await facts_of(centre, number, "FlowStepDone")
-    assert [f"{step['step']}.{step['result']}" for step in steps][-2:] == ["ask.failure", "support.queued"]
+    assert [f"{step['step']}.{step['result']}" for step in steps][-2:] == ["ask.failure", "person.queued"]
     assert longest_silence(heard) < 2.0, "the caller heard nothing for too long"
     if manner == "slow":
         (asked,) = [step for step in steps if step["step"] == "ask"]
