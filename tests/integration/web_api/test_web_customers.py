@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import json
+import random
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from cti.crm.demo import load
+from cti.services.customer_file import CustomField
+from cti.web.customers.routes import OPERATIONS
 from tests.integration.web_api.conftest import Site
 from tests.support.customers import Customers, customer_work  # noqa: F401 - a fixture
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
@@ -131,3 +136,42 @@ async def test_a_database_that_is_away_is_told_with_what_to_do(site: Site, custo
         answer, body = await site.ask(method, path, "supervisor", **more)
         assert answer.status == 503, path
         assert "nothing is lost" in body["error"]["remedy"]
+
+
+ANYTHING: tuple[Any, ...] = (
+    None, True, 0, -1, 2**70, 1e308, "", "x", "\\u0000", "a\x00b", "'", "<b>", "李" * 300, [], {}, [None], [[]], {"": None}, [{"raw": 1}],
+    [{"raw": "+1 555"}], [{"channel": "call", "status": "refused", "at": "9999-12-31T23:59:59-23:59"}], {"limit": "1e999999999"},
+    {"limit": 10**400}, "2026-13-45", "\ud800",
+)  # fmt: skip
+
+
+async def test_whatever_is_sent_is_answered_and_nothing_breaks(site: Site, customer_work: Customers) -> None:
+    """Every operation, with bodies, queries and paths of all kinds: never a fault of ours (5xx), always a whole error."""
+    await customer_work.rooms.file.define_fields([CustomField(name="limit", title="Limit", kind="number")])
+    chance = random.Random(7)
+    names = (
+        "name", "version", "phones", "tags", "fields", "consents", "addresses", "email", "kind", "text", "mapping", "kept_id",
+        "gone_id", "kept_version", "gone_version", "take", "company_id", "time_zone", "notes", "reference", "nonsense",
+    )  # fmt: skip
+    places = ("1", "2", "0", "99999", "9" * 30)
+    seen: set[int] = set()
+    for operation in OPERATIONS:
+        for _ in range(14):
+            path = re.sub(r"\{\w+[^}]*\}", lambda _: chance.choice(places), operation.path)
+            body: dict[str, Any] = {"version": 1, "name": "N", "text": "t"} if chance.random() < 0.5 else {}
+            body.update((chance.choice(names), chance.choice(ANYTHING)) for _ in range(chance.randrange(4)))
+            query = {
+                chance.choice(("q", "limit", "tag", "kind", "before", "after", "format", "file_name")): chance.choice(
+                    ("", "5", "-1", "x" * 300, "%", "a\x00", "2026-01-01T00:00:00Z", "csv", "\U0001f600", "9" * 25)
+                )
+            } if chance.random() < 0.5 else {}  # fmt: skip
+            more: dict[str, Any] = {"params": query}
+            if operation.method not in ("GET",):
+                more |= {"data": json.dumps(body), "headers": {"Content-Type": "application/json"}}
+            answer, told = await site.ask(operation.method, path, "admin", **more)
+            assert answer.status < 500, (operation.name, path, body, query, told)
+            if answer.status >= 400:
+                assert told["error"]["id"], operation.name
+                assert told["error"]["message"], operation.name
+            seen.add(answer.status)
+    assert seen >= {200, 400, 404}
