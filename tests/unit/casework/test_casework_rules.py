@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -244,3 +247,22 @@ def test_the_nights_work_is_due_once_a_day_however_late() -> None:
     assert due_for(date(2026, 3, 2), night, zone) is None
     assert due_for(date(2026, 3, 1), night - timedelta(hours=1), zone) is None
     assert due_for(date(2026, 2, 20), night - timedelta(hours=1), zone) == date(2026, 3, 1)
+
+
+def test_the_examples_of_the_docs_are_read_and_the_formula_is_what_they_say() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "casework.md").read_text(encoding="utf-8")
+    rules, plan = (json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    assert read_rules(rules, TIERS).enabled
+    assert read_plan(plan, queues=(), tiers=TIERS).own_agent
+    usual = churn.ChurnRules()
+    for sign in ("falling", "complaint", "score", "abandoned"):
+        assert f"| `{sign}` | {getattr(usual, sign):.2f} |" in text
+    told = (
+        f"`window_days` ({usual.window.days}), `least_orders` ({usual.least_orders}), `bad_score` ({usual.bad_score:g})"
+    )
+    assert told in " ".join(text.split())
+    assert f"`threshold` ({usual.threshold:g})" in text
+    for state in State:
+        moves = re.search(rf"^\| `{state}` \| (.*) \|$", text, re.MULTILINE)
+        assert moves is not None
+        assert set(re.findall(r"`(\w+)`", moves[1])) == set(moves_from(state))
