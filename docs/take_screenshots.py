@@ -68,7 +68,40 @@ async def people_pages(people: Browsers) -> None:
     await picture(caller, "call")
 
 
-async def take_calls(ada: AgentWindow, api: ApiPerson) -> None:
+async def in_chinese(window: Window, name: str) -> None:
+    """The same in Chinese and dark, and back."""
+    await in_dark(window, True)
+    await window.one("language").click()
+    await asyncio.sleep(0.4)  # colours and words have changed
+    await picture(window, name)
+    await window.one("language").click()
+    await in_dark(window, False)
+
+
+async def with_a_colleague(ada: AgentWindow, bo: AgentWindow) -> None:
+    """The dialog that hands over, a colleague asked first, and three on the line."""
+    await ada.page.keyboard.press("t")
+    await ada.until("place-agent-1002")
+    await ada.one("place-agent-1002").click()
+    await ada.one("transfer-note").fill("Asks whether Thursday is certain.")
+    await asyncio.sleep(0.3)
+    await picture(ada, "agent-transfer")
+    await ada.one("transfer-ask").click()
+    await bo.until("agent-page", step="incoming")
+    await bo.page.keyboard.press("a")
+    await ada.until("party-1002", state="talking")
+    await asyncio.sleep(6)  # so that the strip shows a conversation
+    await picture(ada, "agent-asking")
+    await in_chinese(ada, "agent-asking-zh-dark")
+    await ada.page.keyboard.press("j")
+    await ada.until("parties", mode="conference")
+    await asyncio.sleep(3)
+    await picture(ada, "agent-together")
+    await bo.page.keyboard.press("e")
+    await ada.page.locator("[data-testid=drop-1002]").wait_for(state="detached")
+
+
+async def take_calls(ada: AgentWindow, bo: AgentWindow, api: ApiPerson) -> None:
     """Be an agent until somebody known with a history calls, and picture that call."""
     ringing = False
     deadline = time.monotonic() + LIVELY_WITHIN
@@ -94,16 +127,14 @@ async def take_calls(ada: AgentWindow, api: ApiPerson) -> None:
                 await asyncio.sleep(9)  # so that the timer shows a call and not its beginning
                 await ada.until("agent-page", step="talking", within=1)
                 await picture(ada, "agent")
-                await in_dark(ada, True)
-                await ada.one("language").click()
-                await asyncio.sleep(0.4)  # colours and words have changed
-                await picture(ada, "agent-zh-dark")
-                await ada.one("language").click()
-                await in_dark(ada, False)
+                await in_chinese(ada, "agent-zh-dark")
+                await with_a_colleague(ada, bo)
                 await ada.page.keyboard.press("e")
                 await ada.until("agent-page", step="wrap_up")
                 await asyncio.sleep(1)
                 await picture(ada, "agent-wrap-up")
+                await in_chinese(ada, "agent-wrap-up-zh-dark")
+                await ada.wrap_up("1")
                 return
             await asyncio.sleep(3)
             await ada.page.keyboard.press("e")
@@ -156,8 +187,29 @@ async def floor_pages(floor: ApiPerson, supervisor: Window) -> None:
     await picture(supervisor, "supervisor-zh-dark")
 
 
-async def take(centre: TestCentre, folder: Path, *, only_floor: bool) -> None:
-    """All pictures, or only the supervisor's."""
+async def desk_without_a_call(ada: AgentWindow) -> None:
+    """The desk while nobody calls, and its dialogs."""
+    await ada.page.keyboard.press("b")
+    await ada.one("reason-break").click()
+    await ada.until("agent-state", state="not_ready")
+    await ada.until("my-tasks")
+    await asyncio.sleep(1.5)  # the tasks are read
+    await picture(ada, "agent-not-ready")
+    await in_chinese(ada, "agent-not-ready-zh-dark")
+    await ada.page.keyboard.press(",")
+    await ada.one("mic-test").click()
+    await asyncio.sleep(1.5)
+    await picture(ada, "agent-sound")
+    await ada.page.keyboard.press("Escape")
+    await ada.page.keyboard.press("w")
+    await ada.until("waiting-dialog")
+    await asyncio.sleep(1)
+    await picture(ada, "agent-waiting")
+    await ada.page.keyboard.press("Escape")
+
+
+async def take(centre: TestCentre, folder: Path, *, only_floor: bool, only_desk: bool) -> None:
+    """All pictures, or only the supervisor's, or only the agent's."""
     async with (
         ApiPerson(centre, "supervisor") as floor,
         ApiPerson(centre, "1001") as api,
@@ -169,22 +221,28 @@ async def take(centre: TestCentre, folder: Path, *, only_floor: bool) -> None:
         await people_pages(people)
         supervisor = await people.supervisor(device_scale_factor=SHARP)
         ada = await people.agent("1001", device_scale_factor=SHARP, raw_voice=False)
+        bo = await people.agent("1002", raw_voice=False)
+        await bo.page.keyboard.press("b")
+        await bo.one("reason-admin").click()
         await floor.until(
             "/state", lambda s: sum(q["answered_today"] for q in s["queues"].values()) >= 16, within=LIVELY_WITHIN
         )
+        await desk_without_a_call(ada)
         await ada.one("state-ready").click()
-        await take_calls(ada, api)
-        await floor_pages(floor, supervisor)
+        await take_calls(ada, bo, api)
+        if not only_desk:
+            await floor_pages(floor, supervisor)
 
 
 def main() -> None:
-    """Start a centre of its own in a temporary folder, take the pictures, stop it. `--floor`: only the supervisor's."""
+    """Start a centre of its own in a temporary folder, take the pictures, stop it. `--floor`: only the supervisor's;
+    `--desk`: only the agent's."""
     IMAGES.mkdir(exist_ok=True)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cti-pictures-")))
         folder.chmod(0o755)  # the database runs as another user when we are root
         centre = stack.enter_context(running_centre(folder / "centre", args=("--demo",)))
-        asyncio.run(take(centre, folder, only_floor="--floor" in sys.argv))
+        asyncio.run(take(centre, folder, only_floor="--floor" in sys.argv, only_desk="--desk" in sys.argv))
 
 
 if __name__ == "__main__":

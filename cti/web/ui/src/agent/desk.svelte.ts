@@ -227,8 +227,10 @@ export class Desk {
     return group === undefined ? this.#outcomes : optionsOf(group);
   });
   /** Whether there is anything to note: colleagues among themselves, and who is only asked, wrap up nothing. */
-  readonly hasOutcome = $derived(
-    this.pop?.kind !== "consult" && this.pop?.kind !== "internal" && this.talk?.direction !== "internal",
+  readonly hasOutcome = $derived.by(
+    () =>
+      this.step === "wrap_up" ||
+      (this.pop?.kind !== "internal" && this.talk?.direction !== "internal" && !(this.acts.consult && !this.acts.asking)),
   );
   /** Whether the wrap-up cannot be done without an outcome. */
   readonly outcomeMissing = $derived(this.#queueDesk?.required === true && this.draft.disposition === "");
