@@ -23,6 +23,7 @@ ADAPTERS = {"asterisk", "store", "crm", "web", "metrics", "outside"}
 SEAMS = {
     "cti.services.ports",
     "cti.services.floor",
+    "cti.services.talk_view",
     "cti.services.agent_line",
     "cti.services.configuration",
     "cti.services.flow_changes",
@@ -46,7 +47,7 @@ CENTRE = {
     "settings",
 }
 """The files of one centre."""
-GLUE = {"customer_rooms", "recording_line", "entry", "ledger", "live_configuration", "live_flows", "observe"}
+GLUE = {"crm_rooms", "customer_rooms", "recording_line", "entry", "ledger", "live_configuration", "live_flows", "observe"}
 """What joins rooms that may not know each other; part of the composition, with a file each to stay readable."""
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -77,7 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "centre_versions": {"errors", "private_file"},
     "flow_versions": BASE | {"ivr", "private_file"},
     "centre_check": BASE | {"model", "ivr", "centre_file", "services"},
-    "centre_file": BASE | {"calendar_forms", "centre_forms", "form_types", "model", "settings"},
+    "centre_file": BASE | {"calendar_forms", "centre_forms", "desk_forms", "form_types", "model", "settings"},
     "places": BASE | {"private_file", "settings"},
     "children": BASE,
     "panel": set(),
@@ -88,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "live_configuration": BASE | PURE | {"asterisk", "centre_check", "clock", "services", "web"} | CENTRE,
     "entry": BASE | PURE | {"asterisk", "crm", "services"},
     "recording_line": BASE | PURE | {"asterisk", "clock", "prompts", "services"},
+    "crm_rooms": BASE | {"clock", "crm", "metrics", "model", "outside", "services"},
     "customer_rooms": {"clock", "crm", "settings", "web"},
     "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
     "observe": BASE | PURE | {"clock", "journal", "metrics", "services", "store"},
