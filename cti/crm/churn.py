@@ -49,7 +49,7 @@ SELECT s.customer_id, u.name, u.company, u.tier, u.own_agent, s.score, s.since, 
        coalesce((SELECT jsonb_agg(jsonb_build_object('at', a.at, 'author', a.author, 'action', a.action,
                                                      'note', a.note, 'score', a.score) ORDER BY a.at DESC)
                    FROM crm.churn_actions a WHERE a.customer_id = s.customer_id), '[]') AS actions
-  FROM crm.churn_scores s JOIN crm.customers u USING (customer_id)
+  FROM crm.churn_scores s JOIN crm.customers u ON u.customer_id = s.customer_id AND u.merged_into IS NULL
 """
 
 

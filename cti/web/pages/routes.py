@@ -37,7 +37,7 @@ def _not_found() -> ApiError:
         404,
         "not_found",
         "there is nothing at this address",
-        remedy="the pages are /, /agent, /supervisor, /customers, /flows, /prompts and /call",
+        remedy="the pages are /, /agent, /supervisor, /customers, /work, /flows, /prompts, /call and /contact",
     )
 
 
