@@ -33,9 +33,9 @@ AT_A_TIME = 200
 """Customers forgotten by one run of retention at a time."""
 
 _CALLS = """
-SELECT c.call_id, c.recording FROM cti.calls c WHERE c.customer_id = ANY ($1::bigint[])
+SELECT c.call_id FROM cti.calls c WHERE c.customer_id = ANY ($1::bigint[])
 UNION
-SELECT c.call_id, c.recording FROM cti.calls c
+SELECT c.call_id FROM cti.calls c
  WHERE c.customer_id IS NULL AND c.caller_number IN (
        SELECT p.number FROM crm.phones p WHERE p.customer_id = ANY ($1::bigint[])
           AND NOT EXISTS (SELECT FROM crm.phones q WHERE q.number = p.number AND q.customer_id <> ALL ($1::bigint[])))
@@ -54,6 +54,29 @@ UPDATE cti.facts f SET body = (
          FROM jsonb_each(f.body::jsonb))
  WHERE call_id = ANY ($1::text[])
 """
+_RECORDINGS = """
+SELECT recording FROM cti.calls WHERE call_id = ANY ($1::text[])
+UNION SELECT body ->> 'path' FROM cti.facts WHERE call_id = ANY ($1::text[]) AND kind = 'MessageRecorded'
+UNION SELECT recording FROM crm.complaints WHERE customer_id = ANY ($2::bigint[])
+UNION SELECT recording FROM crm.tasks WHERE customer_id = ANY ($2::bigint[])
+"""
+_ERASE_CASES = (
+    # Causes, severities, times and verdicts are figures; words and numbers are the person's.
+    "UPDATE crm.complaints SET contact_name = '', number = NULL, subject = '', text = '', recording = NULL, resolution = '',"
+    " verdict_note = '', source_key = NULL, changed_at = now(), revision = revision + 1 WHERE customer_id = ANY ($1::bigint[])",
+    "DELETE FROM crm.tasks WHERE customer_id = ANY ($1::bigint[]) AND ended_at IS NULL",
+    "UPDATE crm.tasks SET title = '', detail = '', number = NULL, recording = NULL, note = '', source_key = NULL"
+    " WHERE customer_id = ANY ($1::bigint[])",
+)
+_CASES = {
+    "complaints": "SELECT opened_at, subject, text, contact_name, number, cause, severity, state, resolution, verdict, verdict_note"
+    " FROM crm.complaints WHERE customer_id = ANY ($1::bigint[]) ORDER BY complaint_id",
+    "tasks": "SELECT created_at, kind, title, detail, number, note, ended_at FROM crm.tasks"
+    " WHERE customer_id = ANY ($1::bigint[]) ORDER BY task_id",
+    "follow_ups": "SELECT created_at, due_at, state, outcome, answers::text, note FROM crm.follow_ups"
+    " WHERE customer_id = ANY ($1::bigint[]) ORDER BY follow_up_id",
+    "transactions": "SELECT row_to_json(t)::text AS row FROM crm.transactions t WHERE customer_id = ANY ($1::bigint[])",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +128,7 @@ class Privacy:
                     " ORDER BY at"
                 ),
                 "history": changes,
+                **{kind: await rows(query) for kind, query in _CASES.items()},
             }
 
     async def forget(self, customer_id: CustomerId, *, by: str) -> Forgotten:
@@ -118,11 +142,14 @@ class Privacy:
                 await connection.fetchval(f"SELECT count(*) FROM {table} WHERE customer_id = ANY ($1::bigint[])", ids)  # noqa: S608 - ours
                 for table in ("crm.notes", "crm.changes")
             ]
+            files = await connection.fetch(_RECORDINGS, call_ids, ids)
             await connection.execute(_ERASE_CALLS, call_ids)
+            for query in _ERASE_CASES:
+                await connection.execute(query, ids)
             facts = await connection.execute(_ERASE_FACTS, call_ids, list(ERASED))
             await connection.execute("DELETE FROM crm.customers WHERE customer_id = ANY ($1::bigint[])", ids)
         self._office.changed(numbers_of(customer))
-        recordings = tuple(one["recording"] for one in calls if one["recording"])
+        recordings = tuple(sorted(one["recording"] for one in files if one["recording"]))
         gone = await asyncio.to_thread(self._delete, recordings)
         _log.info("customer_forgotten", customer_id=customer_id, by=by, calls=len(calls))
         return Forgotten(

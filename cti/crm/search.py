@@ -60,8 +60,9 @@ SELECT (SELECT count(*) FROM (SELECT FROM crm.search_terms
   FROM unnest($1::text[]) WITH ORDINALITY AS w (word, place) ORDER BY place
 """
 _RARE = """
-SELECT customer_id FROM (SELECT DISTINCT customer_id FROM crm.search_terms
-                          WHERE term >= $1 COLLATE "C" AND term < $1 || U&'\\+10FFFF' COLLATE "C" LIMIT $4) AS few
+SELECT customer_id FROM (SELECT DISTINCT customer_id FROM (
+           SELECT customer_id FROM crm.search_terms
+            WHERE term >= $1 COLLATE "C" AND term < $1 || U&'\\+10FFFF' COLLATE "C" ORDER BY term LIMIT $4) AS first) AS few
   JOIN crm.customers USING (customer_id) WHERE words @@ $2::tsquery LIMIT $3
 """
 _COMMON_WORDS = """

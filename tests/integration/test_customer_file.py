@@ -240,7 +240,16 @@ async def test_calls_follow_a_merge_and_forgetting_makes_them_anonymous(
     await customer_work.pool.execute(
         "UPDATE cti.calls SET recording = 'one.wav' WHERE call_id = (SELECT min(call_id) FROM cti.calls)"
     )
+    await customer_work.pool.execute(
+        "INSERT INTO crm.complaints (source, customer_id, subject, text, number, contact_name, severity, due_at, cause)"
+        " VALUES ('call', 1, 'Zoë', 'late', '+15550100001', 'Zoë', 'high', now(), 'delivery')"
+    )
+    await customer_work.pool.execute(
+        "INSERT INTO crm.tasks (kind, title, number, customer_id, due_at) VALUES ('voicemail', 'Zoë', '+15550100001', 1, now())"
+    )
     told = await customer_work.privacy.everything(second)
+    assert [one["text"] for one in told["complaints"]] == ["late"]
+    assert len(told["tasks"]) == 1
     assert len(told["contacts"]) == 3
     done = await customer_work.privacy.forget(second, by="sup")
     assert (done.customers, done.calls, done.recordings) == (2, 3, ("one.wav",))
@@ -251,6 +260,15 @@ async def test_calls_follow_a_merge_and_forgetting_makes_them_anonymous(
     )
     assert tuple(left)[:3] == (3, 0, 0)
     assert left[3] == 3, "the figures stay"
+    complaint = dict(await customer_work.pool.fetchrow("SELECT * FROM crm.complaints"))
+    assert (complaint["cause"], complaint["severity"]) == ("delivery", "high")
+    assert (complaint["subject"], complaint["text"], complaint["number"], complaint["customer_id"]) == (
+        "",
+        "",
+        None,
+        None,
+    )
+    assert await customer_work.pool.fetchval("SELECT count(*) FROM crm.tasks") == 0
     texts = await customer_work.pool.fetch("SELECT body::text FROM cti.facts")
     assert not [text for (text,) in texts if "+1555" in text or "Zo" in text]
     async with JournalWriter(tmp_path / "journal2") as journal:
