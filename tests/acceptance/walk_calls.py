@@ -20,7 +20,7 @@ from tests.integration.asterisk_rig import RawAmi
 from tests.support.centre import ApiPerson
 from tests.support.sip_caller import CarrierLine
 
-AT_ONCE = 60
+AT_ONCE = 40
 APART = 0.1
 """Seconds between two callers. All at the same instant would be a test of load."""
 WITHIN = 200.0
