@@ -60,11 +60,14 @@ SELECT (SELECT count(*) FROM (SELECT FROM crm.search_terms
   FROM unnest($1::text[]) WITH ORDINALITY AS w (word, place) ORDER BY place
 """
 _RARE = """
-SELECT customer_id FROM (SELECT DISTINCT customer_id FROM (
-           SELECT customer_id FROM crm.search_terms
-            WHERE term >= $1 COLLATE "C" AND term < $1 || U&'\\+10FFFF' COLLATE "C" ORDER BY term LIMIT $4) AS first) AS few
-  JOIN crm.customers USING (customer_id) WHERE words @@ $2::tsquery LIMIT $3
+SELECT customer_id FROM (
+    SELECT customer_id, words FROM (SELECT DISTINCT customer_id FROM (
+               SELECT customer_id FROM crm.search_terms
+                WHERE term >= $1 COLLATE "C" AND term < $1 || U&'\\+10FFFF' COLLATE "C" ORDER BY term LIMIT $4) AS first) AS few
+      JOIN crm.customers USING (customer_id) OFFSET 0) AS candidates
+ WHERE words @@ $2::tsquery LIMIT $3
 """
+"""OFFSET 0 keeps the planner from going through the word index besides, which would cost more than all the rest."""
 _COMMON_WORDS = """
 SELECT customer_id FROM (SELECT customer_id, words FROM crm.customers WHERE words @@ $1::tsquery LIMIT 1000) AS candidates
  WHERE words @@ $2::tsquery LIMIT $3
