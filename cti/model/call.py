@@ -282,7 +282,8 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
     if state is not call.state:
         call = replace(call, state=state, since=fact.at)
     if isinstance(fact, f.CallHeld):
-        call = replace(call, held_reason=fact.reason, held_until=fact.until)
+        # Whoever is held for a page is in no room any more, and comes back to two legs in one bridge.
+        call = replace(call, held_reason=fact.reason, held_until=fact.until, room=call.room and not fact.reason)
     elif call.held_reason and isinstance(fact, f.CallRetrieved | f.CallAnswered | f.TalkEnded):
         call = replace(call, held_reason="", held_until=None)
     match fact:

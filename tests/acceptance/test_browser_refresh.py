@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from cti.demo.softphone import PhoneCall, PhoneRoom
-from tests.acceptance.browser import MICROPHONE_HERTZ, SERVER_GONE, AgentWindow, Browsers, chromium
+from tests.acceptance.browser import MICROPHONE_HERTZ, SERVER_GONE, AgentWindow, Browsers, chromium, log_in
 from tests.acceptance.people import call_in, caller
 from tests.acceptance.test_browser_agent import assert_music
 from tests.support.centre import ApiPerson, TestCentre
@@ -211,7 +211,9 @@ async def test_the_browser_is_killed(centre: TestCentre, tmp_path: Path) -> None
             await asyncio.sleep(2)
             await one.call.stop_recording()
             gap = longest_silence(tmp_path / "killing.wav", below=SILENT)
-            again = await people.agent("1001")
+            again = AgentWindow(await people._page(), centre)
+            people.windows.append(again)
+            await log_in(again, "1001")
             await one.goes_on(again)
             row = await one.ends(again)
     print(f"killed: silence {gap:.2f} s, held {row['hold_seconds']:.2f} s")
