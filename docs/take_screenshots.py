@@ -201,11 +201,6 @@ async def desk_without_a_call(ada: AgentWindow) -> None:
     await asyncio.sleep(1.5)
     await picture(ada, "agent-sound")
     await ada.page.keyboard.press("Escape")
-    await ada.page.keyboard.press("w")
-    await ada.until("waiting-dialog")
-    await asyncio.sleep(1)
-    await picture(ada, "agent-waiting")
-    await ada.page.keyboard.press("Escape")
 
 
 async def take(centre: TestCentre, folder: Path, *, only_floor: bool, only_desk: bool) -> None:
