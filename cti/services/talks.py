@@ -34,6 +34,10 @@ def own_call(board: Switchboard, agent_id: AgentId, call_id: CallId) -> Call:
     call = board.calls.get(call_id)
     if call is None or agent_id not in call.talkers or call.state not in TALK:
         raise Refused("not_your_call", "the agent is not in that call", remedy="reload: the call may be over")
+    if call.direction is f.Direction.INTERNAL:
+        raise Refused(
+            "internal_call", "a call between colleagues has no caller to move", remedy="hang up and call again"
+        )
     if not board.linked:
         raise Refused(
             "telephones_out_of_sight", "there is no link to the telephone system", remedy="try again in a moment"

@@ -109,6 +109,23 @@ def _moments(facts: Iterable[f.CallFact]) -> Iterable[MomentRow]:
                 yield MomentRow(at=at, kind="rated", text=f"{fact.question} {fact.score}")
             case f.TransferFailed():
                 yield MomentRow(at=at, kind="came_back")
+            case f.CallHeld():
+                yield MomentRow(at=at, kind="held", agent_id=fact.agent_id)
+            case f.CallRetrieved():
+                yield MomentRow(at=at, kind="retrieved", agent_id=fact.agent_id)
+            case f.CallTransferred():
+                to = fact.to if fact.kind is not f.DestinationKind.NUMBER else ""
+                yield MomentRow(at=at, kind="transferred", agent_id=fact.agent_id, by=fact.kind.value, text=to)
+            case f.CallCameBack():
+                yield MomentRow(at=at, kind="returned", agent_id=fact.to, text=fact.reason)
+            case f.CallPickedUp():
+                yield MomentRow(at=at, kind="picked_up", agent_id=fact.agent_id)
+            case f.ConsultStarted():
+                yield MomentRow(at=at, kind="asked", agent_id=fact.agent_id, text=fact.consulted or "")
+            case f.ConsultEnded():
+                yield MomentRow(at=at, kind="asked_end", text=fact.end.value)
+            case f.PartyJoined():
+                yield MomentRow(at=at, kind="party_joined")
             case f.TalkEnded():
                 yield MomentRow(at=at, kind="talk_ended", agent_id=fact.agent_id)
             case f.CallEnded():

@@ -7,6 +7,7 @@ from acd_floor import a_centre, at, busy, free, join, opened, pairs
 
 from cti.acd.decisions import Why
 from cti.acd.inputs import (
+    AgentFree,
     CallerJoined,
     CallerMoved,
     CallerNotReady,
@@ -140,3 +141,22 @@ def test_requirements_are_not_forgotten_over_a_hold():
     held(engine, until=5, requires=all_of({"zh": 1}))
     assert pairs(engine.handle(Tick(), at(5))) == []
     assert engine.why_waiting("c1", at(5)) == Why.NOBODY_HAS_SKILL
+
+
+def test_a_caller_who_was_sent_to_an_agent_is_kept_for_them_whatever_queues_they_have():
+    engine = opened(FLOOR, own="ready", b="ready")
+    assert held(engine, agent="far", addressed=True) == []  # logged out, and of another queue: still nobody else's
+    assert engine.held_for("c1") == "far"
+    assert pairs(engine.handle(AgentFree(agent_id="far", idle_since=at(1)), at(2))) == [("c1", "far")]
+    lease = engine.lease_of_call("c1")
+    assert pairs(engine.handle(OfferSettled(offer_id=lease.offer_id, end=OfferEnd.REJECTED), at(3)))[0][0] == "c1"
+    assert engine.held_for("c1") is None
+
+
+def test_who_asks_for_a_caller_again_is_forgiven_the_refusal():
+    engine = opened(FLOOR, own="ready")
+    assert held(engine, until=0) == [("c1", "own")]
+    lease = engine.lease_of_call("c1")
+    assert pairs(engine.handle(OfferSettled(offer_id=lease.offer_id, end=OfferEnd.REJECTED), at(3))) == []
+    moved = CallerMoved(call_id="c1", queue="support", preferred="own", hold_until=at(20), addressed=True)
+    assert pairs(engine.handle(moved, at(4))) == [("c1", "own")]

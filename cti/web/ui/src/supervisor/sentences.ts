@@ -210,6 +210,22 @@ function momentLine(feed: Feed, moment: StoryMoment, index: number): Line | null
       return about(m.rated(plain(moment.text)), "menu");
     case "came_back":
       return about(m.came_back, "menu");
+    case "held":
+      return about(m.held(name), "held");
+    case "retrieved":
+      return about(m.retrieved(name), "talking");
+    case "transferred":
+      return about(m.transferred(name, moment.by === "agent" ? agentName(feed, moment.text) : moment.by === "queue" ? queueName(feed, moment.text) : moment.text), "incoming");
+    case "returned":
+      return about(m.returned(plain(moment.text), name), "waiting");
+    case "picked_up":
+      return about(m.picked_up(name), "incoming");
+    case "asked":
+      return about(m.asked(name, moment.text ? agentName(feed, moment.text) : ""), "held");
+    case "asked_end":
+      return about(m.asked_end(plain(moment.text)), "talking");
+    case "party_joined":
+      return about(m.party_joined, "talking");
     case "talk_ended":
       return about(m.talk_ended(name), "wrap_up");
     case "ended":
