@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections import OrderedDict
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from cti.model.centre import Target, TargetKind
 from cti.model.facts import DataAttached, FlowStepDone, Match, MessageRecorded, SurveyAnswered
 from cti.services.desk import CallOver
 from cti.services.flow_library import FlowLibrary
-from cti.services.meanwhile import with_music
+from cti.services.meanwhile import meanwhile
 from cti.services.ports import (
     CallDesk,
     CallerLeg,
@@ -169,17 +170,19 @@ class _Session:
         return start(self._flow, language=call.language, at=call.resume_at, known=known)
 
     async def _perform(self, turn: Turn) -> Turn:
+        early = ""
         match turn.effect:
             case e.Play():
                 result = await self._play(turn.effect)
             case e.AwaitDigit():
                 result = await self._await_digit(turn.effect)
             case e.LookUpCustomer():
-                result = _looked_up(await self._desk.look_up_customer(self._call.call_id))
+                found, early = await meanwhile(self._leg, self._desk.look_up_customer(self._call.call_id))
+                result = _looked_up(found)
             case e.CallService():
                 key = f"{self._call.call_id}/{turn.state.flow.name}/{turn.state.step}/{turn.state.completed}"
                 asked = self._services.ask(turn.effect.service, turn.effect.values, key=key)
-                answer = await with_music(self._leg, asked)
+                answer, early = await meanwhile(self._leg, asked)
                 result = e.ServiceAnswered(status=answer.status, body=answer.body)
             case e.SendTo():
                 result = await self._send_to(turn.effect.target, turn.state)
@@ -211,7 +214,7 @@ class _Session:
             case e.CallFunction():
                 seconds = turn.effect.deadline.total_seconds()
                 called = self._functions.call(turn.effect.function, turn.effect.values, deadline=seconds)
-                answer = await with_music(self._leg, called)
+                answer, early = await meanwhile(self._leg, called)
                 result = e.ServiceAnswered(status=answer.status, body=answer.body)
             case e.LookAtClock():
                 result = e.ClockSeen(local=self._flows.local(self._clock.now()))
@@ -222,7 +225,10 @@ class _Session:
                 result = e.Done()
             case _:
                 raise AssertionError("an end, or a place in a queue, is not performed")
-        return advance(turn.state, result)
+        state = turn.state
+        if early:
+            state = replace(state, scene=replace(state.scene, typed=state.scene.typed + early))
+        return advance(state, result)
 
     async def _send_to(self, target: Target, state: FlowState) -> e.Result:
         await self._settle()
