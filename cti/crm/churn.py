@@ -72,7 +72,8 @@ class StoredChurn:
                 await connection.execute(
                     "CREATE TEMP TABLE warned (customer_id bigint, score float8, reasons jsonb) ON COMMIT DROP"
                 )
-                await connection.copy_records_to_table("warned", records=found, schema_name="pg_temp")
+                await connection.copy_records_to_table("warned", records=found, schema_name="pg_temp", timeout=300)
+                await connection.execute("ANALYZE pg_temp.warned", timeout=300)
                 await connection.execute(
                     "DELETE FROM crm.churn_scores s WHERE NOT EXISTS"
                     " (SELECT FROM warned w WHERE w.customer_id = s.customer_id)", timeout=300,

@@ -119,8 +119,14 @@ class StoredTiers:
         )
         records = await asyncio.to_thread(_records, found, language)
         await connection.copy_records_to_table(
-            "wanted", records=records, columns=("customer_id", "tier", "why", "told"), schema_name="pg_temp"
+            "wanted",
+            records=records,
+            columns=("customer_id", "tier", "why", "told"),
+            schema_name="pg_temp",
+            timeout=300,
         )
+        # Without statistics Postgres takes the table for a small one, and joins it row by row.
+        await connection.execute("ANALYZE pg_temp.wanted", timeout=300)
         if rules.rest == "otherwise":
             await connection.execute(
                 "INSERT INTO wanted (customer_id, tier, why, told) SELECT customer_id, $1, '{}', $2 FROM crm.customers"
