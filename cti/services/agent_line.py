@@ -81,22 +81,6 @@ class Sound:
     final: bool = False
 
 
-class DoNotCall(Protocol):
-    """The customers who asked not to be called."""
-
-    async def forbids(self, number: str, customer_id: CustomerId | None) -> bool:
-        """Whether the customer (by id, else by E.164 number) asked not to be called. Never raises: False when unknown."""
-        ...
-
-
-class NobodyObjects:
-    """Where nobody keeps such a list."""
-
-    async def forbids(self, number: str, customer_id: CustomerId | None) -> bool:
-        """No."""
-        return False
-
-
 class AgentLine(Protocol):
     """The dispatcher, as an agent's page sees it here."""
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from cti.clock import Clock
-from cti.ids import AgentId, CallId
+from cti.ids import AgentId, CallId, CustomerId
 from cti.services import dialling, heartbeats, quality, resumption
-from cti.services.agent_line import Dialled, DoNotCall, NobodyObjects, Pulse, Sound
+from cti.services.agent_line import Dialled, Pulse, Sound
+from cti.services.ports import Directory
 from cti.services.rows import Rows
 from cti.services.switchboard import Switchboard
 
@@ -21,10 +22,9 @@ class LineRequests(ABC):
     """See `AgentLine` for what each request means."""
 
     board: Switchboard
-    do_not_call: DoNotCall = NobodyObjects()
-    """Who asked not to be called; set by whoever composes the bridge."""
     _rows: Rows
     _clock: Clock
+    _directory: Directory
 
     @abstractmethod
     async def _ask(self, action: Callable[[datetime], T], *, in_file: bool = False) -> T:
@@ -37,15 +37,24 @@ class LineRequests(ABC):
     async def dial(self, agent_id: AgentId, asked: Dialled) -> CallId:
         """See `AgentLine.dial`. Somebody who asked not to be called is called with a reason only."""
         number = dialling.normalised(self.board, asked.number)
-        objects = bool(number) and await self.do_not_call.forbids(number, asked.customer_id)
+        objects = await self._objects(number, asked.customer_id)
         return await self._ask(
             lambda now: dialling.dial(self.board, agent_id, asked, now, number=number, objects=objects)
         )
 
+    async def _objects(self, number: str, customer_id: CustomerId | None) -> bool:
+        """Whether who is behind this number (the customer with this id, if one of them) asked not to be called. Where the
+        customer file does not answer in time, nobody is known to have asked."""
+        if not number:
+            return False
+        cards = (await self._directory.look_up(number)).cards
+        meant = [card for card in cards if card.customer_id == customer_id] or cards
+        return any(card.do_not_call for card in meant)
+
     async def keypad(self, call_id: CallId, channel: str, agent_id: AgentId, dialled: str) -> tuple[str, str]:
         """An agent's own telephone dials an outside number. Gives (number, number to show). Raises `Refused`."""
         number = dialling.normalised(self.board, dialled)
-        objects = bool(number) and await self.do_not_call.forbids(number, None)
+        objects = await self._objects(number, None)
         return await self._ask(
             lambda now: dialling.keypad(self.board, call_id, channel, agent_id, dialled, now, objects=objects)
         )

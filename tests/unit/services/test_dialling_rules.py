@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cti.ids import AgentId, CallId, ChannelName
+from cti.ids import AgentId, CallId, ChannelName, CustomerId
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
@@ -18,6 +19,8 @@ from cti.reports.call_record import fold
 from cti.services import agents, dialling, outbound
 from cti.services.agent_line import Dialled
 from cti.services.floor import Refused
+from cti.services.line_requests import LineRequests
+from cti.services.ports import CustomerCard, LookUp
 from tests.support.floor_rig import CENTRE_TEXT, FloorRig
 
 ADA, BO = AgentId("1001"), AgentId("1002")
@@ -255,3 +258,47 @@ def test_a_telephone_calls_a_colleague_by_itself(bench: Bench) -> None:
     assert (bench.live(call_id).dialled_by, bench.live(call_id).colleague) == (ADA, BO)
     bench.far(call_id, "failed", status="CHANUNAVAIL")
     assert bench.record(call_id).outcome is Outcome.FAILED
+
+
+class Desk(LineRequests):
+    """The requests over a bench, with a customer file of two at one number."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.board = bench.board
+        self.bench = bench
+        self._directory = self  # type: ignore[assignment]
+
+    async def look_up(self, number: str | None) -> LookUp:
+        cards = [
+            CustomerCard(
+                customer_id=CustomerId(number), name=name, tier="", language="en", phones=(), company="", notes="",
+                do_not_call=objects,
+            )
+            for number, name, objects in ((7, "Zoë", True), (8, "Zeno", False))
+        ]  # fmt: skip
+        return LookUp(match=f.Match.SEVERAL, cards=tuple(cards) if number == NUMBER else ())
+
+    async def _ask(self, action: Any, *, in_file: bool = False) -> Any:
+        try:
+            return action(self.bench.now)
+        finally:
+            self.bench.drain()
+
+    def _put(self, action: Any) -> None:
+        action()
+
+
+@pytest.mark.parametrize(("customer_id", "refused"), [(7, True), (8, False), (None, True), (99, True)])
+async def test_who_asked_not_to_be_called_is_found_by_id_or_number(
+    bench: Bench, customer_id: int | None, refused: bool
+) -> None:
+    desk = Desk(bench)
+    asked = Dialled(number=NUMBER, customer_id=CustomerId(customer_id) if customer_id is not None else None)
+    if refused:
+        with pytest.raises(Refused, match="asked not to be called"):
+            await desk.keypad(CallId("t1-5.5"), "PJSIP/1001-0000cccc", ADA, NUMBER)
+        with pytest.raises(Refused, match="asked not to be called"):
+            await desk.dial(ADA, asked)
+        asked = replace(asked, override="asked for it today")
+    await desk.dial(ADA, asked)
+    assert len(bench.of(f.DialAsked)) == 1
