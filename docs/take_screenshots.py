@@ -220,7 +220,7 @@ async def take(centre: TestCentre, folder: Path, *, only_floor: bool, only_desk:
         await bo.page.keyboard.press("b")
         await bo.one("reason-admin").click()
         await floor.until(
-            "/state", lambda s: sum(q["answered_today"] for q in s["queues"].values()) >= 16, within=LIVELY_WITHIN
+            "/state", lambda s: sum(q["answered_today"] for q in s["queues"].values()) >= 10, within=LIVELY_WITHIN
         )
         await desk_without_a_call(ada)
         await ada.one("state-ready").click()

@@ -16,7 +16,9 @@ function onControl(target: EventTarget | null): boolean {
 }
 
 export function handleKey(event: KeyboardEvent, desk: Desk): void {
-  if (event.ctrlKey && event.key === "Enter" && desk.step === "wrap_up" && desk.acts.dialog === null) {
+  // While writing it belongs to what is written: the note of the call, but not a form of the customer's card.
+  const own = !writing(event.target) || (event.target as HTMLElement).id === "note";
+  if (event.ctrlKey && event.key === "Enter" && own && desk.step === "wrap_up" && desk.acts.dialog === null) {
     event.preventDefault();
     void desk.done();
     return;

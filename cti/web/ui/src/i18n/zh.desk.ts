@@ -12,6 +12,7 @@ export const desk: Dictionary["desk"] = {
   returningHint: "通话仍在进行。如果片刻后仍无声音，请在此挂断后回拨。",
   elsewhereHint: "您的电话在本浏览器的另一个页面，通话声音在那里。",
   cutSince: (time) => `自 ${time} 起没有声音，通话会自动恢复。`,
+  asking: "正在咨询",
   consulted: (who) => `${who} 就此通话向您咨询`,
   returned: (why) => `通话已回到您这里：${why}`,
   returnedWhy: {
