@@ -33,6 +33,7 @@ from cti.clock import SystemClock
 from cti.crm.casework import CaseOffice
 from cti.crm.directory import CustomerDirectory
 from cti.crm.numbers import normalise
+from cti.crm_rooms import OutsideCrmWork
 from cti.customer_rooms import CustomerWork
 from cti.entry import Doors
 from cti.errors import CtiError
@@ -155,12 +156,31 @@ async def serve(settings: Settings) -> None:
         link, accounts=accounts_of(centre.agents), deliver=deliver, clock=clock, trunk=settings.trunk.name
     )
     ledger = CelLedger(LedgerFile(places.ledger), places.run / "cel.position")
+    http_services = HttpServices(lambda name: dispatcher.board.centre.services.get(name), clock=clock)  # noqa: PLW0108 - the centre may be another by then
+    customers = CustomerWork(
+        pool,
+        region=lambda: dispatcher.board.centre.region,
+        retention=settings.retention,
+        recordings=places.recordings,
+        directory=directory,
+        clock=clock,
+    )
+    crm = OutsideCrmWork(
+        directory,
+        services=http_services,
+        kept=customers.outside,
+        journal=journal,
+        crm=lambda: dispatcher.board.centre.crm,
+        folder=places.run,
+        metrics=metrics,
+        clock=clock,
+    )
     dispatcher = Dispatcher(
         centre,
         node=NodeName(settings.node),
         journal=TimedJournal(journal, metrics),
         telephony=TimedTelephony(telephony, metrics),
-        directory=directory,
+        directory=crm.directory,
         clock=clock,
         ledger=ledger,
         normalise=lambda number: normalise(number, dispatcher.board.centre.region),
@@ -184,7 +204,6 @@ async def serve(settings: Settings) -> None:
     await journal.append([f.BridgeStarted(at=clock.now(), node=NodeName(settings.node), version=version("cti-server"))])
     drain = Drain(journal, settings.database.url, short_abandon=lambda: dispatcher.board.tally.short_abandon)
     announcer = Announcer(dispatcher.board, flows.prompts.prompts, clock, dispatcher.promised)
-    http_services = HttpServices(lambda name: dispatcher.board.centre.services.get(name), clock=clock)  # noqa: PLW0108 - the centre may be another by then
     functions = Functions(lambda name: dispatcher.board.centre.functions.get(name))  # noqa: PLW0108 - as above
     runner = FlowRunner(
         dispatcher,
@@ -220,14 +239,6 @@ async def serve(settings: Settings) -> None:
             ReadyPart(name="database", ok=stored.connected, needed=False, detail=stored.error),
         )
 
-    customers = CustomerWork(
-        pool,
-        region=lambda: dispatcher.board.centre.region,
-        retention=settings.retention,
-        recordings=places.recordings,
-        directory=directory,
-        clock=clock,
-    )
     accounts = Accounts.load(places.accounts)
     follower = AsteriskFollower(
         settings, prompts=places.prompts, out=places.asterisk, asterisk=telephony, accounts=secrets.sip
@@ -304,6 +315,7 @@ async def serve(settings: Settings) -> None:
             own("ledger", asyncio.create_task(ledger.follow(dispatcher.board)))
             own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
             own("customers", asyncio.create_task(customers.run()))
+            own("outside customer system", asyncio.create_task(crm.run()))
             own("casework", asyncio.create_task(office.run()))
             own("observer", asyncio.create_task(observer.run(drain)))
             promises = observer.watch_promises(StoredExplanations(pool), zone, clock)
@@ -321,6 +333,7 @@ async def serve(settings: Settings) -> None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
+        await crm.close()
         await directory.close()
         await http_services.close()
         functions.close()

@@ -14,6 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cti.calendar_forms import calendar_of
 from cti.centre_forms import CentreForm, agent_of, number_of, outbound_of, presence_of, queue_of, service_of, tier_of
+from cti.desk_forms import crm_of
 from cti.errors import ConfigError
 from cti.ids import AgentId, FlowName, QueueName
 from cti.model.centre import Centre, Target, TargetKind
@@ -103,6 +104,7 @@ def _astray(form: CentreForm) -> Iterator[tuple[Place, str]]:
         yield from _unknown(("groups", name, "tiers"), "queue of this group", group.tiers, group.queues)
     for did, number in form.numbers.items():
         yield from _unknown(("numbers", did, "survival_queue"), "queue", [number.survival_queue], form.queues)
+    yield from _unknown(("crm", "look_up"), "service", [form.crm.look_up] if form.crm.look_up else [], form.services)
     yield from _unknown(("not_ready_limits",), "reason", form.not_ready_limits, form.not_ready_reasons)
     for queue, settings in form.queues.items():
         here: Place = ("queues", queue)
@@ -214,6 +216,7 @@ def _centre(form: CentreForm) -> Centre:
         calendars={name: calendar_of(name, c) for name, c in form.calendars.items()},
         outbound=outbound_of(form.outbound),
         presence=presence_of(form.presence),
+        crm=crm_of(form.crm),
         services={name: service_of(name, s) for name, s in form.services.items()},
         functions=dict(form.functions),
         phone_book=dict(form.phone_book),

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from cti.calendar_forms import CalendarForm
-from cti.desk_forms import DeskForm, desk_of, plain_names
+from cti.desk_forms import CrmForm, DeskForm, desk_of, plain_names
 from cti.form_types import Did, DisplayName, Extension, Form, Key, Level, Name, Seconds
 from cti.ids import AgentId, FlowName, QueueName
 from cti.model.centre import (
@@ -281,6 +281,7 @@ class CentreForm(Form):
     calendars: dict[Name, CalendarForm] = {}
     outbound: OutboundForm = OutboundForm()
     presence: PresenceForm = PresenceForm()
+    crm: CrmForm = CrmForm()
     services: dict[Name, ServiceForm] = {}
     functions: dict[
         Name, Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=200)]

@@ -14,6 +14,7 @@ from cti.crm.directory import CustomerDirectory
 from cti.crm.exports import Exports
 from cti.crm.imports import Imports
 from cti.crm.merging import Merging
+from cti.crm.outside_customers import OutsideCustomers
 from cti.crm.privacy import Keep, Privacy
 from cti.settings import Retention
 from cti.web.customers.queries import CustomerRooms
@@ -55,6 +56,7 @@ class CustomerWork:
                     directory.forget(number)
 
         office = Office(pool=pool, region=region, clock=clock or SystemClock(), changed=changed)
+        self.outside = OutsideCustomers(office)
         self.imports = Imports(office)
         self.exports = Exports(office)
         self.privacy = Privacy(office, recordings=recordings)

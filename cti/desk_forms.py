@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, field_validator
 
 from cti.form_types import DisplayName, Form, Name
 from cti.model.desk import Disposition, Knowledge, QueueDesk
+from cti.model.outside_crm import CrmEventKind, Opens, OutsideCrm, Webhook, template_trouble
 
 Script = Annotated[str, StringConstraints(max_length=8000)]
 WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"'\\]+$", max_length=2000)]
@@ -82,3 +84,57 @@ def desk_of(form: DeskForm) -> QueueDesk:
 def plain_names(form: DeskForm) -> tuple[str, ...]:
     """The dispositions that can be chosen."""
     return tuple(name for row in desk_of(form).dispositions for name in row.leaves())
+
+
+# ---- outside customer systems
+
+
+class WebhookForm(Form):
+    """Where calls are told of."""
+
+    url: Annotated[
+        str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/%?&=-]*)?$", max_length=500)
+    ]
+    secret_file: Annotated[str, StringConstraints(pattern=r"^/[^\x00-\x1f]+$")]
+    events: list[CrmEventKind] = list(CrmEventKind)
+    deadline: Annotated[float, Field(ge=0.1, le=30)] = 5
+    give_up: Annotated[float, Field(ge=1, le=86400)] = 900
+
+
+class CrmForm(Form):
+    """Another customer system beside our own file."""
+
+    open_url: Annotated[str, StringConstraints(max_length=500)] = ""
+    open: Opens = Opens.BUTTON
+    webhook: WebhookForm | None = None
+    look_up: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,31})?$")] = ""
+    look_up_first: bool = False
+    look_up_keep: Annotated[float, Field(ge=0, le=3600)] = 30
+
+    @field_validator("open_url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if value and (trouble := template_trouble(value)):
+            raise ValueError(trouble)
+        return value
+
+
+def crm_of(form: CrmForm) -> OutsideCrm:
+    """The outside customer system a form tells of."""
+    hook = form.webhook
+    return OutsideCrm(
+        open_url=form.open_url,
+        open=form.open,
+        webhook=None
+        if hook is None
+        else Webhook(
+            url=hook.url,
+            secret_file=hook.secret_file,
+            events=tuple(hook.events),
+            deadline=timedelta(seconds=hook.deadline),
+            give_up=timedelta(seconds=hook.give_up),
+        ),
+        look_up=form.look_up,
+        look_up_first=form.look_up_first,
+        look_up_keep=timedelta(seconds=form.look_up_keep),
+    )

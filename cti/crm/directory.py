@@ -30,6 +30,7 @@ MOST_CONTACTS = 5
 
 _CARDS = """
 SELECT c.customer_id, c.name, c.tier, c.language, c.company, c.notes, c.own_agent, c.tags, c.kind, c.tier_reason,
+       coalesce(c.reference, '') AS reference,
        EXISTS (SELECT FROM crm.do_not_call d WHERE d.customer_id = c.customer_id) AS do_not_call,
        (SELECT array_agg(p.number ORDER BY p.place, p.number) FROM crm.phones p WHERE p.customer_id = c.customer_id) AS phones,
        k.contacts
@@ -187,6 +188,7 @@ def _card(row: Any) -> CustomerCard:
         kind=row["kind"],
         tier_reason=row["tier_reason"],
         do_not_call=row["do_not_call"],
+        reference=row["reference"],
         contacts=tuple(
             ContactSummary(at=at, queue=queue, outcome=outcome, agent=agent, note=note)
             for at, queue, outcome, agent, note in contacts

@@ -103,6 +103,18 @@ class Metrics:
         self.requests = Counter(
             "cti_http_requests", "HTTP answers, by operation and status.", ("operation", "status"), registry=registry
         )
+        self.crm_events = Counter(
+            "cti_crm_events",
+            "Events for the outside customer system: told, dropped; and tries that failed.",
+            ("result",),
+            registry=registry,
+        )
+        self.crm_look_ups = Counter(
+            "cti_crm_look_ups",
+            "Times the outside customer system was asked who calls: found, unknown, failed, odd (an answer not as agreed).",
+            ("result",),
+            registry=registry,
+        )
         self.loop_lag = Histogram(
             "cti_loop_lag_seconds",
             "How late the event loop woke a timer: everything else is at least as late.",

@@ -11,6 +11,7 @@ from cti.ids import AgentId, FlowName, QueueName
 from cti.model.calendar import Calendar
 from cti.model.desk import QueueDesk
 from cti.model.facts import AgentState
+from cti.model.outside_crm import OutsideCrm
 from cti.model.requirement import ANYBODY, Requirement
 
 
@@ -349,3 +350,5 @@ class Centre:
     """Outside numbers (E.164) that agents find by name."""
     transfer_flows: Mapping[FlowName, str] = field(default_factory=dict)
     """Flows agents may send callers to, with their names for people."""
+    crm: OutsideCrm = OutsideCrm()
+    """Another customer system beside our own file."""

@@ -13,6 +13,7 @@ from cti.model.centre_tables import (
     agent_table,
     calendar_table,
     centre_table,
+    crm_table,
     dates_told,
     number_table,
     outbound_table,
@@ -59,6 +60,7 @@ def changes(
         *_named("service", before.services, after.services, service_table),
         *_keys("outbound: ", outbound_table(before.outbound), outbound_table(after.outbound)),
         *_keys("presence: ", presence_table(before.presence), presence_table(after.presence)),
+        *_keys("crm: ", crm_table(before.crm), crm_table(after.crm)),
     )  # fmt: skip
 
 

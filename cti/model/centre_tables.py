@@ -29,6 +29,7 @@ from cti.model.centre import (
 )
 from cti.model.desk import Disposition
 from cti.model.facts import AgentState
+from cti.model.outside_crm import OutsideCrm
 from cti.model.requirement import text_of
 
 Table: TypeAlias = dict[str, Any]
@@ -38,7 +39,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SECONDS = frozenset({
     "ring_timeout", "wrap_up", "wrap_up_extension", "wrap_up_longest", "service_level", "short_abandon", "refusal_pause",
     "head_start", "ceiling", "tier_wait", "max_wait", "after", "expected", "every", "last", "hold", "retry", "rejected",
-    "busy", "no_answer", "unreachable", "deadline", "resume", "grace",
+    "busy", "no_answer", "unreachable", "deadline", "resume", "grace", "give_up", "look_up_keep",
 })  # fmt: skip
 """Keys whose numbers are seconds."""
 
@@ -206,6 +207,27 @@ def presence_table(presence: Presence) -> Table:
     return {"resume": seconds(presence.resume), "grace": seconds(presence.grace)}
 
 
+def crm_table(crm: OutsideCrm) -> Table:
+    """The outside customer system, every key."""
+    hook = crm.webhook
+    return {
+        "open_url": crm.open_url,
+        "open": crm.open.value,
+        "webhook": None
+        if hook is None
+        else {
+            "url": hook.url,
+            "secret_file": hook.secret_file,
+            "events": [kind.value for kind in hook.events],
+            "deadline": seconds(hook.deadline),
+            "give_up": seconds(hook.give_up),
+        },
+        "look_up": crm.look_up,
+        "look_up_first": crm.look_up_first,
+        "look_up_keep": seconds(crm.look_up_keep),
+    }
+
+
 def service_table(service: HttpService) -> Table:
     """An HTTP service, every key."""
     return {
@@ -218,7 +240,7 @@ def service_table(service: HttpService) -> Table:
 
 
 def centre_table(centre: Centre) -> Table:
-    """The keys of the file that are not tables of named things, but `outbound` and `presence`."""
+    """The keys of the file that are not tables of named things, but `outbound`, `presence` and `crm`."""
     return {
         "name": centre.name,
         "region": centre.region,
@@ -238,6 +260,7 @@ _TIER = tier_table(Tier(name=""))
 _NUMBER = number_table(Number(did="", flow=FlowName(""), survival_queue=QueueName("")))
 _OUTBOUND = outbound_table(Outbound())
 _PRESENCE = presence_table(Presence())
+_CRM = crm_table(OutsideCrm())
 _SERVICE = service_table(HttpService(name="", url=""))
 _CENTRE = centre_table(Centre(name="", queues={}, agents={}, tiers={}, numbers={}))
 _PREFERRED = _preferred(Preference())
@@ -262,6 +285,7 @@ def whole_table(centre: Centre) -> Table:
     tables["services"] = {name: _told(service_table(one), _SERVICE) for name, one in centre.services.items()}
     tables["outbound"] = _told(outbound_table(centre.outbound), _OUTBOUND)
     tables["presence"] = _told(presence_table(centre.presence), _PRESENCE)
+    tables["crm"] = _told(crm_table(centre.crm), _CRM)
     return {key: value for key, value in tables.items() if value != {}}
 
 

@@ -42,7 +42,8 @@ def security_headers(
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
         "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-        "Cross-Origin-Opener-Policy": "same-origin",
+        # The tab of an outside customer system is used again for the next call; it gets no way back into our page.
+        "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
         "Cross-Origin-Resource-Policy": "same-origin",
         hdrs.SERVER: "cti",
     }

@@ -28,7 +28,9 @@ from cti.model.centre import (
     TargetKind,
     Tier,
 )
+from cti.model.desk import Disposition, QueueDesk
 from cti.model.facts import AgentState
+from cti.model.outside_crm import CrmEventKind, Opens, OutsideCrm, Webhook
 from cti.model.requirement import MOST_ALTERNATIVES, Requirement, RequirementError, all_of, either
 
 SKILLS = ("en", "zh", "billing", "on", "yes", "null")
@@ -103,9 +105,11 @@ def _queues(draw: st.DrawFn, name: str, others: tuple[str, ...], outside: tuple[
         st.sampled_from([state for state in AgentState if state is not AgentState.READY]), max_size=2
     )
     calendar = st.sampled_from(("", "office"))
+    dispositions = draw(st.lists(NAMES, max_size=2, unique=True).map(tuple))
     return draw(
         st.builds(
             Queue,
+            desk=st.just(QueueDesk(dispositions=tuple(Disposition(name=one) for one in dispositions))),
             name=st.just(QueueName(name)),
             titles=st.dictionaries(st.sampled_from(("en", "zh")), PEOPLE, min_size=1),
             strategy=st.sampled_from(Strategy),
@@ -117,7 +121,7 @@ def _queues(draw: st.DrawFn, name: str, others: tuple[str, ...], outside: tuple[
             short_abandon=within(0, 90),
             refusal_pause=within(0, 90),
             record=st.booleans(),
-            dispositions=PROMPTS,
+            dispositions=st.just(dispositions),
             skills=SKILL_TABLES,
             requires=requirements(),
             relax=st.tuples(
@@ -186,6 +190,24 @@ def _agents(draw: st.DrawFn, extension: str, queues: tuple[str, ...], outside: t
     )
 
 
+OUTSIDE_CRMS = st.builds(
+    OutsideCrm,
+    open_url=st.sampled_from(("", "https://crm.example/find?phone={number}&call={call}&queue={queue}")),
+    open=st.sampled_from(Opens),
+    webhook=st.none()
+    | st.builds(
+        Webhook,
+        url=st.sampled_from(("https://crm.example/calls", "http://127.0.0.1:8000/x?y=1")),
+        secret_file=st.just("/etc/crm.secret"),
+        events=st.lists(st.sampled_from(CrmEventKind), unique=True).map(tuple),
+        deadline=within(0.5, 30),
+        give_up=within(1, 3600),
+    ),
+    look_up_first=st.booleans(),
+    look_up_keep=within(0, 3600),
+)
+
+
 @st.composite
 def centres(draw: st.DrawFn) -> Centre:
     """Whole centres, such as a file can describe."""
@@ -235,6 +257,7 @@ def centres(draw: st.DrawFn) -> Centre:
             most_at_once=draw(st.integers(1, 1000)),
         ),
         presence=draw(st.builds(Presence, resume=within(5, 300), grace=within(5, 300))),
+        crm=draw(OUTSIDE_CRMS),
         services={
             "shop": HttpService(
                 name="shop",

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from typer.main import get_command
 
-from cti import calendar_forms
+from cti import calendar_forms, desk_forms
 from cti import centre_forms as forms
 from cti.centre_file import load_centre, parse_centre
 from cti.cli import app
@@ -114,6 +114,8 @@ FORMS: dict[str, type[BaseModel]] = {
     "A service: `services.<name>`": forms.ServiceForm,
     "Dialling out: `outbound`": forms.OutboundForm,
     "Browser telephones: `presence`": forms.PresenceForm,
+    "Another customer system: `crm`": desk_forms.CrmForm,
+    "Telling it of calls: `crm.webhook`": desk_forms.WebhookForm,
 }
 
 

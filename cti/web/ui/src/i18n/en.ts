@@ -1,5 +1,6 @@
 // English: the language the others are measured against. Words of the floor, not of the program.
 
+import { crm } from "./en.crm";
 import { customers } from "./en.customers";
 import { desk, deskErrors } from "./en.desk";
 import { explain } from "./en.explain";
@@ -8,6 +9,7 @@ import { flowVersions } from "./en.flow_versions";
 import { prompts } from "./en.prompts";
 
 export const en = {
+  crm,
   customers,
   desk,
   explain,

@@ -1,5 +1,6 @@
 // 简体中文。类型要求与英文逐项对应，缺一项则编译失败。
 import type { Dictionary } from "./dictionary";
+import { crm } from "./zh.crm";
 import { customers } from "./zh.customers";
 import { desk, deskErrors } from "./zh.desk";
 import { explain } from "./zh.explain";
@@ -8,6 +9,7 @@ import { flowVersions } from "./zh.flow_versions";
 import { prompts } from "./zh.prompts";
 
 export const zh: Dictionary = {
+  crm,
   customers,
   desk,
   explain,

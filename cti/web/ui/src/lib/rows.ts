@@ -168,6 +168,10 @@ export interface Pop {
   readonly note?: string;
   /** Why the caller came back from where this agent sent them; empty: has not. */
   readonly returned?: string;
+  /** The caller's page in the outside customer system; empty or missing: there is none. */
+  readonly open_url?: string;
+  /** Whether that page opens when the agent answers. */
+  readonly open_automatically?: boolean;
 }
 
 /** Whether the server sees the telephone system. */
