@@ -117,7 +117,7 @@ def _moments(facts: Iterable[f.CallFact]) -> Iterable[MomentRow]:
                 to = fact.to if fact.kind is not f.DestinationKind.NUMBER else ""
                 yield MomentRow(at=at, kind="transferred", agent_id=fact.agent_id, by=fact.kind.value, text=to)
             case f.CallCameBack():
-                yield MomentRow(at=at, kind="returned", agent_id=fact.to, text=fact.reason)
+                yield MomentRow(at=at, kind="returned", agent_id=fact.to or "", text=fact.reason)
             case f.CallPickedUp():
                 yield MomentRow(at=at, kind="picked_up", agent_id=fact.agent_id)
             case f.ConsultStarted():
