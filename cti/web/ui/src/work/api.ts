@@ -262,5 +262,9 @@ export const cases = {
     request<{ customers: ChurnRow[] }>("GET", `/churn?${query({ handled, limit: 100 })}`).then((answer) => answer.customers),
   act: (id: number, action: string, note: string) => request<ChurnRow>("POST", `/churn/${id}/actions`, { action, note }),
   dial: (body: { number: string; customer_id: number | null; follow_up_id: number | null }) =>
-    request<{ call_id?: string }>("POST", "/agent/dial", body),
+    request<{ call_id?: string }>("POST", "/agent/dial", {
+      ...body,
+      follow_up_id: body.follow_up_id === null ? "" : String(body.follow_up_id),
+      idempotency_key: crypto.randomUUID(),
+    }),
 };
