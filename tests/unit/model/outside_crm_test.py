@@ -105,10 +105,9 @@ json_values = st.recursive(
 def test_any_answer_is_taken_or_refused(body: Any) -> None:
     try:
         found = customers_of(body)
-    except OddAnswer as error:
-        assert str(error)
-    else:
-        assert all(one.reference and one.name for one in found)
+    except OddAnswer:
+        return
+    assert all(one.reference and one.name for one in found)
 
 
 # ---- what is told of calls
