@@ -95,6 +95,7 @@ export const en = {
     training: "Training",
     admin: "Desk work",
     missed_calls: "Missed calls",
+    page_gone: "Page was gone",
   },
 
   callStates: {
@@ -139,6 +140,8 @@ export const en = {
     rejected: "Rejected",
     failed: "Failed",
     self_served: "Served by the menu",
+    busy: "Busy",
+    no_answer: "No answer",
   },
 
   dispositions: {

@@ -95,6 +95,7 @@ export const zh: Dictionary = {
     training: "培训",
     admin: "案头工作",
     missed_calls: "多次未接",
+    page_gone: "页面断开",
   },
 
   callStates: {
@@ -139,6 +140,8 @@ export const zh: Dictionary = {
     rejected: "已拒绝",
     failed: "失败",
     self_served: "自助完成",
+    busy: "占线",
+    no_answer: "无人接听",
   },
 
   dispositions: {
