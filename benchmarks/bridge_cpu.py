@@ -37,6 +37,7 @@ from cti.journal.writer import JournalWriter
 from cti.model.facts import AgentChanged, AgentState, Device
 from cti.places import Places
 from cti.secrets_file import load_or_make
+from cti.settings import Settings
 from cti.status import ready
 from cti.store.embedded import EmbeddedPostgres
 from cti.store.migrate import migrate
@@ -163,8 +164,10 @@ class Calls:
 
 
 @contextlib.asynccontextmanager
-async def bridge(folder: Path, agents: list[str], profile: Path | None) -> AsyncIterator[tuple[Calls, int]]:
-    """The bridge, linked to the stand-in, its agents ready; and its process id."""
+async def bridge(
+    folder: Path, agents: list[str], profile: Path | None, ready_ones: list[str] | None = None
+) -> AsyncIterator[tuple[Calls, int, Settings]]:
+    """The bridge, linked to the stand-in, its agents (or `ready_ones` of them) ready; its process id and settings."""
     flows = folder / "flows"
     write_flow(flows)
     settings = free_settings(folder / "data", flows=flows, prompts=REPOSITORY / ".build" / "prompts")
@@ -175,7 +178,10 @@ async def bridge(folder: Path, agents: list[str], profile: Path | None) -> Async
     now = datetime.now(UTC)
     async with JournalWriter(places.journal) as journal:
         await journal.append(
-            [AgentChanged(at=now, agent_id=AgentId(a), state=AgentState.READY, device=Device.SIP) for a in agents]
+            [
+                AgentChanged(at=now, agent_id=AgentId(a), state=AgentState.READY, device=Device.SIP)
+                for a in ready_ones or agents
+            ]
         )
     async with contextlib.AsyncExitStack() as stack:
         database = EmbeddedPostgres(places.postgres)
@@ -209,7 +215,7 @@ async def bridge(folder: Path, agents: list[str], profile: Path | None) -> Async
                     raise RuntimeError((places.log / "bridge.log").read_text()[-2000:])
                 await asyncio.sleep(0.1)
         assert child.pid is not None
-        yield calls, child.pid
+        yield calls, child.pid, settings
         address = f"http://127.0.0.1:{settings.ports.of('web')}/metrics"
         async with aiohttp.ClientSession() as session, session.get(address) as answer:
             print(tails(await answer.text()))
@@ -245,7 +251,7 @@ async def measure(asked: argparse.Namespace) -> None:
     agents = [str(2001 + n) for n in range(asked.agents)]
     with tempfile.TemporaryDirectory(prefix="cti-bench-") as folder:
         os.chmod(folder, 0o711)
-        async with bridge(Path(folder), agents, asked.profile) as (calls, pid):
+        async with bridge(Path(folder), agents, asked.profile) as (calls, pid, _):
             for block, count in (("warm-up", asked.callers * 3), *(("measured", asked.calls),) * asked.blocks):
                 calls.waits.clear()
                 before, began = threads(pid), time.perf_counter()

@@ -147,7 +147,15 @@ def _tell(turn: Turn, book: PromptBook) -> None:
                 text = book.prompts.get(sound.name, {}).get(sound.language)
                 said = text.text if text is not None else sound.name
                 out.print(f"[{sound.language}] {said}", style="cyan", highlight=False, markup=False, soft_wrap=True)
-        case e.Record() | e.AskCallback() | e.SendTo() | e.SendToAgent() | e.KeepScore() | e.RunScript() | e.CallFunction():
+        case (
+            e.Record()
+            | e.AskCallback()
+            | e.SendTo()
+            | e.SendToAgent()
+            | e.KeepScore()
+            | e.RunScript()
+            | e.CallFunction()
+        ):
             out.print(f"  {_asked_for(turn.effect)}", style="dim", highlight=False, markup=False, soft_wrap=True)
         case e.Enqueue():
             out.print(

@@ -350,5 +350,5 @@ class Centre:
     """Outside numbers (E.164) that agents find by name."""
     transfer_flows: Mapping[FlowName, str] = field(default_factory=dict)
     """Flows agents may send callers to, with their names for people."""
-    crm: OutsideCrm = OutsideCrm()
+    crm: OutsideCrm = field(default_factory=OutsideCrm)
     """Another customer system beside our own file."""

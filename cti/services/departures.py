@@ -155,7 +155,12 @@ def _look(board: Switchboard, call_id: CallId, now: datetime, staff: Staff) -> N
 def _can_go(board: Switchboard, call: Call) -> bool:
     # A callback waits as long as it takes, and whoever picked up for one has waited all that time: no rule sends them away.
     # Nor whoever is kept for one agent: that has a limit of its own.
-    return call.state is CallState.WAITING and call.parent is None and not call.addressed and board.looks.is_there(call.call_id)
+    return (
+        call.state is CallState.WAITING
+        and call.parent is None
+        and not call.addressed
+        and board.looks.is_there(call.call_id)
+    )
 
 
 def _take(board: Switchboard, call: Call, queue: Queue, way: Way, now: datetime) -> bool:

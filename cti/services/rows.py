@@ -21,7 +21,14 @@ from cti.services.talk_rows import people_in, talk_of
 from cti.services.talk_view import TalkView
 
 BUSY_STATES = frozenset(
-    {AgentState.RESERVED, AgentState.RINGING, AgentState.DIALLING, AgentState.TALKING, AgentState.HELD, AgentState.WRAP_UP}
+    {
+        AgentState.RESERVED,
+        AgentState.RINGING,
+        AgentState.DIALLING,
+        AgentState.TALKING,
+        AgentState.HELD,
+        AgentState.WRAP_UP,
+    }
 )
 VOICEMAIL = written(Target(kind=TargetKind.VOICEMAIL))
 _ROW_STATES: Mapping[CallState, RowState] = {

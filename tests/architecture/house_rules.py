@@ -47,7 +47,16 @@ CENTRE = {
     "settings",
 }
 """The files of one centre."""
-GLUE = {"crm_rooms", "customer_rooms", "recording_line", "entry", "ledger", "live_configuration", "live_flows", "observe"}
+GLUE = {
+    "crm_rooms",
+    "customer_rooms",
+    "recording_line",
+    "entry",
+    "ledger",
+    "live_configuration",
+    "live_flows",
+    "observe",
+}
 """What joins rooms that may not know each other; part of the composition, with a file each to stay readable."""
 
 MAY_IMPORT: dict[str, set[str]] = {

@@ -35,8 +35,8 @@ from cti.store.explain import QueueAccuracy
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
 from cti.web.deps import PhoneServer, ReadyPart, WebDeps
-from tests.support.fake_line import FakeLine
 from tests.support.fake_casework import fake_casework
+from tests.support.fake_line import FakeLine
 from tests.support.flow_corpus import shipped
 
 SUPPORT, SALES, VIP = QueueName("support"), QueueName("sales"), QueueName("vip")

@@ -218,7 +218,7 @@ class MovingFloor(Floor):
         board = self.rig.board
         legs = sorted({*board.legs, *board.parties.legs})
         channel = legs[index % len(legs)]
-        call_id, agent = board.legs.get(channel) or board.parties.legs[channel]
+        call_id, _ = board.legs.get(channel) or board.parties.legs[channel]
         call = board.calls.get(call_id)
         if call is not None and call.state is CallState.OFFERED:
             return
