@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cti.ids import AgentId
 from cti.model.facts import AgentState
-from cti.services import trunk_lines
+from cti.services import dialling, trunk_lines
 from cti.services.admission import is_open
 from cti.services.switchboard import Switchboard
 from cti.services.talk_view import (
@@ -46,6 +46,7 @@ def destinations(board: Switchboard, agent_id: AgentId, now: datetime) -> Destin
             for name, number in board.centre.phone_book.items()
             if not trunk_lines.why_not(board, number)
         ),
+        caller_ids=dialling.numbers_to_show(board, None),
     )
 
 

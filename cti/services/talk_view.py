@@ -120,6 +120,8 @@ class Destinations:
     queues: tuple[QueueDestination, ...]
     flows: tuple[FlowDestination, ...]
     numbers: tuple[NumberDestination, ...]
+    caller_ids: tuple[str, ...] = ()
+    """Numbers of the centre that may be shown in calls the agent makes; the first is the usual one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

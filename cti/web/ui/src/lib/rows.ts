@@ -166,6 +166,8 @@ export interface Pop {
   readonly transferred_by?: string;
   /** What that agent wrote. */
   readonly note?: string;
+  /** What the call's flow wants the agent to see: label and text. */
+  readonly data?: readonly (readonly [string, string])[];
   /** Why the caller came back from where this agent sent them; empty: has not. */
   readonly returned?: string;
   /** The caller's page in the outside customer system; empty or missing: there is none. */
