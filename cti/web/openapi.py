@@ -73,7 +73,8 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
         roles = PERMISSIONS[operation.name]
         answers: dict[str, Any] = {}
         if operation.answer is str:
-            answers["200"] = {"description": "OK", "content": _content({"type": "string"}, "text/plain")}
+            files = {kind: {"schema": {"type": "string"}} for kind in operation.media}
+            answers["200"] = {"description": "OK", "content": files}
         elif operation.upgrade:
             answers["101"] = {
                 "description": "Switched to WebSocket; every message is one of these",

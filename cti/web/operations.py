@@ -48,6 +48,8 @@ class Operation:
     handler: Handler
     summary: str
     answer: Any = None
+    media: tuple[str, ...] = ("text/plain",)
+    """Content types of an `answer` that is `str`: text, or a file."""
     body: type[BaseModel] | None = None
     body_limit: int = 64 * 1024
     """Bytes; a larger body is refused."""

@@ -140,6 +140,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Customers as CSV or XLSX",
         query=ExportQuery,
         answer=str,
+        media=tuple(_TYPES.values()),
         errors=_AWAY,
     ),
     Operation(

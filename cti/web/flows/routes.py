@@ -160,6 +160,7 @@ OPERATIONS = (
         params=FlowParams,
         query=PictureQuery,
         answer=str,
+        media=("image/svg+xml",),
         errors=_ERRORS,
     ),
 )

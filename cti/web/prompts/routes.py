@@ -224,6 +224,7 @@ OPERATIONS = (
         summary="The sound callers hear now, as a WAV file",
         params=PromptParams,
         answer=str,
+        media=("audio/wav",),
         errors=_UNKNOWN,
     ),
     Operation(
@@ -234,6 +235,7 @@ OPERATIONS = (
         summary="A recording that is kept, as a WAV file",
         params=RecordingParams,
         answer=str,
+        media=("audio/wav",),
         errors=_UNKNOWN,
     ),
     Operation(

@@ -1,0 +1,146 @@
+"""The served OpenAPI document against the application with a real database: whatever fits the schema, or nearly does, gets an
+answer of the schema, and never a 5xx. Schemathesis makes the requests."""
+
+# ruff: noqa: F811 - fixtures are imported by name
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from cti.crm.casework import CaseOffice
+from cti.crm.casework_demo import load as load_cases
+from cti.crm.demo import load
+from cti.prompts import build_prompts
+from cti.prompts.library import PromptLibrary
+from cti.store.explain import StoredExplanations
+from cti.store.flow_traffic import StoredFlowTraffic
+from cti.store.queries import StoredCalls
+from cti.web.app import build_app
+from cti.web.auth.sessions import Sessions
+from tests.integration.web_api.test_web_prompts import Codes
+from tests.support.customers import Customers, customer_work  # noqa: F401 - a fixture
+from tests.support.fake_floor import FakeFloor, StandingClock, demo_centre, make_deps
+from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
+from tests.unit.prompts.prompt_library_test import MANIFEST, Toner
+
+schemathesis = pytest.importorskip("schemathesis")
+
+pytestmark = [pytest.mark.real, pytest.mark.beside]
+
+MOST_SECONDS = 40.0
+"""Of making requests; what is not reached by then is told."""
+NOT_OVER_HTTP = {("GET", "/api/v1/feed")}
+NO_ROOM = {("POST", "/api/v1/flows/check")}
+"""What needs a folder of flows in versions, which this application has not: it says 404."""
+ENDS_SESSIONS = {("POST", "/api/v1/logout"), ("POST", "/api/v1/login")}
+"""Left out with a token: what they do would be done to the other requests."""
+
+
+class Api:
+    """A running application over a database, and a token of each role."""
+
+    def __init__(self, server: TestServer, tokens: dict[str, str]) -> None:
+        self.url = str(server.make_url("")).rstrip("/")
+        self.tokens = tokens
+
+
+@pytest.fixture
+async def api(customer_work: Customers, tmp_path: Path) -> AsyncIterator[Api]:
+    await load(customer_work.pool)
+    centre, clock = demo_centre(), StandingClock()
+    floor = FakeFloor(centre, clock=clock)
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    (folder / "prompts.yaml").write_text(MANIFEST, encoding="utf-8")
+    prompts = PromptLibrary(folder / "prompts.yaml", tmp_path / "prompts", open_voice=Toner().open)
+    build_prompts(folder / "prompts.yaml", tmp_path / "prompts", open_voice=Toner().open)
+    office = CaseOffice(customer_work.pool, clock=clock, centre=lambda: centre)
+    await load_cases(customer_work.pool)
+    deps = make_deps(
+        floor,
+        tmp_path,
+        customers=customer_work.rooms,
+        casework=office.casework(),
+        calls=StoredCalls(customer_work.pool),
+        explanations=StoredExplanations(customer_work.pool),
+        prompts=prompts,
+        recording_codes=Codes(),
+        flow_traffic=StoredFlowTraffic(customer_work.pool),
+    )
+    sessions = Sessions(deps.accounts, key=deps.session_key, revoked_file=deps.revoked_file, clock=deps.clock)
+    tokens = {}
+    for name in ("1001", "supervisor", "admin"):
+        account = deps.accounts.get(name)
+        assert account is not None
+        tokens[name] = sessions.create(account)[0]
+    server = TestServer(build_app(deps))
+    await server.start_server()
+    yield Api(server, tokens)
+    await server.close()
+
+
+def misread(error: BaseException) -> bool:
+    """Schemathesis rewrites `prefixItems` (a list of things of different types) to what JSON Schema 2020 does not have, and
+    then complains of it. Our own tests read such answers by their types."""
+    return "Invalid Schema Object in response definition" in str(error) and "items -> items" in str(error)
+
+
+def attack(operation: Any, api: Api, until: float, examples: int) -> list[str]:
+    """Send what schemathesis makes of one operation; what was wrong with the answers."""
+    wrong: list[str] = []
+    checks = [
+        schemathesis.checks.not_a_server_error,
+        schemathesis.specs.openapi.checks.response_schema_conformance,
+        schemathesis.specs.openapi.checks.content_type_conformance,
+        schemathesis.specs.openapi.checks.status_code_conformance,
+    ]
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(), role=st.sampled_from([None, *api.tokens]))
+    def send(case: Any, role: str | None) -> None:
+        if time.monotonic() > until or len(wrong) > 2:
+            return
+        headers = {} if role is None else {"Authorization": f"Bearer {api.tokens[role]}"}
+        try:
+            answer = case.call(base_url=api.url, headers=headers, timeout=20)
+            case.validate_response(answer, checks=checks)
+        except (Exception, BaseExceptionGroup) as error:
+            told = error.exceptions if isinstance(error, BaseExceptionGroup) else [error]
+            wrong.extend(f"{operation.label} as {role}: {one}"[:900] for one in told if not misread(one))
+
+    send()
+    return wrong
+
+
+async def test_the_document_is_kept_by_every_operation_for_every_role(api: Api) -> None:
+    schema = await asyncio.to_thread(schemathesis.openapi.from_url, f"{api.url}/api/v1/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    operations = [
+        one for one in operations if (one.method.upper(), one.path) not in NOT_OVER_HTTP | ENDS_SESSIONS | NO_ROOM
+    ]
+    assert len(operations) > 80
+    until = time.monotonic() + MOST_SECONDS
+    wrong: list[str] = []
+    reached = 0
+    for one in operations:
+        if time.monotonic() > until:
+            break
+        wrong += await asyncio.to_thread(attack, one, api, until, 6)
+        reached += 1
+    assert not wrong, f"{len(wrong)}:\n" + "\n\n".join(wrong)
+    assert reached == len(operations), f"only {reached} of {len(operations)} operations in {MOST_SECONDS} s"
