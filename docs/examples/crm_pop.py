@@ -8,6 +8,7 @@ import aiohttp
 
 
 async def main() -> None:
+    """Follow the agent's feed until it closes."""
     cti, crm = os.environ["CTI"], os.environ["CRM"]
     async with aiohttp.ClientSession() as session:
         login = {"username": os.environ["CTI_USER"], "password": os.environ["CTI_PASSWORD"]}
