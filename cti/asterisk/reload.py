@@ -25,6 +25,10 @@ MODULES = {
     "cti/pjsip.conf": "res_pjsip.so",
     "cti/queues.conf": "app_queue.so",
     "cti/musiconhold.conf": "res_musiconhold.so",
+    "confbridge.conf": "app_confbridge.so",
+    "cti/rooms.conf": "pbx_config.so",
+    "cti/dialling.conf": "pbx_config.so",
+    "cti/prompts.conf": "pbx_config.so",
     "cti/extensions.conf": "pbx_config.so",
 }
 """File -> the module that reads it, in the order of reloading: accounts and queues before the numbers that lead to them."""
@@ -67,14 +71,18 @@ class AsteriskFollower:
                 "FOLDER/cti as before, and reload res_pjsip.so, app_queue.so and the dialplan"
             ]
         self._stale.update(dict.fromkeys(await asyncio.to_thread(self._render, centre, secrets)))
-        for file in (name for name in MODULES if name in self._stale):
-            await self._asterisk.reload(MODULES[file])
-            if file == "cti/pjsip.conf":
+        for module in dict.fromkeys(MODULES.values()):
+            files = [name for name in self._stale if MODULES.get(name) == module]
+            if not files:
+                continue
+            await self._asterisk.reload(module)
+            if "cti/pjsip.conf" in files:
                 accounts = frozenset(secrets.sip)
                 await self._wait_for(accounts - self._accounts)
                 self._accounts = accounts
-            del self._stale[file]
-            log.info("asterisk_reloaded", module=MODULES[file])
+            for file in files:
+                del self._stale[file]
+            log.info("asterisk_reloaded", module=module)
         rest, self._stale = list(self._stale), {}
         return [f"{name} changed: Asterisk takes it when it is started again" for name in rest]
 

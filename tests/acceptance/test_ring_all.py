@@ -215,6 +215,8 @@ async def test_all_answer_at_the_same_moment_and_exactly_one_wins_every_time(tog
     assert all(0.2 < row["talk_seconds"] < 3 for row in rows)
     told = await facts_of(together, number, "OfferMade", "CallAnswered", "OfferEnded", "OfferDeclined")
     answers = Counter(x["call_id"] for x in told if x["kind"] == "CallAnswered")
+    twice = [x for x in told if answers[x["call_id"]] > 1]
+    assert not twice
     assert answers == {row["call_id"]: 1 for row in rows}
     made = {x["offer_id"]: x for x in told if x["kind"] == "OfferMade"}
     ended = {x["offer_id"]: x for x in told if x["kind"] == "OfferEnded"}

@@ -39,6 +39,9 @@ async def test_the_shell_examples_run_from_log_in_to_log_out(site):
         "hang_up",
         "finish_wrap_up",
         "extend_wrap_up",
+        "destinations",
+        "transfer",
+        "pick_up",
     ]
     assert site.floor.asked[0][2:] == (AgentState.READY, "", Device.SIP)
     assert site.floor.asked[4][3:] == ("resolved", "Sent the invoice again.")
