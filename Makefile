@@ -21,7 +21,7 @@ demo: $(VENV)/.local ui ## the same with simulated callers and agents
 test: $(VENV)/.dev ui test-tools lint types ## prove it: lint, types, every test, real Asterisk, SIP, Postgres and browser
 	@mkdir -p .build
 	$(BIN)/python -m pytest -n 2 -m "not real" --junit-xml=.build/tests-pure.xml $(ARGS)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "real and beside" --junit-xml=.build/tests-beside.xml $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "real and beside" --junit-xml=.build/tests-beside.xml $(ARGS)
 	$(BIN)/python -m pytest -m "real and not beside" --junit-xml=.build/tests-real.xml $(ARGS)
 	@$(BIN)/python tests/total.py .build/tests-pure.xml .build/tests-beside.xml .build/tests-real.xml
 
