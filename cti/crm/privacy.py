@@ -25,7 +25,7 @@ from cti.services.customer_file import Forgotten
 _log = structlog.get_logger(__name__)
 
 ERASED = ("caller_number", "number", "path", "note", "text", "recording", "transcript")
-"""Keys of facts that say who called, or what was said. Calls from a number that was nobody else's are the customer's, too."""
+"""Keys of facts that say who called, or what was said; so does `data`, what flows gave agents to see. Calls from a number that was nobody else's are the customer's, too."""
 DAILY = timedelta(days=1).total_seconds()
 AGAIN = 600.0
 """Seconds until a day's work that failed is tried again."""
@@ -49,7 +49,7 @@ UPDATE cti.facts f SET body = (
               WHEN key = ANY ($2::text[]) AND jsonb_typeof(value) = 'string' THEN
                    CASE WHEN key IN ('caller_number', 'recording') THEN 'null'::jsonb ELSE '""'::jsonb END
               WHEN key = 'customer_id' THEN 'null'::jsonb
-              WHEN key = 'customer_ids' THEN '[]'::jsonb
+              WHEN key IN ('customer_ids', 'data') THEN '[]'::jsonb
               ELSE value END)
          FROM jsonb_each(f.body::jsonb))
  WHERE call_id = ANY ($1::text[])
@@ -64,6 +64,9 @@ _ERASE_CASES = (
     # Causes, severities, times and verdicts are figures; words and numbers are the person's.
     "UPDATE crm.complaints SET contact_name = '', number = NULL, subject = '', text = '', recording = NULL, resolution = '',"
     " verdict_note = '', source_key = NULL, changed_at = now(), revision = revision + 1 WHERE customer_id = ANY ($1::bigint[])",
+    "DELETE FROM crm.web_callbacks w WHERE EXISTS (SELECT FROM crm.phones p WHERE p.number = w.number"
+    " AND p.customer_id = ANY ($1::bigint[])) AND NOT EXISTS (SELECT FROM crm.phones q WHERE q.number = w.number"
+    " AND q.customer_id <> ALL ($1::bigint[]))",
     "DELETE FROM crm.tasks WHERE customer_id = ANY ($1::bigint[]) AND ended_at IS NULL",
     "UPDATE crm.tasks SET title = '', detail = '', number = NULL, recording = NULL, note = '', source_key = NULL"
     " WHERE customer_id = ANY ($1::bigint[])",
@@ -75,6 +78,8 @@ _CASES = {
     " WHERE customer_id = ANY ($1::bigint[]) ORDER BY task_id",
     "follow_ups": "SELECT created_at, due_at, state, outcome, answers::text, note FROM crm.follow_ups"
     " WHERE customer_id = ANY ($1::bigint[]) ORDER BY follow_up_id",
+    "web_callbacks": "SELECT DISTINCT w.at, w.name, w.number, w.about FROM crm.web_callbacks w"
+    " JOIN crm.phones p USING (number) WHERE p.customer_id = ANY ($1::bigint[])",
     "transactions": "SELECT row_to_json(t)::text AS row FROM crm.transactions t WHERE customer_id = ANY ($1::bigint[])",
 }
 

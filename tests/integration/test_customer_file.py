@@ -247,8 +247,17 @@ async def test_calls_follow_a_merge_and_forgetting_makes_them_anonymous(
     await customer_work.pool.execute(
         "INSERT INTO crm.tasks (kind, title, number, customer_id, due_at) VALUES ('voicemail', 'Zoë', '+15550100001', 1, now())"
     )
+    await customer_work.pool.execute(
+        "INSERT INTO crm.web_callbacks (key, name, number, queue, consent)"
+        " SELECT 'k', 'Zoë', number, 'support', 'yes' FROM crm.phones WHERE customer_id = 2 LIMIT 1"
+    )
+    await customer_work.pool.execute(
+        "INSERT INTO cti.facts (journal_id, position, kind, call_id, at, body) SELECT 'other', 1, 'DataAttached', min(call_id),"
+        """ now(), '{"fact": "DataAttached", "data": [["Order", "Zoë"]]}' FROM cti.calls"""
+    )
     told = await customer_work.privacy.everything(second)
     assert [one["text"] for one in told["complaints"]] == ["late"]
+    assert [one["name"] for one in told["web_callbacks"]] == ["Zoë"]
     assert len(told["tasks"]) == 1
     assert len(told["contacts"]) == 3
     done = await customer_work.privacy.forget(second, by="sup")
@@ -269,6 +278,7 @@ async def test_calls_follow_a_merge_and_forgetting_makes_them_anonymous(
         None,
     )
     assert await customer_work.pool.fetchval("SELECT count(*) FROM crm.tasks") == 0
+    assert await customer_work.pool.fetchval("SELECT count(*) FROM crm.web_callbacks") == 0
     texts = await customer_work.pool.fetch("SELECT body::text FROM cti.facts")
     assert not [text for (text,) in texts if "+1555" in text or "Zo" in text]
     async with JournalWriter(tmp_path / "journal2") as journal:
