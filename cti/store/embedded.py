@@ -125,7 +125,10 @@ class EmbeddedPostgres:
                 while _runs_on(pid, self.cluster) and time.monotonic() < deadline:
                     self._reap()
                     time.sleep(0.01)
-            self._reap()
+            # It has given its files back a moment before it is gone.
+            if self._process is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(5)
             self._process = None
             (self.folder / "owner").unlink(missing_ok=True)
 

@@ -221,6 +221,7 @@ async def test_a_colleague_is_called(own_centre: TestCentre, tmp_path: Path) -> 
         assert "answer-after=0" in (offered.header("Call-Info") or "")
         assert offered.header("X-CTI-Answer") == "auto"
         await offered.answer()
+        await cy.api.until("/agent", lambda a: a["agent"]["state"] == "talking")
         await offered.hang_up()
         await cy.wrap_up()
         assert call is not None
