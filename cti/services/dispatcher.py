@@ -76,6 +76,8 @@ word is looked up again before it is closed without one."""
 WITH_THE_CALL = (Deliver, ReturnToWait, SetQueue, Resume, HoldCaller, EnterRoom, HoldParty)
 """Commands that move a live call and promise nobody anything: they wait until their facts are in the journal's file, not until
 the disk has them. The bridge's end loses nothing of that; a power cut takes the call as well."""
+LOOK_AGAIN, LOOK_SELDOM = 1.0, 30.0
+"""Seconds after which a customer file that did not answer is asked again for a live call: at first, and at the longest."""
 MOST_INPUTS = 32
 """Inputs of one turn at most. What a turn costs besides them (the journal's write, the audit, the timers) costs the same for
 one as for many; so the busier it is, the less each costs."""
@@ -339,20 +341,29 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
         self._rows.link(LinkView(connected=True, unknown_since=None))
         log.info("snapshot_adopted", channels=len(snapshot.channels), calls=len(self.board.calls))
 
-    def _start_look_up(self, call_id: CallId, number: str | None) -> asyncio.Task[LookUp]:
+    def _start_look_up(self, call_id: CallId, number: str | None, *, again: float = LOOK_AGAIN) -> asyncio.Task[LookUp]:
         task = self._look_ups.get(call_id)
         if task is None:
             task = asyncio.create_task(self._directory.look_up(number))
             self._look_ups[call_id] = task
-            task.add_done_callback(lambda done: self._looked_up(call_id, done))
+            task.add_done_callback(lambda done: self._looked_up(call_id, done, again))
         return task
 
-    def _looked_up(self, call_id: CallId, task: asyncio.Task[LookUp]) -> None:
+    def _looked_up(self, call_id: CallId, task: asyncio.Task[LookUp], again: float) -> None:
         if task.cancelled():
             return
         failed = task.exception() is not None
         answer = LookUp(match=Match.UNAVAILABLE) if failed else task.result()
         self._put(lambda: self.board.know_customer(call_id, answer, self._clock.now()))
+        if answer.match is Match.UNAVAILABLE:
+            # The call goes on without the card; a card that comes late is still worth seeing.
+            asyncio.get_running_loop().call_later(again, self._look_again, call_id, min(2 * again, LOOK_SELDOM))
+
+    def _look_again(self, call_id: CallId, again: float) -> None:
+        call = self.board.calls.get(call_id)
+        if call is not None:
+            self._look_ups.pop(call_id, None)
+            self._start_look_up(call_id, call.caller_number, again=again)
 
     # -- requests ------------------------------------------------------------------------------------------------
 

@@ -139,7 +139,7 @@ def know_customer(board: Switchboard, call_id: CallId, answer: LookUp, now: date
         mine = tuple(card for card in answer.cards if card.customer_id == call.customer_id)
         answer = replace(answer, match=Match.FOUND, cards=mine) if mine else answer
     only = answer.cards[0] if answer.match is Match.FOUND and answer.cards else None
-    if call.match is None:
+    if call.match is None or (call.match is Match.UNAVAILABLE and answer.match is not Match.UNAVAILABLE):
         board.record(
             CustomerMatched(
                 at=now,
