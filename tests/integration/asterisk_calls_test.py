@@ -84,7 +84,7 @@ async def test_flow_wait_deliver_answer(tmp_path: Path) -> None:
         assert (result.status, result.successful) == (0, 1), result.output
         await rig.ami.event("Hangup", Channel=wait["Channel"])
         assert set(names(rig.ami.events)) <= {
-            "FullyBooted", "CtiInbound", "CtiWait", "DialBegin", "DialState", "DialEnd", "BridgeEnter", "BridgeLeave",
+            "FullyBooted", "CtiInbound", "CtiWait", "DialBegin", "DialState", "DialEnd", "BridgeEnter", "ContactStatus", "BridgeLeave",
             "HangupRequest", "Hangup", "DeviceStateChange",
         }  # fmt: skip
         assert b"Privilege: security" not in rig.ami.raw
