@@ -134,6 +134,9 @@ def know_customer(board: Switchboard, call_id: CallId, answer: LookUp, now: date
     call = board.calls.get(call_id)
     if call is None:
         return
+    shown = board.cards.get(call_id)
+    if shown is not None and (answer.match is Match.UNAVAILABLE or _is_of(call, shown)):
+        return  # asked again, and nothing is learnt; or an agent has said meanwhile who it is
     if call.match is Match.FOUND and len(answer.cards) > 1:
         # Somebody has said who it is; the look-up comes late, or again after a restart.
         mine = tuple(card for card in answer.cards if card.customer_id == call.customer_id)
@@ -151,6 +154,10 @@ def know_customer(board: Switchboard, call_id: CallId, answer: LookUp, now: date
             )
         )
     show_card(board, call_id, answer)
+
+
+def _is_of(call: Call, shown: LookUp) -> bool:
+    return shown.match is Match.FOUND and any(card.customer_id == call.customer_id for card in shown.cards)
 
 
 def show_card(board: Switchboard, call_id: CallId, answer: LookUp) -> None:

@@ -52,6 +52,18 @@ def test_chosen_among_several_while_it_rings_and_kept_for_whoever_gets_the_call_
     assert [one.name for one in rig.board.cards[call_id].cards] == ["C2"]
 
 
+@pytest.mark.parametrize("late", [Match.UNAVAILABLE, Match.UNKNOWN, Match.SEVERAL])
+def test_what_the_agent_said_outlives_a_customer_file_that_answers_late(rig: FloorRig, late: Match) -> None:
+    rig.ready("1001")
+    call_id = rig.call(number="+15550109999")
+    rig.queue(call_id)
+    choose_customer(rig.board, ADA, call_id, card(2), rig.now)
+    cards = (card(1), card(3)) if late is Match.SEVERAL else ()
+    rig.board.know_customer(call_id, LookUp(match=late, cards=cards), rig.now)
+    assert [one.name for one in rig.board.pops[ADA].customers] == ["C2"]
+    assert rig.board.calls[call_id].customer_id == 2
+
+
 def test_only_who_has_to_do_with_the_call_may_say_it(rig: FloorRig) -> None:
     rig.ready("1001")
     call_id = rig.call()
