@@ -10,7 +10,6 @@ line, a centre whose bridge does not run.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -310,9 +309,3 @@ def _difference(flow: FlowName, before: tuple[str, str], after: tuple[str, str])
         steps=differences(old, new),
         text=text_difference(old, new, names=names),
     )
-
-
-def flow_named_in(text: str) -> FlowName | None:
-    """The name a flow's text gives itself; None when it gives none."""
-    found = re.search(r"^flow:\s*[\"']?([a-z][a-z0-9_]*)", text, re.MULTILINE)
-    return FlowName(found[1]) if found else None

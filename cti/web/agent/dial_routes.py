@@ -6,7 +6,6 @@ from aiohttp import hdrs, web
 
 from cti.ids import AgentId, CallId, CustomerId, QueueName
 from cti.services.agent_line import Dialled, Microphone, Pulse, Sound
-from cti.services.floor import AgentRow
 from cti.web.agent.dial_schemas import (
     DialAnswer,
     DialBody,
@@ -15,21 +14,12 @@ from cti.web.agent.dial_schemas import (
     QualityAnswer,
     QualityBody,
 )
+from cti.web.agent.rows import row_of
 from cti.web.agent.schemas import CallParams
 from cti.web.auth.guard import agent_of
 from cti.web.deps import DEPS
-from cti.web.errors import ApiError
 from cti.web.operations import Operation
 from cti.web.wire import read_body, read_path, reply
-
-
-def _row(request: web.Request, agent_id: AgentId) -> AgentRow:
-    row = request.app[DEPS].floor.view().agents.get(agent_id)
-    if row is None:
-        raise ApiError(
-            404, "unknown_agent", f"agent {agent_id} is not on the floor", remedy="add the agent to centre.yaml"
-        )
-    return row
 
 
 async def dial(request: web.Request) -> web.Response:
@@ -49,14 +39,14 @@ async def dial(request: web.Request) -> web.Response:
             key=body.idempotency_key,
         ),
     )
-    return reply(DialAnswer(call_id=call_id, agent=_row(request, agent_id)))
+    return reply(DialAnswer(call_id=call_id, agent=row_of(request, agent_id)))
 
 
 async def heartbeat(request: web.Request) -> web.Response:
     """The page is there."""
     agent_id = agent_of(request)
     body = await read_body(request, HeartbeatBody)
-    row = _row(request, agent_id)
+    row = row_of(request, agent_id)
     request.app[DEPS].line.pulse(
         agent_id,
         Pulse(microphone=Microphone(body.microphone), registered=body.registered, visible=body.visible),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 
 from cti.ids import AgentId, CallId, CustomerId, OfferId
-from cti.services.floor import AgentRow
+from cti.web.agent.rows import row_of
 from cti.web.agent.schemas import (
     STATES,
     AgentAnswer,
@@ -26,23 +26,14 @@ from cti.web.views import people_of
 from cti.web.wire import read_body, read_path, reply
 
 
-def _row(request: web.Request, agent_id: AgentId) -> AgentRow:
-    row = request.app[DEPS].floor.view().agents.get(agent_id)
-    if row is None:
-        raise ApiError(
-            404, "unknown_agent", f"agent {agent_id} is not on the floor", remedy="add the agent to centre.yaml"
-        )
-    return row
-
-
 def _answer(request: web.Request, agent_id: AgentId) -> web.Response:
-    return reply({"agent": _row(request, agent_id)})
+    return reply({"agent": row_of(request, agent_id)})
 
 
 async def desk(request: web.Request) -> web.Response:
     """Everything on the agent's desk."""
     deps, agent_id = request.app[DEPS], agent_of(request)
-    row = _row(request, agent_id)
+    row = row_of(request, agent_id)
     view = deps.floor.view()
     call = next((call for call in view.calls.values() if agent_id in people_of(call)), None)
     # A call may be of a queue that is not the agent's own: transferred, or picked up.
