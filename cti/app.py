@@ -54,6 +54,7 @@ from cti.recording_line import RecordingLine
 from cti.reports.call_record import CallRecord
 from cti.secrets_file import load_or_make
 from cti.services import outbound
+from cti.services.acts import JournalActs
 from cti.services.announcer import Announcer
 from cti.services.dispatcher import Dispatcher
 from cti.services.flow_library import SCRIPTS
@@ -275,6 +276,7 @@ async def serve(settings: Settings) -> None:
             flow_traffic=StoredFlowTraffic(pool),
             customers=customers.rooms,
             flow_changes=LiveFlows(flows, flow_versions, places.prompts, clock),
+            acts=JournalActs(journal, clock),
             casework=office.casework(dispatcher, sounds),
             contact_queues=settings.contact.queues,
             readiness=readiness,

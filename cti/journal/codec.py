@@ -28,7 +28,8 @@ from typing import Any, NewType
 import orjson
 
 from cti.journal.errors import JournalError
-from cti.model.facts import FACT_TYPES, Fact
+from cti.model.fact_types import FACT_TYPES
+from cti.model.facts import Fact
 
 Position = NewType("Position", int)
 """Number of a record in its journal."""

@@ -478,18 +478,3 @@ class BridgeStarted(Fact):
     node: NodeName
     version: str
     fields: dict[str, str] = field(default_factory=dict)
-
-
-FACT_TYPES: dict[str, type[Fact]] = {
-    cls.__name__: cls
-    for cls in (
-        CallStarted, FlowEntered, FlowStepDone, FlowFinished, LanguageChosen, CustomerMatched, CallQueued, CallDequeued,
-        OfferMade, OfferRang, OfferEnded, CallAnswered, CallHeld, CallRetrieved, TalkEnded, RecordingStarted,
-        SurvivalEntered, VoicemailLeft, CallEnded, WrapUpEnded, AgentChanged, BridgeStarted,
-        PriorityChanged, Decided, WaitPromised, CallbackAsked, CallbackDialled, CallbackReached, CallbackFailed, CallSentOut,
-        OfferDeclined, WrapUpExtended, CentreApplied, BreachRepaired, MessageRecorded, SurveyAnswered, TransferFailed, DataAttached,
-        CallTransferred, CallCameBack, CallPickedUp, ConsultStarted, ConsultRang, ConsultAnswered, ConsultEnded, PartyJoined,
-        PartyLeft, DialAsked, FarSideCalled, FarSideRang, DialFailed, AgentTroubled, CallQuality,
-    )
-}  # fmt: skip
-"""Name on disk -> class. Names are for ever: a renamed fact keeps its old name here."""

@@ -56,8 +56,8 @@ from itertools import pairwise
 from typing import TypeVar
 
 from cti.ids import AgentId, CallId, CustomerId, NodeName, OfferId, QueueName
+from cti.model.fact_types import FACT_TYPES
 from cti.model.facts import (
-    FACT_TYPES,
     CallAnswered,
     CallbackAsked,
     CallbackDialled,

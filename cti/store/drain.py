@@ -27,7 +27,8 @@ from cti.errors import RemoteError
 from cti.ids import QueueName
 from cti.journal.codec import Opaque, Position, Record, decode
 from cti.journal.writer import JournalWriter
-from cti.model.facts import FACT_TYPES, CallFact, Fact
+from cti.model.fact_types import FACT_TYPES
+from cti.model.facts import CallFact, Fact
 from cti.reports.call_record import CallRecord, fold
 from cti.store.pool import UNREACHABLE, connect
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from cti.clock import Clock, SystemClock
 from cti.metrics.registry import Metrics
 from cti.model.centre import Centre
+from cti.services.acts import Acts
 from cti.services.agent_line import AgentLine, NoLine
 from cti.services.casework import Casework
 from cti.services.configuration import Configuration
@@ -88,6 +89,8 @@ class WebDeps:
     """Exact origins of our own pages, see `cti.web.auth.origins.allowed_origins`."""
     line: AgentLine = field(default_factory=NoLine)
     """Dialling, heartbeats, the quality of calls."""
+    acts: Acts | None = None
+    """The audit log; None: acts are written down nowhere."""
     customers: CustomerRooms | None = None
     """None: there is no customer file here."""
     casework: Casework | None = None

@@ -23,6 +23,11 @@ ADAPTERS = {"asterisk", "store", "crm", "web", "metrics", "outside"}
 SEAMS = {
     "cti.services.ports",
     "cti.services.floor",
+    "cti.services.acts",
+    "cti.services.supervision",
+    "cti.services.reporting",
+    "cti.services.recordings",
+    "cti.services.quality",
     "cti.services.talk_view",
     "cti.services.agent_line",
     "cti.services.configuration",

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cti.journal.codec import Opaque, Position, decode, encode, frame, replay
-from cti.model.facts import FACT_TYPES, Fact
+from cti.model.fact_types import FACT_TYPES
+from cti.model.facts import Fact
 from tests.support.examples import examples
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=20)

@@ -24,9 +24,9 @@ PAGES = {
     "/contact": "contact.html",
     "/prompts": "prompts.html",
     "/wall": "wall.html",
+    "/reports": "reports.html",
+    "/quality": "quality.html",
 }
-_LATER = frozenset({"wall.html"})
-"""Addresses that are kept for pages to come."""
 _NOT_BUILT = "the pages are not built"
 _NOT_BUILT_REMEDY = "run `make ui`, then reload"
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -37,7 +37,7 @@ def _not_found() -> ApiError:
         404,
         "not_found",
         "there is nothing at this address",
-        remedy="the pages are /, /agent, /supervisor, /customers, /work, /flows, /prompts, /call and /contact",
+        remedy="the pages are " + ", ".join(sorted(PAGES)),
     )
 
 
@@ -61,8 +61,6 @@ async def page(request: web.Request) -> web.StreamResponse:
     file = _inside(folder, name)
     if file is not None:
         return web.FileResponse(file, headers={hdrs.CACHE_CONTROL: "no-store"})
-    if name in _LATER:
-        raise _not_found()
     if "text/html" in request.headers.get(hdrs.ACCEPT, ""):
         text = f"<!doctype html><html lang=en><meta charset=utf-8><title>CTI</title><p>503: {_NOT_BUILT}. {_NOT_BUILT_REMEDY}."
         return web.Response(status=503, text=text, content_type="text/html", headers={hdrs.CACHE_CONTROL: "no-store"})

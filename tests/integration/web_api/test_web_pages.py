@@ -75,7 +75,6 @@ async def test_hashed_files_are_kept_for_ever_and_others_asked_for_again(built, 
         "/agent/",
         "//etc/passwd",
         "/assets/" + "a" * 300,
-        "/wall",
     ],
 )
 async def test_nothing_but_the_built_files_is_served(built, site, path):

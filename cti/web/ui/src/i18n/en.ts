@@ -7,6 +7,9 @@ import { explain } from "./en.explain";
 import { contact, work } from "./en.work";
 import { flowVersions } from "./en.flow_versions";
 import { prompts } from "./en.prompts";
+import { wall } from "./en.wall";
+import { reports } from "./en.reports";
+import { quality } from "./en.quality";
 
 export const en = {
   crm,
@@ -17,6 +20,9 @@ export const en = {
   contact,
   flowVersions,
   prompts,
+  wall,
+  reports,
+  quality,
   languageName: "English",
   locale: "en",
 

@@ -7,6 +7,9 @@ import { explain } from "./zh.explain";
 import { contact, work } from "./zh.work";
 import { flowVersions } from "./zh.flow_versions";
 import { prompts } from "./zh.prompts";
+import { wall } from "./zh.wall";
+import { reports } from "./zh.reports";
+import { quality } from "./zh.quality";
 
 export const zh: Dictionary = {
   crm,
@@ -17,6 +20,9 @@ export const zh: Dictionary = {
   contact,
   flowVersions,
   prompts,
+  wall,
+  reports,
+  quality,
   languageName: "中文",
   locale: "zh-CN",
 

@@ -1,0 +1,1 @@
+-- What supervisors did, and what they are told.

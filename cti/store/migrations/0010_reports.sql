@@ -1,0 +1,1 @@
+-- Figures of the past: calls by month, sums by half hour, and the views that people read.

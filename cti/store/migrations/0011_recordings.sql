@@ -1,0 +1,1 @@
+-- Recordings of calls: where they are, whether they are whole, who listened.

@@ -1,0 +1,1 @@
+-- Quality: forms, samples, scores, coaching, targets and what is done about them.

@@ -1,0 +1,5 @@
+// Words of the page /quality.
+
+export const quality = {
+  title: "Quality",
+};

@@ -1,0 +1,5 @@
+// Words of the page /reports.
+
+export const reports = {
+  title: "Reports",
+};

@@ -1,0 +1,5 @@
+// Words of the page /wall.
+
+export const wall = {
+  title: "Wall",
+};

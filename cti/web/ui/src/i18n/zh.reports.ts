@@ -1,0 +1,5 @@
+// /reports 页面的用语。
+
+export const reports = {
+  title: "报表",
+};

@@ -1,0 +1,5 @@
+// /wall 页面的用语。
+
+export const wall = {
+  title: "大屏",
+};
