@@ -7,6 +7,7 @@ import { explain } from "./en.explain";
 import { contact, work } from "./en.work";
 import { flowVersions } from "./en.flow_versions";
 import { prompts } from "./en.prompts";
+import { nav } from "./en.nav";
 import { wall } from "./en.wall";
 import { reports } from "./en.reports";
 import { quality } from "./en.quality";
@@ -20,6 +21,7 @@ export const en = {
   contact,
   flowVersions,
   prompts,
+  nav,
   wall,
   reports,
   quality,

@@ -7,6 +7,7 @@ import { explain } from "./zh.explain";
 import { contact, work } from "./zh.work";
 import { flowVersions } from "./zh.flow_versions";
 import { prompts } from "./zh.prompts";
+import { nav } from "./zh.nav";
 import { wall } from "./zh.wall";
 import { reports } from "./zh.reports";
 import { quality } from "./zh.quality";
@@ -20,6 +21,7 @@ export const zh: Dictionary = {
   contact,
   flowVersions,
   prompts,
+  nav,
   wall,
   reports,
   quality,
