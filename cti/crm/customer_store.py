@@ -115,9 +115,17 @@ class CustomerStore:
         async with self._office.reading("the customer cannot be read") as connection:
             return await records.load(connection, await records.current_id(connection, customer_id))
 
-    async def create(self, values: Mapping[str, Any], *, by: str) -> Customer:
-        """Add a customer."""
+    async def create(self, values: Mapping[str, Any], *, by: str, key: str = "") -> Customer:
+        """Add a customer; again with the same `key`: the one that was added."""
         async with self._office.writing("the customer was not added") as connection:
+            if key:
+                # Whoever sends the same at the same moment waits here, and then finds the other's.
+                await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"add {by} {key}")
+                known = await connection.fetchval(
+                    "SELECT customer_id FROM crm.changes WHERE by = $1 AND request = $2", by, key
+                )
+                if known is not None:
+                    return await for_change(connection, known)
             kept = checked(values, await self._office.rules(connection, by))
             if not kept.get("name"):
                 raise CustomerRefused(
@@ -127,6 +135,10 @@ class CustomerStore:
                     problems=[("name", "a customer needs a name")],
                 )
             made = await records.insert(connection, kept, by=by)
+            if key:
+                await connection.execute(
+                    "UPDATE crm.changes SET request = $2 WHERE customer_id = $1", made.customer_id, key
+                )
         self._office.changed(numbers_of(made))
         return made
 

@@ -284,8 +284,12 @@ class CustomerFile(Protocol):
         """The customer; of one who was merged, the one who stayed. None: nobody has this number."""
         ...
 
-    async def create(self, values: Mapping[str, Any], *, by: str) -> Customer:
-        """Add a customer; `values` by the names of `Customer`'s fields (`phones` as mappings of raw and label)."""
+    async def create(self, values: Mapping[str, Any], *, by: str, key: str = "") -> Customer:
+        """Add a customer; `values` by the names of `Customer`'s fields (`phones` as mappings of raw and label).
+
+        Asked again by the same user with the same `key` (also after a restart): the customer that was added then, as it
+        is now.
+        """
         ...
 
     async def change(self, customer_id: CustomerId, values: Mapping[str, Any], *, version: int, by: str) -> Customer:

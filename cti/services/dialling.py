@@ -34,7 +34,6 @@ STATUS = {"BUSY": "busy", "NOANSWER": "no_answer", "CANCEL": "cancelled"}
 """Asterisk's DIALSTATUS -> `DialFailed.status`; the rest is "unreachable"."""
 LONGEST = timedelta(minutes=2)
 """No telephone rings for so long: the agent's own 20 seconds, the far side 60."""
-KEYS_KEPT = 10_000
 POP_LASTS = timedelta(seconds=60)
 
 
@@ -114,10 +113,6 @@ def dial(board: Switchboard, agent_id: AgentId, asked: Dialled, now: datetime, *
     board.presence.counted += 1
     call_id = CallId(f"{board.node}-d{int(now.timestamp() * 1000)}.{board.presence.counted}")
     _begin(board, agent_id, call_id, replace(asked, caller_id=shown, queue=queue), now, number=number)
-    if asked.key:
-        board.presence.dialled[agent_id, asked.key] = call_id
-        if len(board.presence.dialled) > KEYS_KEPT:
-            del board.presence.dialled[next(iter(board.presence.dialled))]
     agent, settings = board.agents[agent_id], board.centre.queues.get(queue) if queue is not None else None
     external = agent.device is Device.EXTERNAL
     board.out.commands.append(
@@ -147,6 +142,20 @@ def _begin(
     keypad: bool = False,
 ) -> None:
     internal = asked.colleague is not None
+    wish = f.DialAsked(
+        at=now,
+        call_id=call_id,
+        agent_id=agent_id,
+        number="" if internal else number,
+        colleague=asked.colleague,
+        caller_id=asked.caller_id,
+        queue=None if internal else asked.queue,
+        customer_id=asked.customer_id,
+        follow_up_id=asked.follow_up_id,
+        override=asked.override,
+        key=asked.key,
+        keypad=keypad,
+    )
     board.record(
         f.CallStarted(
             at=now,
@@ -155,21 +164,9 @@ def _begin(
             direction=Direction.INTERNAL if internal else Direction.OUTBOUND,
             caller_number=None if internal else number,
         ),
-        f.DialAsked(
-            at=now,
-            call_id=call_id,
-            agent_id=agent_id,
-            number="" if internal else number,
-            colleague=asked.colleague,
-            caller_id=asked.caller_id,
-            queue=None if internal else asked.queue,
-            customer_id=asked.customer_id,
-            follow_up_id=asked.follow_up_id,
-            override=asked.override,
-            key=asked.key,
-            keypad=keypad,
-        ),
+        wish,
     )
+    board.presence.remember_dial(wish)
     board.sync_agent(agent_id, now)
     board.presence.dialling[call_id] = now + LONGEST
     if not internal:

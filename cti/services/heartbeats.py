@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cti.ids import AgentId, CallId
-from cti.model.dial_facts import AgentTroubled
+from cti.model.dial_facts import AgentTroubled, DialAsked
 from cti.model.facts import AgentState, Device
 from cti.services.agent_line import Microphone, Problem, Pulse
 
@@ -26,6 +26,8 @@ SILENT = timedelta(seconds=15)
 SILENT_HIDDEN = timedelta(seconds=90)
 """A hidden page's timers run once a minute at worst."""
 LOOK_EVERY = timedelta(seconds=1)
+KEYS_KEPT = 10_000
+"""Named requests to dial that are remembered."""
 
 
 @dataclass(slots=True)
@@ -81,7 +83,8 @@ class Sounds:
 
 @dataclass(slots=True)
 class Presence:
-    """What is known of every agent's line. Nothing of it outlives the process: the witnesses speak again."""
+    """What is known of every agent's line. Nothing of it outlives the process, for the witnesses speak again; but `dialled`,
+    which is read again from the facts."""
 
     lines: dict[AgentId, Line] = field(default_factory=dict)
     problems: dict[AgentId, tuple[Problem, ...]] = field(default_factory=dict)
@@ -95,6 +98,13 @@ class Presence:
     """Calls that agents make, and nobody has answered; until when that is believed."""
     counted: int = 0
     """Calls that agents began."""
+
+    def remember_dial(self, fact: DialAsked) -> None:
+        """An agent asked for a call and named the request: asked again, also after a restart, it is this call."""
+        if fact.key:
+            self.dialled[fact.agent_id, fact.key] = fact.call_id
+            if len(self.dialled) > KEYS_KEPT:
+                del self.dialled[next(iter(self.dialled))]
 
     def line(self, agent_id: AgentId) -> Line:
         """The line of this agent."""

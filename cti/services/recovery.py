@@ -30,6 +30,8 @@ def recover(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> None:
         if isinstance(fact, f.OfferMade):
             last = max(last, fact.offer_id)
             made.update(dict.fromkeys((fact.agent_id, *fact.others), fact))
+        elif isinstance(fact, f.DialAsked):
+            board.presence.remember_dial(fact)
         board.replay(fact)
     _keep_what_is_in_use(board)
     if last:

@@ -107,11 +107,10 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
         parameters = _parameters("path", operation.params) + _parameters("query", operation.query)
         if parameters:
             entry["parameters"] = parameters
-        if operation.body is not None:
-            entry["requestBody"] = {
-                "required": True,
-                "content": _content(refs[(f"{operation.name}.body", "validation")]),
-            }
+        taken = _content(refs[(f"{operation.name}.body", "validation")]) if operation.body is not None else {}
+        taken |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in operation.files}
+        if taken:
+            entry["requestBody"] = {"required": True, "content": taken}
         path = re.sub(r"\{(\w+)[^}]*\}", r"{\1}", operation.path)
         paths.setdefault(path, {})[operation.method.lower()] = entry
     return {

@@ -9,15 +9,32 @@ from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from cti.web.auth.guard import guarded
 
 
 class Body(BaseModel):
-    """Base of request bodies: unknown fields are refused, types are not bent."""
+    """Base of request bodies: unknown fields are refused, types are not bent, and text that could not be kept as it is sent
+    is refused rather than changed (half a pair of signs is no JSON for our reader to begin with)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=4096)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        if _has_nul(value):
+            raise ValueError("the sign U+0000 cannot be kept; take it out")
+        return value
+
+
+def _has_nul(value: object) -> bool:
+    """Whether PostgreSQL would refuse a text in it: no database of ours has a place for U+0000."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_has_nul(name) or _has_nul(one) for name, one in value.items())
+    return isinstance(value, list | tuple) and any(map(_has_nul, value))
 
 
 class Params(BaseModel):
@@ -53,6 +70,8 @@ class Operation:
     body: type[BaseModel] | None = None
     body_limit: int = 64 * 1024
     """Bytes; a larger body is refused."""
+    files: tuple[str, ...] = ()
+    """Content types of a body that is a file, besides `body` or in its place."""
     query: type[BaseModel] | None = None
     params: type[BaseModel] | None = None
     upgrade: bool = False

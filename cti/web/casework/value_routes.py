@@ -327,6 +327,7 @@ OPERATIONS = (
         summary="Bring purchases in, as JSON or as text/csv",
         body=TransactionsBody,
         body_limit=_FILE,
+        files=("text/csv",),
         answer=BroughtIn,
         errors=AWAY,
     ),

@@ -159,6 +159,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=upload,
         summary="Hand in a CSV or XLSX file: its bytes are the body",
         query=UploadQuery,
+        files=("application/octet-stream", *(kind.partition(";")[0] for kind in _TYPES.values())),
         answer=ImportAnswer,
         errors={400: "unreadable_file or invalid_input", 408: "body_too_slow", 413: "too_large", **_AWAY},
     ),

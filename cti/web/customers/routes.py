@@ -74,7 +74,7 @@ async def create(request: web.Request) -> web.Response:
     body = await read_body(request, CreateBody, limit=BODY)
     values = body.given()
     _may_set_tier(request, values.get("tier"))
-    return reply(await rooms(request).file.create(values, by=who(request)))
+    return reply(await rooms(request).file.create(values, by=who(request), key=body.key))
 
 
 @telling

@@ -128,14 +128,15 @@ class CustomerValues(Body):
 
     def given(self) -> dict[str, Any]:
         """What was sent, by name."""
-        values = self.model_dump(exclude_unset=True, exclude={"version"})
+        values = self.model_dump(exclude_unset=True, exclude={"version", "key"})
         return {name: value for name, value in values.items() if value is not None or name == "company_id"}
 
 
 class CreateBody(CustomerValues):
-    """A new customer."""
+    """A new customer. `key` is the sender's own: sent twice, it is one customer."""
 
     name: str
+    key: Annotated[str, Field(max_length=200)] = ""
 
 
 class ChangeBody(CustomerValues):

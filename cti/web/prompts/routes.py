@@ -245,6 +245,7 @@ OPERATIONS = (
         handler=upload,
         summary="Take the WAV file of the body (Content-Type: audio/wav) for the prompt's sound, from the next play on",
         params=PromptParams,
+        files=("audio/wav",),
         answer=PromptDetail,
         errors={
             **_UNKNOWN,

@@ -190,6 +190,18 @@ def test_what_is_refused(bench: Bench) -> None:
         dialling.refuse_number(bench.board, NUMBER)
 
 
+def test_a_request_that_is_sent_again_after_a_restart_rings_nobody_twice(bench: Bench) -> None:
+    call_id = bench.dial(key="row-17")
+    after = Bench()
+    after.board.recover(bench.facts, bench.now)
+    after.drain()
+    commands = len(after.commands)
+    assert after.dial(key="row-17") == call_id
+    assert len(after.commands) == commands
+    with pytest.raises(Refused):  # another name is another request, and Ada is in this call
+        after.dial(key="row-18")
+
+
 def test_an_offered_agent_does_not_dial_and_a_dialling_one_is_not_offered(bench: Bench) -> None:
     waiting = bench.call()
     bench.queue(waiting)
