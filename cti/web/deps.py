@@ -18,6 +18,7 @@ from cti.services.configuration import Configuration
 from cti.services.floor import Floor
 from cti.services.flow_changes import FlowChanges
 from cti.services.prompt_sounds import PromptSounds
+from cti.services.reporting import Reports
 from cti.settings import Settings
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.sessions import Sessions
@@ -87,6 +88,8 @@ class WebDeps:
     """Folder of the built pages."""
     origins: frozenset[str]
     """Exact origins of our own pages, see `cti.web.auth.origins.allowed_origins`."""
+    reports: Reports | None = None
+    """None: there are no figures of the past here."""
     line: AgentLine = field(default_factory=NoLine)
     """Dialling, heartbeats, the quality of calls."""
     acts: Acts | None = None
