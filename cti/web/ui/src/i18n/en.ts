@@ -11,6 +11,7 @@ import { nav } from "./en.nav";
 import { wall } from "./en.wall";
 import { reports } from "./en.reports";
 import { quality } from "./en.quality";
+import { recordings } from "./en.recordings";
 
 export const en = {
   crm,
@@ -25,6 +26,7 @@ export const en = {
   wall,
   reports,
   quality,
+  recordings,
   languageName: "English",
   locale: "en",
 

@@ -11,6 +11,7 @@ import { nav } from "./zh.nav";
 import { wall } from "./zh.wall";
 import { reports } from "./zh.reports";
 import { quality } from "./zh.quality";
+import { recordings } from "./zh.recordings";
 
 export const zh: Dictionary = {
   crm,
@@ -25,6 +26,7 @@ export const zh: Dictionary = {
   wall,
   reports,
   quality,
+  recordings,
   languageName: "中文",
   locale: "zh-CN",
 
