@@ -44,6 +44,37 @@ class QueueRow:
     """What someone who joined now would wait, (least, most) in seconds, four times of five; None when nobody serves."""
     open: bool = True
     """Whether its calendar lets callers join; who waits is served all the same."""
+    forced: str = ""
+    """"open" or "closed" where a supervisor says so against the calendar, until `forced_until` (None: until taken back)."""
+    forced_until: datetime | None = None
+    emergency: str = ""
+    """What callers are told before anything else; empty: nothing."""
+    emergency_until: datetime | None = None
+    service_level_now: float | None = None
+    """The same share of the calls that ended in the last 30 minutes; None when there were none."""
+    service_level_hour: float | None = None
+    """The same of the last 60 minutes."""
+    offered_now: int = 0
+    """Answered and abandoned in the last 30 minutes: what `service_level_now` is a share of."""
+    short_abandoned_today: int = 0
+    """Hung up within the queue's short-abandon limit."""
+    elsewhere_today: int = 0
+    """Left for voicemail, a callback or another way."""
+    agents: Mapping[str, int] = field(default_factory=dict)
+    """State -> how many of its agents are in it; states of nobody are missing."""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> how many are not ready for it; "" for none given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a supervisor tells an agent; it stands on the page until the agent has seen it, or `until`."""
+
+    message_id: str
+    at: datetime
+    by: str
+    text: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +100,16 @@ class AgentRow:
     """Ready, but offered nothing before this moment: an offer failed a moment ago."""
     problems: tuple[str, ...] = ()
     """What keeps the agent from being offered calls, though ready: "page", "phone", "microphone". It ends by itself."""
+    hold_seconds_today: float = 0.0
+    wrap_seconds_today: float = 0.0
+    busy_seconds_today: float = 0.0
+    """With offers, calls and the work after them, up to `since`; with `ready_seconds_today` the occupancy."""
+    ready_seconds_today: float = 0.0
+    not_ready_seconds_today: float = 0.0
+    notices: tuple[Notice, ...] = ()
+    """What the agent has been told and has not acknowledged."""
+    watched: bool = False
+    """A supervisor listens to the agent's call, and the centre wants agents to know (`supervision.told`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +156,57 @@ class CallRow:
     """Held so long for the page that is gone; then the caller goes back to the queue."""
     talkers: tuple[AgentId, ...] = ()
     """Every agent who talks with the caller, `agent_id` among them; and who is consulted about the caller."""
+    path: tuple[tuple[str, str], ...] = ()
+    """The way so far, oldest first: ("flow", name), ("choice", text), ("queue", name), ("agent", id), ("flow_to", name),
+    ("out", ""), ("survival", ""), ("callback", ""). The last `cti.services.call_paths.LONGEST` of it."""
+    requires: tuple[tuple[tuple[str, int], ...], ...] = ()
+    """Alternatives of skills, one of which an agent must have all of; empty where `skills` says it all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CentreRow:
+    """The whole centre today. Shares are 0-1, None without anything to share."""
+
+    day_start: datetime
+    """The local midnight from which today is counted."""
+    calls: int
+    """Inbound calls that ended today."""
+    live: int
+    """Calls there are now."""
+    answered: int
+    abandoned: int
+    service_level: float | None
+    longest_wait: float
+    """Seconds; of the calls that ended today."""
+    satisfaction: float | None
+    rated: int
+    complaint_rate: float | None
+    complaints: int
+    effective_answer_rate: float | None
+    targets: Mapping[str, float] = field(default_factory=dict)
+    """Figure -> what it should be: "service_level", "abandoned" (a share of the calls), "longest_wait" (seconds),
+    "satisfaction", "complaint_rate", "effective_answer_rate". A figure without one is missing."""
+    series: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    """Figure -> its value in each half hour of today that has begun, from `day_start` on; also "answered"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRow:
+    """A figure that is beyond a threshold of the centre's `alerts`, and has been for as long as that asks."""
+
+    alert: str
+    """"support/longest_wait"; of the whole centre "/service_level"."""
+    queue: QueueName | None
+    figure: str
+    level: Literal["warn", "critical"]
+    since: datetime
+    """When it came to this level."""
+    value: float
+    """The figure then: calls, seconds, agents or a share."""
+    limit: float
+    acknowledged_by: str = ""
+    """The user who has seen to it; an alert that becomes critical has to be seen to anew."""
+    acknowledged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +269,10 @@ class Change:
     talks: Mapping[AgentId, TalkView | None] = field(default_factory=dict)
     """The call an agent is in, as the phone panel shows it; None: in none any more."""
     link: LinkView | None = None
+    centre: CentreRow | None = None
+    """None while unchanged."""
+    alerts: Mapping[str, AlertRow | None] = field(default_factory=dict)
+    """By `AlertRow.alert`; None: it is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +294,9 @@ class FloorView:
     pops: Mapping[AgentId, Pop]
     link: LinkView
     talks: Mapping[AgentId, TalkView] = field(default_factory=dict)
+    centre: CentreRow | None = None
+    """None for those who do not manage the centre."""
+    alerts: Mapping[str, AlertRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

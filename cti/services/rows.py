@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
@@ -11,25 +12,19 @@ from cti.ids import AgentId, CallId, QueueName
 from cti.model.call import Call, CallState
 from cti.model.centre import Target, TargetKind
 from cti.model.facts import AgentState, Device
-from cti.model.requirement import Skills, all_of
+from cti.model.requirement import ANYBODY, Requirement, Skills, all_of, both
 from cti.services.admission import is_open
+from cti.services.agent_hours import WORKING as BUSY_STATES
+from cti.services.call_paths import CallPaths
+from cti.services.centre_row import CentreFigures
 from cti.services.expected import QueueWaits, shown
 from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, QueueRow
 from cti.services.floor import CallState as RowState
+from cti.services.supervision_rows import by_hand, notices_of, watchers_told
 from cti.services.switchboard import Switchboard
 from cti.services.talk_rows import people_in, talk_of
 from cti.services.talk_view import TalkView
 
-BUSY_STATES = frozenset(
-    {
-        AgentState.RESERVED,
-        AgentState.RINGING,
-        AgentState.DIALLING,
-        AgentState.TALKING,
-        AgentState.HELD,
-        AgentState.WRAP_UP,
-    }
-)
 VOICEMAIL = written(Target(kind=TargetKind.VOICEMAIL))
 _ROW_STATES: Mapping[CallState, RowState] = {
     CallState.MENU: "menu",
@@ -65,6 +60,8 @@ class Rows:
         self._agents: dict[AgentId, AgentRow] = {}
         self._calls: dict[CallId, CallRow] = {}
         self._talks: dict[AgentId, TalkView] = {}
+        self._paths = CallPaths()
+        self._figures = CentreFigures(board)
         self._link = LinkView(connected=False, unknown_since=None)
         self._link_sent = False
 
@@ -84,7 +81,7 @@ class Rows:
         board = self._board
         return bool(
             board.dirty_calls or board.dirty_agents or board.dirty_queues or board.dirty_pops or not self._link_sent
-        ) or bool(board.departed_agents or board.departed_queues)
+        ) or bool(board.departed_agents or board.departed_queues or self._figures.pending())
 
     def view(self, now: datetime) -> FloorView:
         """Everything, as of the last `change`."""
@@ -96,6 +93,7 @@ class Rows:
             pops=dict(self._board.pops),
             link=self._link,
             talks=dict(self._talks),
+            centre=self._figures.row,
         )
 
     def urgent(self) -> Change | None:
@@ -153,6 +151,7 @@ class Rows:
         self._calls.update(calls)
         for call_id in gone:
             del self._calls[call_id]
+            self._paths.forget(call_id)
         for name in queues_gone:
             del self._queues[name]
         for agent_id in agents_gone:
@@ -160,7 +159,8 @@ class Rows:
             self._pages.pop(agent_id, None)
         link = None if self._link_sent else self._link
         self._link_sent = True
-        if not (queues or agents or calls or gone or queues_gone or agents_gone or pops or link or talks):
+        centre = self._figures.change(now)
+        if not (queues or agents or calls or gone or queues_gone or agents_gone or pops or link or talks or centre):
             return None
         return Change(
             queues=queues,
@@ -173,6 +173,7 @@ class Rows:
             withdrawn=withdrawn,
             talks=talks,
             link=link,
+            centre=centre,
         )
 
     def _changed_talks(self, dirty_calls: set[CallId]) -> dict[AgentId, TalkView | None]:
@@ -200,6 +201,7 @@ class Rows:
         waiting = board.engine.waiting(name)
         members = [board.agents[agent_id] for agent_id, agent in board.centre.agents.items() if name in agent.queues]
         day = board.tally.queue(name)
+        states = Counter(agent.state for agent in members)
         return QueueRow(
             queue=name,
             title=queue.titles,
@@ -208,8 +210,8 @@ class Rows:
             agents_ready=sum(
                 1 for a in members if a.state is AgentState.READY and self._reachable(a.agent_id, a.device)
             ),
-            agents_busy=sum(1 for a in members if a.state in BUSY_STATES),
-            agents_logged_in=sum(1 for a in members if a.state is not AgentState.OFFLINE),
+            agents_busy=sum(states[state] for state in BUSY_STATES),
+            agents_logged_in=len(members) - states[AgentState.OFFLINE],
             answered_today=day.answered,
             abandoned_today=day.abandoned,
             in_time_today=day.in_time,
@@ -217,6 +219,14 @@ class Rows:
             target_seconds=queue.service_level.total_seconds(),
             expected_wait=shown(waits.of(len(waiting) + 1)),
             open=is_open(board, queue, now),
+            **by_hand(board, name, now),
+            service_level_now=day.service_level_now,
+            service_level_hour=day.service_level_hour,
+            offered_now=day.offered_now,
+            short_abandoned_today=day.short,
+            elsewhere_today=day.elsewhere,
+            agents={state.value: states[state] for state in AgentState if states[state]},
+            reasons=dict(sorted(Counter(a.reason for a in members if a.state is AgentState.NOT_READY).items())),
         )
 
     def _reachable(self, agent_id: AgentId, device: Device) -> bool:
@@ -226,7 +236,7 @@ class Rows:
     def _agent_row(self, agent_id: AgentId) -> AgentRow:
         board = self._board
         agent, config = board.agents[agent_id], board.centre.agents[agent_id]
-        day = board.tally.agent(agent_id)
+        day, hours = board.tally.agent(agent_id), board.tally.hours(agent_id)
         return AgentRow(
             agent_id=agent_id,
             name=config.name,
@@ -244,12 +254,25 @@ class Rows:
             not_ready_until=agent.until if agent.state is AgentState.NOT_READY else None,
             paused_until=board.pauses.get(agent_id) if agent.state is AgentState.READY else None,
             problems=tuple(problem.value for problem in board.presence.problems.get(agent_id, ())),
+            notices=notices_of(board, agent_id),
+            watched=watchers_told(board, agent_id, agent.call_id),
+            hold_seconds_today=day.hold_seconds,
+            wrap_seconds_today=hours.wrap_up,
+            busy_seconds_today=hours.busy,
+            ready_seconds_today=hours.ready,
+            not_ready_seconds_today=hours.not_ready,
         )
 
     def _needed(self, call: Call) -> Skills:
         """What the call and its queue ask of an agent together; alternatives apart."""
         queue = self._board.centre.queues.get(call.queue) if call.queue is not None else None
         return all_of((*(queue.skills.items() if queue is not None else ()), *call.skills))[0]
+
+    def _alternatives(self, call: Call) -> Requirement:
+        """All of what is asked for, where whoever meets one of several may serve; else nothing."""
+        queue = self._board.centre.queues.get(call.queue) if call.queue is not None else None
+        asked = both(queue.requires if queue is not None else ANYBODY, call.requires)
+        return () if asked == ANYBODY else both(asked, all_of(self._needed(call)))
 
     def _call_row(self, call: Call, place: int | None, now: datetime, waits: Mapping[QueueName, QueueWaits]) -> CallRow:
         board = self._board
@@ -284,6 +307,8 @@ class Rows:
             colleague=call.colleague,
             held_reason=call.held_reason,
             held_until=call.held_until,
+            path=self._paths.of(call.call_id, board.history.get(call.call_id, ())),
+            requires=self._alternatives(call),
             expected_wait=shown(of_queue.of_call(place, call)) if of_queue is not None and place is not None else None,
         )
 

@@ -44,6 +44,7 @@ from cti.services.learning import Learning
 from cti.services.looks import Looks
 from cti.services.parties import Parties
 from cti.services.ports import FlowEditions, LookUp, NoFlows
+from cti.services.supervision_state import Supervision, WatchFact
 from cti.services.tally import Tally
 
 ANSWERED_ELSEWHERE = "answered_elsewhere"
@@ -109,7 +110,7 @@ class Switchboard:
         self.bridges: dict[str, dict[ChannelName, datetime]] = {}
         self.legs: dict[ChannelName, tuple[CallId, AgentId]] = {}
         """Agents' channels that are, or are being, joined to a call."""
-        self.parties = Parties()
+        self.parties, self.supervision = Parties(), Supervision()
         self.left_first: dict[CallId, f.HangupBy] = {}
         self.cards: dict[CallId, LookUp] = {}
         self.pops: dict[AgentId, Pop] = {}
@@ -119,7 +120,7 @@ class Switchboard:
         """Agents to be looked at again when the pause after a failed offer is over."""
         self.wrap_queue: dict[AgentId, QueueName | None] = {}
         """Whose call the work is done for."""
-        self.tally = Tally(centre)
+        self.tally = Tally(centre, now)
         self.last_talks = LastTalks()
         """Who talked with which number last."""
         self.presence = Presence()
@@ -156,6 +157,7 @@ class Switchboard:
     def _apply(self, fact: f.Fact) -> None:
         if isinstance(fact, f.Decided):
             return
+        self.supervision.fact(fact)
         before_call = self.calls.get(fact.call_id) if isinstance(fact, f.CallFact) else None
         if isinstance(fact, f.CallStarted):
             if fact.call_id not in self.calls and fact.call_id not in self.closed:
@@ -170,6 +172,7 @@ class Switchboard:
             after = apply_agent(before, fact)
             if after != before:
                 self.agents[agent_id] = after
+                self.tally.moved(before, after)
                 if after.until is not None:
                     self.limited.add(agent_id)
                 self.dirty_agents.add(agent_id)
@@ -193,7 +196,7 @@ class Switchboard:
         self.last_talks.learn(fact, before_call)
 
     def _apply_to_call(self, fact: f.CallFact) -> None:
-        if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended | f.WaitPromised | f.CallQuality):
+        if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended | f.WaitPromised | f.CallQuality | WatchFact):
             return
         call = self.calls.get(fact.call_id)
         if call is None and fact.call_id in self.closed and isinstance(fact, _LATE):
@@ -427,7 +430,7 @@ class Switchboard:
 
     def next_due(self, now: datetime) -> datetime | None:
         """When `tick` has something to do by the passing of time alone."""
-        due = [moment for moment in (self.engine.next_due(now), *agent_time.due(self)) if moment is not None]
+        due = [moment for moment in (self.engine.next_due(now), self.tally.next_due(), *agent_time.due(self)) if moment is not None]
         return min(due, default=None)
 
     def tick(self, now: datetime) -> None:
@@ -435,6 +438,7 @@ class Switchboard:
         agent_time.tick(self, now)
         if self.tally.roll(now):
             self.begin_counting(now)
+        self.dirty_queues.update(self.tally.passed(now))
         self.route(Tick(), now)
 
     def finish_wrap_up(

@@ -1,0 +1,78 @@
+"""The centre's own row: today's totals, and the day's lines, which are told less often than the totals move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cti.services.day_series import HALF_HOUR
+from cti.services.floor import CentreRow
+from cti.services.switchboard import Switchboard
+
+LINES_EVERY = timedelta(seconds=5)
+"""A line is told anew at most so often, so that a busy floor's every message does not carry the day."""
+
+
+class CentreFigures:
+    """The last row told, and whether there is another."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
+        self.row: CentreRow | None = None
+        self._lines: Mapping[str, tuple[float | None, ...]] = {}
+        self._drawn: tuple[datetime, int, int] | None = None
+        """The day, its version and the half hour that `_lines` are of."""
+        self._drawn_at: datetime | None = None
+        self._told: object = None
+        self._behind = False
+
+    def pending(self) -> bool:
+        """Whether totals have moved since the last row, or lines since they were drawn."""
+        return self._behind or self._told != self._sign()
+
+    def change(self, now: datetime) -> CentreRow | None:
+        """The row, when it differs from the last one."""
+        board, tally = self._board, self._board.tally
+        drawn = (tally.begins, tally.series.version, (now - tally.begins) // HALF_HOUR)
+        due = self._drawn_at is None or now - self._drawn_at >= LINES_EVERY or now < self._drawn_at
+        if self._drawn is None or (drawn != self._drawn and (due or drawn[0] != self._drawn[0])):
+            self._lines, self._drawn, self._drawn_at = self._draw(now), drawn, now
+        self._behind = drawn != self._drawn
+        self._told, total = self._sign(), tally.total
+        row = CentreRow(
+            day_start=tally.begins,
+            calls=total.calls,
+            live=len(board.calls),
+            answered=total.answered,
+            abandoned=total.abandoned,
+            service_level=total.service_level,
+            longest_wait=round(total.longest, 1),
+            satisfaction=total.satisfaction,
+            rated=total.rated,
+            complaint_rate=total.complaint_rate,
+            complaints=total.complaints,
+            effective_answer_rate=total.effective_answer_rate,
+            targets=board.centre.targets,
+        )
+        if self.row is not None and row == replace(self.row, series={}) and self.row.series is self._lines:
+            return None
+        self.row = replace(row, series=self._lines)
+        return self.row
+
+    def _sign(self) -> tuple[int, int, datetime]:
+        tally = self._board.tally
+        return tally.series.version, len(self._board.calls), tally.begins
+
+    def _draw(self, now: datetime) -> Mapping[str, tuple[float | None, ...]]:
+        slots = self._board.tally.series.until(now)
+        return {
+            "calls": tuple(slot.calls for slot in slots),
+            "answered": tuple(slot.answered for slot in slots),
+            "abandoned": tuple(slot.abandoned for slot in slots),
+            "service_level": tuple(slot.service_level for slot in slots),
+            "longest_wait": tuple(round(slot.longest) for slot in slots),
+            "satisfaction": tuple(slot.satisfaction for slot in slots),
+            "complaint_rate": tuple(slot.complaint_rate for slot in slots),
+            "effective_answer_rate": tuple(slot.effective_answer_rate for slot in slots),
+        }
