@@ -145,7 +145,7 @@ class CallRecord:
 
 _F = TypeVar("_F", bound=CallFact)
 _RANK = {cls: rank for rank, cls in enumerate(FACT_TYPES.values())}
-_Span = tuple[datetime, datetime]
+Span = tuple[datetime, datetime]
 
 
 def fold(facts: Iterable[Fact], *, short_abandon: Mapping[QueueName, timedelta] | None = None) -> CallRecord:
@@ -153,7 +153,7 @@ def fold(facts: Iterable[Fact], *, short_abandon: Mapping[QueueName, timedelta] 
 
     `short_abandon` gives each queue's limit. Raises `ValueError` when there is no fact about a call, or about two calls.
     """
-    told = _in_order(facts)
+    told = in_order(facts)
     if len({fact.call_id for fact in told}) != 1:
         raise ValueError(f"the facts of one call are needed, not of {len({fact.call_id for fact in told})}")
     call_id = told[0].call_id
@@ -174,8 +174,8 @@ def fold(facts: Iterable[Fact], *, short_abandon: Mapping[QueueName, timedelta] 
     turned_away = [fact.queue for fact in _of(told, CallDequeued) if fact.queue is not None]
     last_queue = queueings[-1].queue if queueings else turned_away[-1] if turned_away else None
     queue = offer.queue if offer and answer else last_queue
-    talks, holds = _spans(told, ended_at)
-    whole_talk, hold = _length(talks), _length(_within(holds, talks))
+    talks, holds = talk_spans(told, ended_at)
+    whole_talk, hold = length_of(talks), length_of(within(holds, talks))
     wait = _wait(told, queued_at, answered_at, ended_at)
     customer = _customer(told)
     dialled = next(iter(_of(told, DialAsked)), None)
@@ -218,27 +218,28 @@ def fold(facts: Iterable[Fact], *, short_abandon: Mapping[QueueName, timedelta] 
 
 def legs_of(facts: Iterable[Fact]) -> tuple[Leg, ...]:
     """Everybody who talked with the caller of one call, in the order they came. Facts as for `fold`."""
-    told = _in_order(facts)
+    told = in_order(facts)
     ends = sorted(_of(told, CallEnded), key=lambda fact: fact.inferred)
     answers = _of(told, CallAnswered)
     legs = []
     for agent in dict.fromkeys(fact.agent_id for fact in answers):
         own = [fact for fact in told if getattr(fact, "agent_id", None) == agent]
-        talks, holds = _spans(own, ends[0].at if ends else None)
-        hold = _length(_within(holds, talks))
+        talks, holds = talk_spans(own, ends[0].at if ends else None)
+        hold = length_of(within(holds, talks))
         legs.append(
             Leg(
                 agent=agent,
                 answered_at=next(fact.at for fact in answers if fact.agent_id == agent),
-                talk_seconds=max(0.0, (_length(talks) - hold).total_seconds()),
+                talk_seconds=max(0.0, (length_of(talks) - hold).total_seconds()),
                 hold_seconds=max(0.0, hold.total_seconds()),
             )
         )
     return tuple(legs)
 
 
-def _in_order(facts: Iterable[Fact]) -> list[CallFact]:
-    """Each fact once, inferred doubles dropped, by time; at one instant by their order in a call's life, then by text."""
+def in_order(facts: Iterable[Fact]) -> list[CallFact]:
+    """The facts of calls among these, each once and inferred doubles dropped, by time; at one instant by their order in a
+    call's life, then by text."""
     told = {fact for fact in facts if isinstance(fact, CallFact)}
     observed: dict[tuple[type[CallFact], AgentId | None], list[datetime]] = {}
     for fact in told:
@@ -334,13 +335,13 @@ def _wait(
     return None if until is None else max(until - queued_at, timedelta())
 
 
-def _spans(told: Sequence[CallFact], ended_at: datetime | None) -> tuple[list[_Span], list[_Span]]:
+def talk_spans(told: Sequence[CallFact], ended_at: datetime | None) -> tuple[list[Span], list[Span]]:
     """When agents talked (hold included), and when the caller was held: closed spans of every agent.
 
     What is still open ends with the call; in a call that is still there it does not count yet.
     """
-    talks: list[_Span] = []
-    holds: list[_Span] = []
+    talks: list[Span] = []
+    holds: list[Span] = []
     talking: dict[AgentId, datetime] = {}
     holding: dict[AgentId, datetime] = {}
     for fact in told:
@@ -362,8 +363,9 @@ def _spans(told: Sequence[CallFact], ended_at: datetime | None) -> tuple[list[_S
     return talks, holds
 
 
-def _merged(spans: Iterable[_Span]) -> list[_Span]:
-    merged: list[_Span] = []
+def merged_spans(spans: Iterable[Span]) -> list[Span]:
+    """The same time as spans that do not touch, in order."""
+    merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
@@ -372,30 +374,35 @@ def _merged(spans: Iterable[_Span]) -> list[_Span]:
     return merged
 
 
-def _within(spans: Iterable[_Span], limits: Iterable[_Span]) -> list[_Span]:
+def within(spans: Iterable[Span], limits: Iterable[Span]) -> list[Span]:
     """The parts of `spans` that lie in `limits`."""
-    outer = _merged(limits)
-    return [(max(a, c), min(b, d)) for a, b in _merged(spans) for c, d in outer if max(a, c) < min(b, d)]
+    outer = merged_spans(limits)
+    return [(max(a, c), min(b, d)) for a, b in merged_spans(spans) for c, d in outer if max(a, c) < min(b, d)]
 
 
-def _length(spans: Iterable[_Span]) -> timedelta:
+def length_of(spans: Iterable[Span]) -> timedelta:
     """Time covered by at least one of the spans."""
-    return sum((end - start for start, end in _merged(spans)), timedelta())
+    return sum((end - start for start, end in merged_spans(spans)), timedelta())
 
 
 def _wrap(told: Sequence[CallFact], wraps: Sequence[WrapUpEnded], ended_at: datetime | None) -> timedelta | None:
-    total: timedelta | None = None
-    seen: set[AgentId] = set()
-    for wrap in wraps:
-        if wrap.agent_id in seen:  # a second end of the same wrap-up changes nothing
-            continue
-        seen.add(wrap.agent_id)
-        talks = [fact.at for fact in _of(told, TalkEnded) if fact.agent_id == wrap.agent_id]
-        answered = any(fact.agent_id == wrap.agent_id for fact in _of(told, CallAnswered))
-        since = talks[-1] if talks else ended_at if answered else None
-        if since is not None:
-            total = (total or timedelta()) + max(wrap.at - since, timedelta())
-    return total
+    parts = [wrap_of(told, wraps, agent, ended_at) for agent in dict.fromkeys(wrap.agent_id for wrap in wraps)]
+    known = [until - since for part in parts if part is not None for since, until in (part,)]
+    return sum(known, timedelta()) if known else None
+
+
+def wrap_of(
+    told: Sequence[CallFact], wraps: Sequence[WrapUpEnded], agent: AgentId, ended_at: datetime | None
+) -> Span | None:
+    """An agent's work after the call, from their last talk on; None: none has ended. `wraps`: observed ones first."""
+    # A second end of the same wrap-up changes nothing.
+    wrap = next((wrap for wrap in wraps if wrap.agent_id == agent), None)
+    if wrap is None:
+        return None
+    talks = [fact.at for fact in _of(told, TalkEnded) if fact.agent_id == agent]
+    answered = any(fact.agent_id == agent for fact in _of(told, CallAnswered))
+    since = talks[-1] if talks else ended_at if answered else None
+    return None if since is None else (since, max(wrap.at, since))
 
 
 def _customer(told: Sequence[CallFact]) -> CustomerMatched | None:
