@@ -78,6 +78,9 @@ WITH_THE_CALL = (Deliver, ReturnToWait, SetQueue, Resume, HoldCaller, EnterRoom,
 the disk has them. The bridge's end loses nothing of that; a power cut takes the call as well."""
 LOOK_AGAIN, LOOK_SELDOM = 1.0, 30.0
 """Seconds after which a customer file that did not answer is asked again for a live call: at first, and at the longest."""
+STEPS_OF_A_POP = 3
+"""Turns of the event loop that a screen pop takes to its desk (feed, its encoding, its sending): the owner's next turn waits
+for them, or each would come after one."""
 MOST_INPUTS = 32
 """Inputs of one turn at most. What a turn costs besides them (the journal's write, the audit, the timers) costs the same for
 one as for many; so the busier it is, the less each costs."""
@@ -155,8 +158,12 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
                     timers.tick(self.board, self._clock.now())
                 self._call_back()
                 self._settle()
-                self._perform()
-                self._publish()
+                out = self._perform()
+                popped = self._publish()
+                self._explain(out, self._clock.now())
+                if popped:
+                    for _ in range(STEPS_OF_A_POP):
+                        await asyncio.sleep(0)
         finally:
             self._keep_explained()
             for task in [*self._tasks, *self._look_ups.values()]:
@@ -170,7 +177,7 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
             try:
                 pending = action()
                 if pending is not None:
-                    self._perform()
+                    self._explain(self._perform(), self._clock.now())
                     await pending
                     return
             except Exception:
@@ -199,8 +206,8 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
         except TimeoutError:
             return None
 
-    def _perform(self) -> None:
-        """Make the turn's facts durable, in order, then carry its commands out."""
+    def _perform(self) -> Out:
+        """Make the turn's facts durable, in order, then carry its commands out. Gives what the turn asked for."""
         now = self._clock.now()
         self._check(now)
         out, self.board.out = self.board.out, Out()
@@ -226,7 +233,7 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
                 give()
             else:
                 durable.add_done_callback(partial(_after, give))
-        self._explain(out, now)
+        return out
 
     def _check(self, now: datetime) -> None:
         """See that the books add up. A fault in the audit itself must not stop the floor."""
@@ -436,9 +443,10 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
         """See `Floor.changes`. Subscribed from this call on, not from the first step of the iterator."""
         return self._subscribers.add()
 
-    def _publish(self) -> None:
+    def _publish(self) -> bool:
+        """Tell what has changed, when it is time. Gives whether a screen pop was among it."""
         if not self._rows.pending():
-            return
+            return False
         now = self._clock.monotonic()
         if self._publish_at is None:
             self._publish_at = now + PUBLISH_EVERY
@@ -448,8 +456,9 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
             self._publish_at = None
             change = self._rows.change(self._clock.now())
         if change is None:
-            return
+            return False
         self._subscribers.tell(change)
+        return bool(change.pops)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
