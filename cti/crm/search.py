@@ -52,8 +52,14 @@ SELECT customer_id FROM crm.customers
  WHERE words @@ $1::tsquery AND merged_into IS NULL AND ($3 = '' OR tags @> ARRAY[$3]) AND ($4 = '' OR kind = $4)
  LIMIT $2
 """
-_COMMON = 1500
-"""Terms; a word that begins more is common: then looking through all of them would take too long."""
+_RARE_TERMS = 500
+"""A word that begins at most so many terms leads to few enough customers to look at each of them."""
+_COUNTED = 4000
+"""Terms of a word are counted to here: enough to tell which of several common words is the least common."""
+_TELLING = 3
+"""Letters of a word that says something of whom is meant."""
+_TRIED = 1500
+"""Terms of a short word that are gone through before the word index is asked."""
 _COUNTS = """
 SELECT (SELECT count(*) FROM (SELECT FROM crm.search_terms
          WHERE term >= word COLLATE "C" AND term < word || U&'\\+10FFFF' COLLATE "C" LIMIT $2) AS few) AS count
@@ -159,21 +165,28 @@ async def _found(connection: Any, text: str, folded: str, region: str, limit: in
 
 
 async def _with_all(connection: Any, words: Sequence[str], limit: int) -> list[int]:
-    """Customers with all these words, wherever they stand: found by the rarest of them."""
+    """Customers with all these words, wherever they stand: found by the rarest of them.
+
+    Each way costs what it has to go through: a word of the terms as many rows of customers as it leads to (20 microseconds
+    each, from all over the table), the word index all customers of each word it is asked for (0.2 microseconds each), and
+    a row for each that it finds.
+    """
     words = list(dict.fromkeys(words))[:8]
-    counts = [one["count"] for one in await connection.fetch(_COUNTS, words, _COMMON + 1)]
-    count, rarest = min(zip(counts, words, strict=True))
-    if count == 0:
+    counts = [one["count"] for one in await connection.fetch(_COUNTS, words, _COUNTED)]
+    ordered = [
+        word for _, _, word in sorted((count, -len(word), word) for count, word in zip(counts, words, strict=True))
+    ]
+    least, everything = min(counts), tsquery(words)
+    if least == 0:
         return []
-    if count <= _COMMON:
-        rows = await connection.fetch(_RARE, rarest, tsquery(words), limit, _COMMON)
-    else:
-        # Every word is common: most often some of the customers with one of them are enough. Where they are not, the word
-        # index finds those with two; single letters are not worth a look into it.
-        longest = sorted(words, key=len, reverse=True)[:2]
-        rows = await connection.fetch(_RARE, longest[0], tsquery(words), limit, _COMMON)
+    if least <= _RARE_TERMS:
+        rows = await connection.fetch(_RARE, ordered[0], everything, limit, _RARE_TERMS)
+        return [one["customer_id"] for one in rows]
+    if least >= _COUNTED and any(len(word) < _TELLING and word.isascii() for word in words):
+        # All are common, and one is a letter or two: some of the customers with the longest are mostly enough.
+        rows = await connection.fetch(_RARE, max(words, key=len), everything, limit, _TRIED)
         if len(rows) == limit:
             return [one["customer_id"] for one in rows]
-        drivers = [word for word in longest if len(word) > 1 or not word.isascii()] or longest[:1]
-        rows = await connection.fetch(_COMMON_WORDS, tsquery(drivers), tsquery(words), limit)
+    telling = [word for word in ordered if len(word) > 1 or not word.isascii()] or ordered[:1]
+    rows = await connection.fetch(_COMMON_WORDS, tsquery(telling[:2]), everything, limit)
     return [one["customer_id"] for one in rows]
