@@ -19,7 +19,7 @@ from cti.demo.softphone import PhoneRoom
 from tests.acceptance.people import call_in, caller, sip_agent
 from tests.support.centre import PROMPTS, ApiPerson, TestCentre, running_centre
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
 OFFERS = 8
 VISIT_SECONDS = 2

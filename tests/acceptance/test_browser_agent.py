@@ -17,7 +17,7 @@ from tests.support.centre import ApiPerson, TestCentre
 from tests.support.sipp import Sipp
 from tests.support.sound import assert_tone, strongest
 
-pytestmark = [pytest.mark.real, pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
 
 CALLER_HERTZ = 620
 

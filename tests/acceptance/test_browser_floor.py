@@ -16,7 +16,7 @@ from tests.acceptance.people import call_in, caller, sip_agent
 from tests.support.centre import TestCentre
 from tests.support.sound import assert_tone
 
-pytestmark = [pytest.mark.real, pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
 
 AGENT_HERTZ = 620
 

@@ -14,7 +14,7 @@ from tests.acceptance.people import call_in, caller
 from tests.support.centre import TestCentre
 from tests.support.sound import assert_tone, strongest
 
-pytestmark = [pytest.mark.real, pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
 
 CALLER_HERTZ = 620
 LUIS = "+15550100001"

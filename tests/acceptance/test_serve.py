@@ -19,7 +19,7 @@ from cti.store.embedded import EmbeddedPostgres
 from tests.acceptance.people import caller, sip_agent
 from tests.support.centre import REPOSITORY, TestCentre
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
 
 @asynccontextmanager

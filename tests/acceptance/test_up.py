@@ -17,7 +17,7 @@ from cti.demo.softphone import PhoneRoom
 from tests.acceptance.people import caller, sip_agent
 from tests.support.centre import TestCentre, running_centre
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
 
 def alive(pid: int) -> bool:

@@ -24,7 +24,7 @@ from tests.integration.agi_rtp import RtpEnd, rtp_end
 from tests.integration.asterisk_rig import Rig, running_asterisk, until
 from tests.support.sipp import SCENARIOS, Sipp, run_sipp
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 
 CALLER = {"number": "+15551234567", "display": "Caller"}
 

