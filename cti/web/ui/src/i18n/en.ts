@@ -3,10 +3,12 @@
 import { crm } from "./en.crm";
 import { customers } from "./en.customers";
 import { desk, deskErrors } from "./en.desk";
+import { moreErrors } from "./en.errors";
 import { explain } from "./en.explain";
 import { contact, work } from "./en.work";
 import { flowVersions } from "./en.flow_versions";
 import { prompts } from "./en.prompts";
+import { floor } from "./en.floor";
 import { nav } from "./en.nav";
 import { wall } from "./en.wall";
 import { reports } from "./en.reports";
@@ -22,6 +24,7 @@ export const en = {
   contact,
   flowVersions,
   prompts,
+  floor,
   nav,
   wall,
   reports,
@@ -64,6 +67,7 @@ export const en = {
 
   errors: {
     ...deskErrors,
+    ...moreErrors,
     unreachable: "The server does not answer. Check the network, then try again.",
     wrong_login: "This name and password do not match.",
     not_logged_in: "Your session has ended. Log in again.",

@@ -9,6 +9,9 @@ import { zh } from "./zh";
 export type Language = "en" | "zh";
 const WORDS: Readonly<Record<Language, Dictionary>> = { en, zh };
 const KEY = "cti.language";
+const MOST_DETAILS = 5;
+/** Refusals whose message says what their words cannot. */
+const TELL_MORE: ReadonlySet<string> = new Set(["bad_csv", "invalid_merge", "recording_refused", "undo_in_the_way"]);
 
 class PageLanguage {
   current = $state<Language>(first());
@@ -56,8 +59,14 @@ class PageLanguage {
   error(error: unknown): string {
     if (!(error instanceof ApiError)) return this.w.errors.unknown(String(error));
     const known = this.w.errors as unknown as Readonly<Record<string, unknown>>;
-    const words = Object.hasOwn(known, error.id) ? known[error.id] : undefined;
-    if (typeof words === "string") return words;
+    const id = error.status === 502 ? "outcome_unknown" : error.id;
+    const words = Object.hasOwn(known, id) ? known[id] : undefined;
+    if (typeof words === "string") {
+      // What is wrong with a form, a rule or a file is in the details; a few refusals say it in their message.
+      const more = error.details.slice(0, MOST_DETAILS).map((one) => `${one.field}: ${one.message}`);
+      if (more.length === 0 && TELL_MORE.has(error.id)) more.push(error.message);
+      return [words, more.join("; ")].filter(Boolean).join(" ");
+    }
     if (error.message) return [error.message, error.remedy].filter(Boolean).join(" — ");
     return this.w.errors.unknown(error.id);
   }

@@ -3,10 +3,12 @@ import type { Dictionary } from "./dictionary";
 import { crm } from "./zh.crm";
 import { customers } from "./zh.customers";
 import { desk, deskErrors } from "./zh.desk";
+import { moreErrors } from "./zh.errors";
 import { explain } from "./zh.explain";
 import { contact, work } from "./zh.work";
 import { flowVersions } from "./zh.flow_versions";
 import { prompts } from "./zh.prompts";
+import { floor } from "./zh.floor";
 import { nav } from "./zh.nav";
 import { wall } from "./zh.wall";
 import { reports } from "./zh.reports";
@@ -22,6 +24,7 @@ export const zh: Dictionary = {
   contact,
   flowVersions,
   prompts,
+  floor,
   nav,
   wall,
   reports,
@@ -64,6 +67,7 @@ export const zh: Dictionary = {
 
   errors: {
     ...deskErrors,
+    ...moreErrors,
     unreachable: "服务器没有应答。请检查网络后重试。",
     wrong_login: "用户名或密码不正确。",
     not_logged_in: "会话已结束，请重新登录。",
