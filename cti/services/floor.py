@@ -195,7 +195,7 @@ class AlertRow:
     """A figure that is beyond a threshold of the centre's `alerts`, and has been for as long as that asks."""
 
     alert: str
-    """"support/longest_wait"; of the whole centre "/service_level"."""
+    """"support.longest_wait"; of the whole centre "-.service_level"."""
     queue: QueueName | None
     figure: str
     level: Literal["warn", "critical"]

@@ -89,6 +89,7 @@ export const api = {
     request<unknown>("POST", `/calls/${id(call)}/priority`, { ...to, reason }),
   changeQueue: (call: CallId, queue: QueueName, reason: string) =>
     request<unknown>("POST", `/calls/${id(call)}/queue`, { queue, reason }),
+  acknowledge: (alert: string) => request<unknown>("POST", `/alerts/${id(alert)}/acknowledge`),
   decisions: (call: CallId) => request<CallDecisions>("GET", `/calls/${id(call)}/decisions`),
   why: (call: CallId) => request<CallWhy>("GET", `/calls/${id(call)}/why`),
   accuracy: (queue: QueueName) => request<QueueAccuracy>("GET", `/queues/${id(queue)}/expected-wait-accuracy`),
@@ -111,5 +112,5 @@ export function goToLogIn(): void {
 
 /** Where a person of this role works. */
 export function homeOf(user: User): string {
-  return user.role === "agent" ? "/agent" : "/supervisor";
+  return user.role === "agent" ? "/agent" : user.role === "wall" ? "/wall" : "/supervisor";
 }

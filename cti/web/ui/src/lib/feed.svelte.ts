@@ -4,7 +4,7 @@
 import { ApiError, api, goToLogIn } from "./api";
 import { clock } from "./clock.svelte";
 import type { TalkView } from "../agent/talk";
-import type { AgentId, AgentRow, CallId, CallRow, Change, FloorView, LinkView, OfferId, Pop, QueueName, QueueRow } from "./rows";
+import type { AgentId, AgentRow, AlertRow, CallId, CallRow, CentreRow, Change, FloorView, LinkView, OfferId, Pop, QueueName, QueueRow } from "./rows";
 
 /** The session behind the feed has ended. */
 const LOGGED_OUT = 4401;
@@ -35,6 +35,9 @@ export class Feed {
   talks = $state.raw<ReadonlyMap<AgentId, TalkView>>(new Map());
   /** Why each agent's last pop was withdrawn. */
   withdrawn = $state.raw<ReadonlyMap<AgentId, string>>(new Map());
+  /** The whole centre's day; null for those who do not manage it. */
+  centre = $state.raw<CentreRow | null>(null);
+  alerts = $state.raw<ReadonlyMap<string, AlertRow>>(new Map());
   link = $state<LinkView>({ connected: true, unknown_since: null });
   state = $state<FeedState>("connecting");
   /** When this page lost the server (local milliseconds). */
@@ -186,6 +189,8 @@ export class Feed {
       this.pops = new Map(Object.entries(view.pops));
       this.talks = new Map(Object.entries(view.talks ?? {}).filter((entry): entry is [AgentId, TalkView] => entry[1] !== null));
       this.link = view.link;
+      this.centre = view.centre ?? null;
+      this.alerts = new Map(Object.entries(view.alerts ?? {}));
       this.state = "live";
       this.lostAt = null;
       this.loaded = true;
@@ -232,7 +237,11 @@ export class Feed {
     this.withdrawn = merged(this.withdrawn, changes, (change) => change.withdrawn);
     this.pops = merged(this.pops, changes, (change) => change.pops);
     this.talks = merged(this.talks, changes, (change) => change.talks);
-    for (const change of changes) if (change.link) this.link = change.link;
+    this.alerts = merged(this.alerts, changes, (change) => change.alerts);
+    for (const change of changes) {
+      if (change.link) this.link = change.link;
+      if (change.centre) this.centre = change.centre;
+    }
   }
 }
 

@@ -32,6 +32,16 @@ export class Lingering<T> {
     this.rows = next;
   }
 
+  /** Take these rows as they stand: none lingers, each has the place it is given. */
+  replace(now: readonly (readonly [string, T])[]): void {
+    for (const key of [...this.#timers.keys()]) this.#stay(key);
+    const known = new Map(this.rows.map((kept) => [kept.key, kept]));
+    this.rows = now.map(([key, row]) => {
+      const kept = known.get(key);
+      return kept && kept.row === row && !kept.gone ? kept : { key, row, gone: false };
+    });
+  }
+
   #leave(key: string): void {
     this.#timers.set(
       key,

@@ -8,7 +8,7 @@ export type CallId = string;
 export type QueueName = string;
 export type OfferId = number;
 export type Device = "sip" | "browser" | "external";
-export type Role = "agent" | "supervisor" | "admin";
+export type Role = "agent" | "supervisor" | "admin" | "wall";
 export type AgentState =
   | "offline"
   | "not_ready"
@@ -42,6 +42,16 @@ export interface QueueRow {
   readonly expected_wait?: readonly [number, number] | null;
   /** Whether its calendar lets callers join. */
   readonly open: boolean;
+  /** The same share of the last 30 minutes, and of the last hour. */
+  readonly service_level_now?: number | null;
+  readonly service_level_hour?: number | null;
+  readonly offered_now?: number;
+  readonly short_abandoned_today?: number;
+  readonly elsewhere_today?: number;
+  /** State -> agents in it; states of nobody are missing. */
+  readonly agents?: Readonly<Partial<Record<AgentState, number>>>;
+  /** Reason -> agents not ready for it. */
+  readonly reasons?: Readonly<Record<string, number>>;
 }
 
 export interface AgentRow {
@@ -64,6 +74,12 @@ export interface AgentRow {
   readonly paused_until: Moment | null;
   /** What keeps calls from this agent although ready: "page", "registration", "microphone", ... */
   readonly problems?: readonly string[];
+  readonly hold_seconds_today?: number;
+  readonly wrap_seconds_today?: number;
+  /** Occupied, ready and not ready today, up to `since`. */
+  readonly busy_seconds_today?: number;
+  readonly ready_seconds_today?: number;
+  readonly not_ready_seconds_today?: number;
 }
 
 export interface CallRow {
@@ -97,6 +113,44 @@ export interface CallRow {
   readonly attempt?: number;
   /** Of a callback that reached nobody: not called again before. */
   readonly retry_at?: Moment | null;
+  /** The way so far, oldest first: what it was, and its name. */
+  readonly path?: readonly (readonly [string, string])[];
+  /** Alternatives of skills, where `skills` does not say it all. */
+  readonly requires?: readonly (readonly (readonly [string, number])[])[];
+}
+
+/** Figures of the centre's day that have a line and a target. */
+export type FigureName = "calls" | "service_level" | "abandoned" | "longest_wait" | "satisfaction" | "complaint_rate" | "effective_answer_rate";
+
+export interface CentreRow {
+  readonly day_start: Moment;
+  readonly calls: number;
+  readonly live: number;
+  readonly answered: number;
+  readonly abandoned: number;
+  readonly service_level: number | null;
+  readonly longest_wait: number;
+  readonly satisfaction: number | null;
+  readonly rated: number;
+  readonly complaint_rate: number | null;
+  readonly complaints: number;
+  readonly effective_answer_rate: number | null;
+  readonly targets: Readonly<Partial<Record<FigureName, number>>>;
+  /** Each half hour of today that has begun. */
+  readonly series: Readonly<Partial<Record<FigureName | "answered", readonly (number | null)[]>>>;
+}
+
+/** A figure beyond one of the centre's thresholds. */
+export interface AlertRow {
+  readonly alert: string;
+  readonly queue: QueueName | null;
+  readonly figure: string;
+  readonly level: "warn" | "critical";
+  readonly since: Moment;
+  readonly value: number;
+  readonly limit: number;
+  readonly acknowledged_by: string;
+  readonly acknowledged_at: Moment | null;
 }
 
 export interface Contact {
@@ -190,6 +244,8 @@ export interface FloorView {
   readonly pops: Readonly<Record<AgentId, Pop>>;
   readonly talks?: Readonly<Record<AgentId, TalkView | null>>;
   readonly link: LinkView;
+  readonly centre?: CentreRow | null;
+  readonly alerts?: Readonly<Record<string, AlertRow>>;
 }
 
 /** What changed at once; members without a change may be missing. */
@@ -205,6 +261,9 @@ export interface Change {
   readonly talks?: Readonly<Record<AgentId, TalkView | null>>;
   readonly withdrawn?: Readonly<Record<AgentId, string>>;
   readonly link?: LinkView | null;
+  readonly centre?: CentreRow | null;
+  /** null: it is over. */
+  readonly alerts?: Readonly<Record<string, AlertRow | null>>;
 }
 
 export interface User {
