@@ -50,6 +50,7 @@ from cti.observe import Observer, TimedJournal, TimedTelephony
 from cti.outside.functions import Functions
 from cti.outside.services import HttpServices
 from cti.places import Places
+from cti.quality_rooms import QualityWork
 from cti.recording_line import RecordingLine
 from cti.reports.call_record import CallRecord
 from cti.secrets_file import load_or_make
@@ -259,6 +260,7 @@ async def serve(settings: Settings) -> None:
         on_region=directory.use_region,
     )
     office = CaseOffice(pool, clock=clock, centre=lambda: dispatcher.board.centre, forget=directory.forget)
+    quality = QualityWork(pool, clock=clock, centre=lambda: dispatcher.board.centre, recordings=places.recordings)
     sounds = {"voicemail": places.voicemail, "recording": places.recordings}
     web = build_app(
         WebDeps(
@@ -278,6 +280,7 @@ async def serve(settings: Settings) -> None:
             flow_changes=LiveFlows(flows, flow_versions, places.prompts, clock),
             acts=JournalActs(journal, clock),
             casework=office.casework(dispatcher, sounds),
+            inspections=quality.rooms,
             contact_queues=settings.contact.queues,
             readiness=readiness,
             prompts=recording.sounds,
@@ -319,6 +322,7 @@ async def serve(settings: Settings) -> None:
             own("customers", asyncio.create_task(customers.run()))
             own("outside customer system", asyncio.create_task(crm.run()))
             own("casework", asyncio.create_task(office.run()))
+            own("quality", asyncio.create_task(quality.run()))
             own("observer", asyncio.create_task(observer.run(drain)))
             promises = observer.watch_promises(StoredExplanations(pool), zone, clock)
             own("promises", asyncio.create_task(promises))

@@ -24,6 +24,7 @@ import cti.web.flows.versions
 import cti.web.health.routes
 import cti.web.prompts.routes
 import cti.web.public.routes
+import cti.web.quality.routes
 import cti.web.reports.routes
 import cti.web.supervisor.callbacks
 import cti.web.supervisor.routes
@@ -67,6 +68,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.flows.versions.OPERATIONS,
     *cti.web.prompts.routes.OPERATIONS,
     *cti.web.public.routes.OPERATIONS,
+    *cti.web.quality.routes.OPERATIONS,
     *cti.web.reports.routes.OPERATIONS,
     *cti.web.health.routes.OPERATIONS,
     Operation(

@@ -17,6 +17,7 @@ from cti.services.casework import Casework
 from cti.services.configuration import Configuration
 from cti.services.floor import Floor
 from cti.services.flow_changes import FlowChanges
+from cti.services.inspections import Inspections
 from cti.services.prompt_sounds import PromptSounds
 from cti.services.reporting import Reports
 from cti.settings import Settings
@@ -98,6 +99,8 @@ class WebDeps:
     """None: there is no customer file here."""
     casework: Casework | None = None
     """None: there is no casework here."""
+    inspections: Inspections | None = None
+    """Quality: forms, scores, feedback, surveys. None: there is none here."""
     contact_queues: tuple[str, ...] = ()
     """Queues that customers may ask on the web to be called back by; empty: the one of the first number."""
     clock: Clock = field(default_factory=SystemClock)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BASE = {"errors", "ids"}
-PURE = {"model", "acd", "ivr", "reports", "casework", "staffing"}
+PURE = {"model", "acd", "ivr", "reports", "casework", "quality", "staffing"}
 """Rooms without I/O, clock or chance. Of the journal only the codec (and its errors) is."""
 PURE_MODULES = {
     "cti", "cti.journal", "cti.journal.codec", "cti.journal.errors", "cti.errors", "cti.ids",
@@ -27,7 +27,7 @@ SEAMS = {
     "cti.services.supervision",
     "cti.services.reporting",
     "cti.services.recordings",
-    "cti.services.quality",
+    "cti.services.inspections",
     "cti.services.talk_view",
     "cti.services.agent_line",
     "cti.services.configuration",
@@ -55,6 +55,7 @@ CENTRE = {
 GLUE = {
     "crm_rooms",
     "customer_rooms",
+    "quality_rooms",
     "recording_line",
     "entry",
     "ledger",
@@ -78,6 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ivr": BASE | {"model"},
     "reports": BASE | {"model"},
     "casework": BASE | {"model"},
+    "quality": BASE | {"model", "casework"},
     "staffing": BASE | {"model"},
     "journal": BASE | {"clock", "model"},
     # the one owner, and the adapters that satisfy its ports
@@ -106,6 +108,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recording_line": BASE | PURE | {"asterisk", "clock", "prompts", "services"},
     "crm_rooms": BASE | {"clock", "crm", "metrics", "model", "outside", "services"},
     "customer_rooms": {"clock", "crm", "settings", "web"},
+    "quality_rooms": {"clock", "model", "store"},
     "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
     "observe": BASE | PURE | {"clock", "journal", "metrics", "services", "store"},
     "app": BASE | {"clock", "journal", "services"} | PURE | ADAPTERS | CENTRE | GLUE,

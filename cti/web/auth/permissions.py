@@ -127,6 +127,45 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "churn": _FLOOR,
     "churn_compute": _FLOOR,
     "churn_act": _FLOOR,
+    "quality_forms": _FLOOR,
+    "quality_form": _FLOOR,
+    "quality_form_add": _FLOOR,
+    "quality_form_change": _FLOOR,
+    "quality_form_copy": _FLOOR,
+    "quality_form_archive": _FLOOR,
+    "quality_plans": _FLOOR,
+    "quality_plan_add": _FLOOR,
+    "quality_plan_change": _FLOOR,
+    "quality_plan_draw": _FLOOR,
+    "quality_samples": _FLOOR,
+    "quality_sample_choose": _FLOOR,
+    "quality_sample_change": _FLOOR,
+    "quality_calibrations": _FLOOR,
+    "quality_calibration": _FLOOR,
+    "quality_calibration_open": _FLOOR,
+    "quality_calibration_close": _FLOOR,
+    "quality_scores": _ANY,  # an agent's are the own that were released
+    "quality_score": _ANY,  # the same
+    "quality_score_seen": _ANY,  # the same
+    "quality_score_reply": _ANY,  # the same
+    "quality_score_begin": _FLOOR,
+    "quality_score_draft": _FLOOR,  # the scorer
+    "quality_score_submit": _FLOOR,  # the scorer
+    "quality_score_revise": _FLOOR,
+    "quality_score_release": _FLOOR,
+    "quality_score_delete": _FLOOR,
+    "quality_figures": _ANY,  # an agent's are of the own scores that were released
+    "quality_summary": _FLOOR,
+    "quality_counts": _ANY,
+    "quality_notes": _ANY,  # an agent's are the own
+    "quality_note_write": _FLOOR,
+    "quality_note_seen": _AGENT,
+    "quality_note_acknowledge": _AGENT,
+    "quality_note_withdraw": _FLOOR,  # the author
+    "quality_surveys": _FLOOR,
+    "quality_surveys_low": _FLOOR,
+    "quality_comments": _FLOOR,
+    "quality_comment_sound": _FLOOR,
     "contact": PUBLIC,
     "web_callback": PUBLIC,
     "web_complaint": PUBLIC,

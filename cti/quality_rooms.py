@@ -1,0 +1,30 @@
+"""Quality put together: what the web is given of it, and what goes on in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cti.clock import Clock
+from cti.model.centre import Centre
+from cti.store.quality.office import QualityOffice
+
+
+class QualityWork:
+    """`rooms` for the web; `run` draws samples, for ever."""
+
+    def __init__(
+        self,
+        pool: Any,  # asyncpg's
+        *,
+        clock: Clock,
+        centre: Callable[[], Centre],
+        recordings: Path | None = None,
+    ) -> None:
+        self._office = QualityOffice(pool, clock=clock, centre=centre)
+        self.rooms = self._office.inspections(recordings)
+
+    async def run(self) -> None:
+        """Make the first form, and draw by the clock."""
+        await self._office.run()

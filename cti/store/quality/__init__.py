@@ -1,0 +1,1 @@
+"""Quality in Postgres: forms, samples, scores, calibration, coaching, and figures of them and of surveys."""

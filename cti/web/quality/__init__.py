@@ -1,0 +1,1 @@
+"""Quality over HTTP: forms, samples, scores, calibration, feedback, figures, surveys."""
