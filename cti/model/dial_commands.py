@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from cti.ids import AgentId, CallId, ChannelName
+from cti.ids import AgentId, CallId, ChannelName, QueueName
 from cti.model.facts import Device
 
 
@@ -16,6 +16,34 @@ class Resume:
     call_id: CallId
     channel: ChannelName
     agent_id: AgentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejoin:
+    """Call the browser telephone of an agent whose page is back into the call's room, where others go on talking; it takes
+    the call by itself."""
+
+    call_id: CallId
+    agent_id: AgentId
+    caller: ChannelName = ChannelName("")
+    """The caller's channel: how the leg ends is told to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apologise:
+    """Tell somebody whose agent was cut off, and for whom there is no queue, that the call is over; then end it."""
+
+    call_id: CallId
+    channel: ChannelName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ringback:
+    """Let the agent in the call's room hear that the third party's telephone rings, until the channel with this id is hung
+    up, or somebody answers."""
+
+    call_id: CallId
+    channel_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +68,5 @@ class RingToDial:
     agents_ring: timedelta = timedelta(seconds=20)
     far_ring: timedelta = timedelta(seconds=60)
     record: bool = False
+    queue: QueueName | None = None
+    """Where the far side waits if the agent's page goes and no bridge is there."""

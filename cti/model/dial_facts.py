@@ -51,8 +51,9 @@ class DialFailed(CallFact):
     agent_id: AgentId
     """Who dialled."""
     status: str
-    """"busy", "no_answer", "unreachable" (refused by the line, no such number), "agent_away" (the agent's own device was not
-    taken), "cancelled" (the agent hung up)."""
+    """"busy", "no_answer", "rejected", "no_such_number", "line_down" (the line to the carrier, or beyond it, does not carry
+    calls), "unreachable" (anything else), "agent_away" (the agent's own device was not taken), "cancelled" (the agent hung
+    up)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

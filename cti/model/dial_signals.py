@@ -31,6 +31,8 @@ class FarSide(Signal):
     unique_id: str = ""
     status: str = ""
     """Asterisk's DIALSTATUS, with `failed`."""
+    cause: int = 0
+    """Q.850, with `failed`; 0: none was told."""
     agent_id: AgentId | None = None
     """The colleague whose device it is; None: an outside number."""
 

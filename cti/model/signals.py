@@ -37,6 +37,8 @@ class WaitEntered(Signal):
 
     call_id: CallId
     channel: ChannelName
+    unique_id: str = ""
+    """Of that channel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

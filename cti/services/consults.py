@@ -2,7 +2,8 @@
 
 The order of the commands keeps everybody from silence. Completing brings the caller into the room first; the agent's leg is hung
 up when the caller and the third party are proved to be in one bridge. A third party who is gone by then leaves the caller
-with the agent. Who is asked is reserved: the ACD offers them nothing (`AgentStatus.asked_call`).
+with the agent. While the third party's telephone rings, who asks hears that in the room. Who is asked is reserved: the ACD offers
+them nothing (`AgentStatus.asked_call`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call
 from cti.model.commands import DialParty, EnterRoom, HangUp, HoldParty
+from cti.model.dial_commands import Ringback
 from cti.model.facts import ConsultEnd, DestinationKind, Device
 from cti.model.talk import Consult, party_leg
 from cti.services import holds, screen_pops, trunk_lines
@@ -83,6 +85,7 @@ def _dial_agent(board: Switchboard, call: Call, agent_id: AgentId, to: SendTo) -
         number=config.number if external else "",
         ring_timeout=RING,
         shown=trunk_lines.caller_id(board) if external else agent_id,
+        caller=call.channel,
     )
 
 
@@ -101,7 +104,18 @@ def _dial_number(board: Switchboard, call: Call, to: SendTo) -> DialParty:
         number=to.name,
         ring_timeout=RING,
         shown=trunk_lines.caller_id(board),
+        caller=call.channel,
     )
+
+
+def _ringer(consult: Consult) -> str:
+    """The unique id of the channel by which who asks hears that the third party's telephone rings."""
+    return f"{consult.leg_id}r"
+
+
+def _stop_ringing(board: Switchboard, consult: Consult) -> None:
+    if consult.ringing and consult.answered_at is None:
+        board.out.commands.append(HangUp(channel=ChannelName(_ringer(consult))))
 
 
 def _consult_of(call: Call, agent_id: AgentId) -> Consult:
@@ -120,6 +134,7 @@ def _answered(call: Call, agent_id: AgentId) -> Consult:
 
 
 def _end(board: Switchboard, call: Call, consult: Consult, end: ConsultEnd, now: datetime, *, at: datetime) -> Call:
+    _stop_ringing(board, consult)
     board.record(
         f.ConsultEnded(
             at=at,
@@ -174,6 +189,13 @@ def cancel(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime
     call = _end(board, call, consult, ConsultEnd.CANCELLED, now, at=now)
     if call.held_by_server:
         holds.retrieve(board, call, agent_id, now)
+
+
+def abandon(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
+    """Nobody asks any more (the page of who asked is gone): the third party goes, the caller stays where they are."""
+    if call.consult is not None:
+        _let_go(board, call, call.consult)
+        _end(board, call, call.consult, ConsultEnd.CANCELLED, now, at=at)
 
 
 def _let_go(board: Switchboard, call: Call, consult: Consult) -> None:
@@ -238,6 +260,7 @@ def party_leg_heard(board: Switchboard, signal: s.PartyLeg, now: datetime) -> No
         board.record(
             f.ConsultRang(at=signal.at, call_id=call.call_id, party=consult.party, consulted=consult.consulted)
         )
+        board.out.commands.append(Ringback(call_id=call.call_id, channel_id=_ringer(consult)))
     elif signal.event == "failed" and consult.answered_at is None and signal.status != "ANSWER":
         ends = {"BUSY": ConsultEnd.BUSY, "NOANSWER": ConsultEnd.NO_ANSWER, "CANCEL": ConsultEnd.NO_ANSWER}
         failed(board, call, consult, ends.get(signal.status, ConsultEnd.UNREACHABLE), now, at=signal.at)
@@ -266,6 +289,7 @@ def joined_bridge(board: Switchboard, call: Call, signal: s.BridgeJoined, now: d
     leg = board.parties.legs.get(signal.channel)
     consult = call.consult
     if leg is not None and consult is not None and leg[1] == consult.leg_id and consult.answered_at is None:
+        _stop_ringing(board, consult)
         board.record(
             f.ConsultAnswered(at=signal.at, call_id=call.call_id, party=consult.party, consulted=consult.consulted)
         )

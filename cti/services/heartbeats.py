@@ -73,6 +73,16 @@ class Held:
 
 
 @dataclass(slots=True)
+class Away:
+    """An agent whose page is gone while others of the call talk on (`resumption`)."""
+
+    since: datetime
+    until: datetime
+    tried_at: datetime | None = None
+    """When their telephone was last called back into the call."""
+
+
+@dataclass(slots=True)
 class Sounds:
     """What was last kept of how an agent's call sounds (`quality`)."""
 
@@ -91,6 +101,7 @@ class Presence:
     """Agents with problems that stand longer than the grace."""
     looked_at: datetime | None = None
     held: dict[CallId, Held] = field(default_factory=dict)
+    away: dict[tuple[CallId, AgentId], Away] = field(default_factory=dict)
     sounds: dict[AgentId, Sounds] = field(default_factory=dict)
     dialled: dict[tuple[AgentId, str], CallId] = field(default_factory=dict)
     """What agents' requests to dial were named, and the calls they began (`dialling`)."""

@@ -10,10 +10,14 @@ Nobody has hung up then. Two things tell it:
   is hung up always does before it leaves the bridge. The dialplan judges by the leg's cause and brings the caller to the
   wait context by itself, with a bridge or without.
 
+So are those whom an agent has called, the number and the colleague: the far side stands where a caller stands, and the
+dialplan keeps it (`cti-kept`) as it keeps a caller. A consultation ends with the page: the third party is let go, and the
+caller is held. In a conference the others talk on, and the agent is called back into it (`rejoining`).
+
 The call is `HELD` with the reason `page_gone` until `held_until`; it stays the agent's. The page is back when it shows
 itself after that moment (a new feed, a heartbeat) and its telephone can be called: then the caller is sent to it, and it
 takes the call by itself. Otherwise, when the time is over, the caller goes back to the queue, before everybody else, with
-all the time waited, and the agent is not ready. After a restart of the bridge the journal says who is held, and
+all the time waited, and the agent is not ready. Who belongs to no queue is told so, and the call ends. After a restart of the bridge the journal says who is held, and
 Asterisk's channels where they are.
 """
 
@@ -27,17 +31,18 @@ from cti.ids import AgentId, ChannelName, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import Call, CallState
-from cti.model.commands import HangUp, ReturnToWait
-from cti.model.dial_commands import Resume
+from cti.model.callback import agents_leg_of
+from cti.model.commands import HangUp, ReturnToWait, SetQueue
+from cti.model.dial_commands import Apologise, Rejoin, Resume
 from cti.model.dial_signals import PhoneSigned
-from cti.model.facts import AgentState, Device
-from cti.services import heartbeats, priority, talks
+from cti.model.facts import Device
+from cti.services import consults, heartbeats, priority, recording_choice, rejoining, talks
 from cti.services.heartbeats import Held
 
 if TYPE_CHECKING:
     from cti.services.switchboard import Switchboard
 
-PAGE_GONE = "page_gone"
+PAGE_GONE = rejoining.PAGE_GONE
 """The reason of the hold, and of the agent's *not ready* afterwards."""
 SLACK = timedelta(seconds=12)
 """How long a delivery that is under way when the time is over may still take."""
@@ -62,6 +67,9 @@ def page_changed(board: Switchboard, agent_id: AgentId, now: datetime) -> None:
     if is_held(call):
         attend(board, agent_id, now)
         return
+    if rejoining.is_away(board, call, agent_id):
+        rejoining.attend(board, call, agent_id, now)
+        return
     line = board.presence.line(agent_id)
     gone = line.signed_off_at is not None and line.pages == 0
     # Or another page is there already: the one that had the talk went before it came.
@@ -72,30 +80,47 @@ def page_changed(board: Switchboard, agent_id: AgentId, now: datetime) -> None:
         and line.opened_at is not None
         and line.opened_at > talking_since
     )
-    if (gone or reloaded) and line.seen and may_be_held(board, call, agent_id):
+    if not (gone or reloaded) or not line.seen:
+        return
+    if may_be_held(board, call, agent_id):
+        in_room = call.room
         hold(board, call, agent_id, now, at=now)
         board.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
+        if in_room:
+            # There no leg ends with another; by itself it would be seconds until it is known to be silent.
+            talks.hang_up_leg(board, call.call_id, agent_id)
+    elif rejoining.may_be_away(board, call, agent_id):
+        rejoining.goes(board, call, agent_id, now)
+        talks.hang_up_leg(board, call.call_id, agent_id)
 
 
 def may_be_held(board: Switchboard, call: Call, agent_id: AgentId) -> bool:
-    """Whether this agent's end of the talk leaves the caller alone, on a line that can be moved."""
+    """Whether this agent's end of the talk leaves the far side alone, on a line that can be moved.
+
+    A third party who is only asked is no company: whoever asked takes them along. The colleague of an internal call is the far
+    side of who called; when the colleague's own page goes, nothing is held.
+    """
     agent = board.agents.get(agent_id)
-    alone = call.consult is None and not call.outsiders and all(other == agent_id for other in call.talkers)
+    far = call.colleague if call.direction is f.Direction.INTERNAL else None
+    alone = not call.outsiders and all(other in (agent_id, far) for other in call.talkers)
+    asks = call.consult is None or call.consult.by == agent_id
     return (
         agent is not None
         and agent.device is Device.BROWSER
         and agent.call_id == call.call_id
         and call.state in _TALKS
         and not is_held(call)
+        and agent_id in call.talkers
         and alone
-        and call.direction is f.Direction.INBOUND
-        and call.parent is None
+        and asks
+        and (call.direction is not f.Direction.INTERNAL or agent_id == call.dialled_by)
         and bool(call.channel)
     )
 
 
 def hold(board: Switchboard, call: Call, agent_id: AgentId, now: datetime, *, at: datetime) -> None:
-    """The caller is held for this agent's page from `at` on."""
+    """The caller is held for this agent's page from `at` on. Who is asked about the caller is let go."""
+    consults.abandon(board, call, now, at=at)
     until = now + board.centre.presence.resume
     board.record(f.CallHeld(at=at, call_id=call.call_id, agent_id=agent_id, reason=PAGE_GONE, until=until))
     board.left_first.pop(call.call_id, None)
@@ -117,7 +142,17 @@ def leg_gone(board: Switchboard, call: Call, agent_id: AgentId, signal: s.Channe
     """An agent's channel has ended. Whether that was no end of the talk: as in `parted`, of a talk in a room."""
     if is_held(call):
         return True
-    if signal.cause in NORMAL or call.call_id in board.left_first or not may_be_held(board, call, agent_id):
+    if rejoining.is_away(board, call, agent_id):
+        rejoining.leg_gone(board, call, agent_id)
+        return True
+    if talks.leg_of(board, call.call_id, agent_id) is not None:
+        return True  # an old one: the agent is there on another
+    if signal.cause in NORMAL or call.call_id in board.left_first:
+        return False
+    if rejoining.may_be_away(board, call, agent_id):
+        rejoining.goes(board, call, agent_id, now)
+        return True
+    if not may_be_held(board, call, agent_id):
         return False
     hold(board, call, agent_id, now, at=signal.at)
     board.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
@@ -127,9 +162,13 @@ def leg_gone(board: Switchboard, call: Call, agent_id: AgentId, signal: s.Channe
 # -- the caller waits for it
 
 
-def waits(board: Switchboard, call: Call, now: datetime) -> bool:
-    """The caller is in the wait context. Whether that was news of a caller who is held."""
+def waits(board: Switchboard, call: Call, now: datetime, *, unique_id: str = "") -> bool:
+    """The caller is in the wait context, on the channel with this unique id. Whether that was news of a caller who is held."""
     if is_held(call):
+        if unique_id and agents_leg_of(call.call_id, call.leg_id) is not None:
+            # A callback that stood on the leg of its agent, which is gone.
+            board.record(f.FarSideCalled(at=now, call_id=call.call_id, channel=call.channel, leg_id=unique_id))
+            call = board.calls[call.call_id]
         held = board.presence.held.setdefault(call.call_id, Held(since=call.since))
         held.there, held.trying = True, False
         if call.agent_id is not None and not _over(call, now):
@@ -160,8 +199,11 @@ def resumed(board: Switchboard, call: Call, agent_id: AgentId, *, at: datetime) 
     return True
 
 
-def refused(board: Switchboard, command: Resume) -> None:
+def refused(board: Switchboard, command: Resume | Rejoin) -> None:
     """The telephone system would not send the caller: they are on their way out, or say that they wait when they do."""
+    if isinstance(command, Rejoin):
+        rejoining.refused(board, command)
+        return
     held = board.presence.held.get(command.call_id)
     if held is not None:
         held.trying = False
@@ -183,6 +225,7 @@ def next_due(board: Switchboard, now: datetime) -> datetime | None:
     """When the next caller has been held for long enough."""
     calls = [board.calls[call_id] for call_id in board.presence.held if call_id in board.calls]
     moments = [_ends(board, call) for call in calls if call.held_until is not None]
+    moments += [away.until for away in board.presence.away.values()]
     return now if len(calls) < len(board.presence.held) else min(moments, default=None)
 
 
@@ -194,6 +237,7 @@ def tick(board: Switchboard, now: datetime) -> None:
             del board.presence.held[call_id]
         elif _ends(board, call) <= now:
             give_back(board, call, now)
+    rejoining.tick(board, now)
 
 
 def _over(call: Call, now: datetime) -> bool:
@@ -211,12 +255,11 @@ def give_back(board: Switchboard, call: Call, now: datetime) -> None:
     agent_id = call.agent_id
     if agent_id is None:
         return
-    agent = board.agents[agent_id]
-    board.record(f.TalkEnded(at=now, call_id=call.call_id, agent_id=agent_id))
-    if agent.chosen is AgentState.READY:
-        board.record(
-            f.AgentChanged(at=now, agent_id=agent_id, state=AgentState.NOT_READY, reason=PAGE_GONE, device=agent.device)
-        )
+    for one in call.talkers:
+        board.record(f.TalkEnded(at=now, call_id=call.call_id, agent_id=one))
+        if one != agent_id:
+            board.sync_agent(one, now)
+    rejoining.not_ready(board, agent_id, now)
     for channel, (leg_call, leg_agent) in list(board.legs.items()):
         if (leg_call, leg_agent) == (call.call_id, agent_id):
             board.out.commands.append(HangUp(channel=ChannelName(channel)))
@@ -228,8 +271,20 @@ def _back_to_queue(board: Switchboard, call: Call, now: datetime, *, there: bool
     """A caller whom nobody talks with any more waits again: with the time waited, before everybody else."""
     queue = _queue_of(board, call)
     if queue is None:
-        board.out.commands.append(HangUp(channel=call.channel))
+        board.out.commands.append(Apologise(call_id=call.call_id, channel=call.channel))
         return
+    if call.dialled_by is not None or call.parent is not None:
+        # Known to the dialplan with the first visit else; an offer may come before.
+        settings = board.centre.queues[queue]
+        board.out.commands.append(
+            SetQueue(
+                call_id=call.call_id,
+                channel=call.channel,
+                queue=queue,
+                ring_timeout=settings.ring_timeout,
+                record=recording_choice.wanted(board, call.call_id, queue),
+            )
+        )
     talks.requeue(board, call, queue, now, by=PAGE_GONE)
     if board.engine.ticket(call.call_id) is not None:
         priority.change_priority(board, call.call_id, now, by=PAGE_GONE, reason=PAGE_GONE, front=True)
@@ -241,9 +296,11 @@ def _back_to_queue(board: Switchboard, call: Call, now: datetime, *, there: bool
 
 
 def _queue_of(board: Switchboard, call: Call) -> QueueName | None:
-    """The call's queue while there is one; else that of its number."""
+    """The call's queue while there is one; else that of its number. A call that an agent made may have none."""
     if call.queue is not None and call.queue in board.centre.queues:
         return call.queue
+    if call.dialled_by is not None:
+        return None
     number = board.centre.numbers.get(call.did)
     return number.survival_queue if number is not None else next(iter(board.centre.queues), None)
 
@@ -268,3 +325,5 @@ def device_changed(board: Switchboard, agent_id: AgentId, now: datetime) -> None
     call = _call_of(board, agent_id)
     if call is not None and is_held(call):
         attend(board, agent_id, now)
+    elif call is not None:
+        rejoining.attend(board, call, agent_id, now)

@@ -11,6 +11,7 @@ from cti.ids import AgentId, CallId, ChannelName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
+from cti.model.commands import ReturnToWait
 from cti.model.dial_signals import FarSide, PhoneSigned
 from cti.model.facts import AgentState, Device
 from cti.services import agents, dialling, heartbeats, outbound, resumption
@@ -22,6 +23,8 @@ from tests.support.floor_rig import FloorRig
 
 NUMBER = "+15550100081"
 TALKS = (CallState.TALKING, CallState.HELD)
+FIRST = "PJSIP/first-"
+"""Begins the name of the leg of an agent who made a call."""
 
 
 class Lines(Floor):
@@ -33,6 +36,7 @@ class Lines(Floor):
         outbound.open_trunk(self.rig.board, self.rig.now, there=True)
         self.rig.board.linked = True
         self.keypads = 0
+        self.done = 0
         for agent in AGENTS:
             heartbeats.page(self.rig.board, AgentId(agent), self.rig.now, connected=True)
             self.rig.ready(agent, device=Device.BROWSER)
@@ -49,10 +53,33 @@ class Lines(Floor):
     def page(self, agent: str, there: bool) -> None:
         heartbeats.page(self.rig.board, AgentId(agent), self.rig.now, connected=there)
         resumption.page_changed(self.rig.board, AgentId(agent), self.rig.now)
+        self.moved()
+
+    def moved(self) -> None:
+        """Who is sent to the wait context leaves a talk of two legs, and the agent's ends with that."""
         self.rig.drain()
+        new, self.done = self.rig.commands[self.done :], len(self.rig.commands)
+        for command in new:
+            if not isinstance(command, ReturnToWait) or command.call_id not in self.rig.board.calls:
+                continue
+            for channel, (call_id, agent_id) in list(self.rig.board.legs.items()):
+                if call_id == command.call_id and channel != command.channel:
+                    self.rig.part(call_id, channel, agent_id, bridge=f"b-{call_id}")
+                    self.gone(call_id, channel, agent_id, 16)
+
+    def gone(self, call_id: CallId, channel: ChannelName, agent_id: AgentId | None, cause: int) -> None:
+        """An agent's leg ends. The first of a call that an agent made bears the call's id."""
+        first = channel.startswith(FIRST)
+        self.rig.signal(
+            s.ChannelGone(
+                at=self.rig.now, channel=channel, call_id=call_id, agent_id=agent_id, is_caller=first, cause=cause,
+                unique_id=call_id if first else "",
+            )
+        )  # fmt: skip
 
     def signed(self, agent: str, there: bool) -> None:
         self.rig.signal(PhoneSigned(at=self.rig.now, agent_id=AgentId(agent), device=Device.BROWSER, there=there))
+        self.moved()
         self.device(agent, there)
 
     def beat(self, agent: str, microphone: Microphone, registered: bool) -> None:
@@ -64,31 +91,28 @@ class Lines(Floor):
     def falls_silent(self, index: int) -> None:
         """An agent's leg ends, and nobody asked for it."""
         call_id = self.pick(index, *TALKS)
-        if call_id is None or self.rig.live(call_id).dialled_by is not None:
+        if call_id is None:
             return
+        call = self.rig.live(call_id)
         for channel, (leg_call, agent_id) in list(self.rig.board.legs.items()):
-            if leg_call == call_id:
+            if leg_call == call_id and channel != call.channel:
                 self.rig.part(call_id, channel, agent_id, bridge=f"b-{call_id}")
-                self.rig.signal(
-                    s.ChannelGone(
-                        at=self.rig.now, channel=channel, call_id=call_id, agent_id=agent_id, is_caller=False, cause=44
-                    )
-                )  # fmt: skip
+                self.gone(call_id, channel, agent_id, 44)
 
     def held_waits(self, index: int) -> None:
         call_id = self.pick(index, CallState.HELD, CallState.AFTER)
-        if call_id is not None and self.rig.live(call_id).dialled_by is None:
+        if call_id is not None:
             self.rig.waits(call_id)
 
     def comes_back(self, index: int) -> None:
         """Both legs are in one bridge again."""
         call_id = self.pick(index, CallState.HELD)
         call = self.rig.live(call_id) if call_id is not None else None
-        if call is None or call_id is None or call.agent_id is None or call.dialled_by is not None:
+        if call is None or call_id is None or call.agent_id is None:
             return
         self.rig.serial += 1
         leg = ChannelName(f"PJSIP/{call.agent_id}-web-{self.rig.serial:08x}")
-        for channel, agent_id in ((leg, call.agent_id), (call.channel, None)):
+        for channel, agent_id in ((leg, call.agent_id), (call.channel, call.colleague)):
             self.rig.signal(
                 s.BridgeJoined(
                     at=self.rig.now, bridge_id=f"b-{call_id}", channel=channel, call_id=call_id, agent_id=agent_id
@@ -109,12 +133,12 @@ class Lines(Floor):
             if keypad and colleague is None:
                 self.keypads += 1
                 call_id = CallId(f"t1-k{self.keypads}.1")
-                own = ChannelName(f"PJSIP/{agent}-k{self.keypads:07d}")
+                own = ChannelName(f"{FIRST}{agent}-k{self.keypads:07d}")
                 dialling.keypad(board, call_id, own, who, NUMBER, self.rig.now, objects=False)
             else:
                 asked = Dialled(number=NUMBER if colleague is None else "", colleague=colleague and AgentId(colleague))  # type: ignore[arg-type]
                 call_id = dialling.dial(board, who, asked, self.rig.now, number=asked.number, objects=False)
-                own = ChannelName(f"PJSIP/{agent}-web-d{call_id[-6:]}")
+                own = ChannelName(f"{FIRST}{agent}-web-d{call_id[-6:]}")
                 self.rig.drain()
                 self.rig.signal(
                     s.AgentLegDialled(
@@ -125,6 +149,17 @@ class Lines(Floor):
         except Refused:
             pass
         self.rig.drain()
+
+    def dials_and_talks(self, agent: str, colleague: str | None) -> None:
+        """Somebody answers whoever is called."""
+        before = set(self.rig.board.calls)
+        self.dials(agent, colleague, keypad=False)
+        if set(self.rig.board.calls) - before:
+            begun = sorted(c.call_id for c in self.rig.board.calls.values() if c.state is CallState.DIALLING)
+            (new,) = set(self.rig.board.calls) - before
+            self.far(begun.index(new), "called", "")
+            self.reached(begun.index(new))
+            assert self.rig.live(new).state is CallState.TALKING
 
     def far(self, index: int, event: Literal["called", "ringing", "failed"], status: str) -> None:
         call_id = self.pick(index, CallState.DIALLING)
@@ -169,12 +204,7 @@ class Lines(Floor):
             if leg == (call_id, call.dialled_by):
                 self.rig.signal(s.HangupAsked(at=self.rig.now, channel=channel, call_id=call_id, agent_id=leg[1]))
                 self.rig.part(call_id, channel, leg[1], bridge=f"b-{call_id}")
-                self.rig.signal(
-                    s.ChannelGone(
-                        at=self.rig.now, channel=channel, call_id=call_id, agent_id=leg[1], is_caller=True, cause=16,
-                        unique_id=call_id,
-                    )
-                )  # fmt: skip
+                self.gone(call_id, channel, leg[1], 16)
         if call.channel:
             self.rig.signal(
                 s.ChannelGone(
@@ -193,7 +223,7 @@ class Lines(Floor):
         assert set(ends) == set(self.rig.board.closed)
         dialled = {x.call_id for x in facts if isinstance(x, f.DialAsked)}
         answers = [x for x in facts if isinstance(x, f.CallAnswered)]
-        assert all((x.offer_id is None) == (x.call_id in dialled) for x in answers)
+        assert all(x.offer_id is not None or x.call_id in dialled for x in answers)
         for call_id in dialled & set(ends):
             told = {type(x) for x in facts if isinstance(x, f.CallFact) and x.call_id == call_id}
             assert (f.DialFailed in told) != (f.CallAnswered in told)
@@ -261,8 +291,10 @@ def test_a_long_random_day_of_pages_and_dialling(seed: int) -> None:
             floor.held_waits(index)
         elif act < 72:
             floor.comes_back(index)
-        elif act < 76:
+        elif act < 75:
             floor.dials(agent, rng.choice([None, None, *AGENTS]), rng.random() < 0.3)
+        elif act < 78:
+            floor.dials_and_talks(agent, rng.choice([None, None, *AGENTS]))
         elif act < 80:
             floor.far(index, rng.choice(["called", "ringing"]), "")
         elif act < 82:
@@ -281,3 +313,5 @@ def test_a_long_random_day_of_pages_and_dialling(seed: int) -> None:
     floor.replaying_the_journal_gives_the_same_floor()
     reached = {type(fact) for fact in floor.rig.facts}
     assert {f.CallHeld, f.DialAsked, f.CallAnswered, f.TalkEnded} <= reached
+    dialled = {x.call_id for x in floor.rig.of(f.DialAsked)}  # type: ignore[attr-defined]
+    assert dialled & {x.call_id for x in floor.rig.of(f.CallHeld)}  # type: ignore[attr-defined]

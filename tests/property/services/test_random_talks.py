@@ -13,8 +13,10 @@ from cti.ids import AgentId, CallId, ChannelName
 from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.commands import DialParty, EnterRoom, HangUp, HoldCaller, HoldParty, ReturnToWait, SendOut
-from cti.model.facts import AgentState, DestinationKind
-from cti.services import agents, consults, holds, pick_ups, transfers
+from cti.model.dial_commands import Rejoin, Resume
+from cti.model.dial_signals import PhoneSigned
+from cti.model.facts import AgentState, DestinationKind, Device
+from cti.services import agents, consults, heartbeats, holds, pick_ups, resumption, transfers
 from cti.services.audit import findings
 from cti.services.floor import Refused
 from cti.services.talk_rows import talk_of
@@ -39,7 +41,9 @@ class MovingFloor(Floor):
 
     @initialize()
     def the_floor_opens(self) -> None:
-        super().the_floor_opens()
+        for agent in AGENTS:
+            heartbeats.page(self.rig.board, AgentId(agent), self.rig.now, connected=True)
+            self.rig.ready(agent, device=Device.BROWSER)
 
     # -- Asterisk
 
@@ -67,6 +71,20 @@ class MovingFloor(Floor):
                 self.dialled(call, command)
             elif isinstance(command, ReturnToWait | SendOut):
                 self.parted(call, call.channel)
+            elif isinstance(command, Resume | Rejoin):
+                self.comes_back(call, command)
+
+    def comes_back(self, call: Call, command: Resume | Rejoin) -> None:
+        """The agent's page takes the call by itself."""
+        board = self.rig.board
+        self.rig.serial += 1
+        leg = ChannelName(f"PJSIP/{command.agent_id}-web-{self.rig.serial:08x}")
+        board.legs[leg] = (call.call_id, command.agent_id)
+        self.joined(call, leg)
+        if isinstance(command, Resume):
+            self.joined(call, call.channel)
+            assert board.calls[call.call_id].state is CallState.TALKING
+        assert (call.call_id, command.agent_id) not in board.presence.away
 
     def parted(self, call: Call, channel: ChannelName) -> None:
         for bridge_id, members in list(self.rig.board.bridges.items()):
@@ -252,6 +270,67 @@ class MovingFloor(Floor):
             self.rig.waits(call_id)
             assert self.rig.live(call_id).offered_agent == agent
 
+    @rule(agent=agent_ids, silent=st.booleans())
+    def a_page_goes(self, agent: str, silent: bool) -> None:
+        """Closed, or (`silent`) Asterisk has heard nothing of it for seconds and ends its leg."""
+        board, who = self.rig.board, AgentId(agent)
+        call_id = board.agents[who].call_id
+        before = board.calls.get(call_id) if call_id is not None else None
+        own = [c for c, leg in board.legs.items() if leg == (call_id, who)]
+        if before is None or before.state not in TALK or not own or before.leaving == who:
+            return
+        heartbeats.page(board, who, self.rig.now, connected=False)
+        if silent:
+            self.cut(before, own[0], who)
+        else:
+            self.rig.signal(PhoneSigned(at=self.rig.now, agent_id=who, device=Device.BROWSER, there=False))
+            self.settle()
+        after = board.calls.get(before.call_id)
+        assert after is not None, "nobody hung up"
+        assert who in after.talkers
+        if resumption.is_held(after):
+            assert after.consult is None
+            self.rig.waits(after.call_id)
+            assert resumption.is_held(self.rig.live(after.call_id))
+        else:
+            assert (after.call_id, who) in board.presence.away
+            assert after.talkers == before.talkers
+            assert after.outsiders == before.outsiders
+
+    def cut(self, call: Call, channel: ChannelName, who: AgentId) -> None:
+        if not call.room:
+            self.parted(call, channel)
+        self.rig.signal(
+            s.ChannelGone(
+                at=self.rig.now, channel=channel, call_id=call.call_id, agent_id=who, is_caller=False, cause=44
+            )
+        )
+        self.settle()
+
+    @rule(agent=agent_ids)
+    def a_page_comes(self, agent: str) -> None:
+        board, who = self.rig.board, AgentId(agent)
+        if board.presence.line(who).pages == 0:
+            self.rig.pass_time(0.5)
+            heartbeats.page(board, who, self.rig.now, connected=True)
+            self.rig.signal(PhoneSigned(at=self.rig.now, agent_id=who, device=Device.BROWSER, there=True))
+            self.rig.signal(
+                s.DeviceReachable(at=self.rig.now, agent_id=who, device=Device.BROWSER, reachable=True, in_use=False)
+            )
+            resumption.page_changed(board, who, self.rig.now)
+            self.settle()
+
+    @invariant()
+    def nobody_is_away_for_ever(self) -> None:
+        board = self.rig.board
+        for (call_id, agent_id), away in board.presence.away.items():
+            call = board.calls.get(call_id)
+            assert call is None or agent_id not in call.talkers or self.rig.now <= away.until
+        for call in board.calls.values():
+            if resumption.is_held(call):
+                assert call.held_until is not None
+                assert self.rig.now <= call.held_until + resumption.SLACK
+
     @rule(index=picks)
     def hangs_up_by_the_page(self, index: int) -> None:
         if (found := self.talking(index)) is not None:
@@ -334,6 +413,8 @@ def test_a_long_day_of_moves(seed: int) -> None:
         (lambda: floor.the_dialplan_finds_nobody(rng.randrange(31)), 1),
         (lambda: floor.is_picked_up(rng.randrange(31), rng.choice(AGENTS)), 4),
         (lambda: floor.hangs_up_by_the_page(rng.randrange(31)), 3),
+        (lambda: floor.a_page_goes(rng.choice(AGENTS), rng.random() < 0.5), 6),
+        (lambda: floor.a_page_comes(rng.choice(AGENTS)), 10),
         (lambda: floor.caller_hangs_up(rng.randrange(31)), 2),
         (lambda: floor.wrap_up_is_finished(rng.choice(AGENTS)), 12),
         (lambda: floor.time_passes(rng.choice([0.5, 3.0, 11.0, 40.0])), 8),

@@ -113,7 +113,7 @@ def test_an_agent_is_called_first_with_a_channel_id_of_ours() -> None:
             "__CTI_OFFER=1732200099",
             "CTI_NUMBER=+15550100002",
             "CTI_DID=5000",
-            "CTI_QUEUE=support",
+            "__CTI_QUEUE=support",
             "CTI_SECONDS=30",
             "CTI_RECORD=",
             "CTI_OUTSIDE=",
