@@ -53,6 +53,7 @@ from cti.places import Places
 from cti.quality_rooms import QualityWork
 from cti.recording_line import RecordingLine
 from cti.reports.call_record import CallRecord
+from cti.reports.rules import rules_of
 from cti.secrets_file import load_or_make
 from cti.services import outbound
 from cti.services.acts import JournalActs
@@ -61,12 +62,15 @@ from cti.services.dispatcher import Dispatcher
 from cti.services.flow_library import SCRIPTS
 from cti.services.flow_runner import FlowRunner
 from cti.settings import Settings
+from cti.store.acts import StoredActs
 from cti.store.drain import Drain
 from cti.store.explain import StoredExplanations
 from cti.store.flow_traffic import StoredFlowTraffic
 from cti.store.migrate import migrate
 from cti.store.pool import open_pool
 from cti.store.queries import StoredCalls, ended_calls
+from cti.store.reports import StoredReports
+from cti.supervision_rooms import emergency_voice
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.origins import allowed_origins
@@ -136,7 +140,7 @@ async def serve(settings: Settings) -> None:
     text = read_text(places.centre)
     centre = parse_centre(text, source=str(places.centre))
     secrets = load_or_make(settings.data, centre)
-    await asyncio.to_thread(Accounts.write_first, places.accounts, secrets.logins, centre.agents)
+    await asyncio.to_thread(Accounts.write_first, places.accounts, secrets.logins, centre.agents, named=centre.supervisors)
     clock = SystemClock()
     metrics = Metrics()
     flows, flow_versions = open_flows(places, centre, clock)
@@ -204,7 +208,12 @@ async def serve(settings: Settings) -> None:
         seconds=round(clock.monotonic() - began, 3),
     )
     await journal.append([f.BridgeStarted(at=clock.now(), node=NodeName(settings.node), version=version("cti-server"))])
-    drain = Drain(journal, settings.database.url, short_abandon=lambda: dispatcher.board.tally.short_abandon)
+    drain = Drain(
+        journal,
+        settings.database.url,
+        rules=lambda: rules_of(dispatcher.board.centre),
+        zone=lambda: dispatcher.board.centre.time_zone,
+    )
     announcer = Announcer(dispatcher.board, flows.prompts.prompts, clock, dispatcher.promised)
     functions = Functions(lambda name: dispatcher.board.centre.functions.get(name))  # noqa: PLW0108 - as above
     runner = FlowRunner(
@@ -260,7 +269,7 @@ async def serve(settings: Settings) -> None:
         on_region=directory.use_region,
     )
     office = CaseOffice(pool, clock=clock, centre=lambda: dispatcher.board.centre, forget=directory.forget)
-    quality = QualityWork(pool, clock=clock, centre=lambda: dispatcher.board.centre, recordings=places.recordings)
+    quality = QualityWork(pool, clock=clock, centre=lambda: dispatcher.board.centre)
     sounds = {"voicemail": places.voicemail, "recording": places.recordings}
     web = build_app(
         WebDeps(
@@ -274,11 +283,17 @@ async def serve(settings: Settings) -> None:
             calls=StoredCalls(pool),
             live=dispatcher.decisions,
             explanations=StoredExplanations(pool),
+            reports=StoredReports(
+                pool, lambda: dispatcher.board.centre, behind=lambda: drain.state().behind > 0, clock=clock
+            ),
             flows=flows,
             flow_traffic=StoredFlowTraffic(pool),
             customers=customers.rooms,
             flow_changes=LiveFlows(flows, flow_versions, places.prompts, clock),
             acts=JournalActs(journal, clock),
+            stored_acts=StoredActs(pool),
+            supervision=dispatcher,
+            emergency_voice=emergency_voice(places.prompt_manifest, places.prompts),
             casework=office.casework(dispatcher, sounds),
             inspections=quality.rooms,
             contact_queues=settings.contact.queues,

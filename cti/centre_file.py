@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cti.calendar_forms import calendar_of
-from cti.centre_forms import CentreForm, agent_of, number_of, outbound_of, presence_of, queue_of, service_of, tier_of
+from cti.centre_forms import CentreForm, agent_of, number_of, outbound_of, presence_of, queue_of, service_of, supervision_of, tier_of
 from cti.desk_forms import crm_of
 from cti.errors import ConfigError
 from cti.ids import AgentId, FlowName, QueueName
@@ -102,6 +102,10 @@ def _astray(form: CentreForm) -> Iterator[tuple[Place, str]]:
     for name, group in form.groups.items():
         yield from _unknown(("groups", name, "queues"), "queue", group.queues, form.queues)
         yield from _unknown(("groups", name, "tiers"), "queue of this group", group.tiers, group.queues)
+    for user, mine_only in form.supervisors.items():
+        yield from _unknown(("supervisors", user), "queue", mine_only, form.queues)
+        if user in ("admin", "webcall", "trunk"):
+            yield ("supervisors", user), f"{user} is the name of something else"
     for did, number in form.numbers.items():
         yield from _unknown(("numbers", did, "survival_queue"), "queue", [number.survival_queue], form.queues)
     yield from _unknown(("crm", "look_up"), "service", [form.crm.look_up] if form.crm.look_up else [], form.services)
@@ -216,9 +220,11 @@ def _centre(form: CentreForm) -> Centre:
         calendars={name: calendar_of(name, c) for name, c in form.calendars.items()},
         outbound=outbound_of(form.outbound),
         presence=presence_of(form.presence),
+        supervision=supervision_of(form.supervision),
         crm=crm_of(form.crm),
         services={name: service_of(name, s) for name, s in form.services.items()},
         functions=dict(form.functions),
         phone_book=dict(form.phone_book),
+        supervisors={name: tuple(map(QueueName, queues)) for name, queues in form.supervisors.items()},
         transfer_flows={FlowName(flow): title for flow, title in form.transfer_flows.items()},
     )

@@ -38,12 +38,15 @@ from cti.model.centre import (
     Presence,
     Queue,
     Relaxation,
+    ServiceLevelOf,
     Strategy,
+    SupervisionRules,
     Target,
     TargetKind,
     Tier,
 )
 from cti.model.facts import AgentState
+from cti.model.recording_rule import ALWAYS, NEVER, RecordingRule, RecordWhen
 from cti.model.requirement import Requirement, RequirementError, parse_requirement
 
 _OUTSIDE = re.compile(r"\+[0-9]{7,15}")
@@ -76,6 +79,27 @@ def _requirement(value: object) -> Requirement:
 
 TargetField = Annotated[Target, BeforeValidator(_target)]
 RequirementField = Annotated[Any, BeforeValidator(_requirement)]
+
+
+def _record(value: object) -> RecordingRule:
+    if isinstance(value, RecordingRule):
+        return value
+    if isinstance(value, bool):
+        return ALWAYS if value else NEVER
+    try:
+        if isinstance(value, str):
+            return RecordingRule(when=RecordWhen(value))
+        if isinstance(value, dict) and value.keys() <= {"when", "share"}:
+            share, when = value.get("share", 1.0), RecordWhen(value.get("when", RecordWhen.ALWAYS))
+            if isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 1:
+                return RecordingRule(when=when, share=float(share))
+    except ValueError:
+        pass
+    raise ValueError("use true, false, always, never, on_demand, after_consent, or {share: 0.2}")
+
+
+RecordField = Annotated[Any, BeforeValidator(_record)]
+"""When talks are recorded, see `RecordingRule`."""
 
 
 class AnnounceForm(Form):
@@ -146,9 +170,10 @@ class QueueForm(DeskForm):
     wrap_up_extension: Annotated[float, Field(ge=0, le=3600)] = 30
     wrap_up_longest: Seconds = 600
     service_level: Seconds = 20
+    service_level_of: ServiceLevelOf = ServiceLevelOf.DECIDED
     short_abandon: Seconds = 5
     refusal_pause: Seconds = 10
-    record: bool = False
+    record: RecordField = NEVER
     skills: dict[Name, Level] = {}
     requires: RequirementField = ""
     relax: list[RelaxationForm] = []
@@ -219,6 +244,7 @@ class AgentForm(Form):
     delays: DelaysForm = DelaysForm()
     number: Annotated[str, StringConstraints(pattern=r"^(\+[0-9]{7,15})?$")] = ""
     auto_answer: bool = False
+    record: RecordField | None = None
 
 
 class TierForm(Form):
@@ -254,6 +280,13 @@ class PresenceForm(Form):
     grace: Annotated[float, Field(ge=5, le=300)] = 15
 
 
+class SupervisionForm(Form):
+    """What agents are told of supervisors, and what supervisors may not hear."""
+
+    told: bool = False
+    paused_recording: Literal["silent", "refuse"] = "silent"
+
+
 class ServiceForm(Form):
     """An HTTP service."""
 
@@ -281,6 +314,7 @@ class CentreForm(Form):
     calendars: dict[Name, CalendarForm] = {}
     outbound: OutboundForm = OutboundForm()
     presence: PresenceForm = PresenceForm()
+    supervision: SupervisionForm = SupervisionForm()
     crm: CrmForm = CrmForm()
     services: dict[Name, ServiceForm] = {}
     functions: dict[
@@ -288,6 +322,7 @@ class CentreForm(Form):
     ] = {}
     phone_book: dict[DisplayName, Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{5,14}$")]] = {}
     transfer_flows: dict[Name, DisplayName] = {}
+    supervisors: dict[Name, list[Name]] = {}
     not_ready_reasons: list[Name] = ["break", "lunch", "meeting", "training", "admin"]
     not_ready_limits: dict[Name, Annotated[float, Field(ge=10, le=86400)]] = {}
 
@@ -319,9 +354,11 @@ def queue_of(name: str, q: QueueForm) -> Queue:
         wrap_up_extension=timedelta(seconds=q.wrap_up_extension),
         wrap_up_longest=timedelta(seconds=q.wrap_up_longest),
         service_level=timedelta(seconds=q.service_level),
+        service_level_of=q.service_level_of,
         short_abandon=timedelta(seconds=q.short_abandon),
         refusal_pause=timedelta(seconds=q.refusal_pause),
-        record=q.record,
+        record=q.record == ALWAYS,
+        recording=None if q.record in (ALWAYS, NEVER) else q.record,
         dispositions=plain_names(q),
         desk=desk_of(q),
         skills=dict(q.skills),
@@ -401,6 +438,7 @@ def agent_of(extension: str, a: AgentForm, groups: Mapping[str, GroupForm]) -> A
         ),
         number=a.number,
         auto_answer=a.auto_answer,
+        recording=a.record,
     )
 
 
@@ -431,6 +469,11 @@ def outbound_of(o: OutboundForm) -> Outbound:
 def presence_of(p: PresenceForm) -> Presence:
     """How long what belongs to a browser telephone may be away, as a form tells it."""
     return Presence(resume=timedelta(seconds=p.resume), grace=timedelta(seconds=p.grace))
+
+
+def supervision_of(s: SupervisionForm) -> SupervisionRules:
+    """What agents are told of supervisors, as a form tells it."""
+    return SupervisionRules(told=s.told, paused_recording=s.paused_recording)
 
 
 def service_of(name: str, s: ServiceForm) -> HttpService:

@@ -20,6 +20,7 @@ from cti.crm.numbers import normalise
 from cti.ids import CallId, QueueName
 from cti.ivr.effects import Sound
 from cti.model.centre import TargetKind
+from cti.services import recording_choice
 from cti.services.announcer import Announcer
 from cti.services.desk import CallOver
 from cti.services.dispatcher import Dispatcher
@@ -71,6 +72,9 @@ class Doors:
             log.info("session_of_a_closed_call", call_id=call_id)
             return
         leg = HoldingLeg(session, run_script=self._run_script)
+        if self._announcer is not None and (warning := self._announcer.warning(call_id, None)):
+            # A hang-up or a Redirect meanwhile is met by the flow, at its first step.
+            await leg.play([self._runner.sound(sound) for sound in warning], interrupt="")
         following = await self._runner.run(flow_call, leg)
         if following == "hangup":
             await leg.set_variables([("CTI_NEXT", "hangup")])
@@ -105,7 +109,10 @@ class Doors:
         except Refused as refused:
             log.info("not_dialled", agent_id=agent_id, reason=refused.error_id)
             return
-        values = [("CTI_OUT", number.removeprefix("+")), ("CTI_SHOWN", shown)]
+        call = self._desk.board.calls.get(call_id)
+        queue = call.queue if call is not None and call.queue is not None else ""
+        # The far side has the queue, too: where it waits if the telephone is gone and no bridge is there.
+        values = [("CTI_OUT", number.removeprefix("+")), ("CTI_SHOWN", shown), ("__CTI_QUEUE", queue)]
         if not await AgiLeg(session).set_variables([*values, ("CTI_NEXT", "dial")]):
             await self._desk.keypad_gone(call_id)
 
@@ -145,7 +152,7 @@ class Doors:
             values += [
                 ("CTI_QUEUE", queue.name),
                 ("CTI_RING", str(round(queue.ring_timeout.total_seconds()))),
-                ("CTI_RECORD", "1" if queue.record else ""),
+                ("CTI_RECORD", "1" if recording_choice.wanted(self._desk.board, call_id, queue.name) else ""),
             ]
         if call is not None and call.language:
             values += [("CTI_LANGUAGE", call.language), ("CHANNEL(language)", call.language)]

@@ -138,7 +138,9 @@ class LiveConfiguration:
         for table, new in ((self._secrets.sip, made.sip), (self._secrets.logins, made.logins)):
             table.clear()
             table.update(new)
-        await self._accounts.follow(self._accounts_file, made.logins, centre.agents, self._clock.now())
+        await self._accounts.follow(
+            self._accounts_file, made.logins, centre.agents, self._clock.now(), named=centre.supervisors
+        )
         self._telephony.use_accounts(accounts_of(centre.agents))
         try:
             return await self._follow(centre, self._secrets)

@@ -41,6 +41,14 @@ def endpoints(centre: Centre) -> Iterable[str]:
         yield extension
         yield f"{extension}-web"
     yield "webcall"
+    for user in supervisors(centre):
+        yield user
+        yield f"{user}-web"
+
+
+def supervisors(centre: Centre) -> Iterable[str]:
+    """User names of those who supervise and administer: each has a telephone in the page, and one of another make."""
+    return dict.fromkeys(("supervisor", "admin", *centre.supervisors))
 
 
 def load_or_make(data: Path, centre: Centre, *, known: Secrets | None = None) -> Secrets:
@@ -58,7 +66,7 @@ def load_or_make(data: Path, centre: Centre, *, known: Secrets | None = None) ->
         ami=str(tree.get("ami") or secrets.token_urlsafe(24)),
         session_key=str(tree.get("session_key") or secrets.token_urlsafe(32)),
         sip={name: sip.get(name) or secrets.token_urlsafe(18) for name in endpoints(centre)},
-        logins={name: logins.get(name) or _password() for name in (*centre.agents, "supervisor", "admin")},
+        logins={name: logins.get(name) or _password() for name in (*centre.agents, *supervisors(centre))},
     )
     fresh = {"ami": made.ami, "session_key": made.session_key, "sip": made.sip, "logins": made.logins}
     if fresh != tree:

@@ -11,6 +11,7 @@ from cti.model import facts as f
 from cti.model.call import CALL_TRANSITIONS, CallState
 from cti.model.callback import agents_leg, agents_leg_of
 from cti.model.facts import Fact
+from cti.model.supervision_facts import RoomOpened
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,8 +49,9 @@ class KnownCall:
 
     @property
     def callers_leg(self) -> str:
-        """The unique id of the caller's channel; empty for a callback that is not being dialled."""
-        return self.leg_id if self.callback else self.call_id
+        """The unique id of the caller's channel; empty for a callback that is not being dialled. Of a call that an agent made
+        it is the far side's, once that is called."""
+        return self.leg_id if self.callback else self.leg_id or self.call_id
 
     @property
     def first_agent(self) -> AgentId | None:
@@ -92,6 +94,8 @@ class KnownCall:
                 return replace(known, leg_id=fact.channel, channel="", attempt=fact.attempt, dialled=True)
             case f.CallbackReached():
                 return replace(known, channel=fact.channel)
+            case f.FarSideCalled():
+                return replace(known, channel=fact.channel, leg_id=fact.leg_id)
             case f.CallbackFailed():
                 return replace(known, leg_id="", channel="", dialled=False)
             case f.CallAnswered():
@@ -106,7 +110,7 @@ class KnownCall:
                 return replace(known, talks=(*known.talks[: own[-1]], ended, *known.talks[own[-1] + 1 :]))
             case f.CallHeld() if fact.server or fact.reason:
                 return replace(known, room=fact.server)
-            case f.ConsultStarted():
+            case f.ConsultStarted() | RoomOpened():
                 return replace(known, room=True)
             case f.CallQueued():
                 return replace(known, room=False)

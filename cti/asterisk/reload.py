@@ -23,10 +23,12 @@ log = structlog.get_logger(__name__)
 
 MODULES = {
     "cti/pjsip.conf": "res_pjsip.so",
+    "cti/supervisors.conf": "res_pjsip.so",
     "cti/queues.conf": "app_queue.so",
     "cti/musiconhold.conf": "res_musiconhold.so",
     "confbridge.conf": "app_confbridge.so",
     "cti/rooms.conf": "pbx_config.so",
+    "cti/supervision.conf": "pbx_config.so",
     "cti/dialling.conf": "pbx_config.so",
     "cti/prompts.conf": "pbx_config.so",
     "cti/extensions.conf": "pbx_config.so",

@@ -68,9 +68,9 @@ REQUIRED_MODULES = (
     "codec_ulaw", "codec_alaw", "codec_a_mu", "codec_gsm", "codec_resample",
     "format_pcm", "format_gsm", "format_wav", "format_sln",
     # What the dialplan uses.
-    "res_speech", "res_agi", "res_musiconhold", "app_celgenuserevent", "app_confbridge", "app_dial", "app_echo", "app_mixmonitor", "app_playback",
+    "res_speech", "res_agi", "res_musiconhold", "app_celgenuserevent", "app_chanspy", "app_confbridge", "app_dial", "app_echo", "app_mixmonitor", "app_playback", "app_playtones",
     "app_queue", "app_read", "app_record", "app_senddtmf", "app_stack", "app_userevent",
-    "func_callerid", "func_channel", "func_cut", "func_logic", "func_strings", "func_timeout",
+    "func_callerid", "func_channel", "func_cut", "func_export", "func_logic", "func_strings", "func_timeout",
     # The ledger, and the states of devices over AMI.
     "cel_custom", "res_manager_devicestate",
 )  # fmt: skip
@@ -243,9 +243,10 @@ def _texts(
             "optional": [name for name in OPTIONAL_MODULES if binary.module_exists(name)],
         },
         "ami": {"read": AMI_READ, "write": AMI_WRITE, "events": AMI_EVENTS, "unused": AMI_UNUSED},
+        "recorded": [name for name, queue in centre.queues.items() if queue.recording_rule.without_bridge],
         "trap_length": 1,
     }
-    parts = [environment.get_template(f"include/{name}.conf.j2") for name in ("extensions", "rooms", "dialling")]
+    parts = [environment.get_template(f"include/{name}.conf.j2") for name in ("extensions", "rooms", "supervision", "dialling")]
     steps = max(longest_extension(part.render(asked)) for part in parts)
     asked["trap_length"] = steps + 4
     texts: dict[str, str] = {}
@@ -254,7 +255,7 @@ def _texts(
     for template in sorted((TEMPLATES / "include").glob("*.conf.j2")):
         name = f"cti/{template.name.removesuffix('.j2')}"
         texts[name] = environment.get_template(f"include/{template.name}").render(asked)
-    _check_targets(texts["cti/extensions.conf"] + texts["cti/rooms.conf"], steps)
+    _check_targets(texts["cti/extensions.conf"] + texts["cti/rooms.conf"] + texts["cti/supervision.conf"], steps)
     return texts
 
 
@@ -300,6 +301,7 @@ def _check_targets(dialplan: str, steps: int) -> None:
         "cti-out",
         "cti-held",
         "cti-room",
+        "cti-watch",
     ):
         if context == "cti-out" and "\n[cti-out]\n" not in dialplan:
             continue  # there is no trunk to send calls to

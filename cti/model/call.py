@@ -15,6 +15,7 @@ from cti.ids import AgentId, CallId, ChannelName, CustomerId, FlowName, NodeName
 from cti.model import facts as f
 from cti.model.changed import replacer
 from cti.model.requirement import ANYBODY, Requirement
+from cti.model.supervision_facts import RoomOpened
 from cti.model.talk import Consult, Transfer, replace_consult, replace_transfer
 
 
@@ -90,6 +91,8 @@ CALL_TRANSITIONS |= {
     (S.DIALLING, f.FarSideRang): S.DIALLING,
     (S.DIALLING, f.DialFailed): S.AFTER,
     (S.DIALLING, f.CallAnswered): S.TALKING,
+    # The customer of a callback that called its agent first, when that agent's leg is gone: the far side is the call now.
+    (S.HELD, f.FarSideCalled): S.HELD,
 }
 for _live in (S.MENU, S.WAITING, S.OFFERED, S.DIALLING, S.TALKING, S.HELD, S.AFTER, S.SURVIVAL, S.OUT):
     CALL_TRANSITIONS[_live, f.CallEnded] = S.ENDED
@@ -112,6 +115,7 @@ for _talk in (S.TALKING, S.HELD):
         f.ConsultEnded,
         f.PartyJoined,
         f.PartyLeft,
+        RoomOpened,
     ):
         CALL_TRANSITIONS[_talk, _move] = _talk
     CALL_TRANSITIONS[_talk, f.CallCameBack] = S.AFTER
@@ -350,6 +354,8 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
             return replace(call, transfer=came, destination="", sent_to="", room=False, held_by_server=False)
         case f.ConsultStarted() | f.ConsultRang() | f.ConsultAnswered() | f.ConsultEnded():
             return _consulted(call, fact)
+        case RoomOpened():
+            return replace(call, room=True)
         case f.PartyJoined():
             return replace(call, outsiders=(*call.outsiders, fact.party))
         case f.PartyLeft():

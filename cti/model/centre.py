@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Literal
 
 from cti.ids import AgentId, FlowName, QueueName
+from cti.model.alerts import USUAL_TARGETS, AlertRules
 from cti.model.calendar import Calendar
 from cti.model.desk import QueueDesk
 from cti.model.facts import AgentState
 from cti.model.outside_crm import OutsideCrm
+from cti.model.recording_rule import ALWAYS, NEVER, RecordingRule
 from cti.model.requirement import ANYBODY, Requirement
 
 
@@ -47,6 +50,15 @@ class TargetKind(StrEnum):
     NUMBER = "number"
     """An outside number, over the trunk; it must be on the list of numbers that may be dialled."""
     HANG_UP = "hang_up"
+
+
+class ServiceLevelOf(StrEnum):
+    """What the service level of a queue is a share of."""
+
+    DECIDED = "answered_and_abandoned"
+    OFFERED = "offered"
+    OFFERED_WITHOUT_SHORT = "offered_without_short"
+    ANSWERED = "answered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +172,15 @@ class Queue:
     wrap_up: timedelta = timedelta(seconds=30)
     service_level: timedelta = timedelta(seconds=20)
     """A call answered within this wait counts as served in time."""
+    service_level_of: ServiceLevelOf = ServiceLevelOf.DECIDED
     short_abandon: timedelta = timedelta(seconds=5)
     """Hanging up within this wait is a short abandon, not an abandon."""
     refusal_pause: timedelta = timedelta(seconds=10)
     """After a refused or unanswered offer the same agent is not offered the same call again for this long."""
     record: bool = False
+    """Whether its talks are recorded. What is more than yes or no is in `recording`."""
+    recording: RecordingRule | None = None
+    """Which of its talks are recorded; None: as `record` says."""
     dispositions: tuple[str, ...] = ("resolved", "follow_up", "wrong_number", "other")
     """Those that can be chosen."""
     desk: QueueDesk = field(default_factory=QueueDesk)
@@ -216,6 +232,11 @@ class Queue:
     caller_id: str = ""
     """The number that is shown in calls that agents make for this queue; empty: the centre's."""
 
+    @property
+    def recording_rule(self) -> RecordingRule:
+        """Which of its talks are recorded."""
+        return self.recording or (ALWAYS if self.record else NEVER)
+
     def targets(self) -> tuple[Target, ...]:
         """Everywhere a call of the queue may go instead of waiting."""
         limits = (self.when_closed, self.when_full, self.when_late, self.when_empty)
@@ -243,6 +264,8 @@ class Agent:
     delays: Delays = Delays()
     number: str = ""
     """Where the device `external` rings: an outside number, digits with an optional plus."""
+    recording: RecordingRule | None = None
+    """Which of this agent's talks are recorded; None: as the queue says."""
     auto_answer: bool = False
     """The agent's telephone is asked to take calls by itself."""
 
@@ -325,6 +348,16 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisionRules:
+    """What agents are told of supervisors, and what supervisors may not hear."""
+
+    told: bool = False
+    """Whether an agent's page says that somebody listens."""
+    paused_recording: Literal["silent", "refuse"] = "silent"
+    """While the recording of a call is paused (payment data): nobody hears it, or beginning to listen is refused as well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Centre:
     """The whole configuration of the floor. Immutable; a change makes a new one."""
 
@@ -343,6 +376,9 @@ class Centre:
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     outbound: Outbound = Outbound()
     presence: Presence = Presence()
+    supervision: SupervisionRules = SupervisionRules()
+    supervisors: Mapping[str, tuple[QueueName, ...]] = field(default_factory=dict)
+    """User names of those who supervise, with the queues they act on; none: all of them."""
     services: Mapping[str, HttpService] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     """Functions in Python that flows may call, `module:function` by name."""
@@ -352,3 +388,7 @@ class Centre:
     """Flows agents may send callers to, with their names for people."""
     crm: OutsideCrm = field(default_factory=OutsideCrm)
     """Another customer system beside our own file."""
+    targets: Mapping[str, float] = field(default_factory=lambda: dict(USUAL_TARGETS))
+    """What the centre's figures of the day should be, by name."""
+    alerts: AlertRules = field(default_factory=AlertRules)
+    """When the floor is to be looked at, and who is told."""

@@ -20,6 +20,7 @@ from cti.model.centre_tables import (
     presence_table,
     queue_table,
     service_table,
+    supervision_table,
     tier_table,
 )
 
@@ -60,6 +61,7 @@ def changes(
         *_named("service", before.services, after.services, service_table),
         *_keys("outbound: ", outbound_table(before.outbound), outbound_table(after.outbound)),
         *_keys("presence: ", presence_table(before.presence), presence_table(after.presence)),
+        *_keys("supervision: ", supervision_table(before.supervision), supervision_table(after.supervision)),
         *_keys("crm: ", crm_table(before.crm), crm_table(after.crm)),
     )  # fmt: skip
 
@@ -128,7 +130,7 @@ def _value(key: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(f"({_value(key, item)})" if isinstance(item, dict) else _value(key, item) for item in value)
     if isinstance(value, dict):
-        plain = key in ("titles", "skills", "tiers", "hours", "options", "phone_book", "transfer_flows")
+        plain = key in ("titles", "skills", "tiers", "hours", "options", "phone_book", "supervisors", "transfer_flows")
         limits = key == "not_ready_limits"
         return ", ".join(
             f"{name} {_value('after' if limits else '' if plain else str(name), item)}"

@@ -24,12 +24,14 @@ from cti.model.centre import (
     Preference,
     Presence,
     Queue,
+    SupervisionRules,
     Target,
     Tier,
 )
 from cti.model.desk import Disposition
 from cti.model.facts import AgentState
 from cti.model.outside_crm import OutsideCrm
+from cti.model.recording_rule import text_of as rule_text
 from cti.model.requirement import text_of
 
 Table: TypeAlias = dict[str, Any]
@@ -62,9 +64,10 @@ def queue_table(queue: Queue) -> Table:
         "wrap_up_extension": seconds(queue.wrap_up_extension),
         "wrap_up_longest": seconds(queue.wrap_up_longest),
         "service_level": seconds(queue.service_level),
+        "service_level_of": queue.service_level_of.value,
         "short_abandon": seconds(queue.short_abandon),
         "refusal_pause": seconds(queue.refusal_pause),
-        "record": queue.record,
+        "record": rule_text(queue.recording_rule),
         "dispositions": _dispositions(queue.desk.dispositions) or list(queue.dispositions),
         "disposition_required": queue.desk.required,
         "script": dict(queue.desk.script),
@@ -155,6 +158,7 @@ def agent_table(agent: Agent) -> Table:
         "delays": {name.name: seconds(getattr(agent.delays, name.name)) for name in fields(Delays)},
         "number": agent.number,
         "auto_answer": agent.auto_answer,
+        "record": rule_text(agent.recording) if agent.recording is not None else None,
     }
 
 
@@ -207,6 +211,11 @@ def presence_table(presence: Presence) -> Table:
     return {"resume": seconds(presence.resume), "grace": seconds(presence.grace)}
 
 
+def supervision_table(rules: SupervisionRules) -> Table:
+    """What agents are told of supervisors, every key."""
+    return {"told": rules.told, "paused_recording": rules.paused_recording}
+
+
 def crm_table(crm: OutsideCrm) -> Table:
     """The outside customer system, every key."""
     hook = crm.webhook
@@ -240,7 +249,7 @@ def service_table(service: HttpService) -> Table:
 
 
 def centre_table(centre: Centre) -> Table:
-    """The keys of the file that are not tables of named things, but `outbound`, `presence` and `crm`."""
+    """The keys of the file that are not tables of named things, but `outbound`, `presence`, `supervision` and `crm`."""
     return {
         "name": centre.name,
         "region": centre.region,
@@ -250,6 +259,7 @@ def centre_table(centre: Centre) -> Table:
         "not_ready_limits": {reason: seconds(limit) for reason, limit in centre.not_ready_limits.items()},
         "functions": dict(centre.functions),
         "phone_book": dict(centre.phone_book),
+        "supervisors": {name: list(queues) for name, queues in centre.supervisors.items()},
         "transfer_flows": {str(flow): title for flow, title in centre.transfer_flows.items()},
     }
 
@@ -261,6 +271,7 @@ _NUMBER = number_table(Number(did="", flow=FlowName(""), survival_queue=QueueNam
 _OUTBOUND = outbound_table(Outbound())
 _PRESENCE = presence_table(Presence())
 _CRM = crm_table(OutsideCrm())
+_SUPERVISION = supervision_table(SupervisionRules())
 _SERVICE = service_table(HttpService(name="", url=""))
 _CENTRE = centre_table(Centre(name="", queues={}, agents={}, tiers={}, numbers={}))
 _PREFERRED = _preferred(Preference())
@@ -285,6 +296,7 @@ def whole_table(centre: Centre) -> Table:
     tables["services"] = {name: _told(service_table(one), _SERVICE) for name, one in centre.services.items()}
     tables["outbound"] = _told(outbound_table(centre.outbound), _OUTBOUND)
     tables["presence"] = _told(presence_table(centre.presence), _PRESENCE)
+    tables["supervision"] = _told(supervision_table(centre.supervision), _SUPERVISION)
     tables["crm"] = _told(crm_table(centre.crm), _CRM)
     return {key: value for key, value in tables.items() if value != {}}
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
-from cti.model.dial_commands import Resume, RingToDial
+from cti.model.dial_commands import Apologise, Rejoin, Resume, Ringback, RingToDial
 from cti.model.facts import Device
+from cti.model.recording_commands import RecordingCommand
+from cti.model.supervision_commands import DialWatcher, SpyOn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,8 @@ class Deliver:
     agent_id: AgentId
     device: Device
     others: tuple[tuple[AgentId, Device], ...] = ()
+    record: bool | None = None
+    """Whether the talk is recorded; None: as the caller's channel was told with the queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +181,8 @@ class DialParty:
     ring_timeout: timedelta
     shown: str = ""
     """The number the device shows."""
+    caller: ChannelName = ChannelName("")
+    """The caller's channel: how the leg ends is told to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +209,12 @@ Command = (
     | HoldParty
     | DialParty
     | PressKeys
+    | RecordingCommand
     | Resume
+    | Rejoin
+    | Apologise
+    | Ringback
     | RingToDial
+    | DialWatcher
+    | SpyOn
 )

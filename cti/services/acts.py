@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Protocol
 
 from cti.clock import Clock
 from cti.ids import QueueName
 from cti.model.supervision_facts import Acted
 from cti.services.ports import Journal
+
+written: ContextVar[list[str] | None] = ContextVar("written", default=None)
+"""The acts that were written down while one request was served: whoever serves requests sets it, so that what an operation has
+told itself is not told again in its name."""
 
 
 class Acts(Protocol):
@@ -61,4 +66,7 @@ class JournalActs:
             after=tuple((after or {}).items()),
             reason=reason,
         )
+        so_far = written.get()
+        if so_far is not None:
+            so_far.append(act)
         await self._journal.append([fact])

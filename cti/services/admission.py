@@ -27,7 +27,10 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def is_open(board: Switchboard, queue: Queue, now: datetime) -> bool:
-    """Whether the queue's calendar says open; without a calendar it always is."""
+    """Whether the queue's calendar says open (without one it always is), unless a supervisor has said otherwise."""
+    forced = board.supervision.forced_open(queue.name, now)
+    if forced is not None:
+        return forced
     calendar = board.centre.calendars.get(queue.calendar)
     return calendar is None or calendar.is_open(now, _zone(board.centre.time_zone))
 

@@ -28,6 +28,8 @@ STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60)
 """Minutes in which a wait is told: the longer, the coarser."""
 SLACK = timedelta(seconds=2)
 """A visit comes by whole seconds, so one that is a little early counts as in time."""
+WARN_AGAIN = timedelta(minutes=3)
+"""Who waits long hears an emergency announcement again after so long."""
 ORDER_CHANGED = "order_changed"
 KEY_WORDS = {"*": "key_star", "#": "key_hash"}
 """Prompts of the keys that are no digits; those are `digit_0` to `digit_9`."""
@@ -165,6 +167,8 @@ class Announcer:
         self._told: dict[tuple[CallId, QueueName], Told] = {}
         """A caller who is moved to another queue begins anew there."""
         self._waits: dict[QueueName, tuple[datetime, QueueWaits]] = {}
+        self._warned: dict[CallId, tuple[datetime, str]] = {}
+        """What callers were told before anything else: when, and which prompt."""
 
     def due(self, call_id: CallId) -> tuple[Sound, ...]:
         """What to play to this caller now. What is given counts as told."""
@@ -174,6 +178,8 @@ class Announcer:
             return ()
         now = self._clock.now()
         language = call.language or self._board.centre.languages[0]
+        if warning := self.warning(call_id, queue.name):
+            return warning
         seen = Seen(at=now, place=place, wait=self._waits_of(queue.name, now).of_call(place, call))
         told = self._told.get((call_id, queue.name), NOTHING)
         available = self._available.get(language, frozenset())
@@ -184,6 +190,29 @@ class Announcer:
                 self._promise(promised(seen.wait, call_id, queue.name, place, now, told=True))
             log.info("announced", call_id=call_id, prompts=" ".join(words), place=place, language=language)
         return tuple(Sound(language=language, name=word) for word in words)
+
+    def warning(self, call_id: CallId, queue: QueueName | None) -> tuple[Sound, ...]:
+        """What a supervisor wants callers to hear now: once, and again while they wait. What is given counts as told.
+
+        Where it cannot be heard in the caller's language, it is said in those it can be heard in.
+        """
+        now = self._clock.now()
+        emergency, call = self._board.supervision.emergency(queue, now), self._board.calls.get(call_id)
+        if emergency is None or call is None:
+            self._warned.pop(call_id, None)
+            return ()
+        last = self._warned.get(call_id)
+        if last is not None and last[1] == emergency.prompt and now - last[0] < WARN_AGAIN:
+            return ()
+        self._warned[call_id] = now, emergency.prompt
+        if len(self._warned) > 2 * len(self._board.calls) + 100:
+            self._warned = {known: value for known, value in self._warned.items() if known in self._board.calls}
+        there = emergency.languages or self._board.centre.languages
+        mine = call.language or self._board.centre.languages[0]
+        log.info("emergency_announced", call_id=call_id, prompt=emergency.prompt)
+        return tuple(
+            Sound(language=language, name=emergency.prompt) for language in ((mine,) if mine in there else there)
+        )
 
     def _waits_of(self, queue: QueueName, now: datetime) -> QueueWaits:
         """Counted anew once a second at most: who serves a large queue is a long list."""

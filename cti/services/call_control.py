@@ -17,6 +17,7 @@ from cti.model import signals as s
 from cti.model.call import Call, CallState
 from cti.model.dial_signals import AgentCalls, FarSide, PhoneSigned
 from cti.model.facts import HangupBy, OfferEnd
+from cti.model.supervision_signals import WatchLeg
 from cti.services import (
     agent_first,
     callbacks,
@@ -24,8 +25,10 @@ from cti.services import (
     departures,
     dialling,
     errands,
+    rejoining,
     resumption,
     ring_all,
+    supervision_watch,
     talks,
     transfers,
 )
@@ -76,7 +79,7 @@ def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> N
     call = board.calls.get(signal.call_id)
     if call is None or call.absent:
         return
-    if resumption.waits(board, call, now):
+    if resumption.waits(board, call, now, unique_id=signal.unique_id):
         return
     if transfers.came_from_outside(board, call, now, at=signal.at):
         return
@@ -157,6 +160,8 @@ def _bridge_joined(board: Switchboard, signal: s.BridgeJoined, now: datetime) ->
         call = board.calls.get(call_id)
         if call is not None and call.absent:
             call = agent_first.reached(board, call, channel, members, at=signal.at)
+        if call is not None and channel == signal.channel:
+            rejoining.joined(board, call, agent_id)
         if call is not None and call.channel in members and not resumption.resumed(board, call, agent_id, at=signal.at):
             answered(board, call, agent_id, now, at=signal.at)
     call = board.calls.get(signal.call_id) if signal.call_id is not None else None
@@ -244,6 +249,7 @@ def _hangup_asked(board: Switchboard, signal: s.HangupAsked, now: datetime) -> N
 
 
 def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> None:
+    supervision_watch.leg_gone(board, signal)
     leg = board.legs.pop(signal.channel, None)
     party = board.parties.legs.pop(signal.channel, None)
     for bridge_id, members in list(board.bridges.items()):
@@ -368,6 +374,7 @@ HANDLERS: dict[type[s.Signal], Callable[[Switchboard, Any, datetime], None]] = {
     FarSide: dialling.far_side,
     AgentCalls: dialling.agent_calls,
     s.PartyLeg: consults.party_leg_heard,
+    WatchLeg: supervision_watch.leg_heard,
 }
 
 

@@ -38,8 +38,9 @@ from cti.model.commands import (
     RingForCallback,
     SetQueue,
 )
-from cti.model.dial_commands import Resume, RingToDial
+from cti.model.dial_commands import Rejoin, Resume, RingToDial
 from cti.model.facts import Match, OfferEnd
+from cti.model.supervision_commands import DialWatcher
 from cti.reports.call_record import CallRecord
 from cti.services import (
     agent_first,
@@ -50,6 +51,7 @@ from cti.services import (
     live_centre,
     reconcile,
     resumption,
+    supervision_watch,
     timers,
 )
 from cti.services.audit import Audit
@@ -62,6 +64,7 @@ from cti.services.ports import Directory, FlowEditions, Journal, LookUp, Telepho
 from cti.services.reconcile import Ledger, NoLedger
 from cti.services.rows import Rows
 from cti.services.subscribers import Subscribers
+from cti.services.supervision_requests import SupervisionRequests
 from cti.services.switchboard import Out, Switchboard
 from cti.services.talk_requests import TalkRequests
 
@@ -86,7 +89,7 @@ MOST_INPUTS = 32
 one as for many; so the busier it is, the less each costs."""
 
 
-class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
+class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, SupervisionRequests):
     """Owner of the floor. Satisfies `Floor` (for the web) and `CallDesk` (for flows)."""
 
     def __init__(
@@ -267,7 +270,7 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
                 log.warning("command_failed", command=type(command).__name__, error=error.message)
                 if isinstance(command, Deliver) and not error.outcome_unknown:
                     self._put(partial(self._deliver_refused, command))
-                elif isinstance(command, Resume) and not error.outcome_unknown:
+                elif isinstance(command, Resume | Rejoin) and not error.outcome_unknown:
                     self._put(partial(self._not_resumed, command))
                 elif isinstance(command, RingToDial) and not error.outcome_unknown:
                     self._put(partial(self._not_rung_to_dial, command))
@@ -277,6 +280,8 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
                     self._put(partial(self._party_not_dialled, command))
                 elif isinstance(command, RingForCallback) and not error.outcome_unknown:
                     self._put(partial(self._not_rung, command))
+                elif isinstance(command, DialWatcher) and not error.outcome_unknown:
+                    self._put(partial(self._watcher_not_dialled, command))
 
     def _deliver_refused(self, command: Deliver) -> None:
         call = self.board.calls.get(command.call_id)
@@ -287,12 +292,16 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests):
             self.board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)
 
     def _call_back(self) -> None:
-        try:
-            callbacks.attend(self.board, self._clock.now())
-        except Exception:
-            log.exception("callbacks_not_attended")
+        for attend in (callbacks.attend, supervision_watch.attend):
+            try:
+                attend(self.board, self._clock.now())
+            except Exception:
+                log.exception("not_attended", what=attend.__module__)
 
-    def _not_resumed(self, command: Resume) -> None:
+    def _watcher_not_dialled(self, command: DialWatcher) -> None:
+        supervision_watch.not_sent(self.board, command, self._clock.now())
+
+    def _not_resumed(self, command: Resume | Rejoin) -> None:
         resumption.refused(self.board, command)
 
     def _not_rung_to_dial(self, command: RingToDial) -> None:

@@ -28,6 +28,7 @@ from cti.services import (
     outbound,
     resumption,
     room_recovery,
+    supervision_watch,
     talks,
 )
 from cti.services.switchboard import Switchboard
@@ -159,7 +160,7 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
                 callers[channel.call_id] = channel
             elif channel.agent_id is not None:
                 agents_legs.append(channel)
-        elif is_callers_leg(channel.call_id, channel.unique_id):
+        elif is_callers_leg(channel.call_id, channel.unique_id) or _is_far_side(board, channel):
             if callbacks.on_the_line(board, channel, now):
                 callers[channel.call_id] = channel
         elif (leg := outbound.agents_leg(board, channel)) is not None:
@@ -167,6 +168,7 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
     board.legs = {leg.channel: (leg.call_id, leg.agent_id) for leg in agents_legs if leg.call_id and leg.agent_id}
     board.bridges = _bridges(snapshot)
     room_recovery.know_legs(board, snapshot)
+    supervision_watch.adopt(board, snapshot, now)
     dialling.adopt(board, snapshot, now)
     for call, agent_id in agent_first.adopt(board, snapshot, now):
         call_control.answered(board, call, agent_id, now, at=now, inferred=True)
@@ -182,6 +184,20 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
             _place(board, channel, agents_legs, now)
     for device in snapshot.devices:
         call_control.device_changed(board, device, now)
+
+
+def _is_far_side(board: Switchboard, channel: s.LiveChannel) -> bool:
+    """The customer of a callback that called its agent first, after that agent's leg was gone."""
+    call = board.calls.get(channel.call_id) if channel.call_id is not None else None
+    return (
+        call is not None
+        and call.parent is not None
+        and (call.leg_id, call.channel)
+        == (
+            channel.unique_id,
+            channel.channel,
+        )
+    )
 
 
 def _bridges(snapshot: s.Snapshot) -> dict[str, dict[ChannelName, datetime]]:

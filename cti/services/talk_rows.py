@@ -7,6 +7,7 @@ from typing import Literal
 from cti.ids import AgentId, CallId
 from cti.model.call import Call, CallState
 from cti.model.facts import ConsultEnd, DestinationKind
+from cti.model.supervision_legs import PARTY, is_supervisor
 from cti.model.talk import Consult
 from cti.services.switchboard import Switchboard
 from cti.services.talk_view import CALLER, ConsultView, PartyState, PartyView, TalkState, TalkView
@@ -111,8 +112,8 @@ def _number(board: Switchboard, call: Call, number: str, state: PartyState) -> P
         party=number,
         kind="number",
         agent_id=None,
-        name=_in_book(board, number),
-        number=number,
+        name=number.removeprefix(PARTY) if is_supervisor(number) else _in_book(board, number),
+        number=None if is_supervisor(number) else number,
         state=state,
         since=call.since,
     )

@@ -10,6 +10,7 @@ from cti.acd.decisions import Offer
 from cti.acd.inputs import CallerNotReady, OfferSettled
 from cti.model.call import Call, CallState
 from cti.model.facts import Device, OfferEnd
+from cti.model.supervision_legs import is_supervisor
 
 if TYPE_CHECKING:
     from cti.services.switchboard import Switchboard
@@ -48,7 +49,7 @@ def in_use(board: Switchboard) -> int:
 def _third_parties(call: Call) -> int:
     """Numbers that agents have called into the talk, or are calling."""
     asked = call.consult is not None and call.consult.consulted is None
-    return len(call.outsiders) + asked
+    return sum(not is_supervisor(party) for party in call.outsiders) + asked
 
 
 def _takes_one(call: Call) -> bool:

@@ -25,7 +25,14 @@ import cti.web.health.routes
 import cti.web.prompts.routes
 import cti.web.public.routes
 import cti.web.quality.routes
+import cti.web.reports.exports
 import cti.web.reports.routes
+import cti.web.reports.schedules
+import cti.web.reports.staffing
+import cti.web.reports.targets
+import cti.web.supervision.acts_routes
+import cti.web.supervision.floor_routes
+import cti.web.supervision.routes
 import cti.web.supervisor.callbacks
 import cti.web.supervisor.routes
 import cti.web.supervisor.waiting
@@ -58,6 +65,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.supervisor.routes.OPERATIONS,
     *cti.web.supervisor.waiting.OPERATIONS,
     *cti.web.supervisor.callbacks.OPERATIONS,
+    *cti.web.supervision.routes.OPERATIONS,
+    *cti.web.supervision.floor_routes.OPERATIONS,
+    *cti.web.supervision.acts_routes.OPERATIONS,
     *feed.OPERATIONS,
     *cti.web.calls.routes.OPERATIONS,
     *cti.web.casework.routes.OPERATIONS,
@@ -70,6 +80,10 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.public.routes.OPERATIONS,
     *cti.web.quality.routes.OPERATIONS,
     *cti.web.reports.routes.OPERATIONS,
+    *cti.web.reports.exports.OPERATIONS,
+    *cti.web.reports.schedules.OPERATIONS,
+    *cti.web.reports.staffing.OPERATIONS,
+    *cti.web.reports.targets.OPERATIONS,
     *cti.web.health.routes.OPERATIONS,
     Operation(
         name="openapi",

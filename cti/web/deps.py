@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from cti.services.floor import Floor
 from cti.services.flow_changes import FlowChanges
 from cti.services.inspections import Inspections
 from cti.services.prompt_sounds import PromptSounds
+from cti.services.report_desk import ReportDesk
 from cti.services.reporting import Reports
+from cti.services.supervision import SupervisionDesk
 from cti.settings import Settings
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.sessions import Sessions
@@ -28,6 +30,7 @@ from cti.web.customers.queries import CustomerRooms
 from cti.web.explain.queries import Explanations, LiveCalls
 from cti.web.flows.queries import Flows, FlowTraffic
 from cti.web.prompts.queries import RecordingCodes
+from cti.web.supervision.queries import ActQueries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,12 @@ class WebDeps:
     """Dialling, heartbeats, the quality of calls."""
     acts: Acts | None = None
     """The audit log; None: acts are written down nowhere."""
+    stored_acts: ActQueries | None = None
+    """The audit log as it can be read; None: it cannot."""
+    supervision: SupervisionDesk | None = None
+    """None: nobody can act on calls, agents and queues of others here."""
+    emergency_voice: Callable[[Mapping[str, str]], Awaitable[str]] | None = None
+    """Speaks words by language, and gives the name of the prompt; None: there is no voice."""
     customers: CustomerRooms | None = None
     """None: there is no customer file here."""
     casework: Casework | None = None
@@ -108,6 +117,8 @@ class WebDeps:
     """True when browsers reach us by https."""
     flow_changes: FlowChanges | None = None
     """None: nobody keeps versions of flows here."""
+    report_desk: ReportDesk | None = None
+    """None: nothing is made of reports here."""
     prompts: PromptSounds | None = None
     recording_codes: RecordingCodes | None = None
     feed_queue: int = 256

@@ -114,6 +114,7 @@ FORMS: dict[str, type[BaseModel]] = {
     "A service: `services.<name>`": forms.ServiceForm,
     "Dialling out: `outbound`": forms.OutboundForm,
     "Browser telephones: `presence`": forms.PresenceForm,
+    "Supervisors: `supervision`": forms.SupervisionForm,
     "Another customer system: `crm`": desk_forms.CrmForm,
     "Telling it of calls: `crm.webhook`": desk_forms.WebhookForm,
 }

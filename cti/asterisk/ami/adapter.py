@@ -27,9 +27,23 @@ from typing import NoReturn
 import structlog
 
 from cti.asterisk.ami.client import AmiLink, AmiSession
-from cti.asterisk.ami.dial_actions import resume_action, ring_to_dial_action
+from cti.asterisk.ami.dial_actions import (
+    apologise_action,
+    callers_channel,
+    rejoin_action,
+    resume_action,
+    ring_to_dial_action,
+    ringback_action,
+)
 from cti.asterisk.ami.errors import AmiActionInvalid, AmiLinkLost, AmiProtocolError, AmiRefused
+from cti.asterisk.ami.recording_actions import (
+    delivery_preparation,
+    recording_action,
+    recording_preparation,
+    told_to_record,
+)
 from cti.asterisk.ami.snapshot import DEVICES, STATUS, snapshot_of, was_restarted
+from cti.asterisk.ami.spy_actions import dial_watcher_action, spy_action, spy_preparation
 from cti.asterisk.ami.translate import Accounts, OrderCheck, Translator
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
@@ -51,9 +65,11 @@ from cti.model.commands import (
     SendToVoicemail,
     SetQueue,
 )
-from cti.model.dial_commands import Resume, RingToDial
+from cti.model.dial_commands import Apologise, Rejoin, Resume, Ringback, RingToDial
 from cti.model.facts import Device
+from cti.model.recording_commands import BeginRecording, EndRecording, PauseRecording
 from cti.model.signals import LinkLost, Signal
+from cti.model.supervision_commands import DialWatcher, SpyOn
 
 log = structlog.get_logger(__name__)
 
@@ -108,8 +124,20 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str | list[st
         }
     if isinstance(command, Resume):
         return resume_action(command)
+    if isinstance(command, Rejoin):
+        return rejoin_action(command)
+    if isinstance(command, Apologise):
+        return apologise_action(command)
+    if isinstance(command, Ringback):
+        return ringback_action(command)
     if isinstance(command, RingToDial):
         return ring_to_dial_action(command, trunk)
+    if isinstance(command, DialWatcher):
+        return dial_watcher_action(command)
+    if isinstance(command, SpyOn):
+        return spy_action(command)
+    if isinstance(command, BeginRecording | EndRecording | PauseRecording):
+        return recording_action(command)
     if isinstance(command, HangUp):
         return {"Action": "Hangup", "Channel": command.channel, "Cause": str(command.cause)}
     if isinstance(command, SetQueue):
@@ -175,6 +203,7 @@ def _dial_party(command: DialParty, trunk: str) -> dict[str, str | list[str]]:
         values["PJSIP_HEADER(add,X-CTI-Consult)"] = "1"
     if not all(_PLAIN.fullmatch(text) for text in (*values.values(), command.channel_id, command.shown)):
         raise AmiActionInvalid("a value of the call to a third party has characters that AMI would read as more")
+    values |= callers_channel(command.caller)
     return {
         "Action": "Originate",
         "Channel": f"PJSIP/{account}",
@@ -194,10 +223,16 @@ def preparation_of(command: Command) -> dict[str, str] | None:
 
     It names its offer, so that the dialplan rings nobody by the list of another one. Raises `AmiActionInvalid`.
     """
+    if isinstance(command, SpyOn):
+        return spy_preparation(command)
     if isinstance(command, SendOut) and command.back:
         return {"Action": "Setvar", "Channel": command.channel, "Variable": "CTI_BACK", "Value": "wait"}
-    if not isinstance(command, Deliver) or not command.others:
+    if isinstance(command, BeginRecording):
+        return recording_preparation(command)
+    if not isinstance(command, Deliver):
         return None
+    if not command.others:
+        return delivery_preparation(command)
     rung = ((command.agent_id, command.device), *command.others)
     if any(_AGENT.fullmatch(agent_id) is None or device not in _DEVICES for agent_id, device in rung):
         raise AmiActionInvalid(f"offer {command.offer_id} has an agent who cannot be rung together with others")
@@ -205,8 +240,8 @@ def preparation_of(command: Command) -> dict[str, str] | None:
     return {
         "Action": "Setvar",
         "Channel": command.channel,
-        "Variable": "CTI_DIAL",
-        "Value": f"{command.offer_id:010d}:{accounts}",
+        "Variable": "CTI_DIAL" if command.record is None else "ARRAY(CTI_DIAL,CTI_RECORD)",
+        "Value": f"{command.offer_id:010d}:{accounts}" + told_to_record(command.record),
     }
 
 
@@ -220,7 +255,7 @@ def _ring_for_callback(command: RingForCallback, trunk: str) -> dict[str, str | 
         "__CTI_OFFER": f"{command.offer_id:010d}",
         "CTI_NUMBER": command.number,
         "CTI_DID": command.did,
-        "CTI_QUEUE": command.queue or "",
+        "__CTI_QUEUE": command.queue or "",
         "CTI_SECONDS": str(round(command.ring_timeout.total_seconds())),
         "CTI_RECORD": "1" if command.record else "",
         "CTI_OUTSIDE": "1" if outside else "",

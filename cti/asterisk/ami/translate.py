@@ -23,11 +23,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from cti.asterisk.ami.dial_actions import contact_signal, dialling_event, far_side
+from cti.asterisk.ami.spy_actions import watch_leg_dialled, watch_leg_failed, watch_leg_there
 from cti.asterisk.ami.wire import AmiMessage
 from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
 from cti.model import signals as s
 from cti.model.callback import agents_leg_of, is_callers_leg
 from cti.model.facts import Device
+from cti.model.supervision_legs import call_of_watch_leg
 from cti.model.talk import call_of_party_leg
 
 Accounts = Mapping[str, tuple[AgentId, Device]]
@@ -242,6 +244,7 @@ def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
         "CtiInternal",
         "CtiDialled",
         "CtiAlone",
+        "CtiWatch",
     ):
         return None
     call_id = call_id_of(message.get("Call"))
@@ -259,7 +262,9 @@ def _user_event(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
     if name in ("CtiInternal", "CtiDialled"):
         return dialling_event(message, call_id, _agent(channel, accounts), at)
     if name == "CtiWait":
-        return s.WaitEntered(at=at, call_id=call_id, channel=channel)
+        return s.WaitEntered(at=at, call_id=call_id, channel=channel, unique_id=message.get("Uniqueid"))
+    if name == "CtiWatch":
+        return watch_leg_there(message, call_id, at)
     if name == "CtiAlone":
         return s.LeftAlone(at=at, call_id=call_id, channel=channel)
     if name == "CtiSurvival":
@@ -306,6 +311,8 @@ def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
     leg = message.get("DestUniqueid")
     if (asked_for := call_of_party_leg(leg)) is not None:
         return _party(at, asked_for, leg, agent_channel, event, status)
+    if call_of_watch_leg(leg) is not None:
+        return watch_leg_dialled(message, leg, agent_channel, event, status, at)
     if call_id is not None and event == "DialEnd" and is_callers_leg(call_id, leg) and status != "ANSWER":
         return s.CustomerUnreached(at=at, unique_id=leg, status=status)
     offer_id = offer_id_of(message.get("Context"), message.get("Exten"))
@@ -356,6 +363,8 @@ def _originated(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Sign
     unique_id = message.get("Uniqueid")
     if message.get("Response") == "Success" or call_id_of(unique_id) is None:
         return None
+    if call_of_watch_leg(unique_id) is not None:
+        return watch_leg_failed(message, at)
     if (asked_for := call_of_party_leg(unique_id)) is not None:
         status = "NOANSWER" if message.get("Reason") == "3" else ""
         none = ChannelName("")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -52,6 +52,10 @@ class Account(BaseModel):
     agent_id: Annotated[str, Field(pattern=r"^[0-9]{2,6}$")] | None = None
     name: str = ""
     language: str = ""
+    queues: tuple[str, ...] = ()
+    """The queues a supervisor acts on; none: all of them. Those of the centre's file count besides (`scope`)."""
+    of_centre: bool = False
+    """Made for a supervisor whom the centre's file names; it goes when the file does not any more."""
     epoch: int = 0
     hash: str
 
@@ -107,15 +111,17 @@ class Accounts:
         passwords: Mapping[str, str],
         agents: Mapping[AgentId, Agent],
         *,
+        named: Collection[str] = (),
         hasher: PasswordHasher | None = None,
     ) -> tuple[str, ...]:
         """Make accounts for the log-ins of `passwords` that the file does not have yet; returns their names.
 
         An agent's extension makes an agent's account; "admin" an administrator; any other name a supervisor.
-        Accounts that are there stay as they are, so a changed password is never set back.
+        `named` are the supervisors of the centre's file. Accounts that are there stay as they are, so a changed password is never set back.
         """
         have: list[Account] = _parse(path, path.read_bytes()) if path.exists() else []
         known = {account.username for account in have}
+        named = frozenset(named)
         hasher = hasher or _usual_hasher()
         made: list[Account] = []
         for username, password in passwords.items():
@@ -135,6 +141,7 @@ class Accounts:
                     username=username,
                     role=role,
                     agent_id=username if agent is not None else None,
+                    of_centre=username in named,
                     hash=hasher.hash(password),
                 )
             )
@@ -144,12 +151,19 @@ class Accounts:
         return tuple(account.username for account in made)
 
     async def follow(
-        self, path: Path, passwords: Mapping[str, str], agents: Mapping[AgentId, Agent], now: datetime
+        self,
+        path: Path,
+        passwords: Mapping[str, str],
+        agents: Mapping[AgentId, Agent],
+        now: datetime,
+        *,
+        named: Collection[str] = (),
     ) -> None:
-        """Bring the accounts in line with the centre's agents, in the file and here: new ones can log in from now on,
+        """Bring the accounts in line with the centre's agents and supervisors (`named`), in the file and here: new ones can log in from now on,
         those who are gone cannot, and their sessions are over."""
         gone = {a.username for a in self._accounts.values() if a.agent_id is not None and a.agent_id not in agents}
-        new = [name for name in passwords if name in agents and name not in self._accounts]
+        gone |= {a.username for a in self._accounts.values() if a.of_centre and a.username not in named}
+        new = [n for n in passwords if (n in agents or n in named) and n not in self._accounts]
         if not gone and not new:
             return
         hashes = await asyncio.to_thread(lambda: [self._hasher.hash(passwords[name]) for name in new])
@@ -157,7 +171,14 @@ class Accounts:
         # of a former account of this name can have.
         kept = [a for a in _parse(path, path.read_bytes()) if a.username not in gone and a.username not in new]
         made = [
-            Account(username=name, role=Role.AGENT, agent_id=name, epoch=int(now.timestamp()), hash=hashed)
+            Account(
+                username=name,
+                role=Role.AGENT if name in agents else Role.SUPERVISOR,
+                agent_id=name if name in agents else None,
+                of_centre=name not in agents,
+                epoch=int(now.timestamp()),
+                hash=hashed,
+            )
             for name, hashed in zip(new, hashes, strict=True)
         ]
         lines = [account.model_dump(mode="json") for account in (*kept, *made)]

@@ -6,8 +6,10 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from cti.ids import AgentId
+from cti.web.auth.acts import keep_act
 from cti.web.auth.origins import check_origin
 from cti.web.auth.permissions import PERMISSIONS
+from cti.web.auth.scopes import check_scope
 from cti.web.auth.sessions import Session
 from cti.web.deps import DEPS, SESSIONS
 from cti.web.errors import ApiError
@@ -53,7 +55,8 @@ def guarded(operation: str, handler: Handler, *, upgrade: bool = False) -> Handl
                 remedy=f"log in with the role {' or '.join(sorted(roles))}",
             )
         request[_SESSION] = session
-        return await handler(request)
+        await check_scope(request, session, operation)
+        return await keep_act(request, session, operation, handler)
 
     return guard
 

@@ -1,0 +1,174 @@
+"""What supervisors have under way: their parts in calls, queues opened or closed by hand, emergency announcements, messages.
+
+Filled by facts alone, live and on replay; beside them only what the telephone system tells about legs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cti.ids import AgentId, CallId, ChannelName, QueueName
+from cti.model import facts as f
+from cti.model.fact import Fact
+from cti.model.supervision_facts import (
+    EmergencySet,
+    MessageSeen,
+    MessageSent,
+    QueueForced,
+    WatchAnswered,
+    WatchBegan,
+    WatchChanged,
+    WatchEnded,
+    WatchFact,
+    WatchMode,
+)
+
+__all__ = ["Supervision", "Watch", "WatchFact"]
+
+MESSAGES_KEPT = 200
+"""Messages remembered at most; older ones leave the pages."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """A supervisor's part in a call, from the command to call the supervisor's telephone to the end of that leg."""
+
+    call_id: CallId
+    by: str
+    leg_id: str
+    account: str
+    mode: WatchMode
+    since: datetime
+    watched: AgentId | None = None
+    answered: bool = False
+    channel: ChannelName | None = None
+    """The leg, once the telephone system has told of it."""
+    target: ChannelName | None = None
+    """The channel it was last sent to listen to; None: nobody, or not known."""
+    sent: bool = False
+    """Whether the leg was sent anywhere since we know it: after a restart of ours it is sent once more."""
+    whispers: bool = False
+    """Whether it was sent to whisper."""
+    in_room: bool = False
+    """Whether it was sent into the call's room."""
+    let_go: tuple[AgentId, ...] = ()
+    """Agents whose legs were ended because this supervisor takes over."""
+    shows: str = ""
+    """What was last shown of it."""
+
+
+@dataclass(slots=True)
+class Supervision:
+    """See the module."""
+
+    watches: dict[str, Watch] = field(default_factory=dict)
+    """By the leg's id."""
+    legs: dict[CallId, int] = field(default_factory=dict)
+    """How many supervisors' legs a call has had; for the calls that live or ended lately."""
+    forced: dict[QueueName, QueueForced] = field(default_factory=dict)
+    emergencies: dict[QueueName | None, EmergencySet] = field(default_factory=dict)
+    messages: dict[str, MessageSent] = field(default_factory=dict)
+    seen: dict[str, set[AgentId]] = field(default_factory=dict)
+    paused: set[CallId] = field(default_factory=set)
+    """Calls whose recording is paused: nobody listens to what must not be kept."""
+    changed: bool = False
+    """Something that is shown has changed since it was last asked."""
+    gone: list[str] = field(default_factory=list)
+    """Supervisors whose part has ended since it was last asked."""
+    stray: list[ChannelName] = field(default_factory=list)
+    """Legs that belong to nothing any more, to be ended."""
+
+    def fact(self, fact: Fact) -> None:
+        """A fact was taken in."""
+        match fact:
+            case WatchBegan():
+                self.legs[fact.call_id] = self.legs.get(fact.call_id, 0) + 1
+                self.watches[fact.leg_id] = Watch(
+                    call_id=fact.call_id,
+                    by=fact.by,
+                    leg_id=fact.leg_id,
+                    account=fact.account,
+                    mode=fact.mode,
+                    since=fact.at,
+                    watched=fact.watched,
+                )
+                self.changed = True
+            case WatchAnswered() | WatchChanged() if fact.leg_id in self.watches:
+                watch = self.watches[fact.leg_id]
+                if isinstance(fact, WatchChanged):
+                    watch.mode = fact.mode
+                else:
+                    watch.answered = True
+                watch.since = fact.at
+                self.changed = True
+            case WatchEnded():
+                ended = self.watches.pop(fact.leg_id, None)
+                if ended is not None:
+                    self.gone.append(ended.by)
+                self.changed = True
+            case f.CallEnded():
+                self.paused.discard(fact.call_id)
+                if len(self.legs) > 2_000:
+                    self.legs.pop(fact.call_id, None)
+            case QueueForced():
+                if fact.open is None:
+                    self.forced.pop(fact.queue, None)
+                else:
+                    self.forced[fact.queue] = fact
+            case EmergencySet():
+                if fact.prompt:
+                    self.emergencies[fact.queue] = fact
+                else:
+                    self.emergencies.pop(fact.queue, None)
+            case MessageSent():
+                self.messages[fact.message_id] = fact
+                self.seen[fact.message_id] = set()
+                while len(self.messages) > MESSAGES_KEPT:
+                    eldest = next(iter(self.messages))
+                    del self.messages[eldest], self.seen[eldest]
+            case MessageSeen() if fact.message_id in self.seen:
+                self.seen[fact.message_id].add(fact.agent_id)
+            case _:
+                # The rooms of recordings name these facts; only what they mean for listening is known here.
+                name, call_id = type(fact).__name__, getattr(fact, "call_id", None)
+                if name == "RecordingPaused" and call_id is not None:
+                    self.paused.add(call_id)
+                elif name == "RecordingResumed" and call_id is not None:
+                    self.paused.discard(call_id)
+
+    def of(self, by: str) -> Watch | None:
+        """The part that this supervisor has in a call, if any."""
+        return next((watch for watch in self.watches.values() if watch.by == by), None)
+
+    def forced_open(self, queue: QueueName, now: datetime) -> bool | None:
+        """Whether a supervisor has opened (True) or closed (False) the queue; None: the calendar counts."""
+        forced = self.forced.get(queue)
+        if forced is None or (forced.until is not None and forced.until <= now):
+            return None
+        return forced.open
+
+    def emergency(self, queue: QueueName | None, now: datetime) -> EmergencySet | None:
+        """What callers of this queue are told before anything else: the queue's own word before the centre's."""
+        for scope in (queue, None):
+            found = self.emergencies.get(scope)
+            if found is not None and (found.until is None or now < found.until):
+                return found
+        return None
+
+    def notices(self, agent_id: AgentId) -> tuple[MessageSent, ...]:
+        """Messages that stand on this agent's page."""
+        return tuple(
+            message
+            for message_id, message in self.messages.items()
+            if agent_id in message.agents and agent_id not in self.seen[message_id]
+        )
+
+    def next_due(self) -> datetime | None:
+        """When the first of these ends by itself."""
+        ends = [
+            *(forced.until for forced in self.forced.values() if forced.until is not None),
+            *(emergency.until for emergency in self.emergencies.values() if emergency.until is not None),
+            *(message.until for message in self.messages.values()),
+        ]
+        return min(ends, default=None)
