@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from cti.ids import CallId, QueueName
+from cti.model.centre import ServiceLevelOf
 from cti.reports.call_record import DEFAULT_SHORT_ABANDON
 from cti.reports.metric import Grain
 
@@ -40,22 +40,13 @@ AMOUNTS: Mapping[Grain, tuple[str, ...]] = {
 """The numbers that every row of a grain has."""
 
 
-class LevelOf(StrEnum):
-    """What the service level of a queue is a share of."""
-
-    DECIDED = "answered_and_abandoned"
-    OFFERED = "offered"
-    OFFERED_WITHOUT_SHORT = "offered_without_short"
-    ANSWERED = "answered"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRules:
     """By what a queue's stays are judged."""
 
     service_level: timedelta = timedelta(seconds=20)
     short_abandon: timedelta = DEFAULT_SHORT_ABANDON
-    level_of: LevelOf = LevelOf.DECIDED
+    level_of: ServiceLevelOf = ServiceLevelOf.DECIDED
 
 
 RulesAt = Callable[[QueueName, datetime], QueueRules]

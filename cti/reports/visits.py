@@ -26,9 +26,10 @@ from datetime import datetime
 from cti.ids import AgentId, QueueName
 from cti.model import facts as f
 from cti.model.callback import is_callback
+from cti.model.centre import ServiceLevelOf
 from cti.model.facts import HangupBy, Outcome
 from cti.reports.call_record import CallRecord
-from cti.reports.counted import LevelOf, QueueRules, RulesAt, milliseconds
+from cti.reports.counted import QueueRules, RulesAt, milliseconds
 
 ELSEWHERE = frozenset({"voicemail", "overflow", "moved"})
 NOT_OFFERED = frozenset({"callback", "turned_away"})
@@ -135,10 +136,10 @@ def amounts_of(visit: Visit, rules: QueueRules) -> dict[str, int]:
     wait = visit.left_at - visit.entered_at
     answered, abandoned, short = visit.end == "answered", visit.end == "abandoned", visit.end == "short_abandon"
     base = {
-        LevelOf.DECIDED: answered or abandoned,
-        LevelOf.OFFERED: True,
-        LevelOf.OFFERED_WITHOUT_SHORT: not short,
-        LevelOf.ANSWERED: answered,
+        ServiceLevelOf.DECIDED: answered or abandoned,
+        ServiceLevelOf.OFFERED: True,
+        ServiceLevelOf.OFFERED_WITHOUT_SHORT: not short,
+        ServiceLevelOf.ANSWERED: answered,
     }[rules.level_of]
     amounts = {
         "offered": 1,

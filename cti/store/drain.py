@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,8 +28,11 @@ from cti.ids import QueueName
 from cti.journal.codec import Opaque, Position, Record, decode
 from cti.journal.writer import JournalWriter
 from cti.model.fact_types import FACT_TYPES
-from cti.model.facts import CallFact, Fact
-from cti.reports.call_record import CallRecord, fold
+from cti.model.facts import CallFact
+from cti.reports.counted import QueueRules
+from cti.store.agent_hours import recount
+from cti.store.figure_check import LOCK, counted_from_facts, rebuild, store_counted
+from cti.store.figures import Counting, counting
 from cti.store.pool import UNREACHABLE, connect
 
 _log = structlog.get_logger(__name__)
@@ -39,18 +42,12 @@ GATHER = 0.2
 right at each fact would compete for processor and disk with the call that the fact is about."""
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
-_LOCK = 0x6374695F6472616E
-"""Advisory lock of one batch ("cti_dran"): two bridges' journals may tell of one call, so batches take turns."""
 
 ShortAbandon = Callable[[], Mapping[QueueName, timedelta]]
 """Gives each queue's limit for a short abandon, as it is configured now."""
+Rules = Callable[[], Mapping[QueueName, QueueRules]]
+"""Gives the rules by which each queue's figures are counted, as they are configured now."""
 
-_COLUMNS = tuple(field.name for field in fields(CallRecord))
-_UPSERT = (
-    f"INSERT INTO cti.calls ({', '.join(_COLUMNS)}) "  # noqa: S608 - names of our own fields
-    f"VALUES ({', '.join(f'${number}' for number in range(1, len(_COLUMNS) + 1))}) "
-    f"ON CONFLICT (call_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
-)
 _FACTS = ("position", "kind", "call_id", "at", "body")
 
 
@@ -83,12 +80,17 @@ class Drain:
         dsn: str,
         short_abandon: ShortAbandon = dict,
         *,
+        rules: Rules | None = None,
+        zone: Callable[[], str] = lambda: "UTC",
         batch: int = 2000,
         command_timeout: float = 60.0,
     ) -> None:
         self._journal = journal
         self._dsn = dsn
-        self._short_abandon = short_abandon
+        self._rules = rules or (
+            lambda: {queue: QueueRules(short_abandon=limit) for queue, limit in short_abandon().items()}
+        )
+        self._zone = zone
         self._batch = batch
         self._command_timeout = command_timeout
         self._connection: asyncpg.Connection | None = None
@@ -178,23 +180,16 @@ class Drain:
             self._hurry.clear()
         return True
 
-    async def rebuild(self) -> int:
-        """Fold every ended call again from the stored facts (after a change of the definitions); how many."""
+    async def rebuild(self, *, by_todays_rules: bool = False) -> int:
+        """Count every ended call again from the stored facts, see `figure_check.rebuild`; how many."""
         async with self._turn:
-            connection = await self._connected()
-            count, last = 0, ""
-            while True:
-                async with connection.transaction():
-                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-                    rows = await connection.fetch(
-                        "SELECT DISTINCT call_id FROM cti.facts WHERE kind = 'CallEnded' AND call_id > $1"
-                        " ORDER BY call_id LIMIT 1000",
-                        last,
-                    )
-                    if not rows:
-                        return count
-                    await self._fold(connection, [row[0] for row in rows])
-                    count, last = count + len(rows), rows[-1][0]
+            return await rebuild(
+                await self._connected(),
+                self._rules(),
+                self._zone(),
+                by_todays_rules=by_todays_rules,
+                unfolded=self._not_folded,
+            )
 
     def lag(self) -> float:
         """Seconds since when Postgres has been behind; 0.0 when it has everything."""
@@ -275,7 +270,7 @@ class Drain:
         following = Position(records[-1].position + 1)
         journal_id = self._journal.journal_id
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
             await connection.execute(
                 "CREATE TEMP TABLE IF NOT EXISTS incoming (position bigint, kind text, call_id text, at timestamptz,"
                 " body jsonb) ON COMMIT DELETE ROWS"
@@ -287,6 +282,7 @@ class Drain:
                 journal_id,
             )
             await self._fold(connection, calls)
+            await self._agents(connection)
             await connection.execute(
                 "INSERT INTO cti.cursors AS c (journal_id, next) VALUES ($1, $2)"
                 " ON CONFLICT (journal_id) DO UPDATE SET next = greatest(c.next, excluded.next), moved_at = now()",
@@ -299,29 +295,23 @@ class Drain:
         """Make the rows of those calls that have ended, from everything stored about them."""
         if not calls:
             return
-        stored = await connection.fetch(
-            "SELECT call_id, body::text FROM cti.facts WHERE kind <> 'Decided' AND call_id IN"
-            " (SELECT call_id FROM cti.facts WHERE kind = 'CallEnded' AND call_id = ANY($1))",
-            calls,
+        how = await self._how(connection)
+        await store_counted(connection, await counted_from_facts(connection, calls, how, self._not_folded), how)
+
+    def _not_folded(self, _call_id: str) -> None:
+        self._unfolded += 1
+
+    async def _how(self, connection: asyncpg.Connection) -> Counting:
+        return await counting(connection, self._rules(), self._zone())
+
+    async def _agents(self, connection: asyncpg.Connection) -> None:
+        """Count the time of agents who changed their state in this batch."""
+        changed = await connection.fetch(
+            "SELECT body->>'agent_id', min(at) FROM pg_temp.incoming WHERE kind = 'AgentChanged' GROUP BY 1"
         )
-        facts: dict[str, list[Fact]] = {}
-        for call_id, body in stored:
-            fact = decode(body)
-            if not isinstance(fact, Opaque):
-                facts.setdefault(call_id, []).append(fact)
-        rows = []
-        limits = self._short_abandon()
-        for call_id in sorted(facts):
-            try:
-                record = fold(facts[call_id], short_abandon=limits)
-            except Exception:
-                self._unfolded += 1
-                _log.exception("drain_call_not_folded", call_id=call_id)
-                continue
-            if record.ended_at is not None:
-                rows.append(tuple(getattr(record, name) for name in _COLUMNS))
-        if rows:
-            await connection.executemany(_UPSERT, rows)
+        if changed:
+            how = await self._how(connection)
+            await recount(connection, dict(changed), how.zone)
 
 
 def _rows(records: Iterable[Record]) -> tuple[list[tuple[Any, ...]], list[str]]:

@@ -354,7 +354,9 @@ async def test_rebuild_makes_every_row_again_by_todays_definitions(
     assert await link.fetchval("SELECT count(*) FROM report.calls WHERE outcome = 'abandoned'") == 5
     limits[QueueName("support")] = timedelta(seconds=4)
     await link.execute("DELETE FROM cti.calls WHERE call_id LIKE '%.2'")
-    assert await drain.rebuild() == 5
+    assert await drain.rebuild() == 5  # by the limit of then
+    assert await link.fetchval("SELECT count(*) FROM report.calls WHERE outcome = 'abandoned'") == 5
+    assert await drain.rebuild(by_todays_rules=True) == 5
     assert await link.fetchval("SELECT count(*) FROM report.calls WHERE outcome = 'short_abandon'") == 5
     await drain.close()
 

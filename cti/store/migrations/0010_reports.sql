@@ -445,13 +445,13 @@ COMMENT ON COLUMN cti.queue_rules.short_abandon IS 'Seconds within which giving 
 COMMENT ON COLUMN cti.queue_rules.level_of IS 'What the service level is a share of.';
 
 CREATE TABLE cti.report_state (
-    only               boolean PRIMARY KEY DEFAULT true CHECK (only),
+    one_row            boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     definition_version integer NOT NULL,
     zone               text    NOT NULL,
     rebuilt_at         timestamptz
 );
 COMMENT ON TABLE cti.report_state IS 'One row: by which definitions and which clock everything above was counted.';
-COMMENT ON COLUMN cti.report_state.only IS 'true.';
+COMMENT ON COLUMN cti.report_state.one_row IS 'true.';
 COMMENT ON COLUMN cti.report_state.definition_version IS 'Version of the definitions of cti.reports.metrics.';
 COMMENT ON COLUMN cti.report_state.zone IS 'The centre''s time zone.';
 COMMENT ON COLUMN cti.report_state.rebuilt_at IS 'When everything was counted anew last.';

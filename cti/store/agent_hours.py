@@ -1,0 +1,91 @@
+"""Agents' time in Postgres: `cti.agent_times`, counted again from the first half-hour that something new is known of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from cti.ids import AgentId
+from cti.model.facts import AgentState
+from cti.reports.agent_times import Chosen, by_half_hour, stretches
+from cti.reports.slots import half_hour_of
+from cti.reports.talks import Activity
+
+
+async def earliest_touched(connection: asyncpg.Connection, call_ids: Sequence[str]) -> dict[str, datetime]:
+    """Since when these calls are part of agents' time, by agent."""
+    rows = await connection.fetch(
+        "SELECT agent, min(began_at) FROM cti.agent_activities WHERE call_id = ANY($1) GROUP BY agent", call_ids
+    )
+    return dict(rows)
+
+
+async def recount(connection: asyncpg.Connection, touched: Mapping[str, datetime], zone: ZoneInfo) -> None:
+    """Count the time of these agents again, each from the half-hour of that moment on (or from where it was counted to)."""
+    if not touched:
+        return
+    agents = sorted(touched)
+    marks = {
+        row["agent"]: row["until"]
+        for row in await connection.fetch("SELECT agent, until FROM cti.agent_marks WHERE agent = ANY($1)", agents)
+    }
+    since = {agent: half_hour_of(min(touched[agent], marks.get(agent, touched[agent])), zone) for agent in agents}
+    moments = [since[agent] for agent in agents]
+    chosen: dict[str, list[Chosen]] = {}
+    for row in await connection.fetch(
+        "SELECT a.agent, f.at, f.body->>'state' AS state, coalesce(f.body->>'reason', '') AS reason"
+        "  FROM unnest($1::text[], $2::timestamptz[]) AS a (agent, since)"
+        "  JOIN cti.facts f ON f.kind = 'AgentChanged' AND f.body->>'agent_id' = a.agent"
+        "   AND f.at >= coalesce((SELECT max(b.at) FROM cti.facts b WHERE b.kind = 'AgentChanged'"
+        "                            AND b.body->>'agent_id' = a.agent AND b.at <= a.since), a.since)"
+        " ORDER BY a.agent, f.at, f.journal_id, f.position",
+        agents,
+        moments,
+    ):
+        chosen.setdefault(row["agent"], []).append(
+            Chosen(at=row["at"], state=AgentState(row["state"]), reason=row["reason"])
+        )
+    took: dict[str, list[Activity]] = {}
+    for row in await connection.fetch(
+        "SELECT t.agent, t.state, t.began_at, t.ended_at FROM unnest($1::text[], $2::timestamptz[]) AS a (agent, since)"
+        " JOIN cti.agent_activities t ON t.agent = a.agent AND t.ended_at > a.since",
+        agents,
+        moments,
+    ):
+        took.setdefault(row["agent"], []).append(
+            Activity(
+                agent=AgentId(row["agent"]),
+                state=AgentState(row["state"]),
+                began_at=row["began_at"],
+                ended_at=row["ended_at"],
+            )
+        )
+    rows: list[tuple[datetime, str, str, str, int]] = []
+    ends: list[tuple[str, datetime, str, str]] = []
+    for agent in agents:
+        own, activities = chosen.get(agent, []), took.get(agent, [])
+        until = max(
+            [since[agent], *(one.at for one in own), *(one.ended_at for one in activities)]
+            + ([marks[agent]] if agent in marks else [])
+        )
+        found = by_half_hour(stretches(own, activities, since=since[agent], until=until), zone)
+        rows += [(slot, agent, state.value, reason, ms) for (slot, state, reason), ms in found.items() if ms]
+        last = own[-1] if own else Chosen(at=until, state=AgentState.OFFLINE)
+        ends.append((agent, until, last.state.value, last.reason))
+    await connection.execute(
+        "DELETE FROM cti.agent_times t USING unnest($1::text[], $2::timestamptz[]) AS a (agent, since)"
+        " WHERE t.agent = a.agent AND t.slot >= a.since",
+        agents,
+        moments,
+    )
+    await connection.copy_records_to_table(
+        "agent_times", records=rows, columns=("slot", "agent", "state", "reason", "ms"), schema_name="cti"
+    )
+    await connection.executemany(
+        "INSERT INTO cti.agent_marks VALUES ($1, $2, $3, $4) ON CONFLICT (agent) DO UPDATE"
+        " SET until = excluded.until, state = excluded.state, reason = excluded.reason",
+        ends,
+    )

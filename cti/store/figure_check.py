@@ -1,0 +1,266 @@
+"""Are the figures true? Sums against the rows they are sums of, rows against the facts they were folded from. And again, anew."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+import asyncpg
+import structlog
+
+from cti.ids import QueueName
+from cti.journal.codec import Opaque, decode
+from cti.model.facts import Fact
+from cti.reports.call_record import CallRecord
+from cti.reports.counted import AMOUNTS, QueueRules
+from cti.reports.counting import CountedCall, count
+from cti.reports.metric import Grain
+from cti.store.agent_hours import recount
+from cti.store.figures import LINKED, STORED, SUMMED, Counting, columns, counting, record_of, store_figures
+from cti.store.pool import naming
+
+_log = structlog.get_logger(__name__)
+
+LOCK = 0x6374695F6472616E
+"""Advisory lock of whoever counts ("cti_dran"): batches, rebuilds and checks take turns."""
+CHUNK = 1000
+COLUMNS = tuple(field.name for field in fields(CallRecord))
+_UPSERT = (
+    f"INSERT INTO cti.calls ({', '.join(COLUMNS)}) "  # noqa: S608 - names of our own fields
+    f"VALUES ({', '.join(f'${number}' for number in range(1, len(COLUMNS) + 1))}) "
+    f"ON CONFLICT (call_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS[1:])}"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Something that does not agree."""
+
+    where: str
+    key: str
+    stored: str
+    counted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was looked at, and what does not agree (the first of each kind)."""
+
+    calls: int
+    half_hours: int
+    agents: int
+    differences: tuple[Difference, ...]
+
+
+async def counted_from_facts(
+    connection: asyncpg.Connection, call_ids: Sequence[str], how: Counting, unfolded: Callable[[str], None]
+) -> list[CountedCall]:
+    """Those of these calls that have ended, counted from everything stored about them."""
+    stored = await connection.fetch(
+        "SELECT call_id, body::text FROM cti.facts WHERE kind <> 'Decided' AND call_id IN"
+        " (SELECT call_id FROM cti.facts WHERE kind = 'CallEnded' AND call_id = ANY($1))",
+        call_ids,
+    )
+    facts: dict[str, list[Fact]] = {}
+    for call_id, body in stored:
+        fact = decode(body)
+        if not isinstance(fact, Opaque):
+            facts.setdefault(call_id, []).append(fact)
+    counted = []
+    for call_id in sorted(facts):
+        try:
+            counted.append(count(facts[call_id], how.rules))
+        except Exception:
+            _log.exception("drain_call_not_folded", call_id=call_id)
+            unfolded(call_id)
+    return counted
+
+
+async def store_counted(connection: asyncpg.Connection, counted: Sequence[CountedCall], how: Counting) -> None:
+    """The calls' rows and everything they add to figures."""
+    if counted:
+        rows = [tuple(getattr(call.record, name) for name in COLUMNS) for call in counted]
+        await connection.executemany(_UPSERT, rows)
+        await store_figures(connection, counted, how)
+
+
+@contextlib.asynccontextmanager
+async def _turn(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Nobody else counts meanwhile."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+        yield
+
+
+async def _chunks(connection: asyncpg.Connection) -> AsyncGenerator[list[str], None]:
+    """Ids of calls that have ended, a chunk a turn."""
+    last = ""
+    while True:
+        async with _turn(connection):
+            rows = await connection.fetch(
+                "SELECT DISTINCT call_id FROM cti.facts WHERE kind = 'CallEnded' AND call_id > $1"
+                " ORDER BY call_id LIMIT $2",
+                last,
+                CHUNK,
+            )
+            if not rows:
+                return
+            yield [row[0] for row in rows]
+        last = rows[-1][0]
+
+
+async def rebuild(
+    connection: asyncpg.Connection,
+    rules: Mapping[QueueName, QueueRules],
+    zone: str,
+    *,
+    by_todays_rules: bool = False,
+    unfolded: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Count every ended call again from its facts, and all agents' time; how many calls. Chunk by chunk: figures can be read,
+    and calls drained, meanwhile. Calls whose facts are not stored any more keep their rows.
+
+    `by_todays_rules`: stays are judged by the queues' rules as they are now, not as they were then.
+    """
+    with naming("figures cannot be counted again"):
+        async with _turn(connection):
+            if by_todays_rules:
+                await connection.execute("DELETE FROM cti.queue_rules")
+            how = await counting(connection, rules, zone, anew=True)
+        done = 0
+        async with contextlib.aclosing(_chunks(connection)) as chunks:
+            async for ids in chunks:
+                counted = await counted_from_facts(connection, ids, how, unfolded)
+                await store_counted(connection, counted, how)
+                done += len(counted)
+        async with _turn(connection):
+            since = await _since(connection)
+            await connection.execute("DELETE FROM cti.agent_times")
+            await connection.execute("DELETE FROM cti.agent_marks")
+            await recount(connection, since, how.zone)
+        return done
+
+
+async def _since(connection: asyncpg.Connection) -> dict[str, datetime]:
+    rows = await connection.fetch(
+        "SELECT agent, min(at) FROM (SELECT agent, began_at AS at FROM cti.agent_activities UNION ALL"
+        " SELECT body->>'agent_id', at FROM cti.facts WHERE kind = 'AgentChanged') AS t GROUP BY agent"
+    )
+    return dict(rows)
+
+
+async def check(connection: asyncpg.Connection, *, every: int = 1, most: int = 20) -> Checked:
+    """Look whether everything agrees. `every`: of the calls, each so-manieth is counted again from its facts."""
+    found: list[Difference] = []
+    with naming("figures cannot be checked"):
+        async with _turn(connection):
+            how = await counting(connection, {}, "UTC")
+            half_hours = 0
+            for grain in SUMMED:
+                half_hours += await connection.fetchval(f"SELECT count(*) FROM cti.half_hour_{grain.value}")  # noqa: S608 - our names
+                rows = await connection.fetch(_compared(grain), most)
+                found += [
+                    Difference(
+                        where=f"half_hour_{grain.value}",
+                        key=str(row["key"]),
+                        stored=str(row["stored"]),
+                        counted=str(row["counted"]),
+                    )
+                    for row in rows
+                ]
+            found += await _agents_differ(connection, how, most)
+            agents = await connection.fetchval("SELECT count(*) FROM cti.agent_marks")
+        calls = 0
+        number = 0
+        async with contextlib.aclosing(_chunks(connection)) as chunks:
+            async for ids in chunks:
+                chosen = [call_id for index, call_id in enumerate(ids, number) if index % every == 0]
+                number += len(ids)
+                counted = await counted_from_facts(connection, chosen, how, lambda _: None)
+                calls += len(counted)
+                if len(found) < 5 * most:
+                    found += await _rows_differ(connection, counted, how)
+    return Checked(calls=calls, half_hours=half_hours, agents=agents, differences=tuple(found))
+
+
+def _compared(grain: Grain) -> str:
+    names, amounts = SUMMED[grain], AMOUNTS[grain]
+    keys = ", ".join(("slot", *names))
+    empty = "''"
+    return (
+        f"SELECT ({keys})::text AS key, s.sums::text AS stored, r.sums::text AS counted FROM"  # noqa: S608 - our names
+        f" (SELECT {keys}, ARRAY[{', '.join(amounts)}] AS sums FROM cti.half_hour_{grain.value}"
+        f"   WHERE greatest({', '.join(f'abs({amount})' for amount in amounts)}) > 0) AS s FULL JOIN"
+        f" (SELECT slot, {', '.join(f'coalesce({name}, {empty}) AS {name}' for name in names)},"
+        f"   ARRAY[{', '.join(f'sum({amount})::bigint' for amount in amounts)}] AS sums FROM cti.counted_{grain.value}"
+        f"   GROUP BY slot, {', '.join(f'coalesce({name}, {empty})' for name in names)}"
+        f"   HAVING greatest({', '.join(f'abs(sum({amount}))' for amount in amounts)}) > 0) AS r"
+        f" USING ({keys}) WHERE s.sums IS DISTINCT FROM r.sums LIMIT $1"
+    )
+
+
+async def _agents_differ(connection: asyncpg.Connection, how: Counting, most: int) -> list[Difference]:
+    """Count agents' time again, compare, and leave it as it was."""
+    found: list[Difference] = []
+    with contextlib.suppress(_Undo):
+        async with connection.transaction():
+            await connection.execute("CREATE TEMP TABLE before_check ON COMMIT DROP AS TABLE cti.agent_times")
+            since = await _since(connection)
+            await connection.execute("DELETE FROM cti.agent_times")
+            await connection.execute("DELETE FROM cti.agent_marks")
+            await recount(connection, since, how.zone)
+            rows = await connection.fetch(
+                "SELECT (slot, agent, state, reason)::text AS key, b.ms AS stored, a.ms AS counted FROM"
+                " pg_temp.before_check AS b FULL JOIN cti.agent_times AS a USING (slot, agent, state, reason)"
+                " WHERE a.ms IS DISTINCT FROM b.ms LIMIT $1",
+                most,
+            )
+            found = [
+                Difference(where="agent_times", key=row["key"], stored=str(row["stored"]), counted=str(row["counted"]))
+                for row in rows
+            ]
+            raise _Undo
+    return found
+
+
+class _Undo(Exception):
+    """Takes back what was tried."""
+
+
+async def _rows_differ(
+    connection: asyncpg.Connection, counted: Sequence[CountedCall], how: Counting
+) -> list[Difference]:
+    found: list[Difference] = []
+    ids = [call.record.call_id for call in counted]
+    for grain in STORED:
+        names = [name for name in columns(grain) if grain is not Grain.CALLS or name not in LINKED]
+        stored: dict[tuple[str, int], tuple[object, ...]] = {
+            (row["call_id"], row["number"]): tuple(row)
+            for row in await connection.fetch(
+                f"SELECT {', '.join(names)} FROM cti.counted_{grain.value} WHERE call_id = ANY($1)",  # noqa: S608 - ours
+                ids,
+            )
+        }
+        told: dict[tuple[str, int], tuple[object, ...]] = {
+            (row.call_id, row.number): tuple(
+                value
+                for name, value in zip(columns(grain), record_of(row, call.person, how.zone), strict=True)
+                if name in names
+            )
+            for call in counted
+            for row in call.rows
+            if row.grain is grain
+        }
+        for key in sorted(stored.keys() | told.keys()):
+            if stored.get(key) != told.get(key):
+                found.append(
+                    Difference(
+                        where=f"counted_{grain.value}",
+                        key=f"{key[0]} {key[1]}",
+                        stored=str(stored.get(key)),
+                        counted=str(told.get(key)),
+                    )
+                )
+    return found

@@ -1,0 +1,333 @@
+"""Reports out of Postgres: `cti.services.reporting.Reports`. All raise `RemoteError` when Postgres is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from cti.clock import Clock, SystemClock
+from cti.ids import CallId
+from cti.model.centre import Centre
+from cti.model.facts import AgentState
+from cti.reports.agent_times import Stretch, amounts_of, by_half_hour
+from cti.reports.folding import Keys, Sums, added, figure
+from cti.reports.metric import TIME_DIMENSIONS, Dimension, Grain, Metric
+from cti.reports.metrics import DEFINITION_VERSION, METRICS
+from cti.reports.slots import earlier, key_of, keys_between
+from cti.services.reporting import (
+    CallsQuery,
+    Compare,
+    CountedCall,
+    CountedCalls,
+    Figure,
+    Figures,
+    Filters,
+    Funnel,
+    Part,
+    Report,
+    ReportQuery,
+    ReportRow,
+    Spread,
+    SpreadAnswer,
+)
+from cti.store.pool import naming
+from cti.store.queries import COLUMNS
+from cti.store.report_shapes import funnel_of, spread_of
+from cti.store.report_sql import Choice, applies, choose
+
+Parts = dict[Keys, dict[tuple[Grain, str], int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One report's frame."""
+
+    by: tuple[Dimension, ...]
+    filters: Filters
+    since: datetime
+    until: datetime
+    zone: ZoneInfo
+    teams: Mapping[str, str] = field(default_factory=dict)
+
+
+class StoredReports:
+    """The past in figures."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        centre: Callable[[], Centre],
+        *,
+        behind: Callable[[], bool] = lambda: False,
+        clock: Clock | None = None,
+    ) -> None:
+        self._pool = pool
+        self._centre = centre
+        self._behind = behind
+        self._clock = clock or SystemClock()
+
+    async def query(self, query: ReportQuery) -> Report:
+        """See `Reports.query`."""
+        zone = ZoneInfo(self._centre().time_zone)
+        now = self._clock.now()
+        teams = _teams(self._centre())
+        asked = _Asked(by=query.by, filters=query.filters, since=query.since, until=query.until, zone=zone, teams=teams)
+        metrics = [METRICS[name] for name in query.metrics]
+        with naming("figures cannot be read"):
+            parts = await self._parts(asked, metrics, now)
+            before: Parts | None = None
+            since, until = _compared(query, zone)
+            if query.compare is not None:
+                past = _Asked(by=query.by, filters=query.filters, since=since, until=until, zone=zone, teams=teams)
+                before = _moved(await self._parts(past, metrics, now), past, asked)
+            current = await self._pool.fetchval("SELECT definition_version FROM cti.report_state")
+        dimensions = (*query.by, *query.filters)
+        chosen = {metric.name: metric if applies(metric, dimensions) else None for metric in metrics}
+        keys = _ordered(parts, before, asked)
+        rows = tuple(
+            ReportRow(
+                keys={dimension.value: key for dimension, key in zip(query.by, part, strict=True)},
+                figures=_figures(chosen, parts.get(part, {})),
+                before=None if before is None else _figures(chosen, before.get(part, {})),
+            )
+            for part in keys
+        )
+        return Report(
+            definition_version=DEFINITION_VERSION,
+            zone=zone.key,
+            since=query.since,
+            until=query.until,
+            rows=rows if query.by else (),
+            totals=_figures(chosen, added(parts.values())),
+            totals_before=None if before is None else _figures(chosen, added(before.values())),
+            since_before=None if before is None else since,
+            until_before=None if before is None else until,
+            unfinished=query.until > now or self._behind() or current not in (None, DEFINITION_VERSION),
+        )
+
+    async def _parts(self, asked: _Asked, metrics: Iterable[Metric], now: datetime) -> Parts:
+        wanted: dict[Grain, set[str]] = {}
+        for metric in metrics:
+            if applies(metric, (*asked.by, *asked.filters)):
+                for amount in (metric.amount, metric.over):
+                    if amount is not None:
+                        wanted.setdefault(amount.grain, set()).add(amount.name)
+        parts: Parts = {}
+        for grain, names in sorted(wanted.items()):
+            found = (
+                await self._times(asked, now) if grain is Grain.TIMES else await self._sums(grain, sorted(names), asked)
+            )
+            for keys, sums in found.items():
+                part = parts.setdefault(keys, {})
+                for key, total in sums.items():
+                    part[key] = part.get(key, 0) + total
+        return parts
+
+    async def _sums(self, grain: Grain, names: Sequence[str], asked: _Asked) -> Parts:
+        choice = choose(grain, asked.since, asked.until, asked.by, asked.filters, zone=asked.zone, teams=asked.teams)
+        keys = [choice.key(dimension) for dimension in asked.by]
+        totals = ["count(*)" if grain is Grain.COMPLAINTS else f"sum({name})::bigint" for name in names]
+        grouping = f" GROUP BY {', '.join(str(number) for number in range(1, len(keys) + 1))}" if keys else ""
+        rows = await self._pool.fetch(
+            f"SELECT {', '.join((*keys, *totals))} FROM {choice.table} WHERE {choice.text()}{grouping}",  # noqa: S608 - our names
+            *choice.values,
+        )
+        parts: Parts = {}
+        for row in rows:
+            part = parts.setdefault(_keys(asked, row), {})
+            for name, total in zip(names, row[len(keys) :], strict=True):
+                part[grain, name] = part.get((grain, name), 0) + (total or 0)
+        return parts
+
+    async def _times(self, asked: _Asked, now: datetime) -> Parts:
+        choice = choose(
+            Grain.TIMES, asked.since, asked.until, asked.by, asked.filters, zone=asked.zone, teams=asked.teams
+        )
+        keys = [choice.key(dimension) for dimension in asked.by]
+        names = ", ".join((*keys, "state", "sum(ms)::bigint"))
+        rows = await self._pool.fetch(
+            f"SELECT {names} FROM {choice.table} WHERE {choice.text()}"  # noqa: S608 - our names
+            f" GROUP BY {', '.join(str(number) for number in range(1, len(keys) + 2))}",
+            *choice.values,
+        )
+        parts: Parts = {}
+        for row in rows:
+            _add_time(parts, _keys(asked, row), AgentState(row[len(keys)]), row[len(keys) + 1])
+        # What each agent has been doing since the last that is known of them.
+        marks = await self._pool.fetch(
+            "SELECT agent, until, state, reason FROM cti.agent_marks WHERE state <> 'offline'"
+        )
+        for mark in marks:
+            began, ended = max(mark["until"], asked.since), min(now, asked.until)
+            if began >= ended:
+                continue
+            state = AgentState(mark["state"])
+            reason = mark["reason"] if state is AgentState.NOT_READY else ""
+            stretch = Stretch(began_at=began, ended_at=ended, state=state, reason=reason)
+            for (slot, _, _), ms in by_half_hour([stretch], asked.zone).items():
+                values = {"agent": mark["agent"], "state": state.value, "reason": reason or None}
+                if _inside(asked, values, slot):
+                    found = tuple(_told(asked, dimension, values, slot) for dimension in asked.by)
+                    _add_time(parts, found, state, ms)
+        return parts
+
+    async def calls(self, query: CallsQuery) -> CountedCalls:
+        """See `Reports.calls`."""
+        metric = METRICS[query.metric]
+        amount = metric.amount if query.part is Part.COUNTED or metric.over is None else metric.over
+        if not applies(metric, query.filters) or amount.grain in (Grain.TIMES, Grain.COMPLAINTS):
+            return CountedCalls(calls=(), next="", total=0.0)
+        choice = choose(
+            amount.grain, query.since, query.until, (), query.filters,
+            zone=ZoneInfo(self._centre().time_zone), teams=_teams(self._centre()), rows=True,
+        )  # fmt: skip
+        scale = 1000.0 if amount.name.endswith("_ms") else 1.0
+        choice.where.append(f"{amount.name} <> 0")
+        with naming("calls cannot be read"):
+            total = await self._pool.fetchval(
+                f"SELECT sum({amount.name}) FROM {choice.table} WHERE {choice.text()}",  # noqa: S608 - our names
+                *choice.values,
+            )
+            page = Choice(
+                grain=choice.grain, summed=False, table=choice.table, where=list(choice.where),
+                values=list(choice.values), zone=choice.zone,
+            )  # fmt: skip
+            if query.after:
+                at, call_id, number = query.after.split("|")
+                page.where.append(
+                    f"(at, call_id, number) > ({page.value(_moment(at))}, {page.value(call_id)},"
+                    f" {page.value(int(number))})"
+                )
+            limit = page.value(query.limit + 1)
+            rows = await self._pool.fetch(
+                f"SELECT at, call_id, number, queue, agent, outcome, {amount.name} AS amount FROM {page.table}"  # noqa: S608 - our names
+                f" WHERE {page.text()} ORDER BY at, call_id, number LIMIT {limit}",
+                *page.values,
+            )
+            records = await self._pool.fetch(
+                f"SELECT {', '.join(COLUMNS)} FROM report.calls WHERE call_id = ANY($1)",  # noqa: S608 - our names
+                [row["call_id"] for row in rows],
+            )
+        told = {row["call_id"]: dict(row) for row in records}
+        shown = rows[: query.limit]
+        last = shown[-1] if len(rows) > query.limit else None
+        return CountedCalls(
+            calls=tuple(
+                CountedCall(
+                    call_id=CallId(row["call_id"]),
+                    at=row["at"],
+                    queue=row["queue"],
+                    agent=row["agent"],
+                    amount=row["amount"] / scale,
+                    outcome=row["outcome"],
+                    row=told.get(row["call_id"]),
+                )
+                for row in shown
+            ),
+            next="" if last is None else f"{last['at'].isoformat()}|{last['call_id']}|{last['number']}",
+            total=(total or 0) / scale,
+        )
+
+    async def spread(self, what: Spread, *, since: datetime, until: datetime, filters: Filters) -> SpreadAnswer:
+        """See `Reports.spread`."""
+        grain = Grain.VISITS if what in (Spread.WAIT, Spread.ABANDON_WAIT) else Grain.TALKS
+        try:
+            choice = choose(
+                grain, since, until, (), filters,
+                zone=ZoneInfo(self._centre().time_zone), teams=_teams(self._centre()), rows=True,
+            )  # fmt: skip
+        except ValueError:
+            return await spread_of(self._pool, what, None)
+        with naming("durations cannot be read"):
+            return await spread_of(self._pool, what, choice)
+
+    async def funnel(self, *, since: datetime, until: datetime, flow: str = "", version: str = "") -> Funnel:
+        """See `Reports.funnel`."""
+        with naming("the steps of flows cannot be read"):
+            return await funnel_of(self._pool, since=since, until=until, flow=flow, version=version)
+
+
+def _teams(centre: Centre) -> dict[str, str]:
+    return {agent_id: agent.groups[0] for agent_id, agent in centre.agents.items() if agent.groups}
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _keys(asked: _Asked, row: Sequence[Any]) -> Keys:
+    found: list[str | None] = []
+    for dimension, value in zip(asked.by, row, strict=False):
+        if dimension in (Dimension.HALF_HOUR, Dimension.HOUR):
+            found.append(key_of(dimension, value, asked.zone))
+        elif dimension is Dimension.TEAM:
+            found.append(asked.teams.get(value) if value is not None else None)
+        else:
+            found.append(value)
+    return tuple(found)
+
+
+def _told(asked: _Asked, dimension: Dimension, values: Mapping[str, str | None], slot: datetime) -> str | None:
+    if dimension in TIME_DIMENSIONS:
+        return key_of(dimension, slot, asked.zone)
+    if dimension is Dimension.TEAM:
+        return asked.teams.get(values["agent"] or "")
+    return values[dimension.value]
+
+
+def _inside(asked: _Asked, values: Mapping[str, str | None], slot: datetime) -> bool:
+    return all(_told(asked, dimension, values, slot) in wanted for dimension, wanted in asked.filters.items())
+
+
+def _add_time(parts: Parts, keys: Keys, state: AgentState, ms: int) -> None:
+    part = parts.setdefault(keys, {})
+    for name, amount in amounts_of(state, ms).items():
+        part[Grain.TIMES, name] = part.get((Grain.TIMES, name), 0) + amount
+
+
+def _figures(chosen: Mapping[str, Metric | None], sums: Sums) -> Figures:
+    found = {}
+    for name, metric in chosen.items():
+        value, n = figure(metric, sums) if metric is not None else (None, 0)
+        found[name] = Figure(value=value, n=n)
+    return found
+
+
+def _compared(query: ReportQuery, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    if query.compare is Compare.WEEK_BEFORE:
+        return earlier(query.since, 7, zone), earlier(query.until, 7, zone)
+    return query.since - (query.until - query.since), query.since
+
+
+def _moved(parts: Parts, past: _Asked, now: _Asked) -> Parts:
+    """The parts of the past under the keys of the time they are compared with: its first day is this one's first."""
+    names: list[dict[str, str]] = []
+    for dimension in past.by:
+        moving = dimension in TIME_DIMENSIONS and dimension is not Dimension.WEEKDAY_HOUR
+        old = keys_between(dimension, past.since, past.until, past.zone) if moving else []
+        new = keys_between(dimension, now.since, now.until, now.zone) if moving else []
+        names.append(dict(zip(old, new, strict=False)))
+    moved: Parts = {}
+    for keys, sums in parts.items():
+        under = tuple(name if name is None else known.get(name, name) for name, known in zip(keys, names, strict=True))
+        part = moved.setdefault(under, {})
+        for amount, total in sums.items():
+            part[amount] = part.get(amount, 0) + total
+    return moved
+
+
+def _ordered(parts: Parts, before: Parts | None, asked: _Asked) -> list[Keys]:
+    """All keys in order; of one dimension of time every one there is, whether anything happened then or not."""
+    found = {*parts, *(before or {})}
+    if len(asked.by) == 1 and asked.by[0] in TIME_DIMENSIONS and Dimension.WEEKDAY_HOUR not in asked.filters:
+        times = keys_between(asked.by[0], asked.since, asked.until, asked.zone)
+        if asked.by[0] is not Dimension.WEEKDAY_HOUR:
+            rest = sorted(keys for keys in found if keys[0] not in set(times))
+            return [*((key,) for key in times), *rest]
+        found |= {(key,) for key in times}
+    return sorted(found, key=lambda keys: tuple((key is None, key or "") for key in keys))
