@@ -1,4 +1,5 @@
-"""What calls leave to be done: voicemails, messages, complaints recorded by flows, callbacks that reached nobody.
+"""What calls leave to be done: voicemails, messages, complaints recorded by flows, callbacks that reached nobody; and
+follow-up calls that were dialled in vain, which are attempts whether or not somebody writes that down.
 
 Facts of each journal come to Postgres in order, so how far they are taken in is one position a journal, kept in the same
 transaction as what came of them. Each thing has a key made of its call besides: told twice (reconstructed after an outage,
@@ -7,6 +8,7 @@ or by two journals), it is still one task, one complaint.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,13 +17,17 @@ import asyncpg
 
 from cti.casework import causes
 from cti.casework.complaints import ComplaintRules
+from cti.casework.follow_ups import Outcome
 from cti.casework.rows import NewComplaint
 from cti.crm.case_base import CaseGround, complaint_rules, dumps, loads, write_event
 from cti.crm.complaints import StoredComplaints
+from cti.crm.follow_ups import StoredFollowUps
 from cti.crm.trouble import naming
 from cti.ids import CallId, CustomerId
 
-KINDS = ("VoicemailLeft", "MessageRecorded", "CallbackFailed")
+KINDS = ("VoicemailLeft", "MessageRecorded", "CallbackFailed", "DialFailed")
+IN_VAIN: Mapping[str, Outcome] = {"busy": "busy", "no_answer": "no_answer", "rejected": "no_answer"}
+"""What became of a dialled follow-up -> its outcome. What failed on our own side is no attempt: the customer heard nothing."""
 VOICEMAIL_WITHIN = timedelta(hours=4)
 """When a voicemail should have been listened to and answered."""
 CALLBACK_WITHIN = timedelta(hours=2)
@@ -42,9 +48,10 @@ class _Caller:
 class CaseIntake:
     """Takes in what the journals' facts leave to be done."""
 
-    def __init__(self, ground: CaseGround, complaints: StoredComplaints) -> None:
+    def __init__(self, ground: CaseGround, complaints: StoredComplaints, follow_ups: StoredFollowUps) -> None:
         self._ground = ground
         self._complaints = complaints
+        self._follow_ups = follow_ups
 
     async def take_in(self) -> int:
         """Take in what is new; how many tasks and complaints came of it. Raises `RemoteError`."""
@@ -103,6 +110,8 @@ class CaseIntake:
                 connection, "voicemail", f"voicemail:{call_id}:{body.get('path')}", call_id, at, VOICEMAIL_WITHIN,
                 recording=f"voicemail:{body.get('path')}",
             )  # fmt: skip
+        if kind == "DialFailed":
+            return await self._tried(connection, call_id, at, body)
         if kind == "CallbackFailed":
             if body.get("retry_at"):
                 return False
@@ -118,6 +127,17 @@ class CaseIntake:
             connection, "voicemail", f"message:{call_id}:{body.get('path')}", call_id, at, VOICEMAIL_WITHIN,
             recording=f"recording:{body.get('path')}",
         )  # fmt: skip
+
+    async def _tried(self, connection: asyncpg.Connection, call_id: str, at: datetime, body: dict[str, Any]) -> bool:
+        asked = await connection.fetchval(
+            "SELECT body->>'follow_up_id' FROM cti.facts WHERE call_id = $1 AND kind = 'DialAsked' LIMIT 1", call_id
+        )
+        outcome = IN_VAIN.get(str(body.get("status")))
+        if outcome is None or not asked or not (asked.isascii() and asked.isdecimal() and len(asked) < 18):
+            return False
+        return await self._follow_ups.tried(
+            connection, int(asked), CallId(call_id), outcome, at, by=str(body.get("agent_id") or "")
+        )
 
     async def _complaint(
         self, connection: asyncpg.Connection, call_id: str, at: datetime, body: dict[str, Any], rules: ComplaintRules

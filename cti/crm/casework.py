@@ -53,7 +53,7 @@ class CaseOffice:
         self.complaints = StoredComplaints(self.ground)
         self.follow_ups = StoredFollowUps(self.ground)
         self.churn = StoredChurn(self.ground)
-        self.intake = CaseIntake(self.ground, self.complaints)
+        self.intake = CaseIntake(self.ground, self.complaints, self.follow_ups)
 
     def casework(self, desk: CallbackDesk | None = None, sounds: Mapping[str, Path] | None = None) -> Casework:
         """What the web asks. `desk`: the floor that calls back whom the web page asks for."""

@@ -31,8 +31,10 @@ from cti.casework.tasks import Hindrance
 from cti.crm.case_base import CaseGround, dumps, loads, write_event
 from cti.crm.time_zones import time_zones
 from cti.crm.trouble import naming
-from cti.ids import CustomerId
+from cti.ids import CallId, CustomerId
 
+JUST_NOW = timedelta(minutes=30)
+"""A result without a call's id that comes so soon after an attempt which was counted by itself is about that attempt."""
 TRIED = 50
 """Follow-ups looked at to find one that may be called now."""
 
@@ -317,10 +319,18 @@ class StoredFollowUps:
                         "no_time", "say when to call again", status=400, remedy="send again_at, a later moment"
                     )
                 answers = rules.check_answers(plan, result.answers) if result.outcome == "reached" else {}
-                attempt = row["attempts"] + 1
+                # Dialled in vain from the page, it has been counted already: what the agent writes is about that attempt.
+                counted = await connection.fetchval(
+                    "SELECT max(attempt) FROM crm.follow_up_attempts WHERE follow_up_id = $1 AND CASE WHEN $2::text IS NULL"
+                    " THEN author = $3 AND call_id IS NOT NULL AND note = '' AND at > $4 AND attempt = $5"
+                    " ELSE call_id = $2 END",
+                    follow_up_id, result.call_id, by.username, now - JUST_NOW, row["attempts"],
+                )  # fmt: skip
+                attempt = counted or row["attempts"] + 1
                 await connection.execute(
                     "INSERT INTO crm.follow_up_attempts (follow_up_id, attempt, at, author, call_id, outcome, note)"
-                    " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (follow_up_id, attempt) DO UPDATE SET"
+                    " at = excluded.at, author = excluded.author, outcome = excluded.outcome, note = excluded.note",
                     follow_up_id, attempt, now, by.username, result.call_id, result.outcome, result.note,
                 )  # fmt: skip
                 then = rules.after_attempt(plan, attempt, result.outcome, now, result.again_at)
@@ -342,6 +352,48 @@ class StoredFollowUps:
                     await _do_not_call(connection, row["customer_id"], now, by=by.username)
                 after = await connection.fetchrow(f"{_ROW} WHERE f.follow_up_id = $1", follow_up_id)
         return _row(after)
+
+
+    async def tried(
+        self,
+        connection: asyncpg.Connection,
+        follow_up_id: int,
+        call_id: CallId,
+        outcome: rules.Outcome,
+        at: datetime,
+        *,
+        by: str,
+    ) -> bool:
+        """An agent dialled this follow-up in vain: an attempt, unless its result has been written down. Whether it was news."""
+        row = await connection.fetchrow(f"{_ROW} WHERE f.follow_up_id = $1 FOR UPDATE OF f", follow_up_id)
+        if row is None or row["state"] not in ("due", "taken"):
+            return False
+        if await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM crm.follow_up_attempts WHERE follow_up_id = $1 AND (call_id = $2"
+            " OR call_id IS NULL AND author = $3 AND at >= $4))",
+            follow_up_id, call_id, by, at,
+        ):  # fmt: skip
+            return False
+        plan = self._plan(loads(row["body"])) or Plan(name="x", trigger="purchase", after=timedelta())
+        attempt = row["attempts"] + 1
+        await connection.execute(
+            "INSERT INTO crm.follow_up_attempts (follow_up_id, attempt, at, author, call_id, outcome)"
+            " VALUES ($1, $2, $3, $4, $5, $6)",
+            follow_up_id, attempt, at, by, call_id, outcome,
+        )  # fmt: skip
+        then = rules.after_attempt(plan, attempt, outcome, at)
+        ended = then.state != "due"
+        await connection.execute(
+            "UPDATE crm.follow_ups SET state = $2, attempts = $3, outcome = $4, due_at = coalesce($5, due_at), ended_at = $6,"
+            " ended_by = $7, owner = CASE WHEN $8 THEN owner END, snoozed_until = NULL WHERE follow_up_id = $1",
+            follow_up_id, then.state, attempt, outcome, then.due_at, at if ended else None, by if ended else "",
+            ended or plan.own_agent,
+        )  # fmt: skip
+        await write_event(
+            connection, at=at, subject="follow_up", subject_id=follow_up_id, kind=outcome, author=by,
+            before=row["state"], after=then.state, note="", customer_id=row["customer_id"],
+        )  # fmt: skip
+        return True
 
 
 async def _do_not_call(connection: asyncpg.Connection, customer_id: int, now: datetime, *, by: str) -> None:

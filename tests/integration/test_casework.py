@@ -29,7 +29,7 @@ from cti.crm.casework import CaseOffice
 from cti.crm.casework_demo import load as load_cases
 from cti.crm.demo import load
 from cti.errors import IllegalTransition
-from cti.ids import CallId, CustomerId, FlowName, NodeName, QueueName
+from cti.ids import AgentId, CallId, CustomerId, FlowName, NodeName, QueueName
 from cti.journal.writer import JournalWriter
 from cti.model.facts import (
     CallbackFailed,
@@ -37,6 +37,9 @@ from cti.model.facts import (
     CallQueued,
     CallStarted,
     CustomerMatched,
+    DialAsked,
+    DialFailed,
+    Direction,
     Fact,
     FlowStepDone,
     HangupBy,
@@ -397,6 +400,60 @@ async def test_tasks_are_taken_passed_on_snoozed_and_done(office: Office) -> Non
     with pytest.raises(CaseRefused, match="1005's"):
         await tasks.finish(shared.work_id, by=ADA, note="", dropped=False)
     await asyncio.gather(*(tasks.take(work, by=who) for who in (ADA, ADA)))
+
+
+async def test_a_follow_up_dialled_in_vain_is_an_attempt(office: Office, migrated: str, tmp_path: Path) -> None:
+    follow_ups = office.all.follow_ups
+    await follow_ups.keep_plan(PLAN, by="supervisor")
+    office.clock.move(timedelta(minutes=1))
+    await office.buys("demo-001", (0, 100))
+    office.clock.move(timedelta(days=3))
+    await follow_ups.generate()
+    (row,) = await follow_ups.list(states=("due",), plan_id=None, customer_id=None, limit=10)
+    number, now = row.follow_up_id, office.clock.now()
+
+    def call(name: str, status: str, follow_up: str) -> list[Fact]:
+        call_id, agent = CallId(f"a1-d{name}"), AgentId("1001")
+        return [
+            CallStarted(at=now, call_id=call_id, node=NodeName("a1"), direction=Direction.OUTBOUND),
+            DialAsked(at=now, call_id=call_id, agent_id=agent, number="+15550100001", follow_up_id=follow_up),
+            DialFailed(at=now, call_id=call_id, agent_id=agent, status=status),
+            CallEnded(at=now, call_id=call_id, hangup_by=HangupBy.SYSTEM),
+        ]
+
+    async with JournalWriter(tmp_path / "journal") as journal:
+        journal.recover()
+        drain = Drain(journal, migrated)
+
+        async def take_in(*facts: Fact) -> int:
+            await journal.append(facts)
+            while await drain.drain_once():
+                pass
+            return await office.office.intake.take_in()
+
+        # Not the customer's doing, no follow-up, no such one, nonsense: nothing is counted.
+        assert await take_in(
+            *call("1", "line_down", str(number)), *call("2", "busy", ""), *call("3", "busy", "999999"),
+            *call("4", "no_answer", "x'; --"),
+        ) == 0  # fmt: skip
+        assert await take_in(*call("5", "no_answer", str(number))) == 1
+        (tried,) = await follow_ups.list(states=("due",), plan_id=None, customer_id=None, limit=10)
+        assert (tried.attempts, tried.outcome, tried.due_at > now) == (1, "no_answer", True)
+        # The agent writes about it, with the call and without: it is that attempt.
+        for told in (CallId("a1-d5"), None):
+            after = await follow_ups.result(
+                number, FollowUpResult(outcome="busy", call_id=told, note="" if told else "A machine."), by=ADA
+            )
+            assert after.attempts == 1
+        # The other way round: the result was there before the fact.
+        await follow_ups.result(number, FollowUpResult(outcome="busy", call_id=CallId("a1-d6")), by=ADA)
+        assert await take_in(*call("6", "busy", str(number))) == 0
+        await drain.close()
+    preview = await follow_ups.preview(number)
+    assert [(one.attempt, one.outcome, one.call_id, one.note) for one in preview.earlier] == [
+        (1, "busy", "a1-d5", "A machine."), (2, "busy", "a1-d6", ""),
+    ]  # fmt: skip
+    assert preview.follow_up.state == "unreached"
 
 
 async def test_what_calls_leave_comes_in_once(office: Office, migrated: str, tmp_path: Path) -> None:
