@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from cti.crm.numbers import normalise
-from cti.services.customer_file import CHANNELS, CustomerRefused, CustomField
+from cti.services.customer_file import CHANNELS, CustomerRefused, CustomField, FieldProblem
 
 LONGEST = {
     "name": 200, "company": 200, "reference": 100, "email": 254, "notes": 8000, "tier_reason": 500, "own_agent": 6,
@@ -33,7 +33,15 @@ EDITABLE = (
 
 
 class Unfit(Exception):
-    """A value does not fit; the words say what does."""
+    """A value does not fit; the words say what does. `problem` and `values`: see `FieldProblem`."""
+
+    def __init__(self, problem: str, message: str, **values: str | int) -> None:
+        super().__init__(message)
+        self.problem, self.message, self.values = problem, message, values
+
+    def about(self, field: str) -> FieldProblem:
+        """As a problem with this field."""
+        return FieldProblem(field=field, message=self.message, problem=self.problem, values=self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,20 +58,20 @@ class Rules:
 def checked(values: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
     """The values as they are kept, in plain JSON types; null in `fields` empties one. Raises `CustomerRefused` naming every field that does not fit."""
     out: dict[str, Any] = {}
-    problems: list[tuple[str, str]] = []
+    problems: list[FieldProblem] = []
     for name, value in values.items():
         check = _CHECKS.get(name)
         if check is None:
-            problems.append((name, "a customer has no such field"))
+            problems.append(FieldProblem(field=name, message="a customer has no such field", problem="no_such_field"))
             continue
         try:
             out[name] = check(value, rules)
         except Unfit as error:
-            problems.append((name, str(error)))
+            problems.append(error.about(name))
     if problems:
         raise CustomerRefused(
             "invalid_customer",
-            f"{problems[0][0]}: {problems[0][1]}",
+            f"{problems[0].field}: {problems[0].message}",
             remedy="correct the fields named in details",
             problems=problems,
         )
@@ -73,18 +81,18 @@ def checked(values: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
 def text(value: Any, longest: int, *, lines: bool = False) -> str:
     """Text without what cannot be kept. Nothing is taken away silently but space around it."""
     if not isinstance(value, str):
-        raise Unfit("text is needed")
+        raise Unfit("text_needed", "text is needed")
     if "\0" in value:
-        raise Unfit("the sign U+0000 cannot be kept; take it out")
+        raise Unfit("unkept_sign", "the sign U+0000 cannot be kept; take it out")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Unfit("half of a pair of signs (a lone surrogate) cannot be kept; take it out") from None
+        raise Unfit("unkept_sign", "half of a pair of signs (a lone surrogate) cannot be kept; take it out") from None
     kept = value.strip()
     if not lines and re.search(r"[\r\n]", kept):
-        raise Unfit("this is one line")
+        raise Unfit("one_line", "this is one line")
     if len(kept) > longest:
-        raise Unfit(f"at most {longest} signs; these are {len(kept)}")
+        raise Unfit("too_long", f"at most {longest} signs; these are {len(kept)}", most=longest, are=len(kept))
     return kept
 
 
@@ -93,7 +101,9 @@ def note_text(value: str) -> str:
     try:
         kept = text(value, LONGEST_NOTE, lines=True)
     except Unfit as error:
-        raise CustomerRefused("invalid_note", str(error), remedy="shorten or correct it") from None
+        raise CustomerRefused(
+            "invalid_note", str(error), remedy="shorten or correct it", problems=[error.about("text")]
+        ) from None
     if not kept:
         raise CustomerRefused("invalid_note", "a note needs some text", remedy="write something")
     return kept
@@ -109,15 +119,15 @@ def _line(name: str) -> Callable[[Any, Rules], str]:
 def _name(value: Any, rules: Rules) -> str:
     kept = text(value, LONGEST["name"])
     if not kept:
-        raise Unfit("a customer needs a name")
+        raise Unfit("name_needed", "a customer needs a name")
     return kept
 
 
-def _matching(pattern: str, words: str) -> Callable[[Any, Rules], str]:
+def _matching(pattern: str, problem: str, words: str) -> Callable[[Any, Rules], str]:
     def check(value: Any, rules: Rules) -> str:
         kept = text(value, 254)
         if not re.fullmatch(pattern, kept):
-            raise Unfit(words)
+            raise Unfit(problem, words)
         return kept
 
     return check
@@ -134,7 +144,7 @@ def _zone(value: Any, rules: Rules) -> str:
         return ""
     found = _zones().get(kept.lower().replace(" ", "_"))
     if found is None:
-        raise Unfit("a time zone's name is needed, as Europe/Oslo or Asia/Shanghai")
+        raise Unfit("wrong_zone", "a time zone's name is needed, as Europe/Oslo or Asia/Shanghai")
     return found
 
 
@@ -142,31 +152,31 @@ def _company_id(value: Any, rules: Rules) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**63:
-        raise Unfit("the number of a customer is needed, or null")
+        raise Unfit("wrong_company", "the number of a customer is needed, or null")
     return value
 
 
 def _list(value: Any, most: int, what: str) -> Sequence[Any]:
     if not isinstance(value, list | tuple):
-        raise Unfit(f"a list of {what} is needed")
+        raise Unfit("list_needed", f"a list of {what} is needed")
     if len(value) > most:
-        raise Unfit(f"at most {most} {what}")
+        raise Unfit("too_many", f"at most {most} {what}", most=most)
     return value
 
 
 def _tags(value: Any, rules: Rules) -> list[str]:
     tags = {text(one, LONGEST_TAG) for one in _list(value, MOST_TAGS, "tags")}
     if any("," in one or ";" in one for one in tags):
-        raise Unfit("a tag has no comma or semicolon in it")
+        raise Unfit("comma_in_tag", "a tag has no comma or semicolon in it")
     return sorted(tags - {""})
 
 
 def _mapping(value: Any, keys: Sequence[str], what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise Unfit(f"each {what} is an object")
+        raise Unfit("list_needed", f"each {what} is an object")
     unknown = sorted(set(map(str, value)) - set(keys))
     if unknown:
-        raise Unfit(f"no {what} has {unknown[0][:40]!r}")
+        raise Unfit("no_such_part", f"no {what} has {unknown[0][:40]!r}", part=unknown[0][:40])
     return value
 
 
@@ -177,9 +187,9 @@ def _phones(value: Any, rules: Rules) -> list[dict[str, str]]:
         raw = text(one.get("raw") or one.get("number") or "", 60)
         number = normalise(raw, rules.region)
         if number is None or not re.search(r"\d", raw):
-            raise Unfit(f"{raw[:40]!r} is no telephone number")
+            raise Unfit("no_phone", f"{raw[:40]!r} is no telephone number", text=raw[:40])
         if len(number) > 18:
-            raise Unfit(f"{raw[:40]!r} has too many digits for a telephone number")
+            raise Unfit("phone_too_long", f"{raw[:40]!r} has too many digits for a telephone number", text=raw[:40])
         # the same number written twice is one number; the first writing stays
         out.setdefault(number, {"number": number, "raw": raw, "label": text(one.get("label", ""), 40)})
     return list(out.values())
@@ -201,11 +211,11 @@ def _consents(value: Any, rules: Rules) -> list[dict[str, str]]:
         one = _mapping(given, ("channel", "status", "at", "how", "by"), "consent")
         channel, status = one.get("channel"), one.get("status")
         if channel not in CHANNELS:
-            raise Unfit(f"the channel is one of {', '.join(CHANNELS)}")
+            raise Unfit("wrong_consent", f"the channel is one of {', '.join(CHANNELS)}")
         if status not in ("granted", "refused"):
-            raise Unfit("the status is granted or refused")
+            raise Unfit("wrong_consent", "the status is granted or refused")
         if channel in out:
-            raise Unfit(f"{channel} is there twice")
+            raise Unfit("consent_twice", f"{channel} is there twice", channel=channel)
         out[channel] = {
             "channel": channel,
             "status": status,
@@ -223,24 +233,24 @@ def _moment(value: Any, now: datetime) -> datetime:
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(text(value, 40))
     except ValueError:
-        raise Unfit(words) from None
+        raise Unfit("wrong_moment", words) from None
     if not 1900 <= moment.year <= 2200:
-        raise Unfit(words)
+        raise Unfit("wrong_moment", words)
     try:
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except OverflowError:
-        raise Unfit("the time of a consent is out of range") from None
+        raise Unfit("wrong_moment", "the time of a consent is out of range") from None
 
 
 def _fields(value: Any, rules: Rules) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise Unfit("an object is needed: the centre's own fields by name")
+        raise Unfit("list_needed", "an object is needed: the centre's own fields by name")
     out = {}
     for name, one in value.items():
         field = rules.custom.get(name)
         if field is None:
             known = ", ".join(rules.custom) or "none are defined"
-            raise Unfit(f"this centre has no field {str(name)[:40]!r} ({known})")
+            raise Unfit("no_own_field", f"this centre has no field {str(name)[:40]!r} ({known})", name=str(name)[:40])
         out[name] = field_value(field, one)
     return out
 
@@ -253,44 +263,49 @@ def field_value(field: CustomField, value: Any) -> Any:
         return _number(field, value)
     kept = text(value, LONGEST_FIELD, lines=field.kind == "text") if isinstance(value, str) else None
     if kept is None:
-        raise Unfit(f"{field.name}: text is needed")
+        raise Unfit("own_text", f"{field.name}: text is needed", name=field.name)
     if not kept:
         return None
     if field.kind == "choice" and kept not in field.choices:
-        raise Unfit(f"{field.name}: one of {', '.join(field.choices)}")
+        raise Unfit(
+            "own_choice",
+            f"{field.name}: one of {', '.join(field.choices)}",
+            name=field.name,
+            choices=", ".join(field.choices),
+        )
     if field.kind == "date":
         try:
             return date.fromisoformat(kept).isoformat()
         except ValueError:
-            raise Unfit(f"{field.name}: a date is written as 2026-03-01") from None
+            raise Unfit("own_date", f"{field.name}: a date is written as 2026-03-01", name=field.name) from None
     return kept
 
 
 def _number(field: CustomField, value: Any) -> int | float:
     words = f"{field.name}: a number is needed, as 1250 or 12.5"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Unfit(words)
+        raise Unfit("own_number", words, name=field.name)
     try:
         number = Decimal(value.strip() if isinstance(value, str) else str(value))
     except InvalidOperation:
-        raise Unfit(words) from None
+        raise Unfit("own_number", words, name=field.name) from None
     if not number.is_finite() or abs(number) >= 10**15:
-        raise Unfit(f"{field.name}: the number is too large")
+        raise Unfit("own_too_large", f"{field.name}: the number is too large", name=field.name)
     return int(number) if number == number.to_integral_value() else float(number)
 
 
 _CHECKS: Mapping[str, Callable[[Any, Rules], Any]] = {
-    "kind": _matching("person|company", "person or company"),
+    "kind": _matching("person|company", "wrong_kind", "person or company"),
     "name": _name,
     "reference": _line("reference"),
-    "tier": _matching(r"[a-z][a-z0-9_-]{0,31}", "the name of a tier, as vip or regular"),
+    "tier": _matching(r"[a-z][a-z0-9_-]{0,31}", "wrong_tier", "the name of a tier, as vip or regular"),
     "tier_reason": _line("tier_reason"),
-    "language": _matching(r"([a-z]{2,3}(-[A-Za-z]{2,4})?)?", "a language's code, as en or zh"),
+    "language": _matching(r"([a-z]{2,3}(-[A-Za-z]{2,4})?)?", "wrong_language", "a language's code, as en or zh"),
     "time_zone": _zone,
     "company": _line("company"),
     "company_id": _company_id,
-    "email": _matching(r"([^@\s]{1,64}@[^@\s]{1,189})?", "an e-mail address, as name@example.com"),
-    "own_agent": _matching(r"([0-9]{2,6})?", "an agent's extension, 2 to 6 digits"),
+    "email": _matching(r"([^@\s]{1,64}@[^@\s]{1,189})?", "wrong_email", "an e-mail address, as name@example.com"),
+    "own_agent": _matching(r"([0-9]{2,6})?", "wrong_agent", "an agent's extension, 2 to 6 digits"),
     "notes": lambda value, rules: text(value, LONGEST["notes"], lines=True),
     "tags": _tags,
     "fields": _fields,
@@ -302,22 +317,31 @@ _CHECKS: Mapping[str, Callable[[Any, Rules], Any]] = {
 
 def checked_fields(fields: Sequence[CustomField]) -> tuple[CustomField, ...]:
     """Definitions of the centre's own fields. Raises `CustomerRefused`."""
-    problems: list[tuple[str, str]] = []
+    problems: list[FieldProblem] = []
     seen: set[str] = set()
+
+    def wrong(one: CustomField, problem: str, message: str) -> None:
+        problems.append(
+            FieldProblem(field=one.name[:40], message=message, problem=problem, values={"name": one.name[:40]})
+        )
+
     for one in fields:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", one.name):
-            problems.append((one.name[:40], "a name has small letters, digits and _, and begins with a letter"))
+            wrong(one, "field_name", "a name has small letters, digits and _, and begins with a letter")
         if one.name in seen:
-            problems.append((one.name, "this name is there twice"))
+            wrong(one, "field_twice", "this name is there twice")
         if not one.title.strip() or "\0" in one.title:
-            problems.append((one.name, "a title for people is needed"))
+            wrong(one, "field_title", "a title for people is needed")
         if (one.kind == "choice") != bool(one.choices):
-            problems.append((one.name, "a choice has choices, and nothing else has"))
+            wrong(one, "field_choices", "a choice has choices, and nothing else has")
         if len(set(one.choices)) < len(one.choices) or any(not c.strip() or "\0" in c for c in one.choices):
-            problems.append((one.name, "choices are different, and not empty"))
+            wrong(one, "field_choices_differ", "choices are different, and not empty")
         seen.add(one.name)
     if problems:
         raise CustomerRefused(
-            "invalid_fields", f"{problems[0][0]}: {problems[0][1]}", remedy="correct them", problems=problems
+            "invalid_fields",
+            f"{problems[0].field}: {problems[0].message}",
+            remedy="correct them",
+            problems=problems,
         )
     return tuple(fields)

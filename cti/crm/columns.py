@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from cti.services.customer_file import CustomField, RowProblem
+from cti.services.customer_file import CustomField, FieldProblem, RowProblem
 
 PARTS = ("street", "city", "region", "postal_code", "country")
 FIELDS = (
@@ -77,21 +77,26 @@ def guess(columns: Sequence[str], custom: Sequence[CustomField]) -> dict[int, st
     return dict(sorted(out.items()))
 
 
-def mapping_problem(mapping: Mapping[int, str], columns: Sequence[str], custom: Sequence[CustomField]) -> str:
-    """Why this mapping cannot be; empty when it can."""
+def mapping_problem(
+    mapping: Mapping[int, str], columns: Sequence[str], custom: Sequence[CustomField]
+) -> FieldProblem | None:
+    """Why this mapping cannot be; None when it can."""
     known = {*FIELDS, *(OWN + one.name for one in custom)}
     for number, meant in mapping.items():
         if not 0 <= number < len(columns):
-            return f"the file has no column {number + 1}"
+            message = f"the file has no column {number + 1}"
+            return FieldProblem(field="mapping", message=message, problem="no_column", values={"column": number + 1})
         if meant not in known:
-            return f"a customer has no field {meant[:60]!r}"
+            message = f"a customer has no field {meant[:60]!r}"
+            return FieldProblem(field="mapping", message=message, problem="no_such_field", values={"field": meant[:60]})
     meanings = [meant for meant in mapping.values() if meant != "phone"]
     twice = next((meant for meant in meanings if meanings.count(meant) > 1), None)
     if twice:
-        return f"{twice} comes from two columns"
+        message = f"{twice} comes from two columns"
+        return FieldProblem(field="mapping", message=message, problem="two_columns", values={"field": twice})
     if not {"name", "first_name", "last_name"} & set(meanings):
-        return "no column is the name"
-    return ""
+        return FieldProblem(field="mapping", message="no column is the name", problem="no_name_column")
+    return None
 
 
 def read_row(
@@ -194,17 +199,20 @@ _REMEDIES = {
 }
 
 
-def problem(line: int, field: str, message: str, mapping: Mapping[int, str], columns: Sequence[str]) -> RowProblem:
+def problem(line: int, wrong: FieldProblem, mapping: Mapping[int, str], columns: Sequence[str]) -> RowProblem:
     """A problem with a field as a problem with the column it came from."""
     wanted = {"phones": ("phone",), "addresses": PARTS, "name": ("name", "last_name", "first_name")}.get(
-        field, (field,)
+        wrong.field, (wrong.field,)
     )
-    if field == "fields":
-        wanted = (OWN + message.partition(":")[0],)
-    heading = next((columns[at] for at, meant in sorted(mapping.items()) if meant in wanted), field)
+    if wrong.field == "fields":
+        wanted = (OWN + wrong.message.partition(":")[0],)
+    heading = next((columns[at] for at, meant in sorted(mapping.items()) if meant in wanted), wrong.field)
     return RowProblem(
         line=line,
         column=heading,
-        message=message,
-        remedy=_REMEDIES.get(field, "correct the cell and hand the row in again"),
+        message=wrong.message,
+        remedy=_REMEDIES.get(wrong.field, "correct the cell and hand the row in again"),
+        field=wrong.field,
+        problem=wrong.problem,
+        values=dict(wrong.values),
     )

@@ -25,6 +25,7 @@ from cti.services.customer_file import (
     CustomerRow,
     CustomField,
     EditConflict,
+    FieldProblem,
     Kind,
     Note,
 )
@@ -132,7 +133,7 @@ class CustomerStore:
                     "invalid_customer",
                     "name: a customer needs a name",
                     remedy="give a name",
-                    problems=[("name", "a customer needs a name")],
+                    problems=[FieldProblem(field="name", message="a customer needs a name", problem="name_needed")],
                 )
             made = await records.insert(connection, kept, by=by)
             if key:
@@ -201,7 +202,7 @@ class CustomerStore:
                     "edit_conflict",
                     "you changed this note elsewhere meanwhile",
                     remedy="look at the note as it is now, then save again",
-                    problems=[("text", row["text"])],
+                    problems=[FieldProblem(field="text", message=row["text"])],
                 )
             after = await connection.fetchrow(
                 "UPDATE crm.notes SET text = $2, edited_at = $3, version = version + 1 WHERE note_id = $1 RETURNING *",

@@ -27,7 +27,7 @@ from cti.crm.customer_store import Office, custom_fields, numbers_of
 from cti.crm.numbers import normalise
 from cti.crm.tables import Form, form_of, rows_of, unreadable
 from cti.errors import CtiError
-from cti.services.customer_file import Customer, CustomerRefused, Import, PreviewRow, RowProblem
+from cti.services.customer_file import Customer, CustomerRefused, FieldProblem, Import, PreviewRow, RowProblem
 
 _log = structlog.get_logger(__name__)
 
@@ -101,7 +101,7 @@ class Imports:
         rows = rows_of(path, form)
         first = await asyncio.to_thread(next, rows, None)
         if first is None:
-            raise unreadable("the file has no rows", "its first row are the headings")
+            raise unreadable("no_rows", "the file has no rows", "its first row are the headings")
         columns = [cell.strip()[:200] for cell in first[1]]
         while columns and not columns[-1]:
             columns.pop()
@@ -170,9 +170,7 @@ class Imports:
                     if had is not None and not records.differing(records.plain(had), values):
                         change = "nothing"
                 except CustomerRefused as error:
-                    problems = tuple(
-                        problem(row["line"], field, text, mapping, one.columns) for field, text in error.problems
-                    )
+                    problems = tuple(problem(row["line"], wrong, mapping, one.columns) for wrong in error.problems)
                 out.append(
                     PreviewRow(
                         line=row["line"], cells=tuple(row["cells"]), values=said, change=change, problems=problems
@@ -286,9 +284,10 @@ class Imports:
                     counts[done] += 1
                     numbers |= of
                 except CustomerRefused as error:
-                    found = [
-                        problem(row["line"], field, text, one.mapping, one.columns) for field, text in error.problems
-                    ] or [problem(row["line"], "name", error.message, one.mapping, one.columns)]
+                    told = error.problems or (
+                        FieldProblem(field="name", message=error.message, problem=error.error_id),
+                    )
+                    found = [problem(row["line"], wrong, one.mapping, one.columns) for wrong in told]
                     failed.append((import_id, row["line"], orjson.dumps(found).decode()))
             bad = [line for _, line, _ in failed]
             await connection.execute(
@@ -317,8 +316,10 @@ class Imports:
         one = _import(row)
         rules = await self._office.rules(connection, f"import {import_id}")
         wrong = mapping_problem(mapping, one.columns, tuple(rules.custom.values()))
-        if wrong:
-            raise CustomerRefused("invalid_mapping", wrong, remedy="choose for each column what it is")
+        if wrong is not None:
+            raise CustomerRefused(
+                "invalid_mapping", wrong.message, remedy="choose for each column what it is", problems=[wrong]
+            )
         return one, rules
 
 
@@ -352,10 +353,18 @@ def _values(had: Customer | None, said: Mapping[str, Any], rules: Rules, import_
         raise CustomerRefused(
             "invalid_customer",
             "yes or no",
-            problems=[("do_not_call", f"{said['do_not_call']!r} is neither yes nor no")],
+            problems=[
+                FieldProblem(
+                    field="do_not_call",
+                    message=f"{said['do_not_call']!r} is neither yes nor no",
+                    problem="no_yes_or_no",
+                    values={"text": str(said["do_not_call"])[:40]},
+                )
+            ],
         )
     if had is None and not said.get("name"):
-        raise CustomerRefused("invalid_customer", "no name", problems=[("name", "a customer needs a name")])
+        needed = FieldProblem(field="name", message="a customer needs a name", problem="name_needed")
+        raise CustomerRefused("invalid_customer", "no name", problems=[needed])
     before = None if had is None else records.plain(had)
     values = checked(onto(before, said, import_id=import_id), rules)
     if had is None:

@@ -16,7 +16,7 @@ from cti.crm import records
 from cti.crm.customer_store import Office, for_change, numbers_of, unknown
 from cti.crm.search import rows_of
 from cti.ids import CustomerId
-from cti.services.customer_file import Customer, CustomerRefused, Duplicate, EditConflict, Merge
+from cti.services.customer_file import Customer, CustomerRefused, Duplicate, EditConflict, FieldProblem, Merge
 
 TAKEN = (
     "name", "reference", "tier", "language", "time_zone", "company", "company_id", "email", "own_agent", "notes", "fields",
@@ -262,7 +262,7 @@ async def _in_the_way(connection: Any, merge: Any, kept: Customer | None) -> Cus
             "undo_in_the_way",
             "the customer who stayed was merged into another since",
             remedy="undo that merge first, or correct the customers by hand",
-            problems=[("merged", "into another customer")],
+            problems=[FieldProblem(field="merged", message="into another customer")],
         )
     rows = await connection.fetch(
         "SELECT what, by, at, array(SELECT jsonb_object_keys(after)) AS fields FROM crm.changes"
@@ -271,14 +271,14 @@ async def _in_the_way(connection: Any, merge: Any, kept: Customer | None) -> Cus
         merge["kept_version"],
     )
     problems = [
-        (name, f"{one['what']} by {one['by']} at {one['at']:%Y-%m-%d %H:%M} UTC")
+        FieldProblem(field=name, message=f"{one['what']} by {one['by']} at {one['at']:%Y-%m-%d %H:%M} UTC")
         for one in rows
         for name in sorted(one["fields"])
     ]
     return CustomerRefused(
         "undo_in_the_way",
         "the customer was changed since the merge: "
-        + (", ".join(dict.fromkeys(p[0] for p in problems)) or "see history"),
+        + (", ".join(dict.fromkeys(p.field for p in problems)) or "see history"),
         remedy="set these fields back first, or add the other customer by hand; the history has every value",
         problems=problems,
     )

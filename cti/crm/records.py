@@ -14,7 +14,7 @@ import orjson
 
 from cti.crm.checking import EDITABLE
 from cti.ids import CustomerId
-from cti.services.customer_file import Address, Consent, Customer, CustomerRefused, Phone
+from cti.services.customer_file import Address, Consent, Customer, CustomerRefused, FieldProblem, Phone
 
 _WHOLE = """
 SELECT c.*,
@@ -330,7 +330,7 @@ async def _see_company(connection: Any, company_id: int | None, customer_id: int
             "invalid_customer",
             "company_id: there is no such company",
             remedy="give the number of another customer that is a company",
-            problems=[("company_id", "there is no such company")],
+            problems=[FieldProblem(field="company_id", message="there is no such company", problem="no_company")],
         )
 
 
@@ -347,7 +347,7 @@ def _taken(reference: str) -> CustomerRefused:
         "reference_taken",
         f"another customer has the reference {reference!r}",
         remedy="search for it; it may be the same customer",
-        problems=[("reference", "another customer has it")],
+        problems=[FieldProblem(field="reference", message="another customer has it", problem="reference_taken")],
     )
 
 

@@ -14,7 +14,7 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from cti.services.customer_file import CustomerRefused
+from cti.services.customer_file import CustomerRefused, FieldProblem
 
 MOST_COLUMNS = 200
 MOST_ROWS = 2_000_000
@@ -40,9 +40,10 @@ class Form:
         )
 
 
-def unreadable(message: str, remedy: str) -> CustomerRefused:
-    """A file that cannot be read at all."""
-    return CustomerRefused("unreadable_file", message, remedy=remedy)
+def unreadable(problem: str, message: str, remedy: str, **values: str | int) -> CustomerRefused:
+    """A file that cannot be read at all; `problem` and `values`: see `FieldProblem`."""
+    wrong = FieldProblem(field="file", message=message, problem=problem, values=values)
+    return CustomerRefused("unreadable_file", message, remedy=remedy, problems=[wrong])
 
 
 def form_of(path: Path) -> Form:
@@ -51,16 +52,18 @@ def form_of(path: Path) -> Form:
         sample = file.read(_SAMPLE)
         whole = not file.read(1)
     if not sample:
-        raise unreadable("the file is empty", "export the customers again")
+        raise unreadable("empty_file", "the file is empty", "export the customers again")
     if sample.startswith(b"PK\x03\x04"):
         return Form(kind="xlsx")
     if sample.startswith((b"\xd0\xcf\x11\xe0", b"%PDF", b"\x1f\x8b")):
-        raise unreadable("this is no CSV and no XLSX file", "save it as CSV or XLSX (the old XLS is not read)")
+        raise unreadable(
+            "other_format", "this is no CSV and no XLSX file", "save it as CSV or XLSX (the old XLS is not read)"
+        )
     encoding = encoding_of(sample, whole=whole)
     try:
         text = sample.decode(encoding, errors="strict" if whole else "ignore")
     except UnicodeDecodeError:
-        raise unreadable("the file's encoding is not known", "save it as UTF-8") from None
+        raise unreadable("unknown_encoding", "the file's encoding is not known", "save it as UTF-8") from None
     return Form(kind="csv", encoding=encoding, delimiter=_delimiter(text))
 
 
@@ -105,13 +108,25 @@ def rows_of(path: Path, form: Form) -> Iterator[tuple[int, list[str]]]:
     found = _xlsx(path) if form.kind == "xlsx" else _csv(path, form)
     for count, (line, cells) in enumerate(found):
         if count > MOST_ROWS:
-            raise unreadable(f"the file has more than {MOST_ROWS} rows", "hand it in in parts")
+            raise unreadable(
+                "too_many_rows", f"the file has more than {MOST_ROWS} rows", "hand it in in parts", most=MOST_ROWS
+            )
         if len(cells) > MOST_COLUMNS and any(cells[MOST_COLUMNS:]):
-            raise unreadable(f"line {line} has more than {MOST_COLUMNS} columns", "leave out what is not needed")
+            raise unreadable(
+                "too_many_columns",
+                f"line {line} has more than {MOST_COLUMNS} columns",
+                "leave out what is not needed",
+                line=line,
+                most=MOST_COLUMNS,
+            )
         cut = [cell.replace("\0", "\u2400") for cell in cells[:MOST_COLUMNS]]
         if any(len(cell) > LONGEST_CELL for cell in cut):
             raise unreadable(
-                f"line {line} has a cell of more than {LONGEST_CELL} signs", "see whether a quote is missing"
+                "cell_too_long",
+                f"line {line} has a cell of more than {LONGEST_CELL} signs",
+                "see whether a quote is missing",
+                line=line,
+                most=LONGEST_CELL,
             )
         if any(cell.strip() for cell in cut):
             yield line, cut
@@ -126,11 +141,15 @@ def _csv(path: Path, form: Form) -> Iterator[tuple[int, list[str]]]:
                 yield line, row
                 line = reader.line_num + 1
         except csv.Error as error:
-            raise unreadable(f"line {line}: {error}", "see whether a quote is missing there") from None
+            raise unreadable(
+                "bad_line", f"line {line}: {error}", "see whether a quote is missing there", line=line
+            ) from None
         except UnicodeDecodeError as error:
             raise unreadable(
+                "bad_sign",
                 f"after line {line}: a sign that is not {form.encoding} (byte {error.object[error.start]:#x})",
                 "save the file as UTF-8 and hand it in again",
+                line=line,
             ) from None
 
 
@@ -140,17 +159,19 @@ def _xlsx(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         with zipfile.ZipFile(path) as packed:
             if sum(one.file_size for one in packed.infolist()) > LARGEST_UNPACKED:
-                raise unreadable("the file unpacks to more than a gigabyte", "hand it in in parts, or as CSV")
+                raise unreadable(
+                    "unpacks_too_large", "the file unpacks to more than a gigabyte", "hand it in in parts, or as CSV"
+                )
         book = load_workbook(path, read_only=True, data_only=True)
     except CustomerRefused:
         raise
     except Exception as error:
         raise unreadable(
-            f"this is no XLSX file ({type(error).__name__})", "save it as XLSX again, or as CSV"
+            "damaged_file", f"this is no XLSX file ({type(error).__name__})", "save it as XLSX again, or as CSV"
         ) from error
     try:
         if not book.worksheets:
-            raise unreadable("the file has no sheet", "save it with the customers on the first sheet")
+            raise unreadable("no_sheet", "the file has no sheet", "save it with the customers on the first sheet")
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # what the file says of its own size is often wrong
         for line, row in enumerate(sheet.iter_rows(values_only=True), start=1):
@@ -158,7 +179,9 @@ def _xlsx(path: Path) -> Iterator[tuple[int, list[str]]]:
     except CustomerRefused:
         raise
     except Exception as error:
-        raise unreadable(f"this XLSX file is damaged ({type(error).__name__})", "save it again, or as CSV") from error
+        raise unreadable(
+            "damaged_file", f"this XLSX file is damaged ({type(error).__name__})", "save it again, or as CSV"
+        ) from error
     finally:
         book.close()
 

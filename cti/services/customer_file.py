@@ -6,6 +6,7 @@ asked now; then nothing was changed, unless the error says `outcome_unknown`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,12 +23,21 @@ FieldKind = Literal["text", "number", "date", "choice"]
 FileFormat = Literal["csv", "xlsx"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldProblem:
+    """What does not fit in one field. `problem` is stable: pages have words for it, with `values` in them; `message` says
+    the same in English."""
+
+    field: str
+    message: str
+    problem: str = ""
+    values: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
+
+
 class CustomerRefused(CtiError):
     """The customer file refused a request; `error_id` says why, nothing changed. `problems` name fields."""
 
-    def __init__(
-        self, error_id: str, message: str, *, remedy: str = "", problems: Sequence[tuple[str, str]] = ()
-    ) -> None:
+    def __init__(self, error_id: str, message: str, *, remedy: str = "", problems: Sequence[FieldProblem] = ()) -> None:
         super().__init__(message, remedy=remedy)
         self.error_id = error_id
         self.problems = tuple(problems)
@@ -211,12 +221,16 @@ class CustomField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowProblem:
-    """Why a row of a file was not taken: in which line and column, and what to do."""
+    """Why a row of a file was not taken: in which line and column, and what to do. `problem` and `values`: see `FieldProblem`;
+    `field` is the field of the customer, which the remedy goes by."""
 
     line: int
     column: str
     message: str
     remedy: str
+    field: str = ""
+    problem: str = ""
+    values: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

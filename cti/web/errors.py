@@ -25,7 +25,7 @@ class ApiError(CtiError):
         message: str,
         *,
         remedy: str = "",
-        details: Sequence[Mapping[str, str]] = (),
+        details: Sequence[Mapping[str, object]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, remedy=remedy)
@@ -61,7 +61,7 @@ def error_response(
     message: str,
     remedy: str,
     *,
-    details: Sequence[Mapping[str, str]] = (),
+    details: Sequence[Mapping[str, object]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """The one form every error takes."""

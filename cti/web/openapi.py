@@ -15,10 +15,12 @@ from cti.web.operations import Answer, Operation
 
 
 class ErrorDetail(Answer):
-    """One field that was wrong."""
+    """One field that was wrong. `problem` is stable, where it is given; `values` are what its words speak of."""
 
     field: str
     message: str
+    problem: str | None = None
+    values: dict[str, str | int] | None = None
 
 
 class ErrorBody(Answer):

@@ -49,7 +49,10 @@ def telling(handler: Handler) -> Handler:
                 error.error_id,
                 error.message,
                 remedy=error.remedy,
-                details=[{"field": field, "message": message} for field, message in error.problems],
+                details=[
+                    {"field": one.field, "message": one.message, "problem": one.problem, "values": dict(one.values)}
+                    for one in error.problems
+                ],
             ) from None
 
     return answered

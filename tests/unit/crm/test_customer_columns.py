@@ -15,7 +15,7 @@ from cti.crm.exports import harmless
 from cti.crm.merging import joined
 from cti.crm.numbers import typed
 from cti.crm.search import tsquery
-from cti.services.customer_file import CustomerRefused, CustomField
+from cti.services.customer_file import CustomerRefused, CustomField, FieldProblem
 
 LIMIT = CustomField(name="limit", title="信用额度", kind="number")
 BORN = CustomField(name="born", title="Born", kind="date")
@@ -36,11 +36,16 @@ def test_headings_in_english_and_chinese() -> None:
 
 def test_mappings_that_cannot_be() -> None:
     columns = ("a", "b")
-    assert "no column 3" in mapping_problem({2: "name"}, columns, ())
-    assert "no field" in mapping_problem({0: "nonsense"}, columns, ())
-    assert "two columns" in mapping_problem({0: "name", 1: "name"}, columns, ())
-    assert "name" in mapping_problem({0: "phone", 1: "phone"}, columns, ())
-    assert mapping_problem({0: "phone", 1: "last_name"}, columns, ()) == ""
+    for mapping, words, wrong in (
+        ({2: "name"}, "no column 3", "no_column"),
+        ({0: "nonsense"}, "no field", "no_such_field"),
+        ({0: "name", 1: "name"}, "two columns", "two_columns"),
+        ({0: "phone", 1: "phone"}, "name", "no_name_column"),
+    ):
+        found = mapping_problem(mapping, columns, ())
+        assert found is not None
+        assert (words in found.message, found.problem) == (True, wrong)
+    assert mapping_problem({0: "phone", 1: "last_name"}, columns, ()) is None
 
 
 def test_a_row_is_read() -> None:
@@ -95,10 +100,18 @@ def test_a_row_adds_and_takes_nothing_away() -> None:
 
 
 def test_a_problem_names_line_and_column() -> None:
-    found = problem(12, "phones", "'x' is no telephone number", {0: "name", 3: "phone"}, ["Name", "", "", "Mobile"])
+    found = problem(
+        12,
+        FieldProblem(field="phones", message="'x' is no telephone number", problem="no_phone", values={"text": "x"}),
+        {0: "name", 3: "phone"},
+        ["Name", "", "", "Mobile"],
+    )
     assert (found.line, found.column) == (12, "Mobile")
     assert "country code" in found.remedy
-    assert problem(2, "fields", "limit: a number", {1: "field:limit"}, ["a", "Limit"]).column == "Limit"
+    assert (
+        problem(2, FieldProblem(field="fields", message="limit: a number"), {1: "field:limit"}, ["a", "Limit"]).column
+        == "Limit"
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +129,7 @@ def test_a_problem_names_line_and_column() -> None:
 def test_what_does_not_fit_is_named(name: str, value: Any) -> None:
     with pytest.raises(CustomerRefused) as refused:
         checked({name: value}, RULES)
-    assert [field for field, _ in refused.value.problems] == [name]
+    assert [one.field for one in refused.value.problems] == [name]
 
 
 anything = st.recursive(

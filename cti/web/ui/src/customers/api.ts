@@ -1,5 +1,5 @@
 // The customer file over HTTP. A refused edit keeps the customer as it is now beside what was wanted.
-import { ApiError } from "../lib/api";
+import { ApiError, type Detail } from "../lib/api";
 import type { Moment } from "../lib/rows";
 
 export type Kind = "person" | "company";
@@ -149,10 +149,9 @@ export interface ImportAnswer {
   readonly finished: number;
 }
 
-export interface RowProblem {
+export interface RowProblem extends Detail {
   readonly line: number;
   readonly column: string;
-  readonly message: string;
   readonly remedy: string;
 }
 
@@ -201,7 +200,7 @@ async function send<T>(method: string, path: string, body?: unknown, file?: Blob
   }
   if (response.ok) return data as T;
   const told = data as {
-    error?: { id?: string; message?: string; remedy?: string; details?: { field: string; message: string }[] };
+    error?: { id?: string; message?: string; remedy?: string; details?: Detail[] };
     customer?: Customer;
     conflicting?: string[];
   } | null;
@@ -226,6 +225,7 @@ export const customers = {
   history: (id: number, before: number | null) =>
     send<{ changes: readonly Changed[] }>("GET", `/${id}/history${query({ limit: "50", ...(before ? { before: String(before) } : {}) })}`).then((answer) => answer.changes),
   fields: () => send<{ fields: readonly CustomField[] }>("GET", "/fields").then((answer) => answer.fields),
+  define: (fields: readonly CustomField[]) => send<{ fields: readonly CustomField[] }>("PUT", "/fields", { fields }).then((answer) => answer.fields),
   duplicates: (id: number) => send<{ duplicates: readonly Duplicate[] }>("GET", `/${id}/duplicates`).then((answer) => answer.duplicates),
   merges: (id: number) => send<{ merges: readonly Merge[] }>("GET", `/${id}/merges`).then((answer) => answer.merges),
   merge: (kept: Customer, gone: Customer, take: readonly string[]) =>

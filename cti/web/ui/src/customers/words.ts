@@ -1,5 +1,6 @@
 // A value of a customer as people read it: for histories, conflicts and comparisons.
 import { lang } from "../i18n/lang.svelte";
+import { ApiError, type Detail } from "../lib/api";
 import { phoneNumber } from "../lib/format";
 import type { Address, Channel, Consent, Customer, Phone } from "./api";
 
@@ -47,9 +48,28 @@ export function nameOf(field: string): string {
   return lang.word(lang.w.customers.names, field);
 }
 
+/** What is wrong with one field, in the page's language; in the server's words where the page has none. */
+export function problemText(one: Detail): string {
+  const words = lang.w.customers.problems;
+  const known = one.problem && Object.hasOwn(words, one.problem) ? words[one.problem] : undefined;
+  if (known === undefined) return one.message;
+  return known.replace(/\{(\w+)\}/g, (_, name: string) => String(one.values?.[name] ?? ""));
+}
+
+/** What to do about a row of a file; empty where the problem says it. */
+export function remedyText(one: { readonly field: string; readonly remedy: string; readonly problem?: string }): string {
+  const words = lang.w.customers.remedies;
+  if (Object.hasOwn(words, one.field)) return words[one.field] ?? "";
+  return one.problem ? "" : one.remedy;
+}
+
 /** What to tell a person when something failed. */
 export function trouble(error: unknown): string {
   const away = error as { status?: number; id?: string };
   if (away.status === 503 || away.status === 502 || away.id === "unreachable") return lang.w.customers.away;
+  if (error instanceof ApiError && error.details.some((one) => one.problem)) {
+    const wrong = error.details.map((one) => (one.field === "file" || one.field === "mapping" ? problemText(one) : `${nameOf(one.field)}: ${problemText(one)}`));
+    return wrong.join(" ");
+  }
   return lang.error(error);
 }

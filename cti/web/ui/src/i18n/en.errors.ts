@@ -61,6 +61,7 @@ export const moreErrors = {
   no_calls_behind: "There are no calls behind this figure.",
   unknown_metric: "There is no such figure.",
   unknown_dimension: "Figures cannot be divided by this.",
+  bad_report: "This is no report.",
   bad_period: "Choose fewer days.",
   unknown_scorer: "This is nobody who scores.",
   config_invalid: "The configuration has mistakes.",

@@ -61,6 +61,7 @@ export const moreErrors = {
   no_calls_behind: "该指标没有对应的通话。",
   unknown_metric: "没有该指标。",
   unknown_dimension: "不能按此维度划分。",
+  bad_report: "不是有效的报表。",
   bad_period: "请选择较短的时间段。",
   unknown_scorer: "此人不能评分。",
   config_invalid: "配置有错误。",

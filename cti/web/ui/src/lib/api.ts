@@ -17,6 +17,14 @@ import type {
   WebCall,
 } from "./rows";
 
+/** One part that was wrong. `problem` is stable where it is given; `values` are what its words speak of. */
+export interface Detail {
+  readonly field: string;
+  readonly message: string;
+  readonly problem?: string;
+  readonly values?: Readonly<Record<string, string | number>>;
+}
+
 /** The server said no, or did not answer: `id` is stable ("unreachable" when there was no answer at all). */
 export class ApiError extends Error {
   constructor(
@@ -25,7 +33,7 @@ export class ApiError extends Error {
     readonly remedy: string,
     readonly status: number,
     /** Which parts of what was sent were wrong. */
-    readonly details: readonly { readonly field: string; readonly message: string }[] = [],
+    readonly details: readonly Detail[] = [],
   ) {
     super(message);
     this.name = "ApiError";
@@ -59,7 +67,7 @@ export async function request<T>(method: "GET" | "POST" | "PUT" | "DELETE", path
     throw new ApiError(response.ok ? "not_json" : `http_${response.status}`, "", "", response.status);
   }
   if (response.ok) return data as T;
-  const error = (data as { error?: { id?: string; message?: string; remedy?: string; details?: { field: string; message: string }[] } } | null)?.error;
+  const error = (data as { error?: { id?: string; message?: string; remedy?: string; details?: Detail[] } } | null)?.error;
   throw new ApiError(
     error?.id ?? `http_${response.status}`,
     error?.message ?? "",
