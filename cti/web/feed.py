@@ -11,6 +11,7 @@ between, so that two hundred desks that are told of a queue do not hold up the p
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
@@ -53,6 +54,8 @@ SEND_BUFFER = 128 * 1024
 would be fed stale messages from there for minutes before anybody noticed."""
 RESYNC_SECONDS = 0.05
 RETRY_SECONDS = 1.0
+AT_ONCE_BYTES = 16 * 1024
+"""So much the connection's buffer takes without a wait, when it is empty."""
 SENT_AT_ONCE = 8
 """Clients that are sent what goes to everybody, between two turns of the loop's other work: 20 to 30 us each."""
 MESSAGES_PER_SECOND = 20.0
@@ -109,11 +112,12 @@ class Client:
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
+        self._sending = False
         self._seq = 0
         self.writer: asyncio.Task[None] | None = None
 
     def number(self, kind: bytes, field: bytes, content: bytes, *, at_once: bool = True) -> bool:
-        """Queue a numbered message; False when the queue is full. Not `at_once`: it is sent when somebody says `wake`."""
+        """Queue a numbered message; False when the queue is full. Not `at_once`: it is sent with the next `flush`."""
         self._seq += 1
         return self.say(b'{"type":"%b","seq":%d,"%b":%b}' % (kind, self._seq, field, content), at_once=at_once)
 
@@ -128,9 +132,24 @@ class Client:
             self._wake.set()
         return True
 
-    def wake(self) -> None:
-        """Send what is queued."""
-        self._wake.set()
+    async def flush(self) -> None:
+        """Send what is queued: here and now where the connection takes it at once, else by the writer's task."""
+        busy = self._sending or self.transport is None or self.transport.get_write_buffer_size()
+        if busy or self._bytes > AT_ONCE_BYTES:  # what waits for a slow client is its own task's, nobody else's
+            self._wake.set()
+            return
+        with contextlib.suppress(ConnectionError):  # the reading side sees the same end
+            await self._send()
+
+    async def _send(self) -> None:
+        self._sending = True
+        try:
+            while self._waiting:
+                message = self._waiting.popleft()
+                self._bytes -= len(message)
+                await self.ws.send_frame(message, WSMsgType.TEXT)
+        finally:
+            self._sending = False
 
     async def write(self) -> None:
         """Send what is queued, for as long as the connection lasts."""
@@ -138,10 +157,7 @@ class Client:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                while self._waiting:
-                    message = self._waiting.popleft()
-                    self._bytes -= len(message)
-                    await self.ws.send_frame(message, WSMsgType.TEXT)
+                await self._send()
         except ConnectionError:
             return  # the reading side sees the same end
 
@@ -200,7 +216,7 @@ class FeedHub:
             while self._asleep:
                 for client in tuple(islice(self._asleep, SENT_AT_ONCE)):
                     del self._asleep[client]
-                    client.wake()
+                    await client.flush()
                 await asyncio.sleep(0)
 
     def _tell_all(self, clients: Iterable[Client], content: bytes) -> list[Client]:
