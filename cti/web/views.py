@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cti.ids import AgentId, CallId, QueueName
-from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, Pop, QueueRow
+from cti.services.floor import AgentRow, AlertRow, CallRow, CentreRow, Change, FloorView, LinkView, Pop, QueueRow
 from cti.services.talk_view import TalkView
 
 
@@ -41,6 +41,8 @@ class Mirror:
     pops: dict[AgentId, Pop]
     link: LinkView
     talks: dict[AgentId, TalkView]
+    centre: CentreRow | None = None
+    alerts: dict[str, AlertRow] = field(default_factory=dict)
     own_calls: dict[AgentId, set[CallId]] = field(default_factory=dict)
 
     @classmethod
@@ -53,6 +55,8 @@ class Mirror:
             pops=dict(view.pops),
             link=view.link,
             talks=dict(view.talks),
+            centre=view.centre,
+            alerts=dict(view.alerts),
         )
         for call in view.calls.values():
             for agent_id in people_of(call):
@@ -69,6 +73,8 @@ class Mirror:
             pops=self.pops,
             link=self.link,
             talks=self.talks,
+            centre=self.centre,
+            alerts=self.alerts,
         )
 
     def view_of(self, agent_id: AgentId, at: datetime) -> FloorView:
@@ -123,8 +129,15 @@ class Mirror:
                 self.talks.pop(agent_id, None)
             else:
                 self.talks[agent_id] = talk
+        for alert, alarm in change.alerts.items():
+            if alarm is None:
+                self.alerts.pop(alert, None)
+            else:
+                self.alerts[alert] = alarm
         if change.link is not None:
             self.link = change.link
+        if change.centre is not None:
+            self.centre = change.centre
         concerned = {*change.agents, *change.agents_gone, *calls, *gone, *change.pops, *change.withdrawn, *change.talks}
         return {
             agent_id: Change(

@@ -28,7 +28,19 @@ from cti.metrics.registry import Metrics
 from cti.model.centre import Agent, Centre, Number, Queue, Tier
 from cti.model.facts import AgentState, CallFact, Decided, Device
 from cti.services.configuration import Applied, ConfigConflict, ConfigInvalid, ConfigProblem, ConfigText
-from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, Pop, QueueRow, Refused, Standing
+from cti.services.floor import (
+    AgentRow,
+    AlertRow,
+    CallRow,
+    CentreRow,
+    Change,
+    FloorView,
+    LinkView,
+    Pop,
+    QueueRow,
+    Refused,
+    Standing,
+)
 from cti.services.ports import ContactSummary, CustomerCard
 from cti.services.talk_view import Destinations, SendTo, TalkView
 from cti.store.explain import QueueAccuracy
@@ -168,6 +180,8 @@ class FakeFloor:
         self.pops: dict[AgentId, Pop] = {}
         self.talks: dict[AgentId, TalkView] = {}
         self.link = LinkView(connected=True, unknown_since=None)
+        self.day: CentreRow | None = None
+        self.alerts: dict[str, AlertRow] = {}
 
     def view(self) -> FloorView:
         return FloorView(
@@ -178,6 +192,8 @@ class FakeFloor:
             pops=dict(self.pops),
             link=self.link,
             talks=dict(self.talks),
+            centre=self.day,
+            alerts=dict(self.alerts),
         )
 
     def changes(self) -> AsyncIterator[Change]:
@@ -206,6 +222,13 @@ class FakeFloor:
                 self.talks[agent_id] = talk
         if change.link is not None:
             self.link = change.link
+        if change.centre is not None:
+            self.day = change.centre
+        for alert, alarm in change.alerts.items():
+            if alarm is None:
+                self.alerts.pop(alert, None)
+            else:
+                self.alerts[alert] = alarm
         self._subscribers = [subscriber for subscriber in self._subscribers if subscriber.put(change)]
 
     async def _ask(self, *request: Any) -> None:
@@ -492,6 +515,9 @@ class FakeStoredExplanations:
         if self._both.error is not None:
             raise self._both.error
         return tuple(self._both.stored.get(call_id, ()))
+
+    async def story_of(self, call_id: CallId) -> tuple[CallFact, ...]:
+        return await self.facts_of(call_id)
 
     async def accuracy(self, *, since: datetime, until: datetime) -> Mapping[QueueName, QueueAccuracy]:
         return await self._both.accuracy(since=since, until=until)

@@ -114,7 +114,7 @@ export const en = {
 
   callStates: {
     dialling: "Being called",
-    menu: "In the menu",
+    menu: "Menu",
     waiting: "Waiting",
     offered: "Ringing",
     talking: "Talking",

@@ -14,8 +14,19 @@ const PONG_DEADLINE_MS = 5000;
 
 type Message =
   | { readonly type: "pong"; readonly at: string }
+  | ({ readonly type: "escalated" } & Escalated)
   | { readonly type: "snapshot"; readonly seq: number; readonly view: FloorView }
   | { readonly type: "delta"; readonly seq: number; readonly change: Change };
+
+/** A complaint's deadline is near (step 1, its owner is told) or over (2, the supervisors are). */
+export interface Escalated {
+  readonly complaint_id: number;
+  readonly step: number;
+  readonly subject: string;
+  readonly due_at: string;
+}
+/** Name of the DOM event on the window; `detail` is an `Escalated`. */
+export const ESCALATED = "cti-escalated";
 
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 8000;
@@ -59,6 +70,9 @@ export class Feed {
   #closed = false;
   #pong: ReturnType<typeof setTimeout> | undefined;
   #changes: Change[] = [];
+  /** What of the last gathered changes is still to be applied, in this order. */
+  #steps: (() => void)[] = [];
+  #frame = 0;
   #flushing: ReturnType<typeof setTimeout> | undefined;
 
   /** Deltas are gathered for `gatherMs` and applied together; with 0 each one at once. */
@@ -122,6 +136,7 @@ export class Feed {
     clearTimeout(this.#pong);
     this.#pong = undefined;
     this.#flush();
+    this.#finish();
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();
@@ -182,6 +197,7 @@ export class Feed {
       this.#pause = FIRST_PAUSE_MS;
       const view = message.view;
       clock.learn(view.at);
+      this.#finish();
       this.#changes = [];
       this.queues = new Map(Object.entries(view.queues));
       this.agents = new Map(Object.entries(view.agents));
@@ -197,6 +213,7 @@ export class Feed {
       return;
     }
     if (message.type === "pong") clock.learn(message.at);
+    if (message.type === "escalated") dispatchEvent(new CustomEvent<Escalated>(ESCALATED, { detail: message }));
     if (message.type !== "delta") return;
     if (message.seq !== this.#seq + 1) {
       this.again();
@@ -216,32 +233,43 @@ export class Feed {
     this.#changes = [];
     // Where changes are drawn at once, their times are right at once; gathered ones wait for the next tick.
     if (this.gatherMs === 0) clock.look();
-    this.queues = merged(
-      this.queues,
-      changes,
-      (change) => change.queues,
-      (change) => change.queues_gone,
-    );
-    this.agents = merged(
-      this.agents,
-      changes,
-      (change) => change.agents,
-      (change) => change.agents_gone,
-    );
-    this.calls = merged(
-      this.calls,
-      changes,
-      (change) => change.calls,
-      (change) => change.calls_gone,
-    );
-    this.withdrawn = merged(this.withdrawn, changes, (change) => change.withdrawn);
-    this.pops = merged(this.pops, changes, (change) => change.pops);
-    this.talks = merged(this.talks, changes, (change) => change.talks);
-    this.alerts = merged(this.alerts, changes, (change) => change.alerts);
-    for (const change of changes) {
-      if (change.link) this.link = change.link;
-      if (change.centre) this.centre = change.centre;
-    }
+    const steps = [
+      (): void => {
+        this.queues = merged(this.queues, changes, (change) => change.queues, (change) => change.queues_gone);
+        this.withdrawn = merged(this.withdrawn, changes, (change) => change.withdrawn);
+        this.pops = merged(this.pops, changes, (change) => change.pops);
+        this.talks = merged(this.talks, changes, (change) => change.talks);
+        this.alerts = merged(this.alerts, changes, (change) => change.alerts);
+        for (const change of changes) {
+          if (change.link) this.link = change.link;
+          if (change.centre) this.centre = change.centre;
+        }
+      },
+      (): void => {
+        this.agents = merged(this.agents, changes, (change) => change.agents, (change) => change.agents_gone);
+      },
+      (): void => {
+        this.calls = merged(this.calls, changes, (change) => change.calls, (change) => change.calls_gone);
+      },
+    ];
+    this.#finish();
+    this.#steps = steps;
+    // On a busy floor each kind of row has a frame of its own, so that no frame draws everything. Nobody sees a hidden
+    // page, and a page that draws at once wants all of it at once.
+    if (this.gatherMs === 0 || document.hidden) this.#finish();
+    else this.#step();
+  }
+
+  #step(): void {
+    this.#steps.shift()?.();
+    if (this.#steps.length > 0) this.#frame = requestAnimationFrame(() => this.#step());
+  }
+
+  /** Do at once what is left of the changes before. */
+  #finish(): void {
+    cancelAnimationFrame(this.#frame);
+    for (const step of this.#steps) step();
+    this.#steps = [];
   }
 }
 

@@ -104,6 +104,8 @@ export interface CallRow {
   readonly direction?: "inbound" | "outbound" | "internal";
   /** Of an internal call: who is called. */
   readonly colleague?: AgentId | null;
+  /** A recording of the talk has begun. */
+  readonly recording?: boolean;
   /** Everybody whose phone is rung, where the call is offered to several at once. */
   readonly ringing?: readonly AgentId[];
   /** How much longer it will wait: seconds, least and most. */
