@@ -358,6 +358,17 @@ class WorkCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """A complaint's deadline is near (`step` 1: its `owner` is reminded) or over (2: the supervisors are told)."""
+
+    complaint_id: int
+    step: int
+    subject: str
+    owner: str | None
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
     """A task somebody makes: an appointment to call back, or anything else to do."""
 

@@ -12,7 +12,7 @@ import orjson
 
 from cti.casework import churn, complaints, tiers
 from cti.casework.reading import RulesInvalid
-from cti.casework.rows import CaseEvent, CaseRefused, Rules
+from cti.casework.rows import CaseEvent, CaseRefused, Escalation, Rules
 from cti.clock import Clock
 from cti.crm.numbers import normalise
 from cti.crm.trouble import naming
@@ -22,12 +22,14 @@ from cti.services.casework import RuleKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseGround:
-    """What the parts stand on. `forget` tells the directory's cache that tiers changed."""
+    """What the parts stand on. `forget` tells the directory's cache that tiers changed, `tell` whoever follows that a
+    complaint was escalated."""
 
     pool: asyncpg.Pool
     clock: Clock
     centre: Callable[[], Centre]
     forget: Callable[[], None] = lambda: None
+    tell: Callable[[Escalation], None] = lambda _: None
 
     def now(self) -> datetime:
         """The time."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import structlog
 
+from cti.casework.rows import Escalation
 from cti.casework.schedule import due_for
 from cti.casework.tiers import TierRules, read_rules
 from cti.clock import Clock
@@ -48,12 +49,17 @@ class CaseOffice:
         centre: Callable[[], Centre],
         forget: Callable[[], None] = lambda: None,
     ) -> None:
-        self.ground = CaseGround(pool=pool, clock=clock, centre=centre, forget=forget)
+        self.tell: Callable[[Escalation], None] = lambda _: None
+        """Told of every complaint that is escalated, once it is."""
+        self.ground = CaseGround(pool=pool, clock=clock, centre=centre, forget=forget, tell=self._tell)
         self.tiers = StoredTiers(self.ground)
         self.complaints = StoredComplaints(self.ground)
         self.follow_ups = StoredFollowUps(self.ground)
         self.churn = StoredChurn(self.ground)
         self.intake = CaseIntake(self.ground, self.complaints, self.follow_ups)
+
+    def _tell(self, escalation: Escalation) -> None:
+        self.tell(escalation)
 
     def casework(self, desk: CallbackDesk | None = None, sounds: Mapping[str, Path] | None = None) -> Casework:
         """What the web asks. `desk`: the floor that calls back whom the web page asks for."""

@@ -19,6 +19,7 @@ from cti.casework.rows import (
     ComplaintDetail,
     ComplaintFilter,
     ComplaintRow,
+    Escalation,
     NewComplaint,
 )
 from cti.crm.case_base import CaseGround, complaint_rules, history, write_event
@@ -361,7 +362,8 @@ class StoredComplaints:
 
     async def escalate(self) -> int:
         """Remind owners and tell supervisors of what is due; each step once. How many steps were taken."""
-        now, steps = self._ground.now(), 0
+        now = self._ground.now()
+        steps: list[Escalation] = []
         with naming("complaints cannot be escalated"):
             async with self._ground.pool.acquire() as connection, connection.transaction():
                 rules = await complaint_rules(connection, self._ground.centre())
@@ -380,13 +382,23 @@ class StoredComplaints:
                         if step == 1 and row["owner"] is None:
                             continue
                         await self._escalate(connection, row, step, now)
-                        steps += 1
+                        steps.append(
+                            Escalation(
+                                complaint_id=row["complaint_id"],
+                                step=step,
+                                subject=row["subject"],
+                                owner=row["owner"],
+                                due_at=row["due_at"],
+                            )
+                        )
                     if reached > row["escalation"]:
                         await connection.execute(
                             "UPDATE crm.complaints SET escalation = $2 WHERE complaint_id = $1",
                             row["complaint_id"], reached,
                         )  # fmt: skip
-        return steps
+        for one in steps:  # now that it is so, whatever happens
+            self._ground.tell(one)
+        return len(steps)
 
     async def _escalate(self, connection: asyncpg.Connection, row: asyncpg.Record, step: int, now: datetime) -> None:
         number = row["complaint_id"]

@@ -19,6 +19,7 @@ from cti.casework.rows import (
     CaseRefused,
     ComplaintChange,
     ComplaintFilter,
+    Escalation,
     FollowUpResult,
     NewComplaint,
     NewTask,
@@ -231,7 +232,10 @@ async def test_deadlines_remind_the_owner_then_tell_the_supervisors_each_once(of
     await complaints.register(NewComplaint(source="web", subject="Nobody's", severity="high"), by="")
     assert await office.office.deadlines() == 0
     office.clock.move(timedelta(hours=20, minutes=1))
+    told: list[Escalation] = []
+    office.office.tell = told.append
     assert await office.office.deadlines() == 2
+    assert [(one.subject, one.step, one.owner) for one in told] == [("Owned", 1, "1001"), ("Nobody's", 2, None)]
     assert await office.office.deadlines() == 0
     mine = await tasks.list(ADA, kinds=("escalation",), whose="mine", later=False, limit=10)
     assert [task.title for task in mine] == ["Owned"]

@@ -77,6 +77,8 @@ export const work = {
   assignTo: "Give to",
   history: "History",
   escalated: ["", "Owner reminded", "Supervisors told"] as readonly string[],
+  escalatedNow: (id: number, step: number) => (step > 1 ? `Complaint ${id} is late` : `Complaint ${id} is due soon`),
+  putAway: "Put away",
   board: "Board",
   list: "List",
   search: "Search",

@@ -74,6 +74,8 @@ export const work = {
   assignTo: "分配给",
   history: "历史记录",
   escalated: ["", "已提醒负责人", "已通知主管"] as readonly string[],
+  escalatedNow: (id: number, step: number) => (step > 1 ? `投诉 ${id} 已逾期` : `投诉 ${id} 即将到期`),
+  putAway: "收起",
   board: "看板",
   list: "列表",
   search: "搜索",
