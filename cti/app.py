@@ -52,6 +52,7 @@ from cti.outside.services import HttpServices
 from cti.places import Places
 from cti.quality_rooms import QualityWork
 from cti.recording_line import RecordingLine
+from cti.recording_rooms import RecordingWork
 from cti.reports.call_record import CallRecord
 from cti.reports.rules import rules_of
 from cti.secrets_file import load_or_make
@@ -74,6 +75,7 @@ from cti.supervision_rooms import emergency_voice
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.origins import allowed_origins
+from cti.web.casework.news import teller
 from cti.web.deps import ReadyPart, WebDeps, phone_server
 
 log = structlog.get_logger(__name__)
@@ -140,7 +142,9 @@ async def serve(settings: Settings) -> None:
     text = read_text(places.centre)
     centre = parse_centre(text, source=str(places.centre))
     secrets = load_or_make(settings.data, centre)
-    await asyncio.to_thread(Accounts.write_first, places.accounts, secrets.logins, centre.agents, named=centre.supervisors)
+    await asyncio.to_thread(
+        Accounts.write_first, places.accounts, secrets.logins, centre.agents, named=centre.supervisors
+    )
     clock = SystemClock()
     metrics = Metrics()
     flows, flow_versions = open_flows(places, centre, clock)
@@ -194,9 +198,24 @@ async def serve(settings: Settings) -> None:
         observe=observer.facts,
     )
     dispatcher.board.tally.closed = observer.call_closed
+    acts = JournalActs(journal, clock)
+    sounds_kept = RecordingWork(
+        settings,
+        places,
+        pool=pool,
+        board=dispatcher.board,
+        telephony=telephony,
+        journal=journal,
+        acts=acts,
+        metrics=metrics,
+        clock=clock,
+    )
+    observer.also = sounds_kept.observe
+    customers.eraser = sounds_kept.eraser
     began = clock.monotonic()
     facts = journal.recover()
     dispatcher.recover(facts)
+    sounds_kept.recover(facts)
     telephony.use_accounts(accounts_of(dispatcher.board.centre.agents))
     outbound.open_trunk(dispatcher.board, clock.now(), there=bool(settings.trunk.address))
     if centre.outbound.allow and not settings.trunk.address:
@@ -290,7 +309,8 @@ async def serve(settings: Settings) -> None:
             flow_traffic=StoredFlowTraffic(pool),
             customers=customers.rooms,
             flow_changes=LiveFlows(flows, flow_versions, places.prompts, clock),
-            acts=JournalActs(journal, clock),
+            acts=acts,
+            recordings=sounds_kept.web,
             stored_acts=StoredActs(pool),
             supervision=dispatcher,
             emergency_voice=emergency_voice(places.prompt_manifest, places.prompts),
@@ -306,6 +326,7 @@ async def serve(settings: Settings) -> None:
             origins=allowed_origins(settings),
         )
     )
+    office.tell = teller(web)
     owned: list[asyncio.Task[None]] = []
     failed = asyncio.get_running_loop().create_future()
 
@@ -336,6 +357,7 @@ async def serve(settings: Settings) -> None:
             own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
             own("customers", asyncio.create_task(customers.run()))
             own("outside customer system", asyncio.create_task(crm.run()))
+            own("recordings", asyncio.create_task(sounds_kept.run()))
             own("casework", asyncio.create_task(office.run()))
             own("quality", asyncio.create_task(quality.run()))
             own("observer", asyncio.create_task(observer.run(drain)))

@@ -16,6 +16,7 @@ from cti.crm.imports import Imports
 from cti.crm.merging import Merging
 from cti.crm.outside_customers import OutsideCustomers
 from cti.crm.privacy import Keep, Privacy
+from cti.services.recordings import RecordingEraser
 from cti.settings import Retention
 from cti.web.customers.queries import CustomerRooms
 
@@ -59,7 +60,9 @@ class CustomerWork:
         self.outside = OutsideCustomers(office)
         self.imports = Imports(office)
         self.exports = Exports(office)
-        self.privacy = Privacy(office, recordings=recordings)
+        self.eraser: RecordingEraser | None = None
+        """Deletes recordings wherever they lie; set once there is one."""
+        self.privacy = Privacy(office, recordings=recordings, eraser=lambda: self.eraser)
         self.rooms = CustomerRooms(
             file=CustomerStore(office),
             merging=Merging(office),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -97,11 +97,14 @@ class Observer:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self.agi = AgiCounts(metrics)
+        self.also: Callable[[Sequence[f.Fact], datetime], None] = lambda _facts, _now: None
+        """Who else hears of the facts."""
         for kind in REPAIRS:
             metrics.breaches.labels(kind=kind)  # there from the first scrape on, at 0
 
     def facts(self, facts: Sequence[f.Fact], now: datetime) -> None:
         """These facts were recorded a moment ago."""
+        self.also(facts, now)
         for fact in facts:
             if isinstance(fact, f.CallStarted):
                 self._metrics.calls_started.inc()

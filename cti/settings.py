@@ -122,6 +122,38 @@ class Contact(_Section):
     """Queues they may choose; empty: the one of the centre's first number."""
 
 
+class Mail(_Section):
+    """The mail server that scheduled reports go out by. Without a host nothing is sent."""
+
+    host: str = Field(default="", pattern=r"^[A-Za-z0-9.:-]*$")
+    port: Port = 587
+    security: str = Field(default="starttls", pattern=r"^(starttls|tls|none)$")
+    """starttls, tls from the first byte, or none."""
+    username: str = ""
+    """Empty: no log-in."""
+    password_file: Path | None = None
+    """A file with the password alone, readable by its owner only."""
+    ca_file: Path | None = None
+    """Certificates to trust besides the system's, for a mail server of one's own."""
+    sender: str = Field(default="", pattern=r"^$|^[^@\s<>,;]+@[^@\s<>,;]+$")
+    """From whom mails are."""
+    domains: tuple[str, ...] = ()
+    """Reports go to addresses of these domains only; empty: to any."""
+
+    @field_validator("password_file", "ca_file")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Mail:
+        if self.host and not self.sender:
+            raise ValueError("mail.sender is needed where mail.host is set")
+        if self.username and self.security == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("a password goes to another machine only with mail.security starttls or tls")
+        return self
+
+
 class Survival(_Section):
     """What the dialplan does when no bridge answers."""
 
@@ -146,6 +178,50 @@ class Retention(_Section):
     """Who changed what of a customer."""
     import_days: int = Field(default=30, ge=0, le=36500)
     """Lists of imports, with the rows that were not taken."""
+    recording_days: int = Field(default=0, ge=0, le=36500)
+    """Recordings of talks, but for queues with a word of their own (`recordings.queue_days`)."""
+    message_days: int = Field(default=0, ge=0, le=36500)
+    """Voicemails, and what callers said to flows."""
+
+
+class RecordingSettings(_Section):
+    """Recordings: how long a pause may last, who may hear them, where they lie. See docs/recordings.md."""
+
+    pause_seconds: int = Field(default=180, ge=0, le=7200)
+    """After so long a pause ends by itself; 0: only by hand, or with the call."""
+    agents_listen: bool = False
+    """Whether agents may hear their own calls."""
+    seal: bool = False
+    """Whether files are encrypted where they lie (AES-256-GCM)."""
+    key_days: int = Field(default=0, ge=0, le=3650)
+    """A new key after so many days, at a start; older ones are kept for what they sealed. 0: the first one for ever."""
+    queue_days: dict[str, int] = {}
+    """Queue -> how many days its talks are kept; 0 keeps them for ever."""
+    s3_bucket: str = Field(default="", pattern=r"^$|^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    """Bucket that finished recordings are moved to; empty: they stay in their folders."""
+    s3_endpoint: str = Field(default="", pattern=r"^$|^https?://[A-Za-z0-9.:\[\]/_-]+$")
+    """Address of an S3-compatible store; empty is Amazon's."""
+    s3_region: str = Field(default="us-east-1", pattern=r"^[a-z0-9-]{1,40}$")
+    s3_key_id: str = Field(default="", max_length=200)
+    """Access key; empty: what the machine's own role gives."""
+    s3_secret_file: Path | None = None
+    """File with the secret of the access key, on one line."""
+    s3_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9/_-]*$")
+    """What names in the bucket begin with."""
+    s3_path_style: bool = True
+    """Whether the bucket is in the path (most stores), not in the host name."""
+
+    @field_validator("s3_secret_file")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @field_validator("queue_days")
+    @classmethod
+    def _days(cls, value: dict[str, int]) -> dict[str, int]:
+        if any(not 0 <= days <= 36500 for days in value.values()):
+            raise ValueError("days are 0 to 36500")
+        return value
 
 
 class Settings(_Section):
@@ -167,8 +243,10 @@ class Settings(_Section):
     database: Database = Database()
     folders: Folders = Folders()
     retention: Retention = Retention()
+    recordings: RecordingSettings = RecordingSettings()
     survival: Survival = Survival()
     contact: Contact = Contact()
+    mail: Mail = Mail()
 
     @field_validator("data", "centre", "flows", "prompts")
     @classmethod

@@ -21,6 +21,7 @@ from cti.crm.customer_store import Office, for_change, numbers_of, unknown
 from cti.errors import CtiError
 from cti.ids import CustomerId
 from cti.services.customer_file import Forgotten
+from cti.services.recordings import RecordingEraser
 
 _log = structlog.get_logger(__name__)
 
@@ -97,11 +98,19 @@ class Keep:
 
 
 class Privacy:
-    """See `CustomerPrivacy`. `recordings` is the folder of recordings; None: there is none here."""
+    """See `CustomerPrivacy`. `recordings` is the folder of recordings; None: there is none here. What lies elsewhere, or
+    sealed, `eraser` deletes; where it cannot, the customer is not forgotten either."""
 
-    def __init__(self, office: Office, *, recordings: Path | None = None) -> None:
+    def __init__(
+        self,
+        office: Office,
+        *,
+        recordings: Path | None = None,
+        eraser: Callable[[], RecordingEraser | None] = lambda: None,
+    ) -> None:
         self._office = office
         self._recordings = recordings
+        self._eraser = eraser
 
     async def everything(self, customer_id: CustomerId) -> Mapping[str, Any]:
         """All there is about one customer."""
@@ -137,7 +146,8 @@ class Privacy:
             }
 
     async def forget(self, customer_id: CustomerId, *, by: str) -> Forgotten:
-        """Delete the customer, and make what must stay anonymous. All of it, or nothing."""
+        """Delete the customer, and make what must stay anonymous. All of it, or nothing but sound."""
+        erased = await self._erase_sounds(customer_id, by=by)
         async with self._office.writing("the customer was not deleted") as connection:
             customer = await for_change(connection, customer_id)
             ids = [customer.customer_id, *customer.merged_from]
@@ -163,8 +173,21 @@ class Privacy:
             changes=changes,
             calls=len(calls),
             facts=int(facts.rpartition(" ")[2]),
-            recordings=gone,
+            recordings=tuple(sorted({*gone, *erased})),
         )
+
+    async def _erase_sounds(self, customer_id: CustomerId, *, by: str) -> tuple[str, ...]:
+        """Delete what was said first: a place that does not answer must not leave recordings of somebody nobody knows."""
+        eraser = self._eraser()
+        if eraser is None:
+            return ()
+        async with self._office.reading("the customer's recordings cannot be looked for") as connection:
+            customer = await records.load(connection, await records.current_id(connection, customer_id))
+            if customer is None:
+                raise unknown()
+            ids = [customer.customer_id, *customer.merged_from]
+            calls = [one["call_id"] for one in await connection.fetch(_CALLS, ids)]
+        return await eraser.erase_calls(calls, why="privacy", by=by)
 
     def _delete(self, recordings: Sequence[str]) -> tuple[str, ...]:
         gone = []

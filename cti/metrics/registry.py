@@ -26,6 +26,12 @@ class Metrics:
         self.calls = Counter("cti_calls", "Calls that ended, by outcome.", ("outcome",), registry=registry)
         self.calls_started = Counter("cti_calls_started", "Calls that arrived.", registry=registry)
         self.offers = Counter("cti_offers", "Offers to agents that ended, by how.", ("end",), registry=registry)
+        self.recordings = Counter(
+            "cti_recordings",
+            "Recordings that were looked at, by what was found: kept, or what is wrong.",
+            ("found",),
+            registry=registry,
+        )
         self.breaches = Counter(
             "cti_conservation_breaches",
             "Times the books of calls, agents and offers disagreed and were repaired, by kind.",

@@ -31,7 +31,7 @@ from cti.model.callback import attempt_leg, callback_id, is_callback, is_callers
 from cti.model.centre import CallbackFirst, CallbackRules, Queue
 from cti.model.commands import ConfirmCallback, DialCustomer, HangUp
 from cti.model.facts import Direction, HangupBy, Outcome
-from cti.services import dialling, offers, outbound
+from cti.services import dialling, offers, outbound, recording_choice
 from cti.services.expected import wait_of
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
@@ -323,7 +323,7 @@ def _dial(board: Switchboard, call: Call, now: datetime) -> None:
             did=call.did,
             language=call.language,
             agents_ring=queue.ring_timeout if queue is not None else None,
-            record=queue is not None and queue.record,
+            record=recording_choice.wanted(board, call.call_id, call.queue),
         )
     )
 

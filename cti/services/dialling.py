@@ -25,13 +25,19 @@ from cti.model.commands import HangUp
 from cti.model.dial_commands import RingToDial
 from cti.model.dial_signals import AgentCalls, FarSide
 from cti.model.facts import Device, Direction, HangupBy
-from cti.services import outbound
+from cti.services import outbound, recording_choice
 from cti.services.agent_line import Dialled
 from cti.services.floor import Pop, Refused
 from cti.services.switchboard import Switchboard
 
 STATUS = {"BUSY": "busy", "NOANSWER": "no_answer", "CANCEL": "cancelled"}
-"""Asterisk's DIALSTATUS -> `DialFailed.status`; the rest is "unreachable"."""
+"""Asterisk's DIALSTATUS -> `DialFailed.status`, where the cause says no more."""
+CAUSES = {
+    1: "no_such_number", 3: "no_such_number", 22: "no_such_number", 28: "no_such_number",
+    17: "busy", 18: "no_answer", 19: "no_answer", 21: "rejected",
+    27: "line_down", 34: "line_down", 38: "line_down", 41: "line_down", 42: "line_down", 44: "line_down",
+}  # fmt: skip
+"""Q.850 cause of the far side's leg -> `DialFailed.status`."""
 LONGEST = timedelta(minutes=2)
 """No telephone rings for so long: the agent's own 20 seconds, the far side 60."""
 POP_LASTS = timedelta(seconds=60)
@@ -113,7 +119,7 @@ def dial(board: Switchboard, agent_id: AgentId, asked: Dialled, now: datetime, *
     board.presence.counted += 1
     call_id = CallId(f"{board.node}-d{int(now.timestamp() * 1000)}.{board.presence.counted}")
     _begin(board, agent_id, call_id, replace(asked, caller_id=shown, queue=queue), now, number=number)
-    agent, settings = board.agents[agent_id], board.centre.queues.get(queue) if queue is not None else None
+    agent = board.agents[agent_id]
     external = agent.device is Device.EXTERNAL
     board.out.commands.append(
         RingToDial(
@@ -125,7 +131,8 @@ def dial(board: Switchboard, agent_id: AgentId, asked: Dialled, now: datetime, *
             agent_number=board.centre.agents[agent_id].number if external else "",
             caller_id=shown,
             shown=outbound.caller_id(board) if external else (asked.colleague or number),
-            record=settings.record if settings is not None and asked.colleague is None else False,
+            record=asked.colleague is None and recording_choice.wanted(board, call_id, queue, (agent_id,)),
+            queue=queue if asked.colleague is None else None,
         )
     )
     return call_id
@@ -247,13 +254,20 @@ def agent_calls(board: Switchboard, signal: AgentCalls, now: datetime) -> None:
 # -- what comes of it
 
 
+def failure(status: str, cause: int) -> str:
+    """Why nobody was reached (`DialFailed.status`), from Asterisk's DIALSTATUS and the Q.850 cause."""
+    if status == "CHANUNAVAIL" and cause in (0, 20):
+        return "line_down"  # there is nowhere to send the call to
+    return STATUS.get(status) or CAUSES.get(cause, "unreachable")
+
+
 def far_side(board: Switchboard, signal: FarSide, now: datetime) -> None:
     """The far side is called, rings, or was not reached."""
     call = board.calls.get(signal.call_id)
     if call is None or call.state is not CallState.DIALLING:
         return
     if signal.event == "failed":
-        end(board, call, STATUS.get(signal.status, "unreachable"), now, at=signal.at, over=False)
+        end(board, call, failure(signal.status, signal.cause), now, at=signal.at, over=False)
     elif signal.event == "called":
         if signal.agent_id is not None:
             board.legs[signal.channel] = (call.call_id, signal.agent_id)
@@ -304,9 +318,13 @@ def end(board: Switchboard, call: Call, status: str, now: datetime, *, at: datet
     board.record(f.DialFailed(at=at, call_id=call.call_id, agent_id=agent_id, status=status))
     by = HangupBy.AGENT if status == "cancelled" else HangupBy.SYSTEM
     board.record(f.CallEnded(at=at, call_id=call.call_id, hangup_by=by))
-    for one in {agent_id, call.colleague} - {None}:
-        if one is not None and (pop := board.pops.get(one)) is not None and pop.call_id == call.call_id:
-            board.withdraw_pop(one, "call_ended")
+    colleague = call.colleague
+    if colleague is not None and (pop := board.pops.get(colleague)) is not None and pop.call_id == call.call_id:
+        board.withdraw_pop(colleague, "call_ended")
+    # Who called a colleague has no pop; why nobody was reached is told all the same.
+    board.pops.pop(agent_id, None)
+    board.withdrawn[agent_id] = f"dial_{status}"
+    board.dirty_pops.add(agent_id)
     board.sync_agent(agent_id, now)
     if not over and call.channel:
         board.left_first.pop(call.call_id, None)

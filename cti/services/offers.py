@@ -10,7 +10,7 @@ from cti.model.call import Call
 from cti.model.callback import agents_leg
 from cti.model.commands import Deliver, HangUp, RingForCallback
 from cti.model.facts import Device
-from cti.services import trunk_lines
+from cti.services import recording_choice, trunk_lines
 
 if TYPE_CHECKING:
     from cti.services.switchboard import Switchboard
@@ -38,6 +38,7 @@ def command_of(board: Switchboard, offer: Offer, agents: tuple[AgentId, ...]) ->
         agent_id=offer.agent_id,
         device=board.agents[offer.agent_id].device,
         others=tuple((agent_id, board.agents[agent_id].device) for agent_id in agents[1:]),
+        record=recording_choice.for_agents(board, call.call_id, offer.queue, agents),
     )
 
 
@@ -58,7 +59,7 @@ def _ring_for(board: Switchboard, call: Call, offer: Offer) -> RingForCallback:
         shown=trunk_lines.caller_id(board) if device is Device.EXTERNAL else call.caller_number or "",
         queue=offer.queue,
         did=call.did,
-        record=queue.record,
+        record=recording_choice.wanted(board, call.call_id, offer.queue, (offer.agent_id,)),
     )
 
 

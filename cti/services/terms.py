@@ -24,6 +24,7 @@ from cti.model.call import Call, CallState
 from cti.model.centre import PER_WEIGHT, STRICT_MOST, Queue
 from cti.model.commands import SetQueue
 from cti.model.requirement import ANYBODY, Requirement, RequirementError, all_of, both
+from cti.services import recording_choice
 from cti.services.switchboard import Switchboard
 
 
@@ -88,7 +89,7 @@ def move(board: Switchboard, call: Call, queue: QueueName, now: datetime, *, by:
                 channel=call.channel,
                 queue=queue,
                 ring_timeout=settings.ring_timeout,
-                record=settings.record,
+                record=recording_choice.wanted(board, call.call_id, queue),
             )
         )
     board.route(

@@ -16,7 +16,7 @@ from cti.model.call import Call, CallState
 from cti.model.centre import TargetKind
 from cti.model.commands import ReturnToWait, SendOut, SendToFlow, SetQueue
 from cti.model.facts import AgentState, DestinationKind
-from cti.services import flow_returns, trunk_lines
+from cti.services import flow_returns, recording_choice, trunk_lines
 from cti.services.admission import refusal
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
@@ -95,7 +95,7 @@ def _bring_to_wait(board: Switchboard, call: Call, queue: QueueName) -> None:
             channel=call.channel,
             queue=queue,
             ring_timeout=settings.ring_timeout,
-            record=settings.record,
+            record=recording_choice.wanted(board, call.call_id, queue),
         ),
         ReturnToWait(call_id=call.call_id, channel=call.channel),
     ]

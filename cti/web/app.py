@@ -24,6 +24,7 @@ import cti.web.flows.versions
 import cti.web.health.routes
 import cti.web.prompts.routes
 import cti.web.public.routes
+import cti.web.recordings.routes
 import cti.web.quality.routes
 import cti.web.reports.exports
 import cti.web.reports.routes
@@ -78,6 +79,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.flows.versions.OPERATIONS,
     *cti.web.prompts.routes.OPERATIONS,
     *cti.web.public.routes.OPERATIONS,
+    *cti.web.recordings.routes.OPERATIONS,
     *cti.web.quality.routes.OPERATIONS,
     *cti.web.reports.routes.OPERATIONS,
     *cti.web.reports.exports.OPERATIONS,

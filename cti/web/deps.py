@@ -19,6 +19,7 @@ from cti.services.floor import Floor
 from cti.services.flow_changes import FlowChanges
 from cti.services.inspections import Inspections
 from cti.services.prompt_sounds import PromptSounds
+from cti.services.recordings import RecordingRooms
 from cti.services.report_desk import ReportDesk
 from cti.services.reporting import Reports
 from cti.services.supervision import SupervisionDesk
@@ -121,6 +122,8 @@ class WebDeps:
     """None: nothing is made of reports here."""
     prompts: PromptSounds | None = None
     recording_codes: RecordingCodes | None = None
+    recordings: RecordingRooms | None = None
+    """None: there are no recordings here."""
     feed_queue: int = 256
     """Messages that may wait for one feed client before it is dropped."""
     feed_queue_bytes: int = 4 * 1024 * 1024

@@ -215,6 +215,13 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "flow_remove": _ADMIN,
     "flow_draft": _ADMIN,
     "flow_draft_withdraw": _ADMIN,
+    "recordings": _ANY,  # an agent: the own, where the centre lets agents listen
+    "recording": _ANY,  # the same
+    "recording_sound": _ANY,
+    "recording_peaks": _ANY,
+    "call_recording": _ANY,  # an agent: of the own call
+    "call_recording_act": _ANY,  # the same
+    "recording_event": PUBLIC,  # by the call's token
     "prompts": _FLOOR,
     "prompt": _FLOOR,
     "prompt_sound": _FLOOR,

@@ -1,0 +1,146 @@
+"""Recordings put together: watched after each call, moved, found, heard, kept and deleted in time, and begun or paused while
+people talk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from cti.clock import Clock
+from cti.errors import ConfigError
+from cti.ids import CallId
+from cti.metrics.registry import Metrics
+from cti.model import recording_facts as r
+from cti.model.fact import Fact
+from cti.places import Places
+from cti.recordings.finding import StoredRecordings
+from cti.recordings.keeping import KeepSounds, RecordingKeeping
+from cti.recordings.places import StoredSounds, bucket_of_sounds, folder_of_sounds
+from cti.recordings.sealing import KeyRing
+from cti.recordings.shelf import Shelf
+from cti.recordings.watch import RecordingWatch
+from cti.services.acts import Acts
+from cti.services.ports import Journal, Telephony
+from cti.services.recording_control import RecordingDesk
+from cti.services.recordings import RecordingRooms
+from cti.services.switchboard import Switchboard
+from cti.settings import RecordingSettings, Settings
+
+KEYS = "recording_keys.json"
+"""In the folder of secrets."""
+
+
+def open_shelf(settings: Settings, places: Places, now: datetime) -> Shelf:
+    """Where recordings lie, as the settings have it. Raises `ConfigError`."""
+    chosen = settings.recordings
+    ring = KeyRing(places.secrets / KEYS)
+    if chosen.seal or (places.secrets / KEYS).exists():
+        ring.open(now, days=chosen.key_days if chosen.seal else 0)
+    (places.recordings / "live").mkdir(parents=True, exist_ok=True, mode=0o700)
+    here, voicemail = folder_of_sounds(places.recordings), folder_of_sounds(places.voicemail)
+    return Shelf(
+        {"talk": places.recordings, "message": places.recordings, "voicemail": places.voicemail},
+        keys=ring,
+        sealing=chosen.seal,
+        bucket=_bucket(chosen),
+        local={"talk": here, "message": here, "voicemail": voicemail},
+    )
+
+
+def _bucket(chosen: RecordingSettings) -> StoredSounds | None:
+    if not chosen.s3_bucket:
+        return None
+    secret = ""
+    if chosen.s3_secret_file is not None:
+        try:
+            secret = chosen.s3_secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{chosen.s3_secret_file} cannot be read: {error}", remedy="correct recordings.s3_secret_file"
+            ) from error
+    return bucket_of_sounds(
+        bucket=chosen.s3_bucket,
+        endpoint=chosen.s3_endpoint,
+        region=chosen.s3_region,
+        key_id=chosen.s3_key_id,
+        secret=secret,
+        path_style=chosen.s3_path_style,
+        prefix=chosen.s3_prefix,
+    )
+
+
+class RecordingWork:
+    """The rooms of recordings. `web` is for the API; `observe` hears the floor's facts; `eraser` forgets with a customer."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        places: Places,
+        *,
+        pool: Any,  # asyncpg's
+        board: Switchboard,
+        telephony: Telephony,
+        journal: Journal,
+        acts: Acts,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        shelf = open_shelf(settings, places, clock.now())
+        self._judged = metrics.recordings
+        for found in ("kept", "missing", "empty", "short", "unreadable", "disk_full", "not_growing", "not_started"):
+            self._judged.labels(found)  # there from the first scrape on, at 0
+        self._watch = RecordingWatch(shelf, journal, clock, told=self._count)
+        chosen = settings.recordings
+        self._desk = RecordingDesk(
+            board,
+            telephony,
+            journal,
+            clock,
+            folder=places.recordings,
+            limit=timedelta(seconds=chosen.pause_seconds) if chosen.pause_seconds else None,
+            told=self._watch.observe,
+            missing=self._watch.missing,
+        )
+        keep = KeepSounds(
+            talks=_days(settings.retention.recording_days),
+            messages=_days(settings.retention.message_days),
+            queues={queue: _days(days) for queue, days in chosen.queue_days.items()},
+        )
+        self.eraser = RecordingKeeping(pool, shelf, journal, acts, clock, keep=lambda: keep)
+
+        def live(call_id: CallId) -> Sequence[Fact]:
+            return tuple(board.history.get(call_id, ()))
+
+        stored = StoredRecordings(
+            pool, shelf, live=live, names=lambda: {name: one.name for name, one in board.centre.agents.items()}
+        )
+        self.web = RecordingRooms(recordings=stored, control=self._desk, own=chosen.agents_listen)
+
+    def _count(self, fact: Fact) -> None:
+        if isinstance(fact, r.RecordingKept):
+            self._judged.labels("kept").inc()
+        elif isinstance(fact, r.RecordingFlagged):
+            self._judged.labels(fact.trouble).inc()
+
+    def recover(self, facts: Sequence[Fact]) -> None:
+        """Before `run`: what the journal tells."""
+        self._watch.recover(facts)
+        self._desk.recover(facts)
+
+    def observe(self, facts: Sequence[Fact], now: datetime) -> None:
+        """These facts of the floor were recorded a moment ago."""
+        self._watch.observe(facts, now)
+        self._desk.observe(facts, now)
+
+    async def run(self) -> None:
+        """Watch, move, end pauses, delete what is old; for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch.run(), name="recordings are watched")
+            tasks.create_task(self._desk.run(), name="pauses of recordings")
+            tasks.create_task(self.eraser.daily(), name="retention of recordings")
+
+
+def _days(days: int) -> timedelta | None:
+    return timedelta(days=days) if days else None

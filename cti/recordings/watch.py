@@ -1,0 +1,385 @@
+"""Watches over recordings: after each call the file that should be there is looked at, made into a sound file and counted as kept,
+or flagged; a file that stops growing while people talk is flagged at once. Nothing is called recorded that was not read.
+
+Work goes on from the journal after a restart: what has begun and was neither kept nor flagged is looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import shutil
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import structlog
+
+from cti.clock import Clock
+from cti.errors import CtiError
+from cti.ids import CallId
+from cti.model import facts as f
+from cti.model import recording_facts as r
+from cti.model.fact import Fact
+from cti.recordings.shelf import PEAKS, SEALED, Shelf
+from cti.recordings.sound import Measured, make_wave, measure, seconds_of_raw
+from cti.recordings.talks import TalkClock
+from cti.services.ports import Journal
+
+log = structlog.get_logger(__name__)
+
+LOOK = 2.0
+"""Seconds between looks at files that grow."""
+STALLED = 5.0
+"""So long without a new byte, while people talk, and the recording has stopped."""
+SETTLE = 4.0
+"""Seconds that Asterisk may take to write the last of a file after the call."""
+AGAIN = 30.0
+"""Seconds until a file that could not be made, or sent, is tried again."""
+ORPHAN = 3600.0
+"""A raw file of a call nobody knows, not written to for so long, is of a call that is over."""
+SLACK, SHARE = 1.0, 0.05
+"""A recording is short when it lacks more than this many seconds and this share of the talk."""
+NO_ROOM = 1 << 20
+"""With fewer bytes free, the disk is full."""
+
+Work: TypeAlias = Coroutine[Any, Any, None]
+_MESSAGE = re.compile(r"(?P<call>.+)-[a-z0-9_]+-[0-9]+\.wav")
+
+
+@dataclass(slots=True)
+class _Call:
+    clock: TalkClock = field(default_factory=TalkClock)
+    path: str = ""
+    size: int = 0
+    grown: float = 0.0
+    """Monotonic moment of the last growth."""
+    flagged: set[str] = field(default_factory=set)
+    messages: list[tuple[str, str]] = field(default_factory=list)
+    """(kind, name) of what is moved when the call is over."""
+
+
+class RecordingWatch:
+    """See the module. `told` hears every fact that is written."""
+
+    def __init__(
+        self, shelf: Shelf, journal: Journal, clock: Clock, *, told: Callable[[Fact], None] = lambda _fact: None
+    ) -> None:
+        self._shelf = shelf
+        self._journal = journal
+        self._clock = clock
+        self._told = told
+        self._live = shelf.folders["talk"] / "live"
+        self._calls: dict[CallId, _Call] = {}
+        self._work: set[asyncio.Task[None]] = set()
+        self._started = False
+        self._pending: list[Work] = []
+        """What waits for `run`."""
+        self._turns = asyncio.Semaphore(2)
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def recover(self, facts: Iterable[Fact]) -> None:
+        """Before `run`: what the journal tells. Calls whose recordings were judged are left in peace."""
+        done: set[tuple[str, str]] = set()
+        facts = list(facts)
+        for fact in facts:
+            if isinstance(fact, r.RecordingKept | r.RecordingFlagged | r.RecordingDeleted):
+                done.add((fact.kind, fact.path))
+        for fact in facts:
+            self._take(fact, done)
+
+    def observe(self, facts: Sequence[Fact], now: datetime) -> None:
+        """These facts were recorded a moment ago."""
+        for fact in facts:
+            self._take(fact, set())
+
+    def _take(self, fact: Fact, done: set[tuple[str, str]]) -> None:
+        call_id = getattr(fact, "call_id", None)
+        if call_id is None or isinstance(
+            fact, r.RecordingKept | r.RecordingFlagged | r.RecordingMoved | r.RecordingDeleted
+        ):
+            return
+        call = self._calls.get(call_id)
+        if call is None:
+            if not isinstance(fact, f.CallStarted | f.RecordingStarted | f.CallAnswered):
+                if isinstance(fact, f.MessageRecorded) and ("message", fact.path) not in done:
+                    self._do(self._message(call_id, "message", fact.path, fact.seconds))
+                return
+            call = self._calls[call_id] = _Call()
+        was = call.clock.running
+        call.clock.take(fact)
+        if call.clock.running and not was:
+            call.grown = time.monotonic()
+        match fact:
+            case f.RecordingStarted():
+                call.path = fact.path
+            case f.MessageRecorded() if ("message", fact.path) not in done:
+                self._do(self._message(call_id, "message", fact.path, fact.seconds))
+                call.messages.append(("message", fact.path))
+            case f.VoicemailLeft() if ("voicemail", fact.path) not in done:
+                self._do(self._message(call_id, "voicemail", fact.path, fact.seconds))
+                call.messages.append(("voicemail", fact.path))
+            case f.CallEnded():
+                self._calls.pop(call_id, None)
+                if ("talk", call.path or f"{call_id}.wav") not in done:
+                    self._do(self._finish(call_id, call))
+                for kind, name in call.messages:
+                    self._do(self._move(call_id, kind, name))
+            case _:
+                pass
+
+    async def missing(self, call_id: CallId) -> None:
+        """A recording that should have begun has not, and could not be begun."""
+        await self._flag(call_id, f"{call_id}.wav", "not_started")
+
+    # -- the end of a call ---------------------------------------------------------------------------------------------
+
+    async def _finish(self, call_id: CallId, call: _Call) -> None:
+        raw, name = self._live / f"{call_id}.raw", call.path or f"{call_id}.wav"
+        clock = call.clock
+        begun = clock.begun_at is not None
+        if not begun and not raw.exists():
+            return  # nobody meant to record it
+        expected = clock.seconds if begun else 0.0
+        size = await self._settled(raw, expected)
+        if size is None or size < 4:
+            if begun and clock.talked and expected > 0.2:
+                await self._flag(
+                    call_id, name, self._why("missing" if size is None else "empty"), expected=expected, seconds=0.0
+                )
+            if size is not None:
+                await asyncio.to_thread(raw.unlink, missing_ok=True)
+            return
+        await self._make(call_id, raw, name, expected, clock.silence)
+
+    async def _settled(self, raw: Path, expected: float) -> int | None:
+        """The size of the file once nobody writes to it any more; None: there is none."""
+        deadline, last = time.monotonic() + SETTLE, -1
+        while True:
+            try:
+                size: int | None = raw.stat().st_size
+            except OSError:
+                size = None
+            enough = size is not None and not _short(seconds_of_raw(size), expected)
+            if (size == last and enough) or time.monotonic() >= deadline:
+                return size
+            last = -1 if size is None else size
+            await asyncio.sleep(0.3)
+
+    async def _make(self, call_id: CallId, raw: Path, name: str, expected: float, silence: float) -> None:
+        target = self._shelf.plain("talk", name)
+        flagged = False
+        while True:
+            try:
+                async with self._turns:
+                    found = await asyncio.to_thread(make_wave, raw, target)
+                    if await asyncio.to_thread(measure, target) != found:
+                        raise OSError(f"{name} is not on the disk as it was written")
+                break
+            except (OSError, ValueError) as error:
+                if not raw.exists():
+                    await self._flag(call_id, name, self._why("missing"), expected=expected, seconds=0.0)
+                    return
+                if not flagged:
+                    log.error("recording_not_made", call_id=call_id, error=str(error))
+                    await self._flag(call_id, name, self._why("unreadable"), expected=expected)
+                flagged = True
+                await asyncio.sleep(AGAIN)
+        await asyncio.to_thread(raw.unlink, missing_ok=True)
+        await self._judge(call_id, "talk", name, found, expected, silence)
+        await self._move(call_id, "talk", name)
+
+    async def _message(self, call_id: CallId, kind: str, name: str, seconds: float) -> None:
+        """What a caller recorded; Asterisk writes its header last."""
+        deadline = time.monotonic() + SETTLE
+        while True:
+            try:
+                found = await asyncio.to_thread(measure, self._shelf.plain(kind, name))
+                if not _short(found.seconds, seconds) or time.monotonic() >= deadline:
+                    break
+            except (OSError, ValueError) as error:
+                if time.monotonic() >= deadline:
+                    trouble = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+                    await self._flag(call_id, name, self._why(trouble), kind=kind, expected=seconds)
+                    return
+            except CtiError:
+                return
+            await asyncio.sleep(0.3)
+        # Silence at the end is taken off a message, so it may be shorter than it took.
+        await self._judge(
+            call_id, kind, name, found, min(seconds, found.seconds) if found.seconds > SLACK else seconds, 0.0
+        )
+
+    async def _judge(
+        self, call_id: CallId, kind: str, name: str, found: Measured, expected: float, silence: float
+    ) -> None:
+        if _short(found.seconds, expected):
+            await self._flag(call_id, name, self._why("short"), kind=kind, expected=expected, seconds=found.seconds)
+            return
+        await self._tell(
+            r.RecordingKept(
+                at=self._clock.now(),
+                call_id=call_id,
+                path=name,
+                kind=kind,
+                bytes=found.bytes,
+                seconds=round(found.seconds, 2),
+                sha256=found.sha256,
+                channels=found.channels,
+                silence=round(silence, 2),
+            )
+        )
+
+    async def _move(self, call_id: CallId, kind: str, name: str) -> None:
+        """Seal and send away; again and again until it is done."""
+        while self._shelf.moves:
+            try:
+                async with self._turns:
+                    moved = await self._shelf.keep(kind, name)
+            except (CtiError, OSError) as error:
+                log.warning("recording_not_moved", call_id=call_id, kind=kind, error=str(error))
+                await asyncio.sleep(AGAIN)
+                continue
+            if moved is not None:
+                await self._tell(
+                    r.RecordingMoved(
+                        at=self._clock.now(),
+                        call_id=call_id,
+                        path=name,
+                        kind=kind,
+                        place=moved.place,
+                        key_id=moved.key_id,
+                    )
+                )
+            return
+
+    # -- always --------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Look at growing files, and at what an earlier run left; for ever."""
+        self._started = True
+        waiting, self._pending = self._pending, []
+        for work in waiting:
+            self._do(work)
+        swept = 0.0
+        try:
+            while True:
+                await self._look()
+                if time.monotonic() - swept > ORPHAN / 60:
+                    swept = time.monotonic()
+                    await self._sweep()
+                await asyncio.sleep(LOOK)
+        finally:
+            for task in list(self._work):
+                task.cancel()
+            self._started = False
+
+    async def _look(self) -> None:
+        now = time.monotonic()
+        for call_id, call in list(self._calls.items()):
+            if not call.clock.running:
+                continue
+            try:
+                size = (self._live / f"{call_id}.raw").stat().st_size
+            except OSError:
+                size = 0
+            if size > call.size:
+                call.size, call.grown = size, now
+            elif now - call.grown > STALLED and not call.flagged:
+                call.flagged.add("not_growing")
+                expected = call.clock.at(self._clock.now())
+                name = call.path or f"{call_id}.wav"
+                await self._flag(
+                    call_id, name, self._why("not_growing" if size else "missing"), expected=round(expected, 1),
+                    seconds=round(seconds_of_raw(size), 1),
+                )  # fmt: skip
+
+    async def _sweep(self) -> None:
+        """Files of calls that nobody told of, and files that were not moved when the bridge ended."""
+        for raw in await asyncio.to_thread(_old_files, self._live, "*.raw", ORPHAN):
+            call_id = CallId(raw.stem)
+            if call_id not in self._calls:
+                self._do(self._make(call_id, raw, f"{call_id}.wav", 0.0, 0.0))
+        if not self._shelf.moves:
+            return
+        for kind in ("message", "voicemail"):
+            for file in await asyncio.to_thread(_old_files, self._shelf.folders[kind], "*.wav", ORPHAN):
+                call_id, found = call_of(kind, file.name)
+                if call_id not in self._calls:
+                    self._do(self._move(call_id, found, file.name))
+
+    def _do(self, work: Work) -> None:
+        if not self._started:
+            self._pending.append(work)
+            return
+        task = asyncio.ensure_future(self._guarded(work))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _guarded(self, work: Work) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("recording_not_looked_after")
+
+    def _why(self, trouble: str) -> str:
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self._live if self._live.exists() else self._live.parent).free < NO_ROOM:
+                return "disk_full"
+        return trouble
+
+    async def _flag(
+        self,
+        call_id: CallId,
+        name: str,
+        trouble: str,
+        *,
+        kind: str = "talk",
+        expected: float | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        log.error("recording_flagged", call_id=call_id, kind=kind, trouble=trouble, expected=expected, seconds=seconds)
+        await self._tell(
+            r.RecordingFlagged(
+                at=self._clock.now(),
+                call_id=call_id,
+                path=name,
+                kind=kind,
+                trouble=trouble,
+                expected=round(expected, 2) if expected is not None else None,
+                seconds=round(seconds, 2) if seconds is not None else None,
+            )
+        )
+
+    async def _tell(self, fact: Fact) -> None:
+        self._told(fact)
+        await self._journal.append([fact])
+
+
+def _short(seconds: float, expected: float) -> bool:
+    return expected - seconds > SLACK and seconds < expected * (1 - SHARE)
+
+
+def call_of(kind: str, name: str) -> tuple[CallId, str]:
+    """The call of a file, and what the file is: talks and messages share a folder."""
+    if kind == "message":
+        found = _MESSAGE.fullmatch(name)
+        return (CallId(found["call"]), "message") if found else (CallId(name.removesuffix(".wav")), "talk")
+    return CallId(name.removesuffix(".wav")), kind
+
+
+def _old_files(folder: Path, pattern: str, age: float) -> list[Path]:
+    """Files that nobody has written to for so long."""
+    limit = time.time() - age
+    found = []
+    for file in folder.glob(pattern) if folder.is_dir() else ():
+        with contextlib.suppress(OSError):
+            if file.name.endswith((SEALED, PEAKS)) or file.stat().st_mtime > limit:
+                continue
+            found.append(file)
+    return found

@@ -1,0 +1,1 @@
+"""Recordings over the API: found, heard, begun, paused."""
