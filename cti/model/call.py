@@ -222,6 +222,8 @@ class Call:
     are the far side's."""
     colleague: AgentId | None = None
     """Whom an internal call was made to."""
+    recording: bool = False
+    """Whether its talk is (or was) recorded: a recording has begun."""
     sent_from: str = ""
     """The step of the flow the call comes back to when nobody answers there."""
 
@@ -390,6 +392,8 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
             )
         case f.FarSideCalled():
             return replace(call, channel=ChannelName(fact.channel), leg_id=fact.leg_id)
+        case f.RecordingStarted():
+            return replace(call, recording=True)
         case f.CallSentOut():
             return replace(call, sent_to=fact.number, sent_from=fact.step)
         case f.TransferFailed():

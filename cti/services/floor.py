@@ -154,6 +154,8 @@ class CallRow:
     """Why the caller is held, where that is not the agent's wish: "page_gone" until the agent's page is back."""
     held_until: datetime | None = None
     """Held so long for the page that is gone; then the caller goes back to the queue."""
+    recording: bool = False
+    """Whether the talk is recorded: a recording has begun. A pause in it is the recording's own matter."""
     talkers: tuple[AgentId, ...] = ()
     """Every agent who talks with the caller, `agent_id` among them; and who is consulted about the caller."""
     path: tuple[tuple[str, str], ...] = ()
@@ -380,6 +382,10 @@ class Floor(TalkDesk, Protocol):
 
     async def cancel_callback(self, call_id: CallId, *, by: str) -> None:
         """Take a callback off the list whose customer is not on the line yet. `by` is the user's name."""
+        ...
+
+    async def acknowledge(self, alert: str, *, by: str) -> None:
+        """Somebody has seen to an alert (`AlertRow.alert`). `by` is the user's name."""
         ...
 
     def page(self, agent_id: AgentId, *, connected: bool) -> None:

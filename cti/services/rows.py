@@ -81,7 +81,7 @@ class Rows:
         board = self._board
         return bool(
             board.dirty_calls or board.dirty_agents or board.dirty_queues or board.dirty_pops or not self._link_sent
-        ) or bool(board.departed_agents or board.departed_queues or self._figures.pending())
+        ) or bool(board.departed_agents or board.departed_queues or board.alarms.changed or self._figures.pending())
 
     def view(self, now: datetime) -> FloorView:
         """Everything, as of the last `change`."""
@@ -94,6 +94,7 @@ class Rows:
             link=self._link,
             talks=dict(self._talks),
             centre=self._figures.row,
+            alerts=dict(self._board.alarms.rows),
         )
 
     def urgent(self) -> Change | None:
@@ -160,7 +161,9 @@ class Rows:
         link = None if self._link_sent else self._link
         self._link_sent = True
         centre = self._figures.change(now)
-        if not (queues or agents or calls or gone or queues_gone or agents_gone or pops or link or talks or centre):
+        alerts = {alert: board.alarms.rows.get(alert) for alert in sorted(board.alarms.changed)}
+        board.alarms.changed = set()
+        if not (queues or agents or calls or gone or queues_gone or agents_gone or pops or link or talks or centre or alerts):
             return None
         return Change(
             queues=queues,
@@ -174,6 +177,7 @@ class Rows:
             talks=talks,
             link=link,
             centre=centre,
+            alerts=alerts,
         )
 
     def _changed_talks(self, dirty_calls: set[CallId]) -> dict[AgentId, TalkView | None]:
@@ -307,6 +311,7 @@ class Rows:
             colleague=call.colleague,
             held_reason=call.held_reason,
             held_until=call.held_until,
+            recording=call.recording,
             path=self._paths.of(call.call_id, board.history.get(call.call_id, ())),
             requires=self._alternatives(call),
             expected_wait=shown(of_queue.of_call(place, call)) if of_queue is not None and place is not None else None,

@@ -194,6 +194,14 @@ export const desk = {
     } as Readonly<Record<string, string>>,
   },
 
+  /** What is not finished with the customer of the call. */
+  matters: {
+    heading: "Open matters",
+    call: "Call",
+  },
+  recording: "Recording",
+  recordingHint: "This call is being recorded.",
+
   problems: {
     page: "The server does not see this page. It reloads the connection by itself.",
     registration: "This browser's phone is not signed on.",

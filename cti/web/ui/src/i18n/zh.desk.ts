@@ -195,6 +195,13 @@ export const desk: Dictionary["desk"] = {
     },
   },
 
+  matters: {
+    heading: "未结事项",
+    call: "呼叫",
+  },
+  recording: "录音中",
+  recordingHint: "此通话正在录音。",
+
   problems: {
     page: "服务器看不到此页面，页面会自动重新连接。",
     registration: "本浏览器的电话尚未注册。",

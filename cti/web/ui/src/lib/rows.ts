@@ -74,12 +74,24 @@ export interface AgentRow {
   readonly paused_until: Moment | null;
   /** What keeps calls from this agent although ready: "page", "registration", "microphone", ... */
   readonly problems?: readonly string[];
+  /** What a supervisor told the agent, and is not acknowledged. */
+  readonly notices?: readonly Notice[];
+  /** A supervisor listens, and the centre wants agents to know. */
+  readonly watched?: boolean;
   readonly hold_seconds_today?: number;
   readonly wrap_seconds_today?: number;
   /** Occupied, ready and not ready today, up to `since`. */
   readonly busy_seconds_today?: number;
   readonly ready_seconds_today?: number;
   readonly not_ready_seconds_today?: number;
+}
+
+/** What a supervisor tells an agent. */
+export interface Notice {
+  readonly message_id: string;
+  readonly at: Moment;
+  readonly by: string;
+  readonly text: string;
 }
 
 export interface CallRow {
