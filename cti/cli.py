@@ -16,6 +16,7 @@ from rich.console import Console
 from cti.customer_cli import customer_app
 from cti.errors import CtiError
 from cti.flow_cli import flow_app
+from cti.report_cli import report_app
 from cti.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.add_typer(flow_app, name="flow")
 app.add_typer(config_app, name="config")
 app.add_typer(customer_app, name="customers")
 app.add_typer(prompts_app, name="prompts")
+app.add_typer(report_app, name="report")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder (default .data): one centre each.")]
 Config = Annotated[

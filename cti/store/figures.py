@@ -24,7 +24,7 @@ from cti.reports.slots import half_hour_of
 from cti.store.agent_hours import earliest_touched, recount
 
 STORED = (Grain.CALLS, Grain.VISITS, Grain.TALKS, Grain.ANSWERS)
-SUMMED: Mapping[Grain, tuple[str, ...]] = {
+SUMMED: dict[Grain, tuple[str, ...]] = {
     Grain.CALLS: ("queue", "tier", "did", "direction", "outcome"),
     Grain.VISITS: ("queue", "tier", "did", "direction"),
     Grain.TALKS: ("agent", "queue", "direction"),

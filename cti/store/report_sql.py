@@ -49,10 +49,10 @@ class Choice:
             empty = self.summed or self.grain is Grain.TIMES
             return f"nullif({column}, {_NONE})" if empty else column
         slot = self.slot()
+        if dimension is Dimension.HALF_HOUR:
+            return slot
         local = f"({slot} AT TIME ZONE {self.value(self.zone)})"
         match dimension:
-            case Dimension.HALF_HOUR:
-                return slot
             case Dimension.HOUR:
                 return f"({slot} - make_interval(mins => extract(minute FROM {local})::integer))"
             case Dimension.DAY:

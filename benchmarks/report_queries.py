@@ -1,0 +1,200 @@
+"""How long reports take over many calls: python -m benchmarks.report_queries [--calls N] [--rounds N] [--url URL]
+
+Invents N calls over a year (ten queues, two hundred agents, a working day's profile), as the rows that the drain stores of
+them (`cti.counted_*`), and sums these by half hour as the drain does. Then asks `cti.store.reports.StoredReports` for a
+month by half hour and for other reports of a month, a different month each time; beside each the same figures out of the
+rows themselves, in the same run and compared to the last digit. Times are from the call to its answer. Without --url an
+embedded PostgreSQL is started in a folder that is removed at the end (10,000,000 calls need about 9 GB).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import statistics
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+
+from cti.model.centre import Centre
+from cti.reports.counted import AMOUNTS
+from cti.reports.metric import Dimension, Grain
+from cti.services.reporting import Report, ReportQuery
+from cti.store.embedded import EmbeddedPostgres
+from cti.store.figures import SUMMED
+from cti.store.migrate import migrate
+from cti.store.pool import open_pool
+from cti.store.reports import StoredReports
+
+CENTRE = Centre(name="Benchmark", time_zone="UTC", queues={}, agents={}, tiers={}, numbers={})
+REPORTS: tuple[tuple[str, tuple[str, ...], tuple[Dimension, ...], Grain], ...] = (
+    ("queues by half hour", ("offered", "answered", "abandoned", "service_level", "asa"), (Dimension.HALF_HOUR,), Grain.VISITS),
+    (
+        "by queue and half hour",
+        ("offered", "answered", "abandoned", "service_level", "asa"),
+        (Dimension.QUEUE, Dimension.HALF_HOUR),
+        Grain.VISITS,
+    ),
+    ("by queue and day", ("offered", "service_level", "abandonment_rate"), (Dimension.QUEUE, Dimension.DAY), Grain.VISITS),
+    ("calls by half hour", ("calls", "effective_answer_rate", "self_service_share"), (Dimension.HALF_HOUR,), Grain.CALLS),
+    ("first contact by day", ("first_contact_resolution", "repeat_rate"), (Dimension.DAY,), Grain.CALLS),
+    ("by agent", ("handled", "aht", "talk", "hold", "wrap_up"), (Dimension.AGENT,), Grain.TALKS),
+    ("by agent and day", ("handled", "aht"), (Dimension.AGENT, Dimension.DAY), Grain.TALKS),
+    ("heat map", ("offered", "service_level"), (Dimension.WEEKDAY_HOUR,), Grain.VISITS),
+)  # fmt: skip
+_CALLS = """
+CREATE UNLOGGED TABLE invented AS
+SELECT 'b1-' || i AS call_id, d.at, date_bin('30 minutes', d.at, '2025-01-01Z') AS slot, 'q' || (i * 7 % 10) AS queue,
+       'a' || lpad((i * 13 % 200)::text, 3, '0') AS agent, (ARRAY['vip', 'gold', 'silver', NULL])[1 + i % 4] AS tier,
+       '50' || i % 3 AS did, (i * 31 % 100) AS kind, (i * 17 % 40000) AS wait, 30000 + (i * 101 % 400000) AS talk,
+       (i * 7919) % 3000000 AS person
+  FROM (SELECT i::bigint, '2025-01-01Z'::timestamptz
+               + make_interval(days => (i % 365)::integer, secs => 7 * 3600 + ((i * 48271) % 46800)::double precision) AS at
+          FROM generate_series($1::bigint, $2::bigint) AS i) AS d"""
+_VISITS = """
+INSERT INTO cti.counted_visits (call_id, number, at, slot, until, queue, agent, tier, did, direction, outcome, offered,
+       answered, abandoned, short_abandoned, sent_elsewhere, in_time, level_base, decided, answer_wait_ms, abandon_wait_ms)
+SELECT call_id, 0, at, slot, at + make_interval(secs => wait / 1000.0), queue, CASE WHEN kind < 85 THEN agent END, tier, did,
+       'inbound', CASE WHEN kind < 85 THEN 'answered' WHEN kind < 92 THEN 'abandoned' WHEN kind < 96 THEN 'short_abandon'
+       ELSE 'voicemail' END, 1, (kind < 85)::integer, (kind BETWEEN 85 AND 91)::integer, (kind BETWEEN 92 AND 95)::integer,
+       (kind > 95)::integer, (kind < 85 AND wait <= 20000)::integer, (kind < 92)::integer, (kind < 92)::integer,
+       CASE WHEN kind < 85 THEN wait ELSE 0 END, CASE WHEN kind BETWEEN 85 AND 91 THEN wait ELSE 0 END FROM invented"""
+_ROWS = """
+INSERT INTO cti.counted_calls (call_id, number, at, slot, until, queue, agent, tier, did, direction, outcome, calls, inbound,
+       answered_calls, wanted, reached, resolvable, resolved, repeatable, repeats)
+SELECT call_id, 0, at, slot, at + interval '5 minutes', queue, CASE WHEN kind < 85 THEN agent END, tier, did, 'inbound',
+       CASE WHEN kind < 85 THEN 'answered' WHEN kind < 92 THEN 'abandoned' WHEN kind < 96 THEN 'short_abandon'
+       ELSE 'voicemail' END, 1, 1, (kind < 85)::integer, 1, (kind < 85)::integer, (kind < 85)::integer,
+       (kind < 70)::integer, 1, (kind > 80)::integer FROM invented"""
+_TALKS = """
+INSERT INTO cti.counted_talks (call_id, number, at, slot, until, queue, agent, tier, did, direction, outcome, handled, talk_ms,
+       hold_ms, wrap_ms, handle_ms)
+SELECT call_id, 0, at, slot, at + make_interval(secs => talk / 1000.0), queue, agent, tier, did, 'inbound', 'answered', 1,
+       talk, talk / 10, 15000, talk + talk / 10 + 15000 FROM invented WHERE kind < 85"""
+CHUNK = 1_000_000
+
+
+async def invent(connection: asyncpg.Connection, calls: int) -> None:
+    """Make the calls, and sum them."""
+    indexes = await connection.fetch(
+        "SELECT indexdef, indexname FROM pg_indexes WHERE schemaname = 'cti' AND tablename LIKE 'counted_%'"
+        " AND indexname NOT LIKE '%_pkey'"
+    )
+    for index in indexes:
+        await connection.execute(f"DROP INDEX cti.{index['indexname']}")
+    await connection.execute("SET synchronous_commit = off")
+    for first in range(0, calls, CHUNK):
+        await connection.execute("DROP TABLE IF EXISTS invented")
+        await connection.execute(
+            _CALLS.replace("$1", str(first)).replace("$2", str(min(first + CHUNK, calls) - 1)), timeout=3600
+        )
+        for statement in (_VISITS, _ROWS, _TALKS):
+            await connection.execute(statement, timeout=3600)
+    await connection.execute("DROP TABLE invented")
+    for index in indexes:
+        await connection.execute(index["indexdef"], timeout=3600)
+    for grain, names in SUMMED.items():
+        amounts = AMOUNTS[grain]
+        await connection.execute(
+            f"INSERT INTO cti.half_hour_{grain.value} (slot, {', '.join((*names, *amounts))})"
+            f" SELECT slot, {', '.join(f'coalesce({name}, {chr(39) * 2})' for name in names)},"
+            f" {', '.join(f'sum({amount})' for amount in amounts)}"
+            f" FROM cti.counted_{grain.value} GROUP BY slot, {', '.join(names)}",
+            timeout=3600,
+        )
+    await connection.execute("VACUUM ANALYZE", timeout=3600)
+
+
+def month(number: int) -> tuple[datetime, datetime]:
+    """A month of the year."""
+    first = number % 11 + 1
+    return datetime(2025, first, 1, tzinfo=UTC), datetime(2025, first + 1, 1, tzinfo=UTC)
+
+
+def plain(report: Report) -> list[object]:
+    """What a report says, to be compared."""
+    return [
+        (tuple(row.keys.values()), {name: (one.value, one.n) for name, one in row.figures.items()})
+        for row in report.rows
+        if any(one.n for one in row.figures.values())
+    ]
+
+
+async def measure(pool: asyncpg.Pool, rounds: int) -> None:
+    """Ask, print."""
+    reports = StoredReports(pool, lambda: CENTRE)
+    print(f"{'report of a month':28} {'median':>8} {'p95':>8} {'most':>8} {'raw p95':>9}  rows")
+    for name, metrics, by, grain in REPORTS:
+        kept = SUMMED[grain]
+        times: list[float] = []
+        raw: list[float] = []
+        rows = 0
+        for number in range(rounds):
+            since, until = month(number)
+            query = ReportQuery(metrics=metrics, since=since, until=until, by=by)
+            began = time.perf_counter()
+            found = await reports.query(query)
+            times.append(time.perf_counter() - began)
+            rows = len(found.rows)
+            if number < 5:
+                SUMMED.pop(grain)  # then the rows themselves are read
+                try:
+                    began = time.perf_counter()
+                    slow = await reports.query(query)
+                    raw.append(time.perf_counter() - began)
+                finally:
+                    SUMMED[grain] = kept
+                assert plain(slow) == plain(found), f"{name}: sums and rows differ"
+        p95 = statistics.quantiles(times, n=20)[-1]
+        print(
+            f"{name:28} {statistics.median(times) * 1000:6.0f}ms {p95 * 1000:6.0f}ms {max(times) * 1000:6.0f}ms"
+            f" {max(raw) * 1000:7.0f}ms  {rows}",
+            flush=True,
+        )
+
+
+async def run(url: str, calls: int, rounds: int) -> None:
+    """All of it."""
+    await migrate(url)
+    connection = await asyncpg.connect(url)
+    began = time.perf_counter()
+    await invent(connection, calls)
+    size = await connection.fetchval("SELECT pg_size_pretty(pg_database_size(current_database()))")
+    sums = [await connection.fetchval(f"SELECT count(*) FROM cti.half_hour_{grain.value}") for grain in SUMMED]
+    print(
+        f"{calls:,} calls invented and summed in {time.perf_counter() - began:.0f} s; {size}; sums: {sums}", flush=True
+    )
+    await connection.close()
+    pool = await open_pool(url, command_timeout=600)
+    try:
+        await measure(pool, rounds)
+    finally:
+        await pool.close()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--url", default="")
+    given = parser.parse_args()
+    if given.url:
+        asyncio.run(run(given.url, given.calls, given.rounds))
+        return
+    folder = Path(tempfile.mkdtemp(prefix="cti-bench-pg-"))
+    server = EmbeddedPostgres(folder / "postgres")
+    server.start()
+    try:
+        asyncio.run(run(server.dsn, given.calls, given.rounds))
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
