@@ -53,6 +53,7 @@ from cti.places import Places
 from cti.quality_rooms import QualityWork
 from cti.recording_line import RecordingLine
 from cti.recording_rooms import RecordingWork
+from cti.report_office.office import ReportOffice
 from cti.reports.call_record import CallRecord
 from cti.reports.rules import rules_of
 from cti.secrets_file import load_or_make
@@ -70,6 +71,7 @@ from cti.store.flow_traffic import StoredFlowTraffic
 from cti.store.migrate import migrate
 from cti.store.pool import open_pool
 from cti.store.queries import StoredCalls, ended_calls
+from cti.store.report_shelf import ReportShelf
 from cti.store.reports import StoredReports
 from cti.supervision_rooms import emergency_voice
 from cti.web.app import build_app, serving
@@ -289,6 +291,12 @@ async def serve(settings: Settings) -> None:
     )
     office = CaseOffice(pool, clock=clock, centre=lambda: dispatcher.board.centre, forget=directory.forget)
     quality = QualityWork(pool, clock=clock, centre=lambda: dispatcher.board.centre)
+    reports = StoredReports(
+        pool, lambda: dispatcher.board.centre, behind=lambda: drain.state().behind > 0, clock=clock
+    )
+    desk = ReportOffice(
+        reports, ReportShelf(pool), centre=lambda: dispatcher.board.centre, mail=settings.mail, clock=clock
+    )
     sounds = {"voicemail": places.voicemail, "recording": places.recordings}
     web = build_app(
         WebDeps(
@@ -302,9 +310,8 @@ async def serve(settings: Settings) -> None:
             calls=StoredCalls(pool),
             live=dispatcher.decisions,
             explanations=StoredExplanations(pool),
-            reports=StoredReports(
-                pool, lambda: dispatcher.board.centre, behind=lambda: drain.state().behind > 0, clock=clock
-            ),
+            reports=reports,
+            report_desk=desk,
             flows=flows,
             flow_traffic=StoredFlowTraffic(pool),
             customers=customers.rooms,
@@ -360,6 +367,7 @@ async def serve(settings: Settings) -> None:
             own("recordings", asyncio.create_task(sounds_kept.run()))
             own("casework", asyncio.create_task(office.run()))
             own("quality", asyncio.create_task(quality.run()))
+            own("report mails", asyncio.create_task(desk.run()))
             own("observer", asyncio.create_task(observer.run(drain)))
             promises = observer.watch_promises(StoredExplanations(pool), zone, clock)
             own("promises", asyncio.create_task(promises))

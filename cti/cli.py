@@ -18,6 +18,7 @@ from cti.errors import CtiError
 from cti.flow_cli import flow_app
 from cti.report_cli import report_app
 from cti.settings import Settings, load_settings
+from cti.staffing_cli import staffing_command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +35,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(customer_app, name="customers")
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(report_app, name="report")
+app.command("staffing")(staffing_command)
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder (default .data): one centre each.")]
 Config = Annotated[

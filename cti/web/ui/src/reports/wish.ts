@@ -173,10 +173,10 @@ export function daysOf(wish: Wish, now: number, zone: string): readonly [string,
 /** From and to of a wish, and its filters, as every request of reports has them. */
 export function asked(wish: Wish, now: number, zone: string): URLSearchParams {
   const [from, to] = daysOf(wish, now, zone);
-  const out = new URLSearchParams({
-    from: new Date(dayStart(from, zone)).toISOString(),
-    to: new Date(dayStart(plusDays(to, 1), zone)).toISOString(),
-  });
+  const end = dayStart(plusDays(to, 1), zone);
+  // Half a day is compared with half a day.
+  const until = wish.compare && end > now ? Math.max(Math.floor(now / 60_000) * 60_000, dayStart(from, zone) + 60_000) : end;
+  const out = new URLSearchParams({ from: new Date(dayStart(from, zone)).toISOString(), to: new Date(until).toISOString() });
   for (const name of FILTERS) if (wish.filters[name].length) out.set(name, wish.filters[name].join());
   return out;
 }
