@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from cti.clock import Clock
@@ -20,10 +19,9 @@ class QualityWork:
         *,
         clock: Clock,
         centre: Callable[[], Centre],
-        recordings: Path | None = None,
     ) -> None:
         self._office = QualityOffice(pool, clock=clock, centre=centre)
-        self.rooms = self._office.inspections(recordings)
+        self.rooms = self._office.inspections()
 
     async def run(self) -> None:
         """Make the first form, and draw by the clock."""

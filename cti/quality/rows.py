@@ -398,10 +398,10 @@ class LowScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """What a caller said in a survey. `number`: of the call's comments, from 1."""
+    """What a caller said in a survey. `recording_id`: of its sound, as `/api/v1/recordings` knows it."""
 
     call_id: str
-    number: int
+    recording_id: str
     at: datetime
     flow: str
     seconds: float

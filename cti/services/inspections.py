@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from cti.quality.rows import (
@@ -298,10 +297,6 @@ class SurveyFigures(Protocol):
         """What callers said, newest first."""
         ...
 
-    async def comment_path(self, call_id: str, number: int, queues: Sequence[str] | None) -> str | None:
-        """Where a comment's sound is, in the folder of recordings."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspections:
@@ -314,5 +309,3 @@ class Inspections:
     feedback: Feedback
     figures: QualityFigures
     surveys: SurveyFigures
-    recordings: Path | None = None
-    """The folder that comments of surveys lie in."""

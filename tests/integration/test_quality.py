@@ -416,10 +416,7 @@ async def test_surveys_by_group_with_response_low_scores_and_comments(stage: Sta
     (low,) = await stage.all.surveys.low(at_most=2, queues=None, limit=10, **window)
     assert (low.call_id, low.score, low.comment, low.handled) == ("s2", 1, True, False)
     (said,) = await stage.all.surveys.comments(queues=None, limit=10, **window)
-    assert (said.call_id, said.number, said.lowest) == ("s2", 1, 1)
-    assert await stage.all.surveys.comment_path("s2", 1, None) == "x/y"
-    assert await stage.all.surveys.comment_path("s2", 1, ("sales",)) is None
-    assert await stage.all.surveys.comment_path("s2", 2, None) is None
+    assert (said.call_id, said.recording_id, said.lowest) == ("s2", "message-x/y", 1)
 
 
 async def test_everything_in_the_schema_has_a_comment(stage: Stage) -> None:

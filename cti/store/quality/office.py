@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import asyncpg
 import structlog
@@ -38,7 +37,7 @@ class QualityOffice:
         self.samples = StoredSamples(ground)
         self._ground = ground
 
-    def inspections(self, recordings: Path | None = None) -> Inspections:
+    def inspections(self) -> Inspections:
         """What the web asks."""
         ground = self._ground
         return Inspections(
@@ -49,7 +48,6 @@ class QualityOffice:
             feedback=StoredFeedback(ground),
             figures=StoredFigures(ground),
             surveys=StoredSurveys(ground),
-            recordings=recordings,
         )
 
     async def run(self) -> None:

@@ -155,26 +155,14 @@ class StoredSurveys:
         only(queues, wanted, "coalesce(c.queue, '')")
         with naming("comments cannot be read"):
             rows = await self._ground.pool.fetch(
-                "SELECT a.call_id, a.number, a.at, a.flow, a.seconds, coalesce(c.queue, '') AS queue, coalesce(c.agent,"  # noqa: S608
+                "SELECT a.call_id, a.recording_id, a.at, a.flow, a.seconds, coalesce(c.queue, '') AS queue, coalesce(c.agent,"  # noqa: S608
                 " '') AS agent, (SELECT min(s.score) FROM report.survey_answers s WHERE s.call_id = a.call_id) AS lowest"
-                " FROM (SELECT call_id, at, flow, seconds, row_number() OVER (PARTITION BY call_id ORDER BY at, path) AS"
-                " number FROM report.messages WHERE kind = 'comment' AND at >= $1 AND at < $2) a"
+                " FROM (SELECT call_id, at, flow, seconds, cti.recording_id('message', path, call_id) AS recording_id"
+                " FROM report.messages WHERE kind = 'comment' AND at >= $1 AND at < $2) a"
                 f" LEFT JOIN cti.calls c USING (call_id){wanted.where()} ORDER BY a.at DESC LIMIT {wanted.value(limit)}",
                 *wanted.values,
             )
         return tuple(Comment(**row) for row in rows)
-
-    async def comment_path(self, call_id: str, number: int, queues: Sequence[str] | None) -> str | None:
-        """See `SurveyFigures.comment_path`."""
-        with naming("the comment cannot be found"):
-            rows = await self._ground.pool.fetch(
-                "SELECT m.path, coalesce(c.queue, '') AS queue FROM report.messages m LEFT JOIN cti.calls c USING (call_id)"
-                " WHERE m.call_id = $1 AND m.kind = 'comment' ORDER BY m.at, m.path",
-                call_id,
-            )
-        if not 1 <= number <= len(rows) or (queues is not None and rows[0]["queue"] not in queues):
-            return None
-        return str(rows[number - 1]["path"])
 
 
 def _point(question: str, start: object, counts: dict[int, int], scale: tuple[int, int]) -> SurveyPoint:

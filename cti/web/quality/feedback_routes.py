@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -104,13 +102,6 @@ class CommentsQuery(SinceUntil):
     """How many."""
 
     limit: Limit = 100
-
-
-class CommentParams(Params):
-    """A comment of a call."""
-
-    call_id: CallKey
-    number: Annotated[int, Field(ge=1, le=1000)]
 
 
 class LowList(Answer):
@@ -230,29 +221,6 @@ async def comments(request: web.Request) -> web.Response:
     return reply({"comments": found})
 
 
-@telling
-async def sound(request: web.Request) -> web.StreamResponse:
-    """The sound of a comment."""
-    which, found = read_path(request, CommentParams), rooms(request)
-    path = await found.surveys.comment_path(which.call_id, which.number, reader(request).queues)
-    file = await asyncio.to_thread(_inside, found.recordings, path)
-    if file is None:
-        raise ApiError(404, "no_recording", "there is no recording", remedy="it may have been deleted by now")
-    await audit(request, "quality_comment_sound", f"call:{which.call_id}")
-    return web.FileResponse(file, headers={hdrs.CONTENT_TYPE: "audio/wav", hdrs.CACHE_CONTROL: "no-store"})
-
-
-def _inside(folder: Path | None, path: str | None) -> Path | None:
-    """The file, where it is and lies in the folder."""
-    if folder is None or not path or "\0" in path:
-        return None
-    file = (folder / path).resolve()
-    for one in (file, file.with_name(file.name + ".wav")):
-        if one.is_file() and one.is_relative_to(folder.resolve()) and one.suffix == ".wav":
-            return one
-    return None
-
-
 OPERATIONS = (
     Operation(
         name="quality_counts",
@@ -353,16 +321,5 @@ OPERATIONS = (
         query=CommentsQuery,
         answer=CommentList,
         errors=AWAY,
-    ),
-    Operation(
-        name="quality_comment_sound",
-        method=hdrs.METH_GET,
-        path="/api/v1/quality/surveys/comments/{call_id}/{number:[0-9]+}/sound",
-        handler=sound,
-        summary="The sound of a comment",
-        params=CommentParams,
-        answer=str,
-        media=("audio/wav",),
-        errors={404: "no_recording", **AWAY},
     ),
 )
