@@ -37,6 +37,7 @@ from cti.crm_rooms import OutsideCrmWork
 from cti.customer_rooms import CustomerWork
 from cti.entry import Doors
 from cti.errors import CtiError
+from cti.floor_rooms import FloorWork
 from cti.ids import NodeName
 from cti.journal.writer import JournalWriter
 from cti.ledger import CelLedger
@@ -65,6 +66,7 @@ from cti.services.flow_library import SCRIPTS
 from cti.services.flow_runner import FlowRunner
 from cti.settings import Settings
 from cti.store.acts import StoredActs
+from cti.store.complaint_times import complaints_since
 from cti.store.drain import Drain
 from cti.store.explain import StoredExplanations
 from cti.store.flow_traffic import StoredFlowTraffic
@@ -364,6 +366,8 @@ async def serve(settings: Settings) -> None:
             own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
             own("customers", asyncio.create_task(customers.run()))
             own("outside customer system", asyncio.create_task(crm.run()))
+            floor_work = FloorWork(dispatcher, partial(complaints_since, pool), journal=journal, folder=places.run, clock=clock)
+            own("live floor", asyncio.create_task(floor_work.run()))
             own("recordings", asyncio.create_task(sounds_kept.run()))
             own("casework", asyncio.create_task(office.run()))
             own("quality", asyncio.create_task(quality.run()))

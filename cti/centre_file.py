@@ -12,11 +12,13 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from cti.alert_forms import alerts_of
 from cti.calendar_forms import calendar_of
 from cti.centre_forms import CentreForm, agent_of, number_of, outbound_of, presence_of, queue_of, service_of, supervision_of, tier_of
 from cti.desk_forms import crm_of
 from cti.errors import ConfigError
 from cti.ids import AgentId, FlowName, QueueName
+from cti.model.alerts import USUAL_TARGETS
 from cti.model.centre import Centre, Target, TargetKind
 from cti.settings import plain_words
 
@@ -109,6 +111,7 @@ def _astray(form: CentreForm) -> Iterator[tuple[Place, str]]:
     for did, number in form.numbers.items():
         yield from _unknown(("numbers", did, "survival_queue"), "queue", [number.survival_queue], form.queues)
     yield from _unknown(("crm", "look_up"), "service", [form.crm.look_up] if form.crm.look_up else [], form.services)
+    yield from _unknown(("alerts", "queues"), "queue", form.alerts.queues, form.queues)
     yield from _unknown(("not_ready_limits",), "reason", form.not_ready_limits, form.not_ready_reasons)
     for queue, settings in form.queues.items():
         here: Place = ("queues", queue)
@@ -222,6 +225,8 @@ def _centre(form: CentreForm) -> Centre:
         presence=presence_of(form.presence),
         supervision=supervision_of(form.supervision),
         crm=crm_of(form.crm),
+        alerts=alerts_of(form.alerts),
+        targets={**USUAL_TARGETS, **{figure.value: value for figure, value in form.targets.items()}},
         services={name: service_of(name, s) for name, s in form.services.items()},
         functions=dict(form.functions),
         phone_book=dict(form.phone_book),

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from cti.alert_forms import AlertsForm, TargetFigure
 from cti.calendar_forms import CalendarForm
 from cti.desk_forms import CrmForm, DeskForm, desk_of, plain_names
 from cti.form_types import Did, DisplayName, Extension, Form, Key, Level, Name, Seconds
@@ -316,6 +317,8 @@ class CentreForm(Form):
     presence: PresenceForm = PresenceForm()
     supervision: SupervisionForm = SupervisionForm()
     crm: CrmForm = CrmForm()
+    alerts: AlertsForm = AlertsForm()
+    targets: dict[TargetFigure, Annotated[float, Field(ge=0, le=86400)]] = {}
     services: dict[Name, ServiceForm] = {}
     functions: dict[
         Name, Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=200)]

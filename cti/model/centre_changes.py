@@ -11,6 +11,7 @@ from cti.model.centre_tables import (
     SECONDS,
     Table,
     agent_table,
+    alerts_table,
     calendar_table,
     centre_table,
     crm_table,
@@ -62,6 +63,7 @@ def changes(
         *_keys("outbound: ", outbound_table(before.outbound), outbound_table(after.outbound)),
         *_keys("presence: ", presence_table(before.presence), presence_table(after.presence)),
         *_keys("supervision: ", supervision_table(before.supervision), supervision_table(after.supervision)),
+        *_keys("alerts: ", alerts_table(before.alerts), alerts_table(after.alerts)),
         *_keys("crm: ", crm_table(before.crm), crm_table(after.crm)),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Any, TypeAlias
 
 from cti.ids import AgentId, FlowName, QueueName
+from cti.model.alerts import AlertRules, Figure, Threshold
 from cti.model.calendar import Calendar, Span
 from cti.model.centre import (
     Agent,
@@ -211,6 +212,31 @@ def presence_table(presence: Presence) -> Table:
     return {"resume": seconds(presence.resume), "grace": seconds(presence.grace)}
 
 
+def alerts_table(rules: AlertRules) -> Table:
+    """When the floor is to be looked at, every key."""
+    hook = rules.webhook
+    return {
+        "centre": _thresholds(rules.centre),
+        "each_queue": _thresholds(rules.each_queue),
+        "queues": {str(name): _thresholds(of_queue) for name, of_queue in rules.queues.items()},
+        "webhook": None
+        if hook is None
+        else {
+            "url": hook.url,
+            "secret_file": hook.secret_file,
+            "deadline": seconds(hook.deadline),
+            "give_up": seconds(hook.give_up),
+        },
+    }
+
+
+def _thresholds(figures: Mapping[Figure, Threshold]) -> Table:
+    return {
+        figure.value: {"warn": one.warn, "critical": one.critical, "back": one.back, "hold": seconds(one.hold)}
+        for figure, one in figures.items()
+    }
+
+
 def supervision_table(rules: SupervisionRules) -> Table:
     """What agents are told of supervisors, every key."""
     return {"told": rules.told, "paused_recording": rules.paused_recording}
@@ -259,6 +285,7 @@ def centre_table(centre: Centre) -> Table:
         "not_ready_limits": {reason: seconds(limit) for reason, limit in centre.not_ready_limits.items()},
         "functions": dict(centre.functions),
         "phone_book": dict(centre.phone_book),
+        "targets": dict(centre.targets),
         "supervisors": {name: list(queues) for name, queues in centre.supervisors.items()},
         "transfer_flows": {str(flow): title for flow, title in centre.transfer_flows.items()},
     }
@@ -271,6 +298,7 @@ _NUMBER = number_table(Number(did="", flow=FlowName(""), survival_queue=QueueNam
 _OUTBOUND = outbound_table(Outbound())
 _PRESENCE = presence_table(Presence())
 _CRM = crm_table(OutsideCrm())
+_ALERTS = alerts_table(AlertRules())
 _SUPERVISION = supervision_table(SupervisionRules())
 _SERVICE = service_table(HttpService(name="", url=""))
 _CENTRE = centre_table(Centre(name="", queues={}, agents={}, tiers={}, numbers={}))
@@ -297,6 +325,7 @@ def whole_table(centre: Centre) -> Table:
     tables["outbound"] = _told(outbound_table(centre.outbound), _OUTBOUND)
     tables["presence"] = _told(presence_table(centre.presence), _PRESENCE)
     tables["supervision"] = _told(supervision_table(centre.supervision), _SUPERVISION)
+    tables["alerts"] = _told(alerts_table(centre.alerts), _ALERTS)
     tables["crm"] = _told(crm_table(centre.crm), _CRM)
     return {key: value for key, value in tables.items() if value != {}}
 

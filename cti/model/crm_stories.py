@@ -50,6 +50,11 @@ class CrmEvent:
     customer_id: CustomerId | None
     more: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def lane(self) -> str:
+        """Events of one call are told in their order."""
+        return self.call_id
+
 
 def message(event: CrmEvent, *, event_id: str, reference: str) -> dict[str, Any]:
     """The event as it is sent. `event_id` is the same each time the event is sent; `reference` is empty where unknown."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from cti.ids import AgentId, CallId, CustomerId, OfferId, QueueName
 from cti.model.facts import AgentState, Device
-from cti.services import agents, callbacks, identify, priority, web_callbacks
+from cti.services import agents, alarms, callbacks, identify, priority, web_callbacks
 from cti.services.floor import Refused, Standing
 from cti.services.ports import Directory
 from cti.services.switchboard import Switchboard
@@ -32,6 +32,14 @@ class FloorRequests(ABC):
     ) -> None:
         """See `Floor.set_agent`."""
         await self._ask(lambda now: agents.set_agent(self.board, agent_id, state, now, reason=reason, device=device))
+
+    async def acknowledge(self, alert: str, *, by: str) -> None:
+        """See `Floor.acknowledge`."""
+        await self._ask(lambda now: alarms.acknowledge(self.board, alert, now, by=by))
+
+    async def complained(self, moments: Sequence[datetime]) -> None:
+        """When complaints were registered today, all of them; counted with the calls."""
+        await self._ask(lambda _now: self.board.tally.complained(moments))
 
     async def reject(self, agent_id: AgentId, offer_id: OfferId) -> None:
         """See `Floor.reject`."""

@@ -38,6 +38,8 @@ from cti.model.requirement import Requirement, Skills
 from cti.model.signals import DeviceReachable
 from cti.services import agent_time, offers, recovery, screen_pops, trunk_lines
 from cti.services.acquaintance import LastTalks
+from cti.services.alarms import Alarms
+from cti.services.concerned import concerned
 from cti.services.floor import Pop
 from cti.services.heartbeats import Presence
 from cti.services.learning import Learning
@@ -123,6 +125,8 @@ class Switchboard:
         self.tally = Tally(centre, now)
         self.last_talks = LastTalks()
         """Who talked with which number last."""
+        self.alarms = Alarms()
+        """Which figures are beyond their thresholds."""
         self.presence = Presence()
         self.looks = Looks()
         """Which waiting calls may have to go elsewhere, and when."""
@@ -167,7 +171,7 @@ class Switchboard:
                     self.callbacks[fact.call_id] = None
         elif isinstance(fact, f.CallFact):
             self._apply_to_call(fact)
-        for agent_id in self._touched(fact):
+        for agent_id in concerned(fact, self.agents):
             before = self.agents[agent_id]
             after = apply_agent(before, fact)
             if after != before:
@@ -194,6 +198,7 @@ class Switchboard:
             self.dirty_agents.add(fact.agent_id)
         self.learning.learn(fact, before_call)
         self.last_talks.learn(fact, before_call)
+        self.alarms.learn(fact)
 
     def _apply_to_call(self, fact: f.CallFact) -> None:
         if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended | f.WaitPromised | f.CallQuality | WatchFact):
@@ -223,14 +228,6 @@ class Switchboard:
         self.tally.close(self.history.pop(fact.call_id))
         self.cards.pop(fact.call_id, None)
         self.left_first.pop(fact.call_id, None)
-
-    def _touched(self, fact: f.Fact) -> Iterable[AgentId]:
-        if isinstance(fact, f.BreachRepaired):
-            return [agent_id for agent_id in fact.agents if agent_id in self.agents]
-        if isinstance(fact, f.OfferMade | f.OfferEnded):
-            return [agent_id for agent_id in (fact.agent_id, *fact.others) if agent_id in self.agents]
-        people = {getattr(fact, "agent_id", None): None, getattr(fact, "consulted", None): None}
-        return [agent_id for agent_id in people if agent_id in self.agents]
 
     # -- the engine ----------------------------------------------------------------------------------------------
 

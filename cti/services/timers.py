@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cti.services import consults, departures, dialling, heartbeats, resumption, supervision_floor, transfers
+from cti.services import alarms, consults, departures, dialling, heartbeats, resumption, supervision_floor, transfers
 from cti.services.switchboard import Switchboard
 
 
@@ -18,6 +18,7 @@ def next_due(board: Switchboard, now: datetime) -> datetime | None:
         resumption.next_due(board, now),
         dialling.next_due(board, now),
         heartbeats.next_due(board, now),
+        board.alarms.next_due(board.centre.alerts),
         supervision_floor.next_due(board),
     )
     return min((moment for moment in moments if moment is not None), default=None)
@@ -32,4 +33,5 @@ def tick(board: Switchboard, now: datetime) -> None:
     resumption.tick(board, now)
     dialling.tick(board, now)
     heartbeats.tick(board, now)
+    alarms.tick(board, now)
     supervision_floor.tick(board, now)

@@ -34,6 +34,7 @@ import cti.web.reports.targets
 import cti.web.supervision.acts_routes
 import cti.web.supervision.floor_routes
 import cti.web.supervision.routes
+import cti.web.supervisor.alerts
 import cti.web.supervisor.callbacks
 import cti.web.supervisor.routes
 import cti.web.supervisor.waiting
@@ -66,6 +67,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.supervisor.routes.OPERATIONS,
     *cti.web.supervisor.waiting.OPERATIONS,
     *cti.web.supervisor.callbacks.OPERATIONS,
+    *cti.web.supervisor.alerts.OPERATIONS,
     *cti.web.supervision.routes.OPERATIONS,
     *cti.web.supervision.floor_routes.OPERATIONS,
     *cti.web.supervision.acts_routes.OPERATIONS,

@@ -56,6 +56,7 @@ CENTRE = {
 """The files of one centre."""
 GLUE = {
     "crm_rooms",
+    "floor_rooms",
     "customer_rooms",
     "quality_rooms",
     "recording_line",
@@ -118,6 +119,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quality_rooms": {"clock", "model", "store"},
     "supervision_rooms": {"prompts"},
     "report_office": BASE | PURE | {"clock", "services", "settings", "store"},
+    "floor_rooms": BASE | {"clock", "outside", "services"},
     "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
     "observe": BASE | PURE | {"clock", "journal", "metrics", "services", "store"},
     "app": BASE | {"clock", "journal", "services"} | PURE | ADAPTERS | CENTRE | GLUE,

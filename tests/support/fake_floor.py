@@ -328,6 +328,13 @@ class FakeFloor:
         self.apply(Change(calls={call_id: row} if call_id in self.calls else {}))
         return Standing(call_id=call_id, queue=queue, head_start=row.head_start, strict=0, place=row.place)
 
+    async def acknowledge(self, alert: str, *, by: str) -> None:
+        self._asked_of_a_call("acknowledge", alert, by)
+        row = self.alerts.get(alert)
+        if row is None:
+            raise Refused("no_alert", f"there is no alert {alert} now", remedy="look at the list again")
+        self.apply(Change(alerts={alert: dataclasses.replace(row, acknowledged_by=by, acknowledged_at=self.clock.now())}))
+
     async def cancel_callback(self, call_id: CallId, *, by: str) -> None:
         self._asked_of_a_call("cancel_callback", call_id, by)
         if call_id in self.calls:

@@ -64,6 +64,8 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "call_priority": _FLOOR,
     "call_queue": _FLOOR,
     "callbacks": _FLOOR,
+    "alerts": _FLOOR,
+    "alert_acknowledge": _FLOOR,
     "callback_cancel": _FLOOR,
     "supervision": _FLOOR,
     "supervisor_phone": _FLOOR,
