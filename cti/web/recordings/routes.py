@@ -73,7 +73,7 @@ def telling(handler: Handler) -> Handler:
         except Refused as error:
             status = 404 if error.error_id == "unknown_call" else 409
             raise ApiError(status, error.error_id, error.message, remedy=error.remedy) from error
-        except RemoteError:
+        except (ApiError, RemoteError):
             raise
         except CtiError as error:
             raise ApiError(503, error.error_id, error.message, remedy=error.remedy) from error
