@@ -118,6 +118,7 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
         self.decisions = DecisionLog(self.board, clock)
         self._explained: list[f.Decided] = []
         self._inbox: asyncio.Queue[Callable[[], Awaitable[None] | None]] = asyncio.Queue()
+        self.board.supervision.wake = lambda: self._put(lambda: None)
         self._subscribers = Subscribers()
         self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

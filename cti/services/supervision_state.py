@@ -5,12 +5,14 @@ Filled by facts alone, live and on replay; beside them only what the telephone s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from cti.ids import AgentId, CallId, ChannelName, QueueName
 from cti.model import facts as f
 from cti.model.fact import Fact
+from cti.model.recording_facts import RecordingHalted, RecordingPaused, RecordingResumed
 from cti.model.supervision_facts import (
     EmergencySet,
     MessageSeen,
@@ -54,8 +56,6 @@ class Watch:
     """Whether it was sent into the call's room."""
     let_go: tuple[AgentId, ...] = ()
     """Agents whose legs were ended because this supervisor takes over."""
-    shows: str = ""
-    """What was last shown of it."""
 
 
 @dataclass(slots=True)
@@ -72,10 +72,8 @@ class Supervision:
     seen: dict[str, set[AgentId]] = field(default_factory=dict)
     paused: set[CallId] = field(default_factory=set)
     """Calls whose recording is paused: nobody listens to what must not be kept."""
-    changed: bool = False
-    """Something that is shown has changed since it was last asked."""
-    gone: list[str] = field(default_factory=list)
-    """Supervisors whose part has ended since it was last asked."""
+    wake: Callable[[], None] = lambda: None
+    """Has the owner look at the legs at once: recordings pause beside its turns."""
     stray: list[ChannelName] = field(default_factory=list)
     """Legs that belong to nothing any more, to be ended."""
 
@@ -93,7 +91,6 @@ class Supervision:
                     since=fact.at,
                     watched=fact.watched,
                 )
-                self.changed = True
             case WatchAnswered() | WatchChanged() if fact.leg_id in self.watches:
                 watch = self.watches[fact.leg_id]
                 if isinstance(fact, WatchChanged):
@@ -101,12 +98,8 @@ class Supervision:
                 else:
                     watch.answered = True
                 watch.since = fact.at
-                self.changed = True
             case WatchEnded():
-                ended = self.watches.pop(fact.leg_id, None)
-                if ended is not None:
-                    self.gone.append(ended.by)
-                self.changed = True
+                self.watches.pop(fact.leg_id, None)
             case f.CallEnded():
                 self.paused.discard(fact.call_id)
                 if len(self.legs) > 2_000:
@@ -129,13 +122,14 @@ class Supervision:
                     del self.messages[eldest], self.seen[eldest]
             case MessageSeen() if fact.message_id in self.seen:
                 self.seen[fact.message_id].add(fact.agent_id)
+            case RecordingPaused():
+                self.paused.add(fact.call_id)
+                self.wake()
+            case RecordingResumed() | RecordingHalted():
+                self.paused.discard(fact.call_id)
+                self.wake()
             case _:
-                # The rooms of recordings name these facts; only what they mean for listening is known here.
-                name, call_id = type(fact).__name__, getattr(fact, "call_id", None)
-                if name == "RecordingPaused" and call_id is not None:
-                    self.paused.add(call_id)
-                elif name == "RecordingResumed" and call_id is not None:
-                    self.paused.discard(call_id)
+                pass
 
     def of(self, by: str) -> Watch | None:
         """The part that this supervisor has in a call, if any."""

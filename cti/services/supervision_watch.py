@@ -184,8 +184,6 @@ def _listen(board: Switchboard, watch: Watch, call: Call, now: datetime) -> None
     whisper = watch.mode is WatchMode.WHISPER
     if watch.sent and (watch.target, watch.whispers) == (target, whisper):
         return
-    if not watch.sent and target is None and watch.target is None and not watch.whispers and call.state in TALK:
-        pass  # a leg that has just come is quiet already; but it is told whom to watch as soon as there is somebody
     watch.sent, watch.target, watch.whispers = True, target, whisper
     board.out.commands.append(
         SpyOn(

@@ -10,6 +10,7 @@ import asyncpg
 
 from cti.ids import CallId, QueueName
 from cti.journal.codec import decode
+from cti.model.fact import Fact
 from cti.model.facts import CallFact
 from cti.store.pool import naming
 
@@ -45,6 +46,19 @@ async def call_facts(pool: asyncpg.Pool, call_id: CallId) -> tuple[CallFact, ...
         )
     facts = (decode(row[0]) for row in rows)
     return tuple(fact for fact in facts if isinstance(fact, CallFact))
+
+
+async def story_facts(pool: asyncpg.Pool, call_id: CallId) -> tuple[Fact, ...]:
+    """The same, and the facts of its recordings, which are no facts of the call."""
+    with naming("the call cannot be read"):
+        rows = await pool.fetch(
+            "SELECT body::text FROM (SELECT * FROM cti.facts WHERE call_id = $1"
+            " UNION SELECT * FROM cti.facts WHERE call_id IS NULL AND body->>'call_id' = $1) f"
+            " ORDER BY at, journal_id, position",
+            call_id,
+        )
+    facts = (decode(row[0]) for row in rows)
+    return tuple(fact for fact in facts if isinstance(fact, Fact))
 
 
 async def wait_accuracy(pool: asyncpg.Pool, *, since: datetime, until: datetime) -> Mapping[QueueName, QueueAccuracy]:
@@ -85,6 +99,10 @@ class StoredExplanations:
     async def facts_of(self, call_id: CallId) -> tuple[CallFact, ...]:
         """See `call_facts`."""
         return await call_facts(self._pool, call_id)
+
+    async def story_of(self, call_id: CallId) -> tuple[Fact, ...]:
+        """See `story_facts`."""
+        return await story_facts(self._pool, call_id)
 
     async def accuracy(self, *, since: datetime, until: datetime) -> Mapping[QueueName, QueueAccuracy]:
         """See `wait_accuracy`."""

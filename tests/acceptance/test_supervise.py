@@ -59,9 +59,7 @@ async def supervisor(
     """Somebody who supervises, with a SIP telephone that is signed on."""
     async with ApiPerson(centre, name) as api:
         account = (await api.get("/supervision/phone"))["sip"]
-        phone = await room.phone(
-            user=account["username"], password=account["password"], server=account["registrar"]
-        )
+        phone = await room.phone(user=account["username"], password=account["password"], server=account["registrar"])
         try:
             yield api, phone
         finally:
@@ -265,7 +263,8 @@ async def test_a_supervisor_of_another_queue_is_refused_and_acts_on_calls_leave_
         acts = (await api.until("/acts", lambda a: any(x["act"] == "call_end" for x in a["acts"])))["acts"]
         mine = {act["act"]: act for act in acts}
         assert mine["call_end"]["reason"] == "abuse"
-        assert mine["queue_force"]["before"] == {"queue": "closed"}
+        forced = [(act["before"]["queue"], act["after"]["queue"]) for act in acts if act["act"] == "queue_force"]
+        assert forced == [("closed", "calendar"), ("calendar", "closed")]
         assert not any(act["by"] == "lena" for act in acts)
 
 

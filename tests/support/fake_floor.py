@@ -333,7 +333,9 @@ class FakeFloor:
         row = self.alerts.get(alert)
         if row is None:
             raise Refused("no_alert", f"there is no alert {alert} now", remedy="look at the list again")
-        self.apply(Change(alerts={alert: dataclasses.replace(row, acknowledged_by=by, acknowledged_at=self.clock.now())}))
+        self.apply(
+            Change(alerts={alert: dataclasses.replace(row, acknowledged_by=by, acknowledged_at=self.clock.now())})
+        )
 
     async def cancel_callback(self, call_id: CallId, *, by: str) -> None:
         self._asked_of_a_call("cancel_callback", call_id, by)

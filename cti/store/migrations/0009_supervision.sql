@@ -3,6 +3,8 @@
 CREATE INDEX facts_acts ON cti.facts (at DESC) WHERE kind = 'Acted';
 CREATE INDEX facts_acts_subject ON cti.facts ((body->>'subject')) WHERE kind = 'Acted';
 
+CREATE INDEX facts_beside_calls ON cti.facts ((body->>'call_id')) WHERE call_id IS NULL;
+
 CREATE VIEW report.acts AS
 SELECT f.journal_id || ':' || f.position AS act_id,
        f.at,

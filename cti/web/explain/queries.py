@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from cti.ids import CallId, QueueName
+from cti.model.fact import Fact
 from cti.model.facts import CallFact, Decided
 
 
@@ -70,6 +71,10 @@ class Explanations(Protocol):
 
     async def facts_of(self, call_id: CallId) -> Sequence[CallFact]:
         """Every stored fact of a call, in the order of their time."""
+        ...
+
+    async def story_of(self, call_id: CallId) -> Sequence[Fact]:
+        """Every stored fact that is about a call, of its recording, too, in the order of their time."""
         ...
 
     async def accuracy(self, *, since: datetime, until: datetime) -> Mapping[QueueName, QueueAccuracy]:

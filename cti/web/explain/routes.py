@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import hdrs, web
 
 from cti.errors import RemoteError
 from cti.ids import CallId, QueueName
+from cti.model.fact import Fact
 from cti.model.facts import CallEnded, CallFact
 from cti.web.agent.schemas import CallParams
 from cti.web.deps import DEPS
@@ -21,6 +24,8 @@ from cti.web.explain.schemas import (
     QueueParams,
 )
 from cti.web.explain.story import decision, merged, told
+from cti.web.explain.timeline import CallTimeline
+from cti.web.explain.timeline import told as time_line
 from cti.web.operations import Operation
 from cti.web.wire import read_path, read_query, reply
 
@@ -51,6 +56,29 @@ async def decisions(request: web.Request) -> web.Response:
         raise _unknown()
     live = bool(remembered) and not any(isinstance(fact, CallEnded) for fact in facts)
     return reply(told(call_id, facts, live=live, complete=complete))
+
+
+async def timeline(request: web.Request) -> web.Response:
+    """Everything that happened to a call, live or over, with the acts of supervisors on it."""
+    deps = request.app[DEPS]
+    call_id = CallId(read_path(request, CallParams).call_id)
+    remembered = deps.live.facts_of(call_id)
+    stored: tuple[Fact, ...] = ()
+    acts: Sequence[Mapping[str, Any]] = ()
+    complete = True
+    try:
+        stored = tuple(await deps.explanations.story_of(call_id))
+        if deps.stored_acts is not None:
+            acts = await deps.stored_acts.of_call(call_id)
+    except RemoteError:
+        if not remembered:
+            raise
+        complete = False
+    facts = sorted(dict.fromkeys((*stored, *remembered)), key=lambda fact: fact.at)
+    if not facts:
+        raise _unknown()
+    live = bool(remembered) and not any(isinstance(fact, CallEnded) for fact in facts)
+    return reply(time_line(call_id, facts, acts, live=live, complete=complete))
 
 
 async def why(request: web.Request) -> web.Response:
@@ -94,6 +122,16 @@ OPERATIONS = (
         summary="Why a call, live or over, was offered to whom, and why not earlier",
         params=CallParams,
         answer=CallDecisions,
+        errors={404: "unknown_call", 503: "the database is away"},
+    ),
+    Operation(
+        name="call_timeline",
+        method=hdrs.METH_GET,
+        path="/api/v1/calls/{call_id}/timeline",
+        handler=timeline,
+        summary="Everything that happened to a call, live or over, in one ordered list",
+        params=CallParams,
+        answer=CallTimeline,
         errors={404: "unknown_call", 503: "the database is away"},
     ),
     Operation(

@@ -1,5 +1,6 @@
 // English: the language the others are measured against. Words of the floor, not of the program.
 
+import { acts } from "./en.acts";
 import { crm } from "./en.crm";
 import { customers } from "./en.customers";
 import { desk, deskErrors } from "./en.desk";
@@ -16,6 +17,7 @@ import { quality } from "./en.quality";
 import { recordings } from "./en.recordings";
 
 export const en = {
+  acts,
   crm,
   customers,
   desk,

@@ -1,5 +1,6 @@
 // 简体中文。类型要求与英文逐项对应，缺一项则编译失败。
 import type { Dictionary } from "./dictionary";
+import { acts } from "./zh.acts";
 import { crm } from "./zh.crm";
 import { customers } from "./zh.customers";
 import { desk, deskErrors } from "./zh.desk";
@@ -16,6 +17,7 @@ import { quality } from "./zh.quality";
 import { recordings } from "./zh.recordings";
 
 export const zh: Dictionary = {
+  acts,
   crm,
   customers,
   desk,

@@ -1,0 +1,90 @@
+// The supervisor's own telephone and part in a call: one of each for the page.
+import { ApiError } from "../../lib/api";
+import { Phone } from "../../lib/phone.svelte";
+import type { CallId } from "../../lib/rows";
+import { acts, type Mode, type Supervised } from "./api";
+
+/** Milliseconds between looks at what supervisors have under way, while somebody looks. */
+const LOOK_MS = 1500;
+/** Milliseconds the telephone has to sign on before a part in a call is asked for. */
+const SIGN_ON_MS = 8000;
+
+class Watching {
+  readonly phone = new Phone();
+  told = $state.raw<Supervised | null>(null);
+  /** The call this page has asked for a part in. */
+  call = $state<CallId | null>(null);
+  #lookers = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** My part in a call: the one whose telephone is this page's. */
+  readonly mine = $derived(this.call === null ? undefined : this.told?.watches.find((one) => one.call_id === this.call && one.by === this.me));
+  me = $state("");
+
+  /** Look at it as long as the caller is on the page; gives the end of looking. */
+  look(): () => void {
+    this.#lookers += 1;
+    if (this.#lookers === 1) {
+      void this.refresh();
+      this.#timer = setInterval(() => void this.refresh(), LOOK_MS);
+    }
+    return () => {
+      this.#lookers -= 1;
+      if (this.#lookers === 0 && this.call === null) clearInterval(this.#timer);
+    };
+  }
+
+  async refresh(): Promise<void> {
+    try {
+      this.told = await acts.supervision();
+    } catch {
+      return; // the page says elsewhere that the server is away
+    }
+    if (this.call !== null && this.phone.talk === "ended" && this.mine === undefined) this.call = null;
+  }
+
+  /** Have a part in a call: sign on, ask, and answer the ringing telephone. */
+  async begin(call: CallId, mode: Mode, me: string): Promise<void> {
+    this.me = me;
+    await this.#signOn();
+    this.call = call;
+    try {
+      await acts.watch(call, mode);
+    } catch (error) {
+      this.call = null;
+      throw error;
+    }
+    await this.refresh();
+  }
+
+  /** Answers what rings because of us; called whenever the telephone's state changes. */
+  answer(): void {
+    if (this.call !== null && this.phone.talk === "ringing" && this.phone.ringing?.call === this.call) void this.phone.answer();
+  }
+
+  async change(mode: Mode): Promise<void> {
+    await acts.mode(mode);
+    await this.refresh();
+  }
+
+  async stop(): Promise<void> {
+    try {
+      await acts.stop();
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.id !== "not_watching") throw error;
+    }
+    this.phone.hangUp();
+    this.call = null;
+    await this.refresh();
+  }
+
+  async #signOn(): Promise<void> {
+    if (this.phone.line === "ready") return;
+    if (this.phone.line === "off" || this.phone.line === "failed") this.phone.start(await acts.phone(), true);
+    const until = Date.now() + SIGN_ON_MS;
+    while ((this.phone.line as string) !== "ready" && Date.now() < until) await new Promise((go) => setTimeout(go, 50));
+    if ((this.phone.line as string) !== "ready") throw new ApiError("phone_not_ready", "", "", 0);
+  }
+}
+
+export const watching = new Watching();
