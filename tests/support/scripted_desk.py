@@ -92,6 +92,25 @@ TASKS: list[dict[str, Any]] = [
     )
 ]  # fmt: skip
 
+COMPLAINTS: list[dict[str, Any]] = [
+    {
+        "complaint_id": 3, "revision": 1, "source": "line", "customer_id": 8, "customer_name": "Luis Fernández",
+        "tier": "gold", "number": NUMBER, "language": "en", "subject": "Delivered too late, for the second time this month",
+        "cause": "delivery/late", "severity": "high", "state": "in_progress", "owner": "1003", "queue": "support",
+        "opened_at": "2026-11-20T10:00:00Z", "due_at": "2026-11-21T09:00:00Z", "overdue": True, "escalation": 0,
+        "verdict": None, "closed_at": None,
+    }
+]  # fmt: skip
+FOLLOW_UPS: list[dict[str, Any]] = [
+    {
+        "follow_up_id": 5, "plan_id": 1, "plan": "A week after a purchase", "customer_id": 8,
+        "customer_name": "Luis Fernández", "company": "Café Central", "tier": "gold", "language": "en", "number": NUMBER,
+        "occasion": "purchase:9", "complaint_id": None, "state": "due", "owner": None, "queue": None,
+        "due_at": "2099-01-01T09:00:00Z", "attempts": 1, "outcome": "no_answer", "ended_at": None, "note": "",
+        "answers": {},
+    }
+]  # fmt: skip
+
 SWITCHES = (
     "--no-sandbox",
     "--disable-gpu",
@@ -440,6 +459,10 @@ class ScriptedDesk:
                 return self.destinations
             case "/tasks":
                 return {"tasks": TASKS}
+            case "/complaints":
+                return {"complaints": COMPLAINTS, "counts": {}, "next_before": None}
+            case "/follow-ups":
+                return {"follow_ups": FOLLOW_UPS}
             case "/tasks/counts":
                 return {"kinds": {"voicemail": 1, "complaint": 1}, "mine": 1, "free": 1, "overdue": 1}
             case "/agent/waiting":
@@ -526,7 +549,7 @@ class ScriptedDesk:
     def talks(self, **fields: Any) -> None:
         """The call is answered."""
         assert self.call is not None
-        self.call = {**self.call, "state": "talking", "answered_at": ago(), "since": ago()}
+        self.call = {**self.call, "state": "talking", "answered_at": ago(), "since": ago(), "recording": True}
         self.row = {**self.row, "state": "talking", "since": ago(), "call_id": self.call["call_id"]}
         self.talk = self.talk_view(**fields)
         self.tell(calls={self.call["call_id"]: self.call}, agents={"1001": self.row}, talks={"1001": self.talk})

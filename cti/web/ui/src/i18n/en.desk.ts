@@ -10,7 +10,7 @@ export const desk = {
   returningHint: "The call is still up. If nothing is heard within a moment, hang up here and call back.",
   elsewhereHint: "Your phone is in another page of this browser; the call is heard there.",
   cutSince: (time: string) => `No sound since ${time}. The call comes back by itself.`,
-  asking: "Asking a colleague",
+  asking: "Asking",
   consulted: (who: string) => `${who} asks you about this call`,
   returned: (why: string) => `Came back to you: ${why}`,
   returnedWhy: {
