@@ -88,10 +88,7 @@ def _call_row(
     outbound = made and record.direction is Direction.OUTBOUND
     callback = is_callback(record.call_id) and outcome is not Outcome.CALLBACK
     wanted = bool(visits) and outcome is not Outcome.CALLBACK
-    transferred = any(
-        isinstance(fact, f.CallTransferred) or (isinstance(fact, f.ConsultEnded) and fact.end is f.ConsultEnd.COMPLETED)
-        for fact in told
-    )
+    transferred = any(isinstance(fact, f.CallTransferred) for fact in told)
     amounts = {
         "calls": True,
         "inbound": inbound,

@@ -64,7 +64,7 @@ def talks_of(told: Sequence[f.CallFact], record: CallRecord, visits: Sequence[Vi
                 talk_ms=max(0, whole - held),
                 hold_ms=min(held, whole),
                 wrap_ms=0 if wrap is None else milliseconds(wrap[1] - wrap[0]),
-                transfers_out=_count(own, f.CallTransferred) + _sent_after_asking(told, agent),
+                transfers_out=_count(own, f.CallTransferred),  # told of those after a consultation, too
                 conferences=_joined(told, agent),
                 consults=_count(own, f.ConsultStarted),
             )
@@ -95,15 +95,6 @@ def _asked_by(told: Sequence[f.CallFact], end: f.ConsultEnded) -> AgentId | None
         fact for fact in told if isinstance(fact, f.ConsultStarted) and fact.party == end.party and fact.at <= end.at
     ]
     return asked[-1].agent_id if asked else None
-
-
-def _sent_after_asking(told: Sequence[f.CallFact], agent: AgentId) -> int:
-    return sum(
-        isinstance(fact, f.ConsultEnded)
-        and fact.end is ConsultEnd.COMPLETED
-        and (fact.by or _asked_by(told, fact)) == agent
-        for fact in told
-    )
 
 
 def _joined(told: Sequence[f.CallFact], agent: AgentId) -> int:
