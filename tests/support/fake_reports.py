@@ -64,7 +64,7 @@ class Counted:
 class FakeReports:
     """`rows` are all there are; `away` makes every question fail."""
 
-    def __init__(self, centre: Centre, now: datetime, *, days: int = 90, busy: float = 9.0, seed: int = 4) -> None:
+    def __init__(self, centre: Centre, now: datetime, *, days: int = 90, busy: float = 22.0, seed: int = 4) -> None:
         self.centre = centre
         self.now = now
         self.zone = ZoneInfo(centre.time_zone)

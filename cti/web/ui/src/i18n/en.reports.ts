@@ -46,6 +46,7 @@ export const reports = {
   undivided: "not divided",
   compare: "against",
   comparisons: { none: "nothing", week_before: "the week before", previous: "the time before" } as Words,
+  hour: "h",
   weekOf: (day: string) => `Week of ${day}`,
   definition: "Definition",
   definitionOf: (name: string) => `Definition of ${name}`,

@@ -43,6 +43,7 @@ export const reports = {
   undivided: "不划分",
   compare: "对比",
   comparisons: { none: "不对比", week_before: "上一周同日", previous: "上一时段" } as Words,
+  hour: "小时",
   weekOf: (day: string) => `${day}起的一周`,
   definition: "定义",
   definitionOf: (name: string) => `${name}的定义`,

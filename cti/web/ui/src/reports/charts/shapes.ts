@@ -45,7 +45,7 @@ export function show(value: number | null | undefined, unit: Unit): string {
       return `${number(percents, percents < 10 && percents > 0 ? 1 : percents > 99 && percents < 100 ? 1 : 0)}%`;
     }
     case "seconds":
-      return span(value);
+      return value >= LONG ? `${number(value / 3600, value >= 360_000 ? 0 : 1)} ${lang.w.reports.hour}` : span(value);
     case "score":
       return number(value, 2);
     case "hours":
@@ -54,6 +54,9 @@ export function show(value: number | null | undefined, unit: Unit): string {
       return number(value, Number.isInteger(value) ? 0 : 1);
   }
 }
+
+/** From so many seconds on a time is told in hours: nobody reads 306:00:00. */
+const LONG = 36_000;
 
 export function number(value: number, digits: number): string {
   return new Intl.NumberFormat(lang.w.locale, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
