@@ -1,5 +1,27 @@
-// /wall 页面的用语。
+// 大屏页面的用语。
 
 export const wall = {
   title: "大屏",
+  queue: "队列",
+  waiting: "等待",
+  longest: "最长等待",
+  level: "及时率",
+  agents: "座席",
+  levelHint: "最近 30 分钟的服务水平；其间没有通话结束时为今日的",
+  day: "今日来电（每半小时）",
+  calls: "来电",
+  abandoned: "放弃",
+  allAgents: "当前座席",
+  nobody: "无人登录",
+  closed: "已关闭",
+  fullScreen: "全屏",
+  leaveFullScreen: "退出全屏",
+  page: (page: number, pages: number) => `第 ${page} / ${pages} 页`,
+  stopped: "已停止轮换",
+  keys: "f 全屏 · ← → 翻页 · 空格停止轮换",
+  unknown: "未知",
+  noQueues: "本中心还没有队列。",
+  loading: "正在等待现场画面……",
+  failed: "服务器没有应答，页面正在不断重试。",
+  says: { warn: "警告", critical: "严重" },
 };
