@@ -192,7 +192,7 @@ def read_plan(plain: object, *, queues: Collection[str], tiers: Collection[str])
         ends=ends,
         days=days,
         expires=timedelta(days=at.number("expires_days", usual.expires.days, least=0.5, most=365)),
-        script=at.words("script") if at.has("script") else {},
+        script=at.words("script", most=4000) if at.has("script") else {},
         questions=_questions(at),
     )
     at.done()

@@ -153,8 +153,8 @@ class Fields:
             out = [*out, *([least] * count)][:count]
         return tuple(out)
 
-    def words(self, key: str, languages: Iterable[str] = ()) -> Mapping[str, str]:
-        """Text by language; one text alone stands for every language."""
+    def words(self, key: str, languages: Iterable[str] = (), *, most: int = 500) -> Mapping[str, str]:
+        """Text by language, each of at most `most` characters; one text alone stands for every language."""
         self._asked.add(key)
         value = self._values.get(key)
         if isinstance(value, str):
@@ -164,10 +164,10 @@ class Fields:
             return {}
         out = {}
         for language, text in value.items():
-            if isinstance(text, str) and text.strip() and len(text) <= 500 and _storable(text + str(language)):
+            if isinstance(text, str) and text.strip() and len(text) <= most and _storable(text + str(language)):
                 out[str(language)] = text.strip()
             else:
-                self.wrong(f"{key}.{language}", "text of at most 500 characters is needed here")
+                self.wrong(f"{key}.{language}", f"text of at most {most} characters is needed here")
         return out
 
     def inside(self, key: str) -> Fields:
