@@ -106,7 +106,7 @@ class StoredRecordings:
         facts: list[Fact] = [one for one in told if not isinstance(one, Opaque)]
         if not any(isinstance(one, f.CallEnded) for one in facts):
             facts = [*facts, *(one for one in self._live(row.call_id) if one not in facts)]
-        marks, pauses = story_of(facts, dict(self._names()))
+        marks, pauses = story_of(facts, dict(self._names()), seconds=row.seconds)
         return RecordingStory(row=row if row.agents else _with(row, agents_of(facts)), marks=marks, pauses=pauses)
 
     async def sound(self, row: RecordingRow) -> Sound:

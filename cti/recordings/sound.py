@@ -49,6 +49,27 @@ def seconds_of_raw(size: int, channels: int = 2) -> float:
     return size / (RATE * channels * WIDTH)
 
 
+def hole(file: Path) -> int:
+    """Bytes of the file that nobody wrote: it was cut under whoever wrote on behind. 0 where the disk cannot tell."""
+    lost, at = 0, 0
+    with file.open("rb") as content:
+        handle = content.fileno()
+        size = os.fstat(handle).st_size
+        try:
+            while at < size:
+                begin = os.lseek(handle, at, os.SEEK_HOLE)
+                if begin >= size:
+                    break
+                try:
+                    at = os.lseek(handle, begin, os.SEEK_DATA)
+                except OSError:  # nothing but the hole follows
+                    at = size
+                lost += at - begin
+        except (OSError, AttributeError):
+            return 0
+    return lost
+
+
 def make_wave(raw: Path, target: Path, *, channels: int = 2) -> Measured:
     """Write the samples of `raw` as a WAV file; it is there whole, and on the disk, or not at all. Raises OSError."""
     frames = raw.stat().st_size // (channels * WIDTH)  # a torn last sample is left out

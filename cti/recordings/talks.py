@@ -30,6 +30,9 @@ class TalkClock:
     silence: float = 0.0
     ended_at: datetime | None = None
     agents: list[str] = field(default_factory=list)
+    pause_share: float = 1.0
+    """How much of a pause is in the sound: where neither side sends anything, while keys are pressed for instance, Asterisk
+    writes nothing."""
     _talkers: set[str] = field(default_factory=set)
     _held: bool = False
     _since: datetime | None = None
@@ -47,7 +50,7 @@ class TalkClock:
 
     def at(self, moment: datetime) -> float:
         """Seconds of sound there are at a moment on the wall that is not past yet."""
-        return self.seconds + (max(0.0, (moment - self._since).total_seconds()) if self._since is not None else 0.0)
+        return self.seconds + self._passed(moment)
 
     def take(self, fact: Fact) -> None:
         """Go on by one fact."""
@@ -84,10 +87,16 @@ class TalkClock:
     def _settle(self, moment: datetime) -> None:
         if self._since is None:
             return
-        passed = max(0.0, (moment - self._since).total_seconds())
+        passed = self._passed(moment)
         self.seconds += passed
         if self.paused_at is not None:
             self.silence += passed
+
+    def _passed(self, moment: datetime) -> float:
+        if self._since is None:
+            return 0.0
+        share = self.pause_share if self.paused_at is not None else 1.0
+        return max(0.0, (moment - self._since).total_seconds()) * share
 
 
 _MARKS: dict[type[Fact], str] = {
@@ -104,26 +113,40 @@ _MARKS: dict[type[Fact], str] = {
 
 
 def story_of(
-    facts: Iterable[Fact], names: dict[str, str] | None = None
+    facts: Iterable[Fact], names: dict[str, str] | None = None, *, seconds: float | None = None
 ) -> tuple[tuple[RecordingMark, ...], tuple[tuple[float, float], ...]]:
-    """Marks and pauses of a call's recording, in seconds of its sound. `names` are agents'."""
-    clock, marks, pauses = TalkClock(), [], []
+    """Marks and pauses of a call's recording, in seconds of its sound. `names` are agents'. With `seconds`, how long the sound
+    is, what it lacks is taken off the pauses."""
+    facts = sorted(facts, key=lambda one: one.at)
+    share = 1.0
+    if seconds is not None:
+        whole = TalkClock()
+        for fact in facts:
+            whole.take(fact)
+        share = share_of_pauses(whole, seconds)
+    clock, marks, pauses = TalkClock(pause_share=share), [], []
     open_pause: float | None = None
-    for fact in sorted(facts, key=lambda one: one.at):
-        seconds = round(clock.at(fact.at), 1)
+    for fact in facts:
+        here = round(clock.at(fact.at), 1)
         clock.take(fact)
         if isinstance(fact, r.RecordingPaused) and open_pause is None:
-            open_pause = seconds
+            open_pause = here
         elif isinstance(fact, r.RecordingResumed | r.RecordingHalted | f.CallEnded) and open_pause is not None:
-            pauses.append((open_pause, seconds))
+            pauses.append((open_pause, here))
             open_pause = None
         kind = _MARKS.get(type(fact))
         if kind is None or (clock.begun_at is None and not isinstance(fact, f.CallAnswered)):
             continue
         who = str(getattr(fact, "agent_id", "") or "")
         text = (names or {}).get(who, who) if kind == "answered" else ""
-        marks.append(RecordingMark(seconds=seconds, kind=kind, text=text))
+        marks.append(RecordingMark(seconds=here, kind=kind, text=text))
     return tuple(marks), tuple(pauses)
+
+
+def share_of_pauses(whole: TalkClock, seconds: float) -> float:
+    """How much of its pauses a sound of this length can hold."""
+    lacking = max(0.0, whole.seconds - seconds)
+    return max(0.0, (whole.silence - lacking) / whole.silence) if whole.silence else 1.0
 
 
 def agents_of(facts: Sequence[Fact]) -> tuple[str, ...]:

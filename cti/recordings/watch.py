@@ -26,8 +26,8 @@ from cti.model import facts as f
 from cti.model import recording_facts as r
 from cti.model.fact import Fact
 from cti.recordings.shelf import PEAKS, SEALED, Shelf
-from cti.recordings.sound import Measured, make_wave, measure, seconds_of_raw
-from cti.recordings.talks import TalkClock
+from cti.recordings.sound import Measured, hole, make_wave, measure, seconds_of_raw
+from cti.recordings.talks import TalkClock, share_of_pauses
 from cti.services.ports import Journal
 
 log = structlog.get_logger(__name__)
@@ -145,7 +145,8 @@ class RecordingWatch:
         begun = clock.begun_at is not None
         if not begun and not raw.exists():
             return  # nobody meant to record it
-        expected = clock.seconds if begun else 0.0
+        # What was paused need not be there: where neither side sends anything, Asterisk writes nothing.
+        expected = clock.seconds - clock.silence if begun else 0.0
         size = await self._settled(raw, expected)
         if size is None or size < 4:
             if begun and clock.talked and expected > 0.2:
@@ -155,7 +156,7 @@ class RecordingWatch:
             if size is not None:
                 await asyncio.to_thread(raw.unlink, missing_ok=True)
             return
-        await self._make(call_id, raw, name, expected, clock.silence)
+        await self._make(call_id, raw, name, expected, clock)
 
     async def _settled(self, raw: Path, expected: float) -> int | None:
         """The size of the file once nobody writes to it any more; None: there is none."""
@@ -171,9 +172,9 @@ class RecordingWatch:
             last = -1 if size is None else size
             await asyncio.sleep(0.3)
 
-    async def _make(self, call_id: CallId, raw: Path, name: str, expected: float, silence: float) -> None:
+    async def _make(self, call_id: CallId, raw: Path, name: str, expected: float, clock: TalkClock) -> None:
         target = self._shelf.plain("talk", name)
-        flagged = False
+        flagged, lost = False, await asyncio.to_thread(hole, raw)
         while True:
             try:
                 async with self._turns:
@@ -191,7 +192,8 @@ class RecordingWatch:
                 flagged = True
                 await asyncio.sleep(AGAIN)
         await asyncio.to_thread(raw.unlink, missing_ok=True)
-        await self._judge(call_id, "talk", name, found, expected, silence)
+        silence = clock.silence * share_of_pauses(clock, found.seconds)
+        await self._judge(call_id, "talk", name, found, expected, silence, lost=seconds_of_raw(lost))
         await self._move(call_id, "talk", name)
 
     async def _message(self, call_id: CallId, kind: str, name: str, seconds: float) -> None:
@@ -216,10 +218,20 @@ class RecordingWatch:
         )
 
     async def _judge(
-        self, call_id: CallId, kind: str, name: str, found: Measured, expected: float, silence: float
+        self,
+        call_id: CallId,
+        kind: str,
+        name: str,
+        found: Measured,
+        expected: float,
+        silence: float,
+        *,
+        lost: float = 0.0,
     ) -> None:
-        if _short(found.seconds, expected):
-            await self._flag(call_id, name, self._why("short"), kind=kind, expected=expected, seconds=found.seconds)
+        """Kept or flagged. `lost`: seconds of the file that were never written."""
+        there = found.seconds - lost
+        if _short(there, expected) or lost > SLACK:
+            await self._flag(call_id, name, self._why("short"), kind=kind, expected=expected, seconds=there)
             return
         await self._tell(
             r.RecordingKept(
@@ -304,7 +316,7 @@ class RecordingWatch:
         for raw in await asyncio.to_thread(_old_files, self._live, "*.raw", ORPHAN):
             call_id = CallId(raw.stem)
             if call_id not in self._calls:
-                self._do(self._make(call_id, raw, f"{call_id}.wav", 0.0, 0.0))
+                self._do(self._make(call_id, raw, f"{call_id}.wav", 0.0, TalkClock()))
         if not self._shelf.moves:
             return
         for kind in ("message", "voicemail"):

@@ -161,7 +161,7 @@ async def test_two_channels_a_pause_that_keeps_everything_out_and_a_player(recor
         assert kinds[:1] == ["answered"]
         assert [kind for kind in kinds if kind != "answered"] == ["paused", "resumed", "held", "retrieved"]
         ((begin, end),) = detail["pauses"]
-        assert end - begin > 4
+        assert end - begin > 1.2  # while keys are pressed on both sides nothing is sent, and nothing written
         assert row["silence"] == pytest.approx(end - begin, abs=0.3)
 
         # -- the sound: sealed where it lies, whole when it is asked for, in pieces too
