@@ -21,6 +21,7 @@ from tests.support.sound import assert_tone, assert_tones, loudness
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
 CALLER, ADA, BO, OUTSIDE = 440, 620, 850, 1130
+RINGBACK = (440, 480)
 """What each of them says."""
 NUMBER = "+15550100002"
 EXPERT = "+15550170001"
@@ -303,6 +304,11 @@ async def test_a_colleague_is_asked_swapped_joined_and_gets_the_caller(moving: T
             NUMBER,
         )
         await in_state(emil, "ringing")
+        # Who asks hears that it rings, on whatever telephone.
+        await leg.record(tmp_path / "ringing.wav")
+        await asyncio.sleep(1.6)  # as long as the recording is to be
+        await leg.stop_recording()
+        assert_tones(tmp_path / "ringing.wav", *RINGBACK)
         await ringing.answer(603)
         mine = await asked_is(ada, "failed")
         assert (mine["talk"]["state"], mine["talk"]["consult"]["party"]) == ("held", "1005")
