@@ -18,8 +18,7 @@ def half_hour_of(at: datetime, zone: ZoneInfo) -> datetime:
     """The beginning (UTC) of the half-hour that `at` lies in."""
     local = at.astimezone(zone)
     into = timedelta(minutes=local.minute % 30, seconds=local.second, microseconds=local.microsecond)
-    # Zones of long ago had odd seconds: only the wall clock's reading counts.
-    return (local.astimezone(UTC)) - into
+    return at.astimezone(UTC) - into
 
 
 def day_start(day: date, zone: ZoneInfo) -> datetime:
@@ -33,13 +32,9 @@ def key_of(dimension: Dimension, at: datetime, zone: ZoneInfo) -> str:
     local = at.astimezone(zone)
     match dimension:
         case Dimension.HALF_HOUR:
-            return half_hour_of(at, zone).astimezone(zone).isoformat(timespec="seconds")
+            return local.replace(minute=local.minute // 30 * 30, second=0, microsecond=0).isoformat()
         case Dimension.HOUR:
-            return (
-                (local - timedelta(minutes=local.minute))
-                .replace(second=0, microsecond=0, fold=local.fold)
-                .isoformat(timespec="seconds")
-            )
+            return local.replace(minute=0, second=0, microsecond=0).isoformat()
         case Dimension.DAY:
             return local.date().isoformat()
         case Dimension.WEEK:
