@@ -116,7 +116,7 @@ def _edited(text: str, agent_id: AgentId, queues: list[str] | None, skills: Mapp
     yaml.preserve_quotes = True
     yaml.width = 200
     tree: Any = yaml.load(text)
-    agents = tree["agents"]
+    agents = (tree or {}).get("agents") or {}
     mine = next((agents[key] for key in agents if str(key) == agent_id), None)
     if mine is None:
         raise ApiError(404, "unknown_agent", f"there is no agent {agent_id}", remedy="use an extension of centre.yaml")

@@ -34,6 +34,15 @@ ELSEWHERE: dict[str, set[str | None]] = {
         ),
         _ADMIN,
     ),
+    **dict.fromkeys(
+        (
+            "supervision", "supervisor_phone", "call_watch", "watch_change", "watch_stop", "call_end", "call_send",
+            "call_timeline", "agent_set", "agent_change", "queue_force", "queue_announce", "centre_announce", "message_send",
+            "messages", "acts", "acts_file",
+        ),
+        _FLOOR,
+    ),
+    "message_seen": _AGENTS,
 }  # fmt: skip
 """Operations whose rooms stand behind the site of other tests only: here it counts who is let in, not what comes."""
 
@@ -48,4 +57,4 @@ GOOD_BODY: dict[str, Any] = {
     "call_quality": {"rtt_ms": 20.0, "jitter_ms": 3.0, "loss": 0.0, "mos": 4.3},
 }
 PARTS = {"{version}": "v1", "{language}": "en", "{name}": "welcome", "{number}": "1", "{note_id}": "1", "{merge_id}": "1",
-         "{import_id}": "1"}  # fmt: skip
+         "{import_id}": "1", "{agent_id}": "1001", "{message_id}": "m1"}  # fmt: skip

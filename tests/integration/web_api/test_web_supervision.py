@@ -1,0 +1,231 @@
+"""Acts of supervisors over HTTP: whose queues, who is told no, and what is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cti.ids import AgentId, CallId, QueueName
+from cti.services.acts import JournalActs
+from cti.services.floor import CallRow, Refused
+from cti.services.supervision import Changed, WatchRow
+from cti.web.app import OPERATIONS
+from cti.web.auth.accounts import Account
+from cti.web.auth.acts import ASKING, is_act
+from cti.web.auth.permissions import PERMISSIONS, Role
+from cti.web.auth.scopes import SCOPES, Scope, may
+from tests.support.fake_floor import SALES, SUPPORT, demo_centre, make_accounts
+
+SALES_CALL, SUPPORT_CALL = CallId("a1-1.1"), CallId("a1-2.1")
+BODIES: Mapping[str, Any] = {
+    "call_watch": {"mode": "listen"},
+    "call_end": {},
+    "call_send": {"to": {"kind": "queue", "name": "sales"}},
+    "call_priority": {"front": True, "reason": "x"},
+    "call_queue": {"queue": "sales", "reason": "x"},
+    "agent_set": {"state": "offline"},
+    "agent_change": {"skills": {"en": 5}},
+    "queue_force": {"open": False},
+    "queue_announce": {"prompt": ""},
+    "centre_announce": {"prompt": ""},
+}
+
+
+class Desk:
+    """Notes what it is asked."""
+
+    def __init__(self, now: Any) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.now = now
+
+    def __getattr__(self, name: str) -> Any:
+        async def ask(*given: Any, **more: Any) -> Any:
+            self.asked.append((name, *given))
+            if name in ("watch", "change_watch"):
+                return WatchRow(
+                    call_id=SALES_CALL,
+                    by=more["by"],
+                    mode=more["mode"],
+                    state="calling",
+                    since=self.now(),
+                    agent_id=AgentId("1003"),
+                )
+            if name == "stop_watch":
+                raise Refused("not_watching", "no", remedy="no")
+            return Changed(before={"state": "ready"}, after={"state": "offline"})
+
+        return ask
+
+    def watches(self) -> Sequence[WatchRow]:
+        return []
+
+    def forced_queues(self) -> Sequence[Any]:
+        return []
+
+    def emergencies(self) -> Sequence[Any]:
+        return []
+
+    def messages(self) -> Sequence[Any]:
+        return []
+
+
+class Journal:
+    def __init__(self) -> None:
+        self.facts: list[Any] = []
+
+    async def append(self, facts: Sequence[Any]) -> None:
+        self.facts += facts
+
+    def written(self) -> bool:
+        return True
+
+
+def row(call_id: CallId, queue: QueueName | None, site_clock: Any) -> CallRow:
+    now = site_clock.now()
+    return CallRow(
+        call_id=call_id, state="talking", since=now, started_at=now, caller_number=None, did="5000", language="en",
+        customer_name="", tier="", queue=queue, queued_at=now, place=None, head_start=0.0, skills=(), why_waiting="",
+        choice="", agent_id=AgentId("1003"), answered_at=now,
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def limited(make_site: Any, tmp_path: Any) -> Any:
+    """A site whose supervisor acts on sales only."""
+    accounts = make_accounts(tmp_path, demo_centre())
+    mine = accounts.get("supervisor")
+    assert mine is not None
+    accounts._accounts["supervisor"] = mine.model_copy(update={"queues": ("sales",)})
+    journal = Journal()
+    site = await make_site(accounts=accounts)
+    desk = Desk(site.clock.now)
+    for field, value in (("supervision", desk), ("acts", JournalActs(journal, site.clock))):
+        object.__setattr__(site.deps, field, value)
+    object.__setattr__(
+        site.deps.phone, "passwords", {**site.deps.phone.passwords, "supervisor": "x", "supervisor-web": "y"}
+    )
+    for call_id, queue in ((SALES_CALL, SALES), (SUPPORT_CALL, SUPPORT)):
+        site.floor.calls[call_id] = row(call_id, queue, site.clock)
+    return SimpleNamespace(site=site, desk=desk, journal=journal)
+
+
+def paths(name: str, *, mine: bool) -> list[str]:
+    operation = next(one for one in OPERATIONS if one.name == name)
+    match SCOPES[name]:
+        case Scope.CALL:
+            values = [SALES_CALL] if mine else [SUPPORT_CALL, "a1-9.9"]
+            return [operation.path.replace("{call_id}", value) for value in values]
+        case Scope.AGENT:
+            return [operation.path.replace("{agent_id}", value) for value in (["1003"] if mine else ["1002", "4711"])]
+        case Scope.QUEUE:
+            return [operation.path.replace("{queue}", value) for value in (["sales"] if mine else ["support", "none"])]
+        case _:
+            return [] if mine else [operation.path]
+
+
+@pytest.mark.parametrize("name", sorted(SCOPES))
+async def test_what_is_not_theirs_is_refused_before_anything_is_looked_at(limited: Any, name: str) -> None:
+    operation = next(one for one in OPERATIONS if one.name == name)
+    more = {"json": BODIES.get(name, {})} if operation.method in ("POST", "PUT") else {}
+    for path in paths(name, mine=False):
+        answer, said = await limited.site.ask(operation.method, path, "supervisor", **more)
+        assert (answer.status, said["error"]["id"]) == (403, "not_your_queue"), path
+    assert limited.desk.asked == [] and limited.site.floor.asked == [] and limited.journal.facts == []
+    for path in paths(name, mine=True):
+        answer, said = await limited.site.ask(operation.method, path, "supervisor", **more)
+        assert answer.status != 403, said
+
+
+async def test_an_act_leaves_one_line_and_a_refused_one_none(limited: Any) -> None:
+    site = limited.site
+    answer, said = await site.ask(
+        "POST", f"/api/v1/calls/{SALES_CALL}/watch", "supervisor", json={"mode": "whisper", "reason": "new agent"}
+    )
+    assert (answer.status, said["watch"]["mode"]) == (200, "whisper")
+    answer, _ = await site.ask("POST", "/api/v1/supervision/stop", "supervisor")
+    assert answer.status == 409
+    (act,) = limited.journal.facts
+    assert (act.by, act.act, act.subject, act.queue, act.reason) == (
+        "supervisor",
+        "call_watch",
+        f"call:{SALES_CALL}",
+        SALES,
+        "new agent",
+    )
+    assert dict(act.after) == {"mode": "whisper", "agent": "1003"}
+
+
+async def test_old_operations_leave_a_line_too_and_bodies_are_checked_for_queues(limited: Any) -> None:
+    site = limited.site
+    answer, _ = await site.ask(
+        "POST", f"/api/v1/calls/{SALES_CALL}/priority", "supervisor", json={"front": True, "reason": "angry"}
+    )
+    assert answer.status == 200
+    assert [(act.act, act.subject) for act in limited.journal.facts] == [("call_priority", f"call:{SALES_CALL}")]
+    answer, said = await site.ask(
+        "POST", f"/api/v1/calls/{SALES_CALL}/send", "supervisor", json={"to": {"kind": "queue", "name": "vip"}}
+    )
+    assert (answer.status, said["error"]["id"]) == (403, "not_your_queue")
+    answer, said = await site.ask("POST", "/api/v1/messages", "supervisor", json={"queue": "support", "text": "x"})
+    assert answer.status == 403
+    answer, said = await site.ask("POST", "/api/v1/messages", "supervisor", json={"agents": ["1002"], "text": "x"})
+    assert answer.status == 403
+    assert limited.desk.asked == []
+
+
+def session(role: Role, queues: tuple[str, ...]) -> Any:
+    account = Account(username="x", role=role, hash="", queues=queues)
+    return SimpleNamespace(account=account)
+
+
+QUEUES = st.lists(st.sampled_from(["support", "sales", "vip"]), unique=True)
+
+
+@given(
+    operation=st.sampled_from(sorted(PERMISSIONS)),
+    role=st.sampled_from(sorted(Role)),
+    own=QUEUES,
+    asked=st.none() | QUEUES,
+)
+def test_who_may_what_over_the_whole_table(operation: str, role: Role, own: list[str], asked: list[str] | None) -> None:
+    centre = demo_centre()
+    queues = None if asked is None else [QueueName(one) for one in asked]
+    allowed = may(session(role, tuple(own)), operation, queues, centre)
+    roles = PERMISSIONS[operation]
+    if roles is None:
+        assert allowed
+    elif role not in roles:
+        assert not allowed
+    elif role is not Role.SUPERVISOR or not own or asked is None:
+        assert allowed
+    elif SCOPES.get(operation) is Scope.CENTRE:
+        assert not allowed
+    else:
+        assert allowed == bool(set(own) & set(asked))
+
+
+def test_every_operation_that_names_a_call_an_agent_or_a_queue_has_a_scope() -> None:
+    """Only agents ask the others, each about what is their own; or they show what the whole floor shows."""
+    shown = {name for name, roles in PERMISSIONS.items() if roles is None or Role.AGENT in roles}
+    named = {
+        one.name
+        for one in OPERATIONS
+        if any(f"{{{part}}}" in one.path for part in ("call_id", "agent_id")) and one.name not in shown
+    }
+    changing = {name for name in named if next(o for o in OPERATIONS if o.name == name).method != "GET"}
+    ours = {name for name in changing if not name.startswith(("recording", "quality", "sample", "score"))}
+    assert ours <= set(SCOPES), sorted(ours - set(SCOPES))
+
+
+def test_what_only_those_who_manage_may_change_is_an_act() -> None:
+    for one in OPERATIONS:
+        roles = PERMISSIONS[one.name]
+        manages = roles is not None and Role.AGENT not in roles and one.method not in ("GET", "HEAD")
+        if manages and one.name not in ASKING:
+            assert is_act(one.name, one.method), one.name
+    assert not is_act("config_check", "POST") and not is_act("login", "POST") and not is_act("calls", "GET")

@@ -1,0 +1,256 @@
+"""Parts of supervisors in calls, and what they do by hand, on virtual time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from cti.ids import AgentId, CallId, ChannelName, QueueName
+from cti.model import facts as f
+from cti.model import signals as s
+from cti.model.commands import EnterRoom, HangUp
+from cti.model.recording_facts import RecordingPaused, RecordingResumed
+from cti.model.supervision_commands import DialWatcher, SpyOn
+from cti.model.supervision_facts import RoomOpened, WatchChanged, WatchEnded, WatchMode
+from cti.model.supervision_legs import call_of_watch_leg, party_name, watch_leg
+from cti.model.supervision_signals import WatchLeg
+from cti.services import supervision_floor, supervision_watch
+from cti.services.admission import is_open
+from cti.services.floor import Refused
+from cti.services.supervision_rows import by_hand, notices_of
+from cti.services.switchboard import Switchboard
+from tests.support.floor_rig import FloorRig, centre
+
+BOSS = ChannelName("PJSIP/boss-web-00000001")
+ADA = AgentId("1001")
+
+
+class Watched(FloorRig):
+    """A caller and Ada talk; a supervisor has a telephone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.board.linked = True
+        self.ready("1001")
+        self.call_id = self.talk()
+
+    def talk(self) -> CallId:
+        call_id = self.call()
+        self.queue(call_id)
+        self.ring(call_id, "1001")
+        self.joined(self.channel(call_id), call_id)
+        self.joined(self.leg("1001"), call_id, agent="1001")
+        return call_id
+
+    def joined(self, channel: ChannelName, call_id: CallId, *, bridge: str = "b1", agent: str | None = None) -> None:
+        self.signal(
+            s.BridgeJoined(
+                at=self.now,
+                bridge_id=bridge,
+                channel=channel,
+                call_id=call_id,
+                agent_id=AgentId(agent) if agent else None,
+            )
+        )
+
+    def attend(self) -> list[object]:
+        supervision_watch.attend(self.board, self.now)
+        return list(self.drain())
+
+    def begin(self, mode: WatchMode = WatchMode.LISTEN) -> str:
+        watch = supervision_watch.begin(self.board, self.call_id, self.now, by="boss", account="boss-web", mode=mode)
+        (dialled,) = [one for one in self.drain() if isinstance(one, DialWatcher)]
+        assert dialled.channel_id == watch.leg_id == watch_leg(self.call_id, 1)
+        return watch.leg_id
+
+    def there(self, leg_id: str) -> list[object]:
+        self.signal(WatchLeg(at=self.now, call_id=self.call_id, leg_id=leg_id, channel=BOSS, event="there"))
+        return self.attend()
+
+    def gone(
+        self, channel: ChannelName, *, unique_id: str = "", agent: str | None = None, caller: bool = False
+    ) -> None:
+        self.signal(
+            s.ChannelGone(
+                at=self.now,
+                channel=channel,
+                call_id=self.call_id,
+                agent_id=AgentId(agent) if agent else None,
+                is_caller=caller,
+                cause=16,
+                unique_id=unique_id,
+            )
+        )
+
+    def kinds(self) -> list[str]:
+        return [type(fact).__name__ for fact in self.facts]
+
+
+def test_legs_have_names_that_tell_their_call() -> None:
+    assert call_of_watch_leg(watch_leg(CallId("a1-17.3"), 12)) == "a1-17.3"
+    assert call_of_watch_leg("a1-17.3-p1") is None
+
+
+def test_listening_touches_nothing_of_the_call_and_whispering_only_the_way_of_hearing() -> None:
+    rig = Watched()
+    before = rig.board.calls[rig.call_id]
+    (spy,) = rig.there(rig.begin())
+    assert spy == SpyOn(
+        call_id=rig.call_id, channel=BOSS, caller_channel=before.channel, target=rig.leg("1001"), whisper=False
+    )
+    assert rig.board.calls[rig.call_id] == before
+    assert rig.attend() == []  # sent once
+    supervision_watch.change(rig.board, rig.now, by="boss", mode=WatchMode.WHISPER)
+    (spy,) = rig.drain()
+    assert isinstance(spy, SpyOn) and spy.whisper
+    assert rig.board.calls[rig.call_id] == before
+
+
+def test_barging_opens_the_room_and_taking_over_lets_the_agent_go_after_the_proof() -> None:
+    rig = Watched()
+    leg_id = rig.begin(WatchMode.TAKE_OVER)
+    moves = rig.there(leg_id)
+    caller = rig.channel(rig.call_id)
+    assert moves == [
+        EnterRoom(call_id=rig.call_id, channel=caller, agent_channel=rig.leg("1001")),
+        EnterRoom(call_id=rig.call_id, channel=BOSS, party=True),
+    ]
+    assert any(isinstance(fact, RoomOpened) for fact in rig.facts) and rig.board.calls[rig.call_id].room
+    rig.joined(rig.leg("1001"), rig.call_id, bridge="room", agent="1001")
+    rig.joined(BOSS, rig.call_id, bridge="room")
+    assert not any(isinstance(one, HangUp) for one in rig.attend())  # the caller is not there yet
+    rig.joined(caller, rig.call_id, bridge="room")
+    assert rig.board.calls[rig.call_id].outsiders == (party_name("boss"),)
+    assert rig.attend() == [HangUp(channel=rig.leg("1001"))]
+    rig.gone(rig.leg("1001"), agent="1001")
+    call = rig.board.calls[rig.call_id]
+    assert (call.talkers, call.state.value) == ((), "talking")
+    with pytest.raises(Refused, match="nobody else"):
+        supervision_watch.change(rig.board, rig.now, by="boss", mode=WatchMode.LISTEN)
+    rig.gone(BOSS, unique_id=leg_id)
+    assert isinstance(rig.facts[-2], WatchEnded) or isinstance(rig.facts[-1], WatchEnded)
+    assert rig.board.calls[rig.call_id].outsiders == ()
+
+
+def test_the_part_follows_the_caller_and_ends_with_the_call() -> None:
+    rig = Watched()
+    leg_id = rig.begin()
+    rig.there(leg_id)
+    rig.gone(rig.channel(rig.call_id), caller=True)
+    assert HangUp(channel=BOSS) in rig.attend()
+    assert rig.board.supervision.watches == {}
+    assert rig.facts[-1] == WatchEnded(
+        at=rig.now,
+        call_id=rig.call_id,
+        by="boss",
+        leg_id=leg_id,
+        end=rig.facts[-1].end,  # type: ignore[attr-defined]
+    )
+
+
+def test_nobody_listens_while_the_recording_is_paused() -> None:
+    rig = Watched()
+    rig.there(rig.begin())
+    rig.board.supervision.fact(RecordingPaused(at=rig.now, call_id=rig.call_id, by="1001"))
+    (spy,) = rig.attend()
+    assert isinstance(spy, SpyOn) and spy.target is None
+    rig.board.supervision.fact(RecordingResumed(at=rig.now, call_id=rig.call_id, by="1001"))
+    (spy,) = rig.attend()
+    assert isinstance(spy, SpyOn) and spy.target == rig.leg("1001")
+
+
+def test_a_restart_knows_who_listens_and_ends_what_nobody_wants() -> None:
+    rig = Watched()
+    leg_id = rig.begin()
+    rig.there(leg_id)
+    again = Switchboard(centre(), node=rig.board.node, now=rig.now)
+    again.recover(rig.facts, rig.now)
+    again.linked = True
+    assert [watch.by for watch in again.supervision.watches.values()] == ["boss"]
+    snapshot = s.Snapshot(
+        at=rig.now + timedelta(seconds=5),
+        channels=tuple(
+            s.LiveChannel(
+                channel=channel, unique_id=unique, call_id=rig.call_id, offer_id=None, agent_id=None, device=None,
+                context="cti-watch-run", state="Up", bridge_id=None, queue=None, caller_number=None, did="", seconds=9.0,
+            )
+            for channel, unique in ((BOSS, leg_id), (ChannelName("PJSIP/boss-web-2"), watch_leg(rig.call_id, 7)))
+        ),
+        devices=(),
+        restarted=False,
+    )  # fmt: skip
+    supervision_watch.adopt(again, snapshot, rig.now)
+    again.legs[rig.leg("1001")] = (rig.call_id, ADA)
+    supervision_watch.attend(again, rig.now)
+    commands = again.out.commands
+    assert HangUp(channel=ChannelName("PJSIP/boss-web-2")) in commands
+    assert any(isinstance(one, SpyOn) and one.target == rig.leg("1001") for one in commands)
+    # A leg that is gone is no part any more.
+    supervision_watch.adopt(
+        again, s.Snapshot(at=rig.now + timedelta(seconds=9), channels=(), devices=(), restarted=False), rig.now
+    )
+    assert again.supervision.watches == {}
+
+
+def test_what_cannot_be_watched_is_refused() -> None:
+    rig = Watched()
+    rig.begin()
+    with pytest.raises(Refused, match="part in a call already"):
+        supervision_watch.begin(rig.board, rig.call_id, rig.now, by="boss", account="boss-web", mode=WatchMode.LISTEN)
+    waiting = rig.call()
+    rig.queue(waiting)
+    for call_id in (waiting, CallId("nobody-1.1")):
+        with pytest.raises(Refused):
+            supervision_watch.begin(rig.board, call_id, rig.now, by="b", account="b-web", mode=WatchMode.LISTEN)
+    # Nobody picks up: the part ends by itself.
+    rig.now += timedelta(seconds=30)
+    rig.attend()
+    assert rig.board.supervision.watches == {} and not any(isinstance(fact, WatchChanged) for fact in rig.facts)
+
+
+def test_a_queue_is_closed_by_hand_until_a_time_and_a_restart_keeps_it() -> None:
+    rig = FloorRig()
+    queue = rig.board.centre.queues[QueueName("support")]
+    until = rig.now + timedelta(minutes=5)
+    done = supervision_floor.force_queue(rig.board, queue.name, False, rig.now, by="boss", until=until, reason="storm")
+    assert (done.before, done.after["queue"]) == ({"queue": "calendar"}, "closed")
+    rig.drain()
+    assert not is_open(rig.board, queue, rig.now)
+    again = Switchboard(centre(), node=rig.board.node, now=rig.now)
+    again.recover(rig.facts, rig.now)
+    assert by_hand(again, queue.name, rig.now)["forced"] == "closed"
+    rig.pass_time(301)
+    assert is_open(rig.board, queue, rig.now) and rig.board.supervision.forced == {}
+    with pytest.raises(Refused, match="over"):
+        supervision_floor.force_queue(
+            rig.board, queue.name, False, rig.now, by="boss", until=rig.now - timedelta(1), reason=""
+        )
+
+
+def test_a_message_stands_until_it_is_seen_and_an_announcement_of_a_queue_goes_before_the_centres() -> None:
+    rig = FloorRig()
+    rig.ready("1001")
+    sent = supervision_floor.send_message(
+        rig.board, (), QueueName("support"), "Tea", rig.now, by="boss", lasts=timedelta(hours=1)
+    )
+    assert sent.agents == (ADA,)  # the other is offline
+    assert [one.text for one in notices_of(rig.board, ADA)] == ["Tea"]
+    for _ in range(2):
+        supervision_floor.message_seen(rig.board, ADA, sent.message_id, rig.now)
+    assert notices_of(rig.board, ADA) == ()
+    for queue, prompt in ((None, "all"), (QueueName("support"), "mine")):
+        supervision_floor.set_emergency(rig.board, queue, prompt, rig.now, by="boss", until=None, text="", reason="")
+    state = rig.board.supervision
+    found = [state.emergency(QueueName(name), rig.now) for name in ("support", "sales")]
+    assert [one.prompt for one in found if one is not None] == ["mine", "all"]
+    assert [type(fact).__name__ for fact in rig.board.out.facts].count("MessageSeen") == 1
+
+
+def test_a_supervisor_ends_a_call_and_sends_one_on() -> None:
+    rig = Watched()
+    supervision_floor.end_call(rig.board, rig.call_id, rig.now)
+    assert rig.drain() == [HangUp(channel=rig.channel(rig.call_id))]
+    assert rig.board.left_first[rig.call_id] is f.HangupBy.SYSTEM
+    with pytest.raises(Refused):
+        supervision_floor.end_call(rig.board, CallId("nobody-1.1"), rig.now)
