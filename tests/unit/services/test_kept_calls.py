@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from cti.ids import AgentId, CallId, ChannelName, NodeName, QueueName
@@ -17,6 +19,7 @@ from cti.services.agent_line import Dialled
 from cti.services.switchboard import Switchboard
 from cti.services.talk_view import SendTo
 from tests.support.floor_rig import CENTRE_TEXT, FloorRig, centre
+from tests.unit.services.test_agent_first import CUSTOMER, AgentLine
 
 ADA, BO = AgentId("1001"), AgentId("1002")
 NUMBER = "+15550100081"
@@ -273,3 +276,37 @@ def test_why_nobody_was_reached(status: str, cause: int, why: str) -> None:
     rig.signal(FarSide(at=rig.now, call_id=call_id, channel=OWN, event="failed", status=status, cause=cause))
     assert [x.status for x in rig.of(f.DialFailed)] == [why]  # type: ignore[attr-defined]
     assert rig.board.withdrawn[ADA] == f"dial_{why}"
+
+
+def test_a_callback_that_rang_the_agent_first_is_kept() -> None:
+    """It stands on the agent's leg until that is gone; from the wait context on, on the customer's, over a restart too."""
+    line = AgentLine()
+    callback = line.asked()
+    heartbeats.page(line.board, BO, line.now, connected=True)
+    line.ready("1002", device=Device.BROWSER)
+    line.look_around()
+    leg = line.picks_up(callback)
+    line.joined(callback, "1002")
+    line.pass_time(5)
+    line.part(callback, line.leg("1002"), "1002", bridge="b7")
+    line.agent_leg_gone(callback, leg, cause=44)
+    assert resumption.is_held(line.live(callback))
+    line.signal(s.WaitEntered(at=line.now, call_id=callback, channel=CUSTOMER, unique_id="t1-9.9"))
+    assert line.live(callback).leg_id == "t1-9.9"
+
+    board = Switchboard(line.board.centre, node=NodeName("t1"), now=line.now)
+    board.recover(line.facts, line.now)
+    assert board.illegal == 0
+    channel = s.LiveChannel(
+        channel=CUSTOMER, unique_id="t1-9.9", call_id=callback, offer_id=None, queue=None, agent_id=None, device=None,
+        caller_number=None, did="", context="cti-wait-run", state="Up", bridge_id=None, seconds=90.0,
+    )  # fmt: skip
+    snapshot = s.Snapshot(at=line.now + timedelta(seconds=5), channels=(channel,), devices=(), restarted=False)
+    reconcile.adopt_snapshot(board, snapshot, line.now + timedelta(seconds=5))
+    assert resumption.is_held(board.calls[callback])
+
+    commands = line.pass_time(25)
+    assert line.live(callback).state in (CallState.WAITING, CallState.OFFERED)
+    assert [c.channel for c in commands if isinstance(c, SetQueue)] == [CUSTOMER]
+    line.customer_gone(callback)
+    assert callback in line.board.closed
