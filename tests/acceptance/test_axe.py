@@ -20,6 +20,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("", "/call", "[data-testid=call-start]:not([disabled])"),
     ("1001", "/agent", "[data-testid=my-tasks]"),
     ("supervisor", "/supervisor", "[data-testid=supervisor-page][data-live=true]"),
+    ("supervisor", "/wall", "[data-testid=wall-page][data-live=true] table"),
     ("supervisor", "/customers", "[data-testid=customers-page][data-ready=true]"),
     ("", "/contact", "h1"),
     ("supervisor", "/flows", "h1, h2"),

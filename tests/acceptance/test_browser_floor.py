@@ -78,16 +78,41 @@ async def test_the_supervisor_sees_the_floor_live(centre: TestCentre, tmp_path: 
         await supervisor.until("waiting-count", re.compile("^1$"))
         await supervisor.until("agent-1004", state="offline")
         # By keyboard alone: why not yet.
-        await supervisor.page.locator("[data-testid=waiting-1] [data-testid=open-call]").focus()
+        await supervisor.page.keyboard.press("2")
         await supervisor.page.keyboard.press("Enter")
         await supervisor.until("call-sheet", "王芳", state="waiting")
         await supervisor.until("why-now", "Nobody of this queue is logged in")
         await supervisor.until("story", "Not offered: Nobody logged in")
         await supervisor.page.keyboard.press("Escape")
         await supervisor.one("call-sheet").wait_for(state="detached")
-        assert await supervisor.page.evaluate("document.activeElement.dataset.testid") == "open-call"
-        # By keyboard alone: minutes for the caller, over to sales, back to support.
         waiting = await supervisor.one("waiting-1").get_attribute("data-call")
+        assert await supervisor.page.evaluate("document.activeElement.dataset.key") == waiting
+        # The filter by keyboard: what does not match goes, and comes back with Escape.
+        await supervisor.page.keyboard.press("/")
+        await supervisor.page.keyboard.type("no such caller")
+        await supervisor.one("waiting-1").wait_for(state="detached")
+        await supervisor.page.keyboard.press("Escape")
+        await supervisor.until("waiting-1", "王芳", state="waiting")
+        await supervisor.page.keyboard.press("Escape")
+        # The wall says the same, and nothing but the wall in full screen.
+        wall = await people.supervisor()
+        await wall.one("to-wall").click()
+        await wall.until("wall-page", live="true")
+        await wall.until("wall-queue-support", "Support", waiting="1")
+        await wall.page.keyboard.press("f")
+        await wall.until("wall-page", full="true")
+        await wall.one("nav").wait_for(state="detached")
+        # Sheets of a figure, a queue and an agent.
+        for opens, sheet, says in (
+            ("figure-calls", "figure-sheet", "Calls today"),
+            ("queue-open-support", "queue-sheet", "30 min"),
+            ("agent-1004", "agent-sheet", "Dora Silva"),
+        ):
+            await supervisor.one(opens).click()
+            await supervisor.until(sheet, says)
+            await supervisor.page.keyboard.press("Escape")
+            await supervisor.one(sheet).wait_for(state="detached")
+        # By keyboard alone: minutes for the caller, over to sales, back to support.
         await supervisor.one("place-1").focus()
         await supervisor.page.keyboard.press("Enter")
         await supervisor.until("placing", "王芳", call=str(waiting))

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from typer.main import get_command
 
-from cti import calendar_forms, desk_forms
+from cti import alert_forms, calendar_forms, desk_forms
 from cti import centre_forms as forms
 from cti.centre_file import load_centre, parse_centre
 from cti.cli import app
@@ -115,6 +115,9 @@ FORMS: dict[str, type[BaseModel]] = {
     "Dialling out: `outbound`": forms.OutboundForm,
     "Browser telephones: `presence`": forms.PresenceForm,
     "Supervisors: `supervision`": forms.SupervisionForm,
+    "Alerts: `alerts`": alert_forms.AlertsForm,
+    "A threshold: `alerts.each_queue.<figure>`": alert_forms.ThresholdForm,
+    "Telling somebody of alerts: `alerts.webhook`": alert_forms.AlertWebhookForm,
     "Another customer system: `crm`": desk_forms.CrmForm,
     "Telling it of calls: `crm.webhook`": desk_forms.WebhookForm,
 }
