@@ -340,6 +340,29 @@ async def test_calling_out_picking_up_and_click_to_dial() -> None:
         await desk.assert_no_faults()
 
 
+async def test_what_is_open_stands_on_the_card_and_is_dialled_for_what_it_is() -> None:
+    async with scripted_desks() as desks:
+        desk = await desks.desk()
+        await desk.in_call()
+        await desk.until("recording-on", text="Recording")
+        await desk.until("open-matters", count="4")
+        first = desk.page.locator("[data-testid^=matter-]").first
+        assert await first.get_attribute("data-kind") == "complaint", "overdue first"
+        assert await first.locator("a").get_attribute("href") == "/work#complaints/3"
+        assert await desk.one("matter-call").count() == 0, "not while talking"
+        desk.line.bye()
+        desk.wrap_up()
+        await desk.until("agent-page", step="wrap_up")
+        await desk.one("matter-follow-up-5").get_by_test_id("matter-call").click()
+        assert await desk.one("dial-text").input_value() == NUMBER
+        desk.withdraw("call_ended")
+        await desk.until("agent-page", step="ready")
+        await desk.one("dial-text").press("Enter")
+        asked = await desk.asks("/agent/dial")
+        assert (asked["number"], asked["follow_up_id"], asked["customer_id"]) == (NUMBER, "5", 8)
+        await desk.assert_no_faults()
+
+
 async def test_every_outcome_of_a_look_up_and_of_an_offer_has_its_words() -> None:
     async with scripted_desks() as desks:
         desk = await desks.desk()
