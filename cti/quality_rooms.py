@@ -23,6 +23,14 @@ class QualityWork:
         self._office = QualityOffice(pool, clock=clock, centre=centre)
         self.rooms = self._office.inspections()
 
+    async def begin(self) -> None:
+        """Make the first form, where there has never been one."""
+        await self._office.forms.begin()
+
+    async def draw(self) -> int:
+        """Draw from the days that are over; how many calls."""
+        return await self._office.samples.draw_due()
+
     async def run(self) -> None:
         """Make the first form, and draw by the clock."""
         await self._office.run()

@@ -23,6 +23,7 @@ from cti.crm.demo import load
 from cti.live_flows import LiveFlows, open_flows
 from cti.prompts import build_prompts
 from cti.prompts.library import PromptLibrary
+from cti.quality_rooms import QualityWork
 from cti.store.explain import StoredExplanations
 from cti.store.flow_traffic import StoredFlowTraffic
 from cti.store.queries import StoredCalls
@@ -86,11 +87,14 @@ async def api(customer_work: Customers, tmp_path: Path) -> AsyncIterator[Api]:
     library, versions = open_flows(places, of_flows, TickingClock())
     office = CaseOffice(customer_work.pool, clock=clock, centre=lambda: centre)
     await load_cases(customer_work.pool)
+    quality = QualityWork(customer_work.pool, clock=clock, centre=lambda: centre)
+    await quality.begin()
     deps = make_deps(
         floor,
         tmp_path,
         customers=customer_work.rooms,
         casework=office.casework(),
+        inspections=quality.rooms,
         calls=StoredCalls(customer_work.pool),
         explanations=StoredExplanations(customer_work.pool),
         prompts=prompts,

@@ -64,7 +64,7 @@ class Stage:
         )  # fmt: skip
 
     async def form(self) -> FormRow:
-        await self.work._office.forms.begin()
+        await self.work.begin()
         return (await self.all.forms.list(archived=False))[0]
 
     async def plan(self, **more: Any) -> int:
@@ -105,7 +105,7 @@ def refused(error_id: str) -> Any:
 
 async def test_a_version_that_was_scored_with_stays_and_two_editors_do_not_overwrite_each_other(stage: Stage) -> None:
     form = await stage.form()
-    await stage.work._office.forms.begin()
+    await stage.work.begin()
     assert len(await stage.all.forms.list(archived=True)) == 1
     body = copy.deepcopy(EXAMPLE)
     body["passing"] = 70
@@ -147,7 +147,7 @@ async def test_a_week_is_drawn_day_by_day_fairly_once_and_explained(stage: Stage
     stage.clock.at = T0  # Wednesday: Monday and Tuesday are over
     seen = await stage.all.samples.preview(plan_id)
     assert Counter(one.agent for one in seen) == {"1001": 2, "1002": 2, "1003": 2}
-    drawn = await asyncio.gather(stage.work._office.samples.draw_due(), stage.work._office.samples.draw_due())
+    drawn = await asyncio.gather(stage.work.draw(), stage.work.draw())
     assert sum(drawn) == 6
     rows = await stage.all.samples.list(
         states=["open"], scorer=None, agent=None, plan_id=plan_id, queues=None, before=None, limit=100
@@ -159,9 +159,9 @@ async def test_a_week_is_drawn_day_by_day_fairly_once_and_explained(stage: Stage
     why = rows[0].why
     assert (why["kind"], why["quota"]) == ("random", 2)
     assert 1 <= why["lot"] <= why["among"]
-    assert await stage.work._office.samples.draw_due() == 0
+    assert await stage.work.draw() == 0
     stage.clock.at = monday + timedelta(days=7, hours=1)  # the week is over
-    assert await stage.work._office.samples.draw_due() == 6
+    assert await stage.work.draw() == 6
     taken = await stage.pool.fetch(
         "SELECT agent, count(*) AS n, count(DISTINCT call_id) AS calls FROM quality.samples GROUP BY 1"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 import asyncpg
@@ -73,7 +73,7 @@ class StoredSurveys:
         for row in rows:
             groups[row["question"], row["key"]][row["score"]] = row["n"]
             whole[row["question"]][row["score"]] += row["n"]
-        points: dict[tuple[str, object], dict[int, int]] = defaultdict(dict)
+        points: dict[tuple[str, date], dict[int, int]] = defaultdict(dict)
         for row in days:
             points[row["question"], row["start"]][row["score"]] = row["n"]
         return Surveys(
@@ -87,7 +87,7 @@ class StoredSurveys:
             ),
             trend=tuple(
                 _point(name, start, counts, scales[name])
-                for (name, start), counts in sorted(points.items(), key=str)
+                for (name, start), counts in sorted(points.items())
             ),
             response=share(sum(done for done, _ in came.values()), sum(all_ for _, all_ in came.values())),
             response_by={group: share(*counts) for group, counts in sorted(came.items())},
@@ -165,12 +165,12 @@ class StoredSurveys:
         return tuple(Comment(**row) for row in rows)
 
 
-def _point(question: str, start: object, counts: dict[int, int], scale: tuple[int, int]) -> SurveyPoint:
+def _point(question: str, start: date, counts: dict[int, int], scale: tuple[int, int]) -> SurveyPoint:
     n = sum(counts.values())
     good = sum(count for score, count in counts.items() if score >= satisfied_from(*scale))
     return SurveyPoint(
         question=question,
-        start=start,  # type: ignore[arg-type]  # a date
+        start=start,
         answers=n,
         mean=sum(score * count for score, count in counts.items()) / n,
         csat=good / n,
