@@ -15,8 +15,8 @@ help: ## what there is
 up: $(VENV)/.local ui ## start the whole centre on this machine (Ctrl-C stops it)
 	@exec $(BIN)/cti up $(ARGS)
 
-demo: $(VENV)/.local ui ## the same with simulated callers and agents
-	@exec $(BIN)/cti up --demo $(ARGS)
+demo: $(VENV)/.local ui ## the same with simulated callers and agents, and four weeks behind them
+	@exec $(BIN)/cti up --demo --history 28 $(ARGS)
 
 test: $(VENV)/.dev ui test-tools lint types ## prove it: lint, types, every test, real Asterisk, SIP, Postgres and browser
 	@mkdir -p .build

@@ -55,12 +55,16 @@ def up(
     data: Data = None,
     config: Config = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add simulated callers and agents over real SIP.")] = False,
+    history: Annotated[
+        int,
+        typer.Option(min=0, max=400, metavar="DAYS", help="At the first start: so many days of invented calls before."),
+    ] = 0,
 ) -> None:
     """Start a whole centre on this machine: Asterisk, database, bridge, pages. Ctrl-C stops everything."""
     from cti.up import up as run_up
 
     settings = _settings(data, config)
-    raise typer.Exit(asyncio.run(run_up(settings, config=config, demo=demo, console=out)))
+    raise typer.Exit(asyncio.run(run_up(settings, config=config, demo=demo, console=out, history=history)))
 
 
 @app.command()

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,10 @@ from cti.asterisk.process import AsteriskProcess
 from cti.asterisk.render import render
 from cti.centre_file import load_centre
 from cti.children import Child, hold_lock, port_is_free, stop_leftovers
+from cti.clock import SystemClock
+from cti.demo.history_file import invent
 from cti.errors import ConfigError, CtiError
+from cti.ids import NodeName
 from cti.model.centre import Centre
 from cti.panel import panel
 from cti.places import DEMO_CENTRE, Places
@@ -49,11 +52,14 @@ LOOK_AFTER_DATABASE = 2.0
 class Up:
     """One run of the whole centre."""
 
-    def __init__(self, settings: Settings, *, config: Path | None, demo: bool, console: Console) -> None:
+    def __init__(
+        self, settings: Settings, *, config: Path | None, demo: bool, console: Console, history: int = 0
+    ) -> None:
         self.settings = settings
         self.places = Places(settings)
         self._config = config
         self._demo = demo
+        self._history = history
         self._console = console
         self._began = time.monotonic()
         self._database: EmbeddedPostgres | None = None
@@ -156,6 +162,7 @@ class Up:
 
     async def _start_database(self, centre: Centre) -> None:
         from cti.crm.casework_demo import load as load_cases
+        from cti.crm.demo import callers
         from cti.crm.demo import load as load_demo
         from cti.store.migrate import migrate
         from cti.store.pool import open_pool
@@ -174,10 +181,27 @@ class Up:
             try:
                 loaded = await load_demo(pool, region=centre.region)
                 await load_cases(pool)
+                if self._history:
+                    await self._invent_history(centre, await callers(pool))
             finally:
                 await pool.close()
             if loaded:
                 self.say(f"demo customers loaded: {loaded}")
+
+    async def _invent_history(self, centre: Centre, callers: Sequence[tuple[int, str, str, str]]) -> None:
+        """Weeks of invented calls for a data folder that has no journal yet."""
+        if any(self.places.journal.iterdir()):
+            self.say("there were calls here already: no history is invented")
+            return
+        facts = await invent(
+            self.places.journal,
+            centre,
+            callers,
+            SystemClock().now(),
+            days=self._history,
+            node=NodeName(self.settings.node),
+        )
+        self.say(f"{self._history} days of calls invented: {facts} facts")
 
     async def _build_prompts(self) -> None:
         shown = [0.0]
@@ -317,7 +341,7 @@ class Up:
         self.say("stopped")
 
 
-async def up(settings: Settings, *, config: Path | None, demo: bool, console: Console) -> int:
+async def up(settings: Settings, *, config: Path | None, demo: bool, console: Console, history: int = 0) -> int:
     """Run the whole centre until Ctrl-C."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))  # `say` tells the rest
-    return await Up(settings, config=config, demo=demo, console=console).run()
+    return await Up(settings, config=config, demo=demo, console=console, history=history).run()

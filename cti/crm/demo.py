@@ -144,3 +144,12 @@ async def load(pool: asyncpg.Pool, *, region: str = "US") -> int:
                 "INSERT INTO crm.phones (customer_id, number, raw) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", rows
             )
     return added
+
+
+async def callers(pool: asyncpg.Pool) -> list[tuple[int, str, str, str]]:
+    """Who of the demo file may call: (customer id, a number, tier, language)."""
+    rows = await pool.fetch(
+        "SELECT c.customer_id, min(p.number) AS number, c.tier, c.language FROM crm.customers c JOIN crm.phones p"
+        " USING (customer_id) WHERE c.reference LIKE 'demo-%' GROUP BY 1, 3, 4 ORDER BY 1"
+    )
+    return [(row["customer_id"], row["number"], row["tier"], row["language"]) for row in rows]
