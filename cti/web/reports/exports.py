@@ -9,10 +9,11 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from cti.services.report_desk import FileFormat, SavedReport
+from cti.web.auth.acts import tell
 from cti.web.auth.guard import session_of
 from cti.web.auth.permissions import Role
 from cti.web.operations import Answer, Body, Done, Operation, Params
-from cti.web.reports.asking import AWAY, Language, Line, NumberParams, acted, desk, telling, user
+from cti.web.reports.asking import AWAY, Language, Line, NumberParams, desk, let_out, telling, user
 from cti.web.wire import read_body, read_path, read_query, reply
 
 _Short = Annotated[str, Field(max_length=40)]
@@ -84,7 +85,7 @@ async def export(request: web.Request) -> web.Response:
     given = asked.model_dump(mode="json", by_alias=True, exclude={"format", "language"}, exclude_none=True)
     search = urlencode({name: value for name, value in given.items() if value})
     file = await desk(request).file(search, asked.format, asked.language)
-    await acted(
+    await let_out(
         request, "report_export", asked.view or "report", after={"format": asked.format.value, "search": search[:500]}
     )
     return web.Response(
@@ -109,7 +110,9 @@ async def save(request: web.Request) -> web.Response:
     """Keep one."""
     body = await read_body(request, SaveBody)
     asker = user(request)
-    return reply(_row(await desk(request).save(asker, body.name, body.search, shared=body.shared), asker))
+    made = await desk(request).save(asker, body.name, body.search, shared=body.shared)
+    tell(request, subject=made.name, after={"shared": str(made.shared).lower(), "search": made.search[:500]})
+    return reply(_row(made, asker))
 
 
 @telling
@@ -118,8 +121,7 @@ async def forget(request: web.Request) -> web.Response:
     number = read_path(request, NumberParams).number
     admin = session_of(request).account.role is Role.ADMIN
     gone = await desk(request).forget(user(request), number, any_owner=admin)
-    if gone.shared:
-        await acted(request, "report_forget", gone.name, before={"owner": gone.owner})
+    tell(request, subject=gone.name, before={"owner": gone.owner, "search": gone.search[:500]})
     return reply(Done())
 
 

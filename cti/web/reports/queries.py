@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from cti.reports.metric import Dimension
@@ -14,6 +15,7 @@ LONGEST = timedelta(days=800)
 """Two years and the same weeks of the year before."""
 LONGEST_BY_HALF_HOUR = timedelta(days=100)
 NOBODY = "-"
+_PAGE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d:\d\d\|[A-Za-z0-9._-]{1,100}\|\d{1,4}")
 _FINE = frozenset({Dimension.HALF_HOUR, Dimension.HOUR})
 _FILTERS = (
     Dimension.QUEUE,
@@ -43,9 +45,11 @@ def report_query(asked: ReportQueryParams) -> ReportQuery:
 
 
 def calls_query(asked: CountedQuery) -> CallsQuery:
-    """Raises `ApiError` unknown_metric, bad_period."""
+    """Raises `ApiError` unknown_metric, bad_period, bad_page."""
     known_metric(asked.metric)
     check_period(asked.since, asked.until)
+    if asked.after and not _PAGE.fullmatch(asked.after):
+        raise ApiError(400, "bad_page", "there is no such page", remedy="`after` is the `next` of the page before")
     return CallsQuery(
         metric=asked.metric,
         since=asked.since,

@@ -9,9 +9,10 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from cti.services.report_desk import FileFormat, MailState, Rhythm, Schedule, ScheduleWish
+from cti.web.auth.acts import tell
 from cti.web.deps import DEPS
 from cti.web.operations import Answer, Body, Done, Operation
-from cti.web.reports.asking import AWAY, Language, NumberParams, acted, desk, telling, user
+from cti.web.reports.asking import AWAY, Language, NumberParams, desk, telling, user
 from cti.web.wire import read_body, read_path, reply
 
 _ONE = "/api/v1/reports/schedules/{number:[0-9]+}"
@@ -114,7 +115,7 @@ async def add(request: web.Request) -> web.Response:
     """Mail a report from now on."""
     body = await read_body(request, ScheduleBody)
     made = await desk(request).schedule(user(request), body.wish())
-    await acted(request, "report_schedule", made.name, after=_words(made))
+    tell(request, subject=made.name, after=_words(made))
     return reply(_row(made))
 
 
@@ -125,7 +126,7 @@ async def change(request: web.Request) -> web.Response:
     body = await read_body(request, ScheduleBody)
     before = next((one for one in await desk(request).schedules() if one.schedule_id == number), None)
     made = await desk(request).schedule(user(request), body.wish(), schedule_id=number)
-    await acted(request, "report_schedule", made.name, before=_words(before) if before else None, after=_words(made))
+    tell(request, subject=made.name, before=_words(before) if before else None, after=_words(made))
     return reply(_row(made))
 
 
@@ -133,7 +134,7 @@ async def change(request: web.Request) -> web.Response:
 async def remove(request: web.Request) -> web.Response:
     """Stop mailing."""
     gone = await desk(request).unschedule(read_path(request, NumberParams).number)
-    await acted(request, "report_unschedule", gone.name, before=_words(gone))
+    tell(request, subject=gone.name, before=_words(gone))
     return reply(Done())
 
 
@@ -142,7 +143,7 @@ async def send(request: web.Request) -> web.Response:
     """Send one now."""
     number = read_path(request, NumberParams).number
     await desk(request).send_now(number)
-    await acted(request, "report_send", str(number))
+    tell(request, subject=str(number))
     return reply(Done())
 
 

@@ -9,8 +9,9 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from cti.services.report_desk import Action, ActionState, ActionWish, Goal, Verdict
+from cti.web.auth.acts import tell
 from cti.web.operations import Answer, Body, Done, Operation, Params
-from cti.web.reports.asking import AWAY, Line, MetricText, NumberParams, QueueText, Text, acted, desk, telling, user
+from cti.web.reports.asking import AWAY, Line, MetricText, NumberParams, QueueText, Text, desk, telling, user
 from cti.web.wire import read_body, read_path, read_query, reply
 
 _Figure = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
@@ -173,7 +174,7 @@ async def set_goal(request: web.Request) -> web.Response:
     """Set a target."""
     body = await read_body(request, GoalBody)
     new, old = await desk(request).set_goal(user(request), body.metric, body.queue, body.target, body.tolerance)
-    await acted(request, "target_set", _subject(new.metric, new.queue), before=_told(old), after=_told(new))
+    tell(request, subject=_subject(new.metric, new.queue), before=_told(old), after=_told(new))
     return reply(_goal(new))
 
 
@@ -181,7 +182,7 @@ async def set_goal(request: web.Request) -> web.Response:
 async def drop_goal(request: web.Request) -> web.Response:
     """Take a target away."""
     gone = await desk(request).drop_goal(read_path(request, NumberParams).number)
-    await acted(request, "target_drop", _subject(gone.metric, gone.queue), before=_told(gone))
+    tell(request, subject=_subject(gone.metric, gone.queue), before=_told(gone))
     return reply(Done())
 
 
@@ -225,9 +226,7 @@ async def act(request: web.Request) -> web.Response:
     """Take one."""
     body = await read_body(request, ActionBody)
     made = await desk(request).act(user(request), ActionWish(**body.model_dump()))
-    await acted(
-        request, "action_take", _subject(body.metric, body.queue), after={**_state(made), "what": body.what[:200]}
-    )
+    tell(request, subject=_subject(body.metric, body.queue), after={**_state(made), "what": body.what[:200]})
     return reply(_action(made))
 
 
@@ -240,7 +239,7 @@ async def settle(request: web.Request) -> web.Response:
         number, state=body.state, result=body.result, owner=body.owner, due=body.due
     )
     subject = _subject(after.wish.metric, after.wish.queue)
-    await acted(request, "action_settle", subject, before=_state(before), after=_state(after))
+    tell(request, subject=subject, before=_state(before), after=_state(after))
     return reply(_action(after))
 
 
