@@ -174,7 +174,7 @@ class QueueForm(DeskForm):
     service_level_of: ServiceLevelOf = ServiceLevelOf.DECIDED
     short_abandon: Seconds = 5
     refusal_pause: Seconds = 10
-    record: RecordField = NEVER
+    record: RecordField = False
     skills: dict[Name, Level] = {}
     requires: RequirementField = ""
     relax: list[RelaxationForm] = []
@@ -360,8 +360,8 @@ def queue_of(name: str, q: QueueForm) -> Queue:
         service_level_of=q.service_level_of,
         short_abandon=timedelta(seconds=q.short_abandon),
         refusal_pause=timedelta(seconds=q.refusal_pause),
-        record=q.record == ALWAYS,
-        recording=None if q.record in (ALWAYS, NEVER) else q.record,
+        record=_record(q.record) == ALWAYS,
+        recording=None if _record(q.record) in (ALWAYS, NEVER) else q.record,
         dispositions=plain_names(q),
         desk=desk_of(q),
         skills=dict(q.skills),

@@ -272,9 +272,7 @@ async def test_what_may_not_be_done_is_refused(tmp_path: Path) -> None:
         await live.desk.act(CALL, "pause", by="1001")
     with pytest.raises(Refused, match="by hand"):
         await live.desk.act(CALL, "start", by="1001")  # a call of no queue: its rule is never
-    live.board.record(
-        f.DataAttached(at=T0, call_id=CALL, flow=FlowName("main"), step="ask", data=(("recording_consent", "no"),))
-    )
+    live.board.record(f.DataAttached(at=T0, call_id=CALL, flow=FlowName("main"), data=(("recording_consent", "no"),)))
     with pytest.raises(Refused, match="does not want"):
         await live.desk.act(CALL, "start", by="1001")
     assert not any(isinstance(command, BeginRecording) for command in live.telephony.done)
