@@ -198,7 +198,7 @@ class StoredReports:
                 values=list(choice.values), zone=choice.zone,
             )  # fmt: skip
             if query.after:
-                at, call_id, number = query.after.split("|")
+                at, call_id, number = query.after.split("|")  # what `next` said
                 page.where.append(
                     f"(at, call_id, number) > ({page.value(_moment(at))}, {page.value(call_id)},"
                     f" {page.value(int(number))})"

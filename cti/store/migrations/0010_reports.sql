@@ -456,6 +456,18 @@ COMMENT ON COLUMN cti.report_state.definition_version IS 'Version of the definit
 COMMENT ON COLUMN cti.report_state.zone IS 'The centre''s time zone.';
 COMMENT ON COLUMN cti.report_state.rebuilt_at IS 'When everything was counted anew last.';
 
+CREATE FUNCTION cti.forget_person() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    UPDATE cti.counted_calls SET person = NULL, previous_at = NULL, next_at = NULL WHERE call_id = NEW.call_id;
+    RETURN NULL;
+END
+$body$;
+COMMENT ON FUNCTION cti.forget_person() IS 'A call that is made anonymous tells nobody any more who called; its figures stay.';
+CREATE TRIGGER calls_forget_person AFTER UPDATE OF caller_number, customer_id ON cti.calls FOR EACH ROW
+  WHEN (NEW.caller_number IS NULL AND NEW.customer_id IS NULL
+        AND (OLD.caller_number IS NOT NULL OR OLD.customer_id IS NOT NULL))
+  EXECUTE FUNCTION cti.forget_person();
+
 CREATE VIEW report.visits AS
 SELECT call_id,
        number,
