@@ -301,3 +301,36 @@ async def test_limits_that_change_judge_only_what_comes_after(journal: JournalWr
     finally:
         await link.close()
         await drain.close()
+
+
+async def test_time_that_goes_on_is_counted_up_to_now(journal: JournalWriter, migrated: str) -> None:
+    at = UNTIL - timedelta(hours=5)
+    drain = Drain(journal, migrated, zone=lambda: ZONE.key)
+    changed = f.AgentChanged(at=at, agent_id=AgentId("1001"), state=AgentState.NOT_READY, reason="lunch")
+    await journal.append([changed])
+    while await drain.drain_once():
+        pass
+    pool = await open_pool(migrated)
+    try:
+        reports = StoredReports(pool, lambda: CENTRE, clock=Now())
+        names = ("not_ready_time", "ready_time", "signed_in_time")
+        whole = ReportQuery(metrics=names, since=SINCE, until=UNTIL + timedelta(days=1), by=(Dimension.REASON,))
+        report = await reports.query(whole)
+        assert [(row.keys, row.figures["not_ready_time"].value) for row in report.rows] == [
+            ({"reason": "lunch"}, 18000.0)
+        ]
+        assert (report.totals["signed_in_time"].value, report.totals["ready_time"].value) == (18000.0, 0.0)
+        assert report.unfinished  # it reaches into the future
+        part = ReportQuery(
+            metrics=names, since=UNTIL - timedelta(hours=1), until=UNTIL, by=(Dimension.HALF_HOUR,),
+            filters={Dimension.TEAM: ("red",)},
+        )  # fmt: skip
+        assert [row.figures["not_ready_time"].value for row in (await reports.query(part)).rows] == [1800.0, 1800.0]
+        nobody = dataclasses.replace(part, filters={Dimension.TEAM: (None,)})
+        assert (await reports.query(nobody)).totals["not_ready_time"].value == 0.0
+        # A figure that cannot be chosen so is nothing, never the whole.
+        other = dataclasses.replace(part, filters={Dimension.QUEUE: ("support",)})
+        assert (await reports.query(other)).totals["not_ready_time"].value is None
+    finally:
+        await pool.close()
+        await drain.close()
