@@ -313,7 +313,7 @@ class StoredFollowUps:
                     raise CaseRefused(
                         "not_yours", f"this follow-up call is {row['owner']}'s", status=403, remedy="take another"
                     )
-                plan = self._plan(loads(row["body"])) or Plan(name="x", trigger="purchase", after=timedelta())
+                plan = _as_written(loads(row["body"]))
                 if result.outcome == "call_later" and (result.again_at is None or result.again_at <= now):
                     raise CaseRefused(
                         "no_time", "say when to call again", status=400, remedy="send again_at, a later moment"
@@ -353,7 +353,6 @@ class StoredFollowUps:
                 after = await connection.fetchrow(f"{_ROW} WHERE f.follow_up_id = $1", follow_up_id)
         return _row(after)
 
-
     async def tried(
         self,
         connection: asyncpg.Connection,
@@ -374,7 +373,7 @@ class StoredFollowUps:
             follow_up_id, call_id, by, at,
         ):  # fmt: skip
             return False
-        plan = self._plan(loads(row["body"])) or Plan(name="x", trigger="purchase", after=timedelta())
+        plan = _as_written(loads(row["body"]))
         attempt = row["attempts"] + 1
         await connection.execute(
             "INSERT INTO crm.follow_up_attempts (follow_up_id, attempt, at, author, call_id, outcome)"
@@ -394,6 +393,15 @@ class StoredFollowUps:
             before=row["state"], after=then.state, note="", customer_id=row["customer_id"],
         )  # fmt: skip
         return True
+
+
+def _as_written(body: Any) -> Plan:
+    """A plan as it stands, also where the centre has its queue or a tier no more: what was begun is ended by it."""
+    tiers = body.get("tiers", ()) if isinstance(body, dict) else ()
+    try:
+        return rules.read_plan(body, queues=(str(body.get("queue", "")),), tiers=tuple(map(str, tiers)))
+    except (RulesInvalid, AttributeError):
+        return Plan(name="x", trigger="purchase", after=timedelta())
 
 
 async def _do_not_call(connection: asyncpg.Connection, customer_id: int, now: datetime, *, by: str) -> None:

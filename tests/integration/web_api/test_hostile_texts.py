@@ -164,13 +164,11 @@ async def test_work_and_contact(pages: Pages) -> None:
     await boss.locator("[data-testid^=follow-up-]").first.click()
     await boss.click("[data-testid=outcome-refused]")
     await boss.locator("[data-testid=result-form] textarea").fill(LONG)
-    await boss.click("[data-testid=result-save]")
-    await boss.wait_for_timeout(0)
-    await boss.wait_for_selector("[data-testid=tab-calls]")
-    done: list[str] = []
-    while LONG not in done:
-        answer = await pages.api(boss, "GET", "/follow-ups?state=done")
-        done = [one["note"] for one in answer["follow_ups"]]
+    async with boss.expect_response(re.compile(r"/result$")) as saved:
+        await boss.click("[data-testid=result-save]")
+    assert (await saved.value).ok
+    done = (await pages.api(boss, "GET", "/follow-ups?state=done"))["follow_ups"]
+    assert LONG in [one["note"] for one in done]
     await pages.nothing_foreign(boss)
 
     anyone = await pages.page("", "/contact#complaint")
