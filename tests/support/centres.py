@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 from hypothesis import strategies as st
 
 from cti.ids import AgentId, FlowName, QueueName
+from cti.model.alerts import LESS_IS_WORSE, OF_QUEUES, USUAL_TARGETS, AlertRules, Figure, Threshold
 from cti.model.calendar import Calendar, Span
 from cti.model.centre import (
     Agent,
@@ -208,6 +210,32 @@ OUTSIDE_CRMS = st.builds(
 )
 
 
+def _threshold(bounds: tuple[float, float], figure: Figure) -> Threshold:
+    mild, bad = sorted(bounds, reverse=figure in LESS_IS_WORSE)
+    return Threshold(warn=mild, critical=bad, back=0.5, hold=timedelta(seconds=20))
+
+
+def _thresholds(figures: Iterable[Figure]) -> st.SearchStrategy[dict[Figure, Threshold]]:
+    bounds = st.tuples(st.floats(0, 100), st.floats(0, 100))
+    return st.dictionaries(st.sampled_from(sorted(figures)), bounds, max_size=2).map(
+        lambda found: {figure: _threshold(two, figure) for figure, two in found.items()}
+    )
+
+
+ALERT_RULES = st.builds(
+    AlertRules,
+    centre=_thresholds(Figure),
+    each_queue=_thresholds(OF_QUEUES),
+    webhook=st.none()
+    | st.builds(
+        Webhook,
+        url=st.just("https://ops.example/cti"),
+        secret_file=st.just("/etc/ops.secret"),
+        deadline=within(0.5, 30),
+    ),
+)
+
+
 @st.composite
 def centres(draw: st.DrawFn) -> Centre:
     """Whole centres, such as a file can describe."""
@@ -258,6 +286,9 @@ def centres(draw: st.DrawFn) -> Centre:
         ),
         presence=draw(st.builds(Presence, resume=within(5, 300), grace=within(5, 300))),
         crm=draw(OUTSIDE_CRMS),
+        alerts=draw(ALERT_RULES),
+        targets=dict(USUAL_TARGETS)
+        | draw(st.dictionaries(st.sampled_from(sorted(USUAL_TARGETS)), st.floats(0, 1), max_size=2)),
         services={
             "shop": HttpService(
                 name="shop",
