@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -64,11 +64,17 @@ class StoredReports:
         centre: Callable[[], Centre],
         *,
         behind: Callable[[], bool] = lambda: False,
+        lag: Callable[[], float] = lambda: 0.0,
+        began: Callable[[], datetime | None] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
+        """`behind`: whether facts of any time may be missing. `lag`: seconds since when facts wait to be stored. `began`: when
+        the oldest call that is still there began."""
         self._pool = pool
         self._centre = centre
         self._behind = behind
+        self._lag = lag
+        self._began = began
         self._clock = clock or SystemClock()
 
     async def query(self, query: ReportQuery) -> Report:
@@ -107,7 +113,16 @@ class StoredReports:
             totals_before=None if before is None else _figures(chosen, added(before.values())),
             since_before=None if before is None else since,
             until_before=None if before is None else until,
-            unfinished=query.until > now or self._behind() or current not in (None, DEFINITION_VERSION),
+            unfinished=self._unfinished(query.until, now) or current not in (None, DEFINITION_VERSION),
+        )
+
+    def _unfinished(self, until: datetime, now: datetime) -> bool:
+        lag, began = self._lag(), self._began()
+        return (
+            until > now
+            or self._behind()
+            or (lag > 0.0 and until > now - timedelta(seconds=lag))
+            or (began is not None and until > began)
         )
 
     async def _parts(self, asked: _Asked, metrics: Iterable[Metric], now: datetime) -> Parts:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 from ruamel.yaml import YAML
 
@@ -146,14 +147,14 @@ class Floor:
             NotingPhone(account["username"], account["password"], (host, int(port))) as phone,
         ):
             self.api[extension], self.phones[extension] = api, phone  # type: ignore[assignment]
-            await phone.register()
+            await phone.register(3000)
             await api.post("/agent/state", {"state": "ready", "device": "sip"})
             await api.until("/agent", lambda a: a["agent"]["state"] == "ready" and a["agent"]["reachable"]["sip"])
             notes = asyncio.create_task(self._note(phone))  # type: ignore[arg-type]
             try:
                 yield
             finally:
-                with suppress(AssertionError):
+                with suppress(AssertionError, aiohttp.ClientError):
                     await api.post("/agent/state", {"state": "offline"})
                 notes.cancel()
                 await asyncio.gather(notes, return_exceptions=True)
@@ -585,7 +586,13 @@ async def kill_while(centre: TestCentre, work: Callable[[], Any]) -> None:
     await asyncio.sleep(1.5)
     os.kill(old, signal.SIGKILL)
     await going
-    await bridge_back(centre, old)
+    for last in (False, False, True):  # on a busy machine it takes its time
+        try:
+            await bridge_back(centre, old)
+            return
+        except AssertionError:
+            if last:
+                raise
 
 
 async def test_every_figure_agrees_with_what_the_telephones_saw(tmp_path: Path) -> None:
