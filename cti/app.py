@@ -294,7 +294,12 @@ async def serve(settings: Settings) -> None:
     office = CaseOffice(pool, clock=clock, centre=lambda: dispatcher.board.centre, forget=directory.forget)
     quality = QualityWork(pool, clock=clock, centre=lambda: dispatcher.board.centre)
     reports = StoredReports(
-        pool, lambda: dispatcher.board.centre, behind=lambda: drain.state().behind > 0, clock=clock
+        pool,
+        lambda: dispatcher.board.centre,
+        behind=lambda: not drain.state().connected,
+        lag=drain.lag,
+        began=lambda: min((call.started_at for call in dispatcher.board.calls.values()), default=None),
+        clock=clock,
     )
     desk = ReportOffice(
         reports, ReportShelf(pool), centre=lambda: dispatcher.board.centre, mail=settings.mail, clock=clock
