@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Literal
 
 from aiohttp import hdrs, web
@@ -10,9 +11,11 @@ from pydantic import Field
 from cti.casework.rows import NewTask, Work, WorkCounts
 from cti.casework.tasks import KINDS
 from cti.ids import CallId, CustomerId
+from cti.services.recordings import NoRecording
 from cti.web.casework.asking import AWAY, Limit, Line, Moment, Name, Number, Text, asker, rooms, telling
 from cti.web.errors import ApiError
 from cti.web.operations import Answer, Body, Done, Operation, Params
+from cti.web.recordings.routes import sound_of_task
 from cti.web.wire import read_body, read_path, read_query, reply
 
 _PATH = "/api/v1/tasks/{work_id:(?:task|complaint|follow-up)-[0-9]+}"
@@ -160,6 +163,9 @@ async def sound(request: web.Request) -> web.StreamResponse:
         for one in (file, file.with_name(file.name + ".wav")):
             if one.is_file() and one.is_relative_to(folder.resolve()) and one.suffix == ".wav":
                 return web.FileResponse(one, headers={hdrs.CONTENT_TYPE: "audio/wav", hdrs.CACHE_CONTROL: "no-store"})
+    with contextlib.suppress(NoRecording):
+        if (elsewhere := await sound_of_task(request, place, path)) is not None:
+            return elsewhere
     raise ApiError(404, "no_recording", "there is no recording", remedy="it may have been deleted by now")
 
 
