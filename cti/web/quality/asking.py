@@ -1,4 +1,4 @@
-"""What every route of quality does: find the rooms, know who asks, write the audit log, turn refusals into answers."""
+"""What every route of quality does: find the rooms, know who asks, say what the audit log needs, turn refusals into answers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cti.ids import QueueName
 from cti.quality.forms import QualityInvalid
 from cti.quality.rows import QualityRefused, Reader
 from cti.services.inspections import Inspections
+from cti.web.auth.acts import tell
 from cti.web.auth.guard import session_of
 from cti.web.auth.permissions import Role
 from cti.web.deps import DEPS
@@ -107,9 +108,8 @@ def reader(request: web.Request) -> Reader:
     return Reader(username=account.username, queues=tuple(account.queues) or None)
 
 
-async def audit(
+def audit(
     request: web.Request,
-    act: str,
     subject: str,
     *,
     queue: str = "",
@@ -117,15 +117,9 @@ async def audit(
     after: Mapping[str, Any] | None = None,
     reason: str = "",
 ) -> None:
-    """Write down what was done, where there is an audit log."""
-    acts = request.app[DEPS].acts
-    if acts is None:
-        return
-    account = session_of(request).account
-    await acts.acted(
-        by=account.username,
-        role=str(account.role),
-        act=act,
+    """What the line of the audit log says of this request, which is an act."""
+    tell(
+        request,
         subject=subject,
         queue=QueueName(queue) if queue else None,
         before={key: str(value) for key, value in (before or {}).items()},

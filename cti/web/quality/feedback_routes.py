@@ -144,7 +144,7 @@ async def write(request: web.Request) -> web.Response:
         second=body.second,
         by=session_of(request).account.username,
     )
-    await audit(request, "quality_note_write", f"agent:{body.agent}", after={"kind": body.kind, "note": made.note_id})
+    audit(request, f"agent:{body.agent}", after={"kind": body.kind, "note": made.note_id})
     return reply(made)
 
 
@@ -166,7 +166,7 @@ async def withdraw(request: web.Request) -> web.Response:
     """Take it back."""
     number = read_path(request, NoteParams).note_id
     gone = await rooms(request).feedback.withdraw(number, by=session_of(request).account.username)
-    await audit(request, "quality_note_withdraw", f"agent:{gone.agent}", before={"note": number})
+    audit(request, f"agent:{gone.agent}", before={"note": number})
     return reply(gone)
 
 

@@ -86,7 +86,7 @@ async def add(request: web.Request) -> web.Response:
     """Make one."""
     body = await read_body(request, FormBody, limit=LARGEST)
     made = await rooms(request).forms.add(body.form, by=session_of(request).account.username, note=body.note)
-    await audit(request, "quality_form_add", f"form:{made.form_id}", after={"version": made.version})
+    audit(request, f"form:{made.form_id}", after={"version": made.version})
     return reply(made)
 
 
@@ -97,7 +97,7 @@ async def change(request: web.Request) -> web.Response:
     made = await rooms(request).forms.change(
         number, body.form, revision=body.revision, by=session_of(request).account.username, note=body.note
     )
-    await audit(request, "quality_form_change", f"form:{number}", after={"version": made.version}, reason=body.note)
+    audit(request, f"form:{number}", after={"version": made.version}, reason=body.note)
     return reply(made)
 
 
@@ -109,7 +109,7 @@ async def copy(request: web.Request) -> web.Response:
     made = await rooms(request).forms.add(
         origin.body, by=session_of(request).account.username, note=f"copy of {number}"
     )
-    await audit(request, "quality_form_add", f"form:{made.form_id}", after={"copy_of": number})
+    audit(request, f"form:{made.form_id}", after={"copy_of": number})
     return reply(made)
 
 
@@ -118,7 +118,7 @@ async def archive(request: web.Request) -> web.Response:
     """Put it aside, or take it back."""
     number, body = read_path(request, FormParams).form_id, await read_body(request, ArchiveBody)
     made = await rooms(request).forms.archive(number, body.archived, revision=body.revision)
-    await audit(request, "quality_form_archive", f"form:{number}", after={"archived": body.archived})
+    audit(request, f"form:{number}", after={"archived": body.archived})
     return reply(made)
 
 

@@ -170,7 +170,7 @@ async def plan_add(request: web.Request) -> web.Response:
     made = await rooms(request).samples.keep_plan(
         body.plan, by=session_of(request).account.username, active=body.active
     )
-    await audit(request, "quality_plan_add", f"plan:{made.plan_id}")
+    audit(request, f"plan:{made.plan_id}")
     return reply(made)
 
 
@@ -186,7 +186,7 @@ async def plan_change(request: web.Request) -> web.Response:
         revision=body.revision,
         active=body.active,
     )
-    await audit(request, "quality_plan_change", f"plan:{number}", after={"active": body.active})
+    audit(request, f"plan:{number}", after={"active": body.active})
     return reply(made)
 
 
@@ -202,7 +202,7 @@ async def draw(request: web.Request) -> web.Response:
     samples = rooms(request).samples
     drawn = await (samples.draw(number) if body.keep else samples.preview(number))
     if body.keep:
-        await audit(request, "quality_plan_draw", f"plan:{number}", after={"calls": len(drawn)})
+        audit(request, f"plan:{number}", after={"calls": len(drawn)})
     return reply({"drawn": drawn})
 
 
@@ -242,7 +242,7 @@ async def choose(request: web.Request) -> web.Response:
         note=body.note,
         due_at=body.due_at or request.app[DEPS].clock.now() + timedelta(days=USUAL_DAYS),
     )
-    await audit(request, "quality_sample_choose", f"call:{made.call_id}", queue=made.queue)
+    audit(request, f"call:{made.call_id}", queue=made.queue)
     return reply(made)
 
 
@@ -253,9 +253,8 @@ async def sample_change(request: web.Request) -> web.Response:
     if body.scorer is not None:
         known_scorers(request, [body.scorer])
     made = await rooms(request).samples.change(number, scorer=body.scorer, due_at=body.due_at, dropped=body.dropped)
-    await audit(
+    audit(
         request,
-        "quality_sample_change",
         f"sample:{number}",
         queue=made.queue,
         after={"state": made.state, "scorer": made.scorer or ""},
@@ -284,7 +283,7 @@ async def calibration_open(request: web.Request) -> web.Response:
         due_at=body.due_at or request.app[DEPS].clock.now() + timedelta(days=USUAL_DAYS),
         by=session_of(request).account.username,
     )
-    await audit(request, "quality_calibration_open", f"calibration:{made.calibration.calibration_id}")
+    audit(request, f"calibration:{made.calibration.calibration_id}")
     return reply(made)
 
 
@@ -300,7 +299,7 @@ async def calibration_close(request: web.Request) -> web.Response:
     """Close it."""
     number = read_path(request, CalibrationParams).calibration_id
     made = await rooms(request).calibrations.close(number)
-    await audit(request, "quality_calibration_close", f"calibration:{number}")
+    audit(request, f"calibration:{number}")
     return reply(made)
 
 

@@ -188,7 +188,7 @@ async def submit(request: web.Request) -> web.Response:
     """Submit it."""
     number, body = read_path(request, ScoreParams).score_id, await read_body(request, SubmitBody, limit=LARGEST)
     made = await rooms(request).scores.submit(number, body.scored(), reader(request), release=body.release)
-    await _audited(request, "quality_score_submit", made.score)
+    _audited(request, made.score)
     return reply(made)
 
 
@@ -199,7 +199,7 @@ async def revise(request: web.Request) -> web.Response:
     found, who = rooms(request).scores, reader(request)
     before = (await found.one(number, who)).score
     made = await found.revise(number, body.scored(), who, reason=body.reason)
-    await _audited(request, "quality_score_revise", made.score, before=before, reason=body.reason)
+    _audited(request, made.score, before=before, reason=body.reason)
     return reply(made)
 
 
@@ -208,7 +208,7 @@ async def release(request: web.Request) -> web.Response:
     """Let the agent see it."""
     number, body = read_path(request, ScoreParams).score_id, await read_body(request, ReleaseBody)
     made = await rooms(request).scores.release(number, reader(request), revision=body.revision)
-    await _audited(request, "quality_score_release", made.score)
+    _audited(request, made.score)
     return reply(made)
 
 
@@ -217,7 +217,7 @@ async def delete(request: web.Request) -> web.Response:
     """Delete it."""
     number, body = read_path(request, ScoreParams).score_id, await read_body(request, DeleteBody)
     gone = await rooms(request).scores.delete(number, reader(request), revision=body.revision, reason=body.reason)
-    await _audited(request, "quality_score_delete", gone, before=gone, reason=body.reason)
+    _audited(request, gone, before=gone, reason=body.reason)
     return reply(gone)
 
 
@@ -252,12 +252,9 @@ async def figures(request: web.Request) -> web.Response:
     return reply(found)
 
 
-async def _audited(
-    request: web.Request, act: str, row: ScoreRow, *, before: ScoreRow | None = None, reason: str = ""
-) -> None:
-    await audit(
+def _audited(request: web.Request, row: ScoreRow, *, before: ScoreRow | None = None, reason: str = "") -> None:
+    audit(
         request,
-        act,
         f"score:{row.score_id}",
         queue=row.queue,
         before={"total": before.total, "state": before.state} if before is not None else {},
