@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator
@@ -29,7 +30,7 @@ from cti.web.app import build_app, serving
 from tests.support.fake_floor import FakeFloor, StandingClock, demo_centre, make_deps
 from tests.support.fake_reports import FakeReports
 
-BUILT = Path(cti.__file__).parent / "web" / "static"
+BUILT = Path(os.environ.get("CTI_TEST_PAGES") or Path(cti.__file__).parent / "web" / "static")
 NOW = datetime(2026, 3, 4, 20, 10, tzinfo=UTC)
 """A Wednesday, ten past three in the afternoon in New York."""
 MORE = ("Hana Sato", "Ivan Petrov", "周敏", "Jonas Weber")
@@ -79,12 +80,13 @@ async def report_house(
     static: Path = BUILT,
     mail: Mail | None = None,
     days: int = 60,
+    busy: float = 22.0,
     full: bool = True,
 ) -> AsyncIterator[ReportHouse]:
     """Serve the pages; `full`: with targets, actions, kept reports and a schedule."""
     centre = report_centre()
     floor = FakeFloor(centre, clock=StandingClock(NOW))
-    reports = FakeReports(centre, NOW, days=days)
+    reports = FakeReports(centre, NOW, days=days, busy=busy)
     pool = await open_pool(dsn)
     office = ReportOffice(reports, ReportShelf(pool), centre=lambda: centre, mail=mail or Mail(), clock=floor.clock)
     acts = ListedActs()
