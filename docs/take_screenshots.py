@@ -16,10 +16,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from docs.picture_pages import every_page
 from tests.acceptance.browser import AgentWindow, Browsers, Window, chromium
 from tests.support.centre import ApiPerson, TestCentre, running_centre
 
 IMAGES = Path(__file__).parent / "images"
+DAYS = 28
+"""Of invented calls before today: what reports show."""
 SHARP = 1.5
 """Picture points for one of the page's."""
 LIVELY_WITHIN = 420.0
@@ -203,14 +206,31 @@ async def desk_without_a_call(ada: AgentWindow) -> None:
     await ada.page.keyboard.press("Escape")
 
 
-async def take(centre: TestCentre, folder: Path, *, only_floor: bool, only_desk: bool) -> None:
-    """All pictures, or only the supervisor's, or only the agent's."""
+async def something_to_score(floor: ApiPerson) -> None:
+    """Calls of today, with what was said, for whoever scores."""
+    forms = (await floor.get("/quality/forms"))["forms"]
+    calls = (await floor.get("/calls?limit=50&outcome=answered"))["calls"]
+    for call in [one for one in calls if one["recording"] and (one["talk_seconds"] or 0) > 15][:5]:
+        await floor.post("/quality/samples", {"call_id": call["call_id"], "form_id": forms[0]["form_id"]})
+
+
+async def all_pages(floor: ApiPerson, people: Browsers) -> None:
+    """Every page of the floor's, with four weeks behind it and calls going on."""
+    await floor.until("/state", lively, within=LIVELY_WITHIN)
+    await every_page(people, picture, prepare=lambda _window: something_to_score(floor))
+
+
+async def take(centre: TestCentre, folder: Path, *, only: str) -> None:
+    """All pictures, or those of one part."""
     async with (
         ApiPerson(centre, "supervisor") as floor,
         ApiPerson(centre, "1001") as api,
         chromium(centre, folder) as people,
     ):
-        if only_floor:
+        if only == "--pages":
+            await all_pages(floor, people)
+            return
+        if only == "--floor":
             await floor_pages(floor, await people.supervisor(device_scale_factor=SHARP))
             return
         await people_pages(people)
@@ -225,19 +245,20 @@ async def take(centre: TestCentre, folder: Path, *, only_floor: bool, only_desk:
         await desk_without_a_call(ada)
         await ada.one("state-ready").click()
         await take_calls(ada, bo, api)
-        if not only_desk:
+        if only != "--desk":
             await floor_pages(floor, supervisor)
+            await all_pages(floor, people)
 
 
 def main() -> None:
     """Start a centre of its own in a temporary folder, take the pictures, stop it. `--floor`: only the supervisor's;
-    `--desk`: only the agent's."""
+    `--desk`: only the agent's; `--pages`: only the other pages."""
     IMAGES.mkdir(exist_ok=True)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cti-pictures-")))
         folder.chmod(0o755)  # the database runs as another user when we are root
-        centre = stack.enter_context(running_centre(folder / "centre", args=("--demo",)))
-        asyncio.run(take(centre, folder, only_floor="--floor" in sys.argv, only_desk="--desk" in sys.argv))
+        centre = stack.enter_context(running_centre(folder / "centre", args=("--demo", "--history", str(DAYS))))
+        asyncio.run(take(centre, folder, only=sys.argv[1] if len(sys.argv) > 1 else ""))
 
 
 if __name__ == "__main__":
