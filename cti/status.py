@@ -65,7 +65,11 @@ def describe(settings: Settings, centre: Centre, secrets: Secrets) -> dict[str, 
             "file": str(secrets_path(settings.data)),
             "key": "logins",
             "users": [
-                {"username": name, "role": "agent" if name in centre.agents else name, "password": password}
+                {
+                    "username": name,
+                    "role": "agent" if name in centre.agents else "admin" if name == "admin" else "supervisor",
+                    "password": password,
+                }
                 for name, password in secrets.logins.items()
             ],
         },

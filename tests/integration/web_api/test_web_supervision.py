@@ -135,7 +135,9 @@ async def test_what_is_not_theirs_is_refused_before_anything_is_looked_at(limite
     for path in paths(name, mine=False):
         answer, said = await limited.site.ask(operation.method, path, "supervisor", **more)
         assert (answer.status, said["error"]["id"]) == (403, "not_your_queue"), path
-    assert limited.desk.asked == [] and limited.site.floor.asked == [] and limited.journal.facts == []
+    assert limited.desk.asked == []
+    assert limited.site.floor.asked == []
+    assert limited.journal.facts == []
     for path in paths(name, mine=True):
         answer, said = await limited.site.ask(operation.method, path, "supervisor", **more)
         assert answer.status != 403, said
@@ -228,4 +230,6 @@ def test_what_only_those_who_manage_may_change_is_an_act() -> None:
         manages = roles is not None and Role.AGENT not in roles and one.method not in ("GET", "HEAD")
         if manages and one.name not in ASKING:
             assert is_act(one.name, one.method), one.name
-    assert not is_act("config_check", "POST") and not is_act("login", "POST") and not is_act("calls", "GET")
+    assert not is_act("config_check", "POST")
+    assert not is_act("login", "POST")
+    assert not is_act("calls", "GET")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from cti.ids import AgentId, CallId, ChannelName, QueueName
+from cti.ivr.effects import Sound
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.commands import EnterRoom, HangUp
@@ -17,9 +18,11 @@ from cti.model.supervision_legs import call_of_watch_leg, party_name, watch_leg
 from cti.model.supervision_signals import WatchLeg
 from cti.services import supervision_floor, supervision_watch
 from cti.services.admission import is_open
+from cti.services.announcer import WARN_AGAIN, Announcer
 from cti.services.floor import Refused
 from cti.services.supervision_rows import by_hand, notices_of
 from cti.services.switchboard import Switchboard
+from tests.support.fake_floor import StandingClock
 from tests.support.floor_rig import FloorRig, centre
 
 BOSS = ChannelName("PJSIP/boss-web-00000001")
@@ -103,7 +106,8 @@ def test_listening_touches_nothing_of_the_call_and_whispering_only_the_way_of_he
     assert rig.attend() == []  # sent once
     supervision_watch.change(rig.board, rig.now, by="boss", mode=WatchMode.WHISPER)
     (spy,) = rig.drain()
-    assert isinstance(spy, SpyOn) and spy.whisper
+    assert isinstance(spy, SpyOn)
+    assert spy.whisper
     assert rig.board.calls[rig.call_id] == before
 
 
@@ -116,7 +120,8 @@ def test_barging_opens_the_room_and_taking_over_lets_the_agent_go_after_the_proo
         EnterRoom(call_id=rig.call_id, channel=caller, agent_channel=rig.leg("1001")),
         EnterRoom(call_id=rig.call_id, channel=BOSS, party=True),
     ]
-    assert any(isinstance(fact, RoomOpened) for fact in rig.facts) and rig.board.calls[rig.call_id].room
+    assert any(isinstance(fact, RoomOpened) for fact in rig.facts)
+    assert rig.board.calls[rig.call_id].room
     rig.joined(rig.leg("1001"), rig.call_id, bridge="room", agent="1001")
     rig.joined(BOSS, rig.call_id, bridge="room")
     assert not any(isinstance(one, HangUp) for one in rig.attend())  # the caller is not there yet
@@ -154,10 +159,12 @@ def test_nobody_listens_while_the_recording_is_paused() -> None:
     rig.there(rig.begin())
     rig.board.supervision.fact(RecordingPaused(at=rig.now, call_id=rig.call_id, by="1001"))
     (spy,) = rig.attend()
-    assert isinstance(spy, SpyOn) and spy.target is None
+    assert isinstance(spy, SpyOn)
+    assert spy.target is None
     rig.board.supervision.fact(RecordingResumed(at=rig.now, call_id=rig.call_id, by="1001"))
     (spy,) = rig.attend()
-    assert isinstance(spy, SpyOn) and spy.target == rig.leg("1001")
+    assert isinstance(spy, SpyOn)
+    assert spy.target == rig.leg("1001")
 
 
 def test_a_restart_knows_who_listens_and_ends_what_nobody_wants() -> None:
@@ -206,7 +213,8 @@ def test_what_cannot_be_watched_is_refused() -> None:
     # Nobody picks up: the part ends by itself.
     rig.now += timedelta(seconds=30)
     rig.attend()
-    assert rig.board.supervision.watches == {} and not any(isinstance(fact, WatchChanged) for fact in rig.facts)
+    assert rig.board.supervision.watches == {}
+    assert not any(isinstance(fact, WatchChanged) for fact in rig.facts)
 
 
 def test_a_queue_is_closed_by_hand_until_a_time_and_a_restart_keeps_it() -> None:
@@ -221,7 +229,8 @@ def test_a_queue_is_closed_by_hand_until_a_time_and_a_restart_keeps_it() -> None
     again.recover(rig.facts, rig.now)
     assert by_hand(again, queue.name, rig.now)["forced"] == "closed"
     rig.pass_time(301)
-    assert is_open(rig.board, queue, rig.now) and rig.board.supervision.forced == {}
+    assert is_open(rig.board, queue, rig.now)
+    assert rig.board.supervision.forced == {}
     with pytest.raises(Refused, match="over"):
         supervision_floor.force_queue(
             rig.board, queue.name, False, rig.now, by="boss", until=rig.now - timedelta(1), reason=""
@@ -254,3 +263,23 @@ def test_a_supervisor_ends_a_call_and_sends_one_on() -> None:
     assert rig.board.left_first[rig.call_id] is f.HangupBy.SYSTEM
     with pytest.raises(Refused):
         supervision_floor.end_call(rig.board, CallId("nobody-1.1"), rig.now)
+
+
+def test_an_announcement_is_heard_once_and_again_by_who_waits_long_in_a_language_there_is() -> None:
+    rig = FloorRig()
+    clock = StandingClock(rig.now)
+    announcer = Announcer(rig.board, {}, clock)
+    call_id = rig.call()
+    rig.queue(call_id)
+    assert announcer.due(call_id) == ()
+    supervision_floor.set_emergency(
+        rig.board, None, "emergency_1", clock.now(), by="boss", until=None, text="Fire", reason="", languages=("zh",)
+    )
+    told = (Sound(language="zh", name="emergency_1"),)
+    assert announcer.due(call_id) == told  # not there in English: better in Chinese than not at all
+    assert announcer.due(call_id) == ()
+    clock.move(WARN_AGAIN)
+    assert announcer.due(call_id) == told
+    supervision_floor.set_emergency(rig.board, None, "", clock.now(), by="boss", until=None, text="", reason="")
+    assert announcer.due(call_id) == ()
+    assert announcer.warning(rig.call(), None) == ()

@@ -26,6 +26,8 @@ export const acts = {
   endTitle: "Hang up this call?",
   endSays: "The caller's line ends at once. This cannot be undone.",
   endNow: "Hang up",
+  takeTitle: "Take this call over?",
+  takeSays: "You talk with the caller from then on, and the agent's part in the call ends. This cannot be undone.",
   back: "Back",
   reason: "Reason (for the audit log)",
   change: "Change",

@@ -27,6 +27,8 @@ export const acts: Dictionary["acts"] = {
   endTitle: "挂断此通话？",
   endSays: "来电者的线路将立即结束，无法撤销。",
   endNow: "挂断",
+  takeTitle: "接管此通话？",
+  takeSays: "此后由您与来电者通话，坐席退出通话，无法撤销。",
   back: "返回",
   reason: "原因（记入审计日志）",
   change: "更改",
