@@ -21,9 +21,10 @@ log = structlog.get_logger(__name__)
 ASKING = frozenset(
     {
         "config_check", "config_diff", "flows_check", "customer_import_preview", "prompt_code", "watch_change_preview",
+        "quality_score_begin", "quality_score_draft",
     }
 )  # fmt: skip
-"""Operations by POST that change nothing."""
+"""Operations by POST that change nothing, or nothing that others see."""
 ACTS_OF_AGENTS_TOO = frozenset({"customer_merge", "customer_merge_undo", "complaint_change"})
 """Operations that agents may ask for as well, and that others must be able to look up."""
 SUBJECTS: Mapping[str, str] = {
