@@ -361,7 +361,8 @@ def parts(plan: Plan) -> list[Part]:
     found = []
     for index, leg in enumerate(plan.answered):
         began = plan.moved if plan.kind in ("asked_then_sent", "all_talk") and index == 1 else leg.answered or 0
-        found.append(Part(leg.agent, (leg.ended or 0) - began))
+        # With the caller nobody talks who has hung up, even where the agents' own legs go a moment later.
+        found.append(Part(leg.agent, min(leg.ended or 0, plan.leg.ended if plan.leg else 0) - began))
     return found
 
 
@@ -695,12 +696,16 @@ async def test_every_figure_agrees_with_what_the_telephones_saw(tmp_path: Path) 
             outdoors.cancel()
             await asyncio.gather(outdoors, return_exceptions=True)
         mark("compared")
-        before = await centre.query("SELECT sum(offered) AS o, sum(answer_wait_seconds) AS w FROM report.half_hours")
+        before = await centre.query(
+            "SELECT sum(offered) AS o, sum(answer_wait_seconds)::numeric(20, 3) AS w FROM report.half_hours"
+        )
         checked = await asyncio.to_thread(centre.cti, "report", "check")
         account.same("cti report check", 0, checked.returncode)
         rebuilt = await asyncio.to_thread(centre.cti, "report", "rebuild")
         account.same("cti report rebuild", 0, rebuilt.returncode)
-        after = await centre.query("SELECT sum(offered) AS o, sum(answer_wait_seconds) AS w FROM report.half_hours")
+        after = await centre.query(
+            "SELECT sum(offered) AS o, sum(answer_wait_seconds)::numeric(20, 3) AS w FROM report.half_hours"
+        )
         account.same("rebuilt", before, after)
         mark("rebuilt")
     finally:
