@@ -344,7 +344,7 @@ async def test_what_is_open_stands_on_the_card_and_is_dialled_for_what_it_is() -
     async with scripted_desks() as desks:
         desk = await desks.desk()
         await desk.in_call()
-        await desk.until("recording-on", text="Recording")
+        await desk.until("recording-control", text="Recording", state="on")
         await desk.until("open-matters", count="4")
         first = desk.page.locator("[data-testid^=matter-]").first
         assert await first.get_attribute("data-kind") == "complaint", "overdue first"

@@ -459,6 +459,11 @@ class ScriptedDesk:
                 return self.destinations
             case "/tasks":
                 return {"tasks": TASKS}
+            case "/calls/c-1/recording":
+                return {
+                    "call_id": "c-1", "recording": True, "paused": False, "paused_until": None, "on_demand": False,
+                    "page_token": "",
+                }  # fmt: skip
             case "/complaints":
                 return {"complaints": COMPLAINTS, "counts": {}, "next_before": None}
             case "/follow-ups":

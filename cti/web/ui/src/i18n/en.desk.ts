@@ -200,7 +200,6 @@ export const desk = {
     call: "Call",
   },
   recording: "Recording",
-  recordingHint: "This call is being recorded.",
 
   problems: {
     page: "The server does not see this page. It reloads the connection by itself.",

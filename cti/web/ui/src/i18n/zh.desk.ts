@@ -200,7 +200,6 @@ export const desk: Dictionary["desk"] = {
     call: "呼叫",
   },
   recording: "录音中",
-  recordingHint: "此通话正在录音。",
 
   problems: {
     page: "服务器看不到此页面，页面会自动重新连接。",
