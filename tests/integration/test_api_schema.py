@@ -43,9 +43,9 @@ try:
 except ImportError:
     schemathesis = None
 
-pytestmark = [pytest.mark.real, pytest.mark.beside]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
-MOST_SECONDS = 40.0
+MOST_SECONDS = 180.0
 """Of making requests; what is not reached by then is told."""
 ENDS_SESSIONS = ("POST", "/api/v1/logout")
 """Done with a session of its own each time: what it does would be done to the other requests."""
