@@ -22,8 +22,8 @@ VIEWS = (
     "today", "queues", "agents", "half_hours", "trends", "week_map", "waits", "menus", "callbacks", "surveys", "complaints", "staffing",
     "audit", "mail",
 )  # fmt: skip
-EXPECTED = ("503", "404")
-"""Answers that a browser tells of on its console: a database that is away, and invented calls that have no story."""
+EXPECTED = ("503", "404", "400")
+"""Answers a browser tells of on its console: a database that is away, invented calls without a story, a wrong address."""
 WATCH = """
 window.__faults = [];
 document.addEventListener("securitypolicyviolation", (event) => window.__faults.push(`${event.violatedDirective} ${event.blockedURI}`), true);
