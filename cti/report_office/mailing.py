@@ -88,7 +88,7 @@ class Mailing:
             subject, text, file = await self._make(mail)
             message = _message(self._server.sender, mail, subject, text, file, own)
         except (CtiError, ValueError) as error:
-            await self._later(mail, str(error), again=True)
+            await self._later(mail, error.message if isinstance(error, CtiError) else str(error), again=True)
             return
 
         async def about_to() -> None:
