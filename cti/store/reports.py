@@ -342,7 +342,8 @@ def _ordered(parts: Parts, before: Parts | None, asked: _Asked) -> list[Keys]:
     if len(asked.by) == 1 and asked.by[0] in TIME_DIMENSIONS and Dimension.WEEKDAY_HOUR not in asked.filters:
         times = keys_between(asked.by[0], asked.since, asked.until, asked.zone)
         if asked.by[0] is not Dimension.WEEKDAY_HOUR:
-            rest = sorted(keys for keys in found if keys[0] not in set(times))
+            known = set(times)  # once: there are thousands
+            rest = sorted(keys for keys in found if keys[0] not in known)
             return [*((key,) for key in times), *rest]
         found |= {(key,) for key in times}
     return sorted(found, key=lambda keys: tuple((key is None, key or "") for key in keys))
