@@ -6,6 +6,7 @@ answer of the schema, and never a 5xx. Schemathesis makes the requests."""
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -47,6 +48,17 @@ pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
 MOST_SECONDS = 180.0
 """Of making requests; what is not reached by then is told."""
+HERE = (
+    "login", "logout", "me", "agent", "state", "feed", "calls", "queues", "callbacks", "config", "customers", "flows", "prompts", "tasks",
+    "complaints", "follow-ups", "tiers", "churn", "casework", "contact", "web-callback", "web-complaint", "centre", "webcall",
+    "openapi.json",
+)  # fmt: skip
+"""First parts of the addresses whose rooms this application has: the rooms of supervisors, reports, recordings and quality
+stand behind other tests."""
+NOT_HERE = re.compile(
+    r"/messages|/recording|/watch|/(?<!agent/)(calls/\{call_id\}|agents?/[^/]+|queues/[^/]+)/(hangup|send|end|state|log-?out|queues|open|"
+    r"announce\w*|force|message|timeline|pause|resume|mode|alerts?|skills)$|/agent/(feedback|quality|scores|coaching)"
+)
 ENDS_SESSIONS = ("POST", "/api/v1/logout")
 """Done with a session of its own each time: what it does would be done to the other requests."""
 
@@ -164,6 +176,7 @@ def attack(operation: Any, api: Api, until: float, examples: int) -> list[str]:
 async def test_the_document_is_kept_by_every_operation_for_every_role(api: Api) -> None:
     schema = await asyncio.to_thread(schemathesis.openapi.from_url, f"{api.url}/api/v1/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
+    operations = [one for one in operations if not one.path.startswith("/api/v1/") or one.path.split("/")[3] in HERE]
     assert len(operations) > 80
     until = time.monotonic() + MOST_SECONDS
     wrong: list[str] = []
