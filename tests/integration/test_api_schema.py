@@ -55,10 +55,7 @@ HERE = (
 )  # fmt: skip
 """First parts of the addresses whose rooms this application has: the rooms of supervisors, reports, recordings and quality
 stand behind other tests."""
-NOT_HERE = re.compile(
-    r"/messages|/recording|/watch|/(?<!agent/)(calls/\{call_id\}|agents?/[^/]+|queues/[^/]+)/(hangup|send|end|state|log-?out|queues|open|"
-    r"announce\w*|force|message|timeline|pause|resume|mode|alerts?|skills)$|/agent/(feedback|quality|scores|coaching)"
-)
+NOT_HERE = re.compile(r"/messages|/recording|/watch|/calls/.*/(hangup|send)$|/queues/.*/(open|announce)")
 ENDS_SESSIONS = ("POST", "/api/v1/logout")
 """Done with a session of its own each time: what it does would be done to the other requests."""
 
@@ -177,6 +174,7 @@ async def test_the_document_is_kept_by_every_operation_for_every_role(api: Api) 
     schema = await asyncio.to_thread(schemathesis.openapi.from_url, f"{api.url}/api/v1/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
     operations = [one for one in operations if not one.path.startswith("/api/v1/") or one.path.split("/")[3] in HERE]
+    operations = [one for one in operations if NOT_HERE.search(one.path) is None]
     assert len(operations) > 80
     until = time.monotonic() + MOST_SECONDS
     wrong: list[str] = []
