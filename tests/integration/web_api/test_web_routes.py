@@ -19,7 +19,7 @@ from cti.services.floor import Change, Refused
 from cti.web.app import OPERATIONS
 from cti.web.auth.permissions import PERMISSIONS
 from cti.web.operations import Operation
-from tests.integration.web_api import casework_expected, more_expected
+from tests.integration.web_api import casework_expected, more_expected, supervisor_expected
 
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 A1, A2 = AgentId("1001"), AgentId("1002")
@@ -79,6 +79,7 @@ EXPECTED: dict[str, set[str | None]] = {
     "metrics": EVERYONE,
     **casework_expected.EXPECTED,
     **more_expected.EXPECTED,
+    **supervisor_expected.EXPECTED,
 }
 GOOD_BODY: dict[str, Any] = {
     "login": {"username": "1001", "password": "demo"},
@@ -98,6 +99,7 @@ GOOD_BODY: dict[str, Any] = {
     **casework_expected.GOOD_BODY,
     **more_expected.GOOD_BODY,
 }
+ELSEWHERE = {*more_expected.ELSEWHERE, *supervisor_expected.ELSEWHERE}
 GOOD_HEADERS = {"config_apply": {"If-Match": '"v1"'}}
 
 
@@ -108,7 +110,7 @@ def plain_path(operation: Operation) -> str:
 
 def concrete(operation: Operation) -> str:
     path = plain_path(operation)
-    for part, value in {**casework_expected.PARTS, **more_expected.PARTS}.items():
+    for part, value in {**casework_expected.PARTS, **more_expected.PARTS, **supervisor_expected.PARTS}.items():
         path = path.replace(part, value)
     return (
         path.replace("{offer_id}", "1000001")
@@ -133,7 +135,7 @@ async def test_each_role_gets_in_or_not(site, operation):
         more = {"json": GOOD_BODY[operation.name]} if operation.name in GOOD_BODY else {}
         more["headers"] = dict(GOOD_HEADERS.get(operation.name, {}))
         answer, said = await site.ask(operation.method, concrete(operation), user, **more)
-        if user in EXPECTED[operation.name] and operation.name in more_expected.ELSEWHERE:
+        if user in EXPECTED[operation.name] and operation.name in ELSEWHERE:
             assert answer.status not in (401, 403), said
         elif user in EXPECTED[operation.name]:
             assert answer.status == (426 if operation.upgrade else 200), said
