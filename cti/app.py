@@ -371,7 +371,9 @@ async def serve(settings: Settings) -> None:
             own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
             own("customers", asyncio.create_task(customers.run()))
             own("outside customer system", asyncio.create_task(crm.run()))
-            floor_work = FloorWork(dispatcher, partial(complaints_since, pool), journal=journal, folder=places.run, clock=clock)
+            floor_work = FloorWork(
+                dispatcher, partial(complaints_since, pool), journal=journal, folder=places.run, clock=clock
+            )
             own("live floor", asyncio.create_task(floor_work.run()))
             own("recordings", asyncio.create_task(sounds_kept.run()))
             own("casework", asyncio.create_task(office.run()))

@@ -14,7 +14,17 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cti.alert_forms import alerts_of
 from cti.calendar_forms import calendar_of
-from cti.centre_forms import CentreForm, agent_of, number_of, outbound_of, presence_of, queue_of, service_of, supervision_of, tier_of
+from cti.centre_forms import (
+    CentreForm,
+    agent_of,
+    number_of,
+    outbound_of,
+    presence_of,
+    queue_of,
+    service_of,
+    supervision_of,
+    tier_of,
+)
 from cti.desk_forms import crm_of
 from cti.errors import ConfigError
 from cti.ids import AgentId, FlowName, QueueName

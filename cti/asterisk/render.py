@@ -246,7 +246,10 @@ def _texts(
         "recorded": [name for name, queue in centre.queues.items() if queue.recording_rule.without_bridge],
         "trap_length": 1,
     }
-    parts = [environment.get_template(f"include/{name}.conf.j2") for name in ("extensions", "rooms", "supervision", "dialling")]
+    parts = [
+        environment.get_template(f"include/{name}.conf.j2")
+        for name in ("extensions", "rooms", "supervision", "dialling")
+    ]
     steps = max(longest_extension(part.render(asked)) for part in parts)
     asked["trap_length"] = steps + 4
     texts: dict[str, str] = {}

@@ -163,7 +163,9 @@ class Rows:
         centre = self._figures.change(now)
         alerts = {alert: board.alarms.rows.get(alert) for alert in sorted(board.alarms.changed)}
         board.alarms.changed = set()
-        if not (queues or agents or calls or gone or queues_gone or agents_gone or pops or link or talks or centre or alerts):
+        if not (
+            queues or agents or calls or gone or queues_gone or agents_gone or pops or link or talks or centre or alerts
+        ):
             return None
         return Change(
             queues=queues,

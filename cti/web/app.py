@@ -24,8 +24,8 @@ import cti.web.flows.versions
 import cti.web.health.routes
 import cti.web.prompts.routes
 import cti.web.public.routes
-import cti.web.recordings.routes
 import cti.web.quality.routes
+import cti.web.recordings.routes
 import cti.web.reports.exports
 import cti.web.reports.routes
 import cti.web.reports.schedules

@@ -16,7 +16,20 @@ from cti.model.centre import Agent, Centre, HttpService, Number, Outbound, Queue
 from cti.model.centre_changes import changes
 from tests.unit.centre_forms_test import WHOLE, whole
 
-NAMED = {"queues", "agents", "numbers", "tiers", "calendars", "services", "groups", "outbound", "presence", "supervision", "crm", "alerts"}
+NAMED = {
+    "queues",
+    "agents",
+    "numbers",
+    "tiers",
+    "calendars",
+    "services",
+    "groups",
+    "outbound",
+    "presence",
+    "supervision",
+    "crm",
+    "alerts",
+}
 
 
 @pytest.mark.parametrize(
