@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -63,18 +64,8 @@ async def recount(connection: asyncpg.Connection, touched: Mapping[str, datetime
                 ended_at=row["ended_at"],
             )
         )
-    rows: list[tuple[datetime, str, str, str, int]] = []
-    ends: list[tuple[str, datetime, str, str]] = []
-    for agent in agents:
-        own, activities = chosen.get(agent, []), took.get(agent, [])
-        until = max(
-            [since[agent], *(one.at for one in own), *(one.ended_at for one in activities)]
-            + ([marks[agent]] if agent in marks else [])
-        )
-        found = by_half_hour(stretches(own, activities, since=since[agent], until=until), zone)
-        rows += [(slot, agent, state.value, reason, ms) for (slot, state, reason), ms in found.items() if ms]
-        last = own[-1] if own else Chosen(at=until, state=AgentState.OFFLINE)
-        ends.append((agent, until, last.state.value, last.reason))
+    # In a thread: agents with very many short calls would hold up the calls themselves.
+    rows, ends = await asyncio.to_thread(_counted, since, marks, chosen, took, zone)
     await connection.execute(
         "DELETE FROM cti.agent_times t USING unnest($1::text[], $2::timestamptz[]) AS a (agent, since)"
         " WHERE t.agent = a.agent AND t.slot >= a.since",
@@ -89,3 +80,26 @@ async def recount(connection: asyncpg.Connection, touched: Mapping[str, datetime
         " SET until = excluded.until, state = excluded.state, reason = excluded.reason",
         ends,
     )
+
+
+def _counted(
+    since: Mapping[str, datetime],
+    marks: Mapping[str, datetime],
+    chosen: Mapping[str, Sequence[Chosen]],
+    took: Mapping[str, Sequence[Activity]],
+    zone: ZoneInfo,
+) -> tuple[list[tuple[datetime, str, str, str, int]], list[tuple[str, datetime, str, str]]]:
+    """Rows of agents' time, and where each agent's is counted to."""
+    rows: list[tuple[datetime, str, str, str, int]] = []
+    ends: list[tuple[str, datetime, str, str]] = []
+    for agent, begins in since.items():
+        own, activities = chosen.get(agent, ()), took.get(agent, ())
+        until = max(
+            [begins, *(one.at for one in own), *(one.ended_at for one in activities)]
+            + ([marks[agent]] if agent in marks else [])
+        )
+        found = by_half_hour(stretches(own, activities, since=begins, until=until), zone)
+        rows += [(slot, agent, state.value, reason, ms) for (slot, state, reason), ms in found.items() if ms]
+        last = own[-1] if own else Chosen(at=until, state=AgentState.OFFLINE)
+        ends.append((agent, until, last.state.value, last.reason))
+    return rows, ends
