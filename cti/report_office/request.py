@@ -55,6 +55,8 @@ def read_search(search: str) -> ReportRequest:
         )
     except ValueError:
         raise _wrong("it is no search of an address") from None
+    if any(sign < " " or sign == "\x7f" for value in given.values() for sign in value):
+        raise _wrong("there is a sign in it that nothing is named by")
     if unknown := given.keys() - _KNOWN:
         raise _wrong(f"it has {min(unknown)[:40]}, which means nothing")
     metrics = tuple(dict.fromkeys(filter(None, given.get("metrics", "").split(","))))

@@ -427,12 +427,8 @@ class Switchboard:
 
     def next_due(self, now: datetime) -> datetime | None:
         """When `tick` has something to do by the passing of time alone."""
-        due = [
-            moment
-            for moment in (self.engine.next_due(now), self.tally.next_due(), *agent_time.due(self))
-            if moment is not None
-        ]
-        return min(due, default=None)
+        moments = (self.engine.next_due(now), self.tally.next_due(), *agent_time.due(self))
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def tick(self, now: datetime) -> None:
         """Do what is due: wrap-ups and breaks that ran out, leases, refusal pauses."""

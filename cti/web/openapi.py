@@ -89,8 +89,11 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
         if operation.body is not None or operation.query is not None or operation.params is not None:
             failures.setdefault(400, "bad_json or invalid_input")
         if operation.body is not None:
+            failures.setdefault(408, "body_too_slow")
             failures.setdefault(413, "too_large")
             failures.setdefault(415, "unsupported_media_type")
+        if 503 in failures:
+            failures.setdefault(502, "remote_failed: the same, and it may or may not have happened")
         if roles is not None:
             failures.setdefault(401, "not_logged_in")
             failures.setdefault(403, "forbidden, or wrong_origin")

@@ -5,13 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, field_validator
 
 from cti.web.auth.guard import guarded
+
+
+FIRST_YEAR, LAST_YEAR = 2000, 2099
+
+
+def _sane(moment: datetime) -> datetime:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"a moment of the years {FIRST_YEAR} to {LAST_YEAR} is needed")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_sane)]
+"""A moment that can be told in any zone, compared with the years around it, and kept."""
 
 
 class Body(BaseModel):
@@ -41,6 +55,13 @@ class Params(BaseModel):
     """Base of query and path parameters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=256)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        if _has_nul(value):
+            raise ValueError("the sign U+0000 is in nothing that is kept; take it out")
+        return value
 
 
 class Answer(BaseModel):

@@ -27,7 +27,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("supervisor", "/prompts", "h1, h2"),
     ("supervisor", "/customers", "[data-testid=customers-page][data-ready=true]"),
     ("supervisor", "/work", "h1, h2"),
-    ("supervisor", "/quality", "[data-testid=quality-page][data-ready=true]"),
+    ("supervisor", "/quality", "/reports", "[data-testid=quality-page][data-ready=true]"),
 )
 """Every page of the product. A new page is a line here."""
 

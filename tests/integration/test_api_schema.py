@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestServer
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from cti.crm.casework import CaseOffice
 from cti.crm.casework_demo import load as load_cases
@@ -33,16 +31,12 @@ from cti.web.auth.sessions import Sessions
 from cti.web.deps import WebDeps
 from tests.integration.web_api.test_web_flow_versions import text as flow_text
 from tests.integration.web_api.test_web_prompts import Codes
+from tests.support.api_schema import attack, operations_of, schemathesis
 from tests.support.customers import Customers, customer_work  # noqa: F401 - a fixture
 from tests.support.fake_floor import FakeFloor, StandingClock, demo_centre, make_deps
 from tests.support.flow_fakes import TickingClock
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.unit.prompts.prompt_library_test import MANIFEST, Toner
-
-try:
-    import schemathesis
-except ImportError:
-    schemathesis = None
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
@@ -53,11 +47,9 @@ HERE = (
     "complaints", "follow-ups", "tiers", "churn", "casework", "contact", "web-callback", "web-complaint", "centre", "webcall",
     "openapi.json",
 )  # fmt: skip
-"""First parts of the addresses whose rooms this application has: the rooms of supervisors, reports, recordings and quality
-stand behind other tests."""
+"""First parts of the addresses whose rooms this application has: those of supervisors, reports, recordings and quality are in
+test_api_schema_floor.py."""
 NOT_HERE = re.compile(r"/messages|/recording|/watch|/calls/.*/(hangup|send)$|/queues/.*/(open|announce)")
-ENDS_SESSIONS = ("POST", "/api/v1/logout")
-"""Done with a session of its own each time: what it does would be done to the other requests."""
 
 
 class Api:
@@ -119,60 +111,9 @@ async def api(customer_work: Customers, tmp_path: Path) -> AsyncIterator[Api]:
     await server.close()
 
 
-if schemathesis is not None:
-
-    @schemathesis.serializer("audio/wav", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
-    def _file(_context: Any, value: Any) -> Any:
-        """Files that it does not know: bytes as they were made up."""
-        return {"data": value if isinstance(value, bytes) else getattr(value, "data", str(value).encode())}
-
-
-def misread(error: BaseException) -> bool:
-    """Schemathesis rewrites `prefixItems` (a list of things of different types) to what JSON Schema 2020 does not have, and
-    then complains of it. Our own tests read such answers by their types."""
-    return "Invalid Schema Object in response definition" in str(error) and "items -> items" in str(error)
-
-
-def attack(operation: Any, api: Api, until: float, examples: int) -> list[str]:
-    """Send what schemathesis makes of one operation; what was wrong with the answers."""
-    wrong: list[str] = []
-    checks = [
-        schemathesis.checks.not_a_server_error,
-        schemathesis.specs.openapi.checks.response_schema_conformance,
-        schemathesis.specs.openapi.checks.content_type_conformance,
-        schemathesis.specs.openapi.checks.status_code_conformance,
-    ]
-
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy(), role=st.sampled_from([None, *api.tokens]))
-    def send(case: Any, role: str | None) -> None:
-        if time.monotonic() > until or len(wrong) > 2:
-            return
-        alone = (operation.method.upper(), operation.path) == ENDS_SESSIONS
-        headers = {}
-        if role is not None:
-            headers["Authorization"] = f"Bearer {api.log_in(role) if alone else api.tokens[role]}"
-        try:
-            answer = case.call(base_url=api.url, headers=headers, timeout=20)
-            case.validate_response(answer, checks=checks)
-        except (Exception, BaseExceptionGroup) as error:
-            told = error.exceptions if isinstance(error, BaseExceptionGroup) else [error]
-            wrong.extend(f"{operation.label} as {role}: {one}"[:900] for one in told if not misread(one))
-
-    send()
-    return wrong
-
-
 @pytest.mark.skipif(schemathesis is None, reason="schemathesis is not installed")
 async def test_the_document_is_kept_by_every_operation_for_every_role(api: Api) -> None:
-    schema = await asyncio.to_thread(schemathesis.openapi.from_url, f"{api.url}/api/v1/openapi.json")
-    operations = [result.ok() for result in schema.get_all_operations()]
+    operations = await asyncio.to_thread(operations_of, api.url)
     operations = [one for one in operations if not one.path.startswith("/api/v1/") or one.path.split("/")[3] in HERE]
     operations = [one for one in operations if NOT_HERE.search(one.path) is None]
     assert len(operations) > 80

@@ -17,8 +17,9 @@ import pytest
 from cti.web.auth.permissions import PERMISSIONS, Role
 from cti.web.quality.routes import OPERATIONS
 from tests.integration import test_api_schema
-from tests.integration.test_api_schema import Api, api, attack, schemathesis  # noqa: F401 - a fixture
+from tests.integration.test_api_schema import Api, api  # noqa: F401 - a fixture
 from tests.integration.test_naughty_strings import NAUGHTY, found
+from tests.support.api_schema import attack, operations_of, schemathesis
 from tests.support.customers import customer_work  # noqa: F401 - a fixture
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.support.quality_stage import QualitySite, quality_site
@@ -67,8 +68,7 @@ class Program:
 @pytest.mark.skipif(schemathesis is None, reason="schemathesis is not installed")
 @pytest.mark.timeout(150)
 async def test_the_document_is_kept_by_every_operation_of_quality(api: Api) -> None:
-    schema = await asyncio.to_thread(schemathesis.openapi.from_url, f"{api.url}/api/v1/openapi.json")
-    operations = [result.ok() for result in schema.get_all_operations()]
+    operations = await asyncio.to_thread(operations_of, api.url)
     ours = [one for one in operations if one.path.startswith("/api/v1/quality/")]
     assert len(ours) == len(OPERATIONS)
     wrong: list[str] = []

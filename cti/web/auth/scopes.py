@@ -86,6 +86,8 @@ async def queues_asked(request: web.Request, operation: str) -> Collection[Queue
         case Scope.CALL:
             call_id = CallId(path["call_id"])
             row = deps.floor.view().calls.get(call_id)
+            if "\0" in call_id:  # no id, and nothing that a database could be asked for
+                return ()
             if row is not None:
                 return {row.queue} - {None} if row.queue is not None else ()
             found = await deps.calls.one(call_id)

@@ -358,7 +358,7 @@ OPERATIONS = (
         summary="Whether a live call is being recorded, or its recording is paused",
         params=CallParams,
         answer=RecordingNowAnswer,
-        errors={403: _LIVE[403], 404: _LIVE[404]},
+        errors={403: _LIVE[403], 404: _LIVE[404], 503: "no_recordings: there are none here"},
     ),
     Operation(
         name="call_recording_act",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from cti.web.operations import Answer, Body, Params
+from cti.web.operations import Answer, Body, Moment, Params
 
 RecordingId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
 CallIdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -27,8 +27,8 @@ class RecordingsQuery(Params):
     agent_id: Annotated[str, Field(pattern=r"^[0-9]{2,6}$")] | None = None
     kind: Literal["talk", "message", "voicemail"] | None = None
     state: Literal["running", "kept", "flagged", "deleted"] | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     before: RecordingId | None = None
     """The last of the page before."""
     limit: Annotated[int, Field(ge=1, le=200)] = 50

@@ -25,7 +25,13 @@ def _storable(text: str) -> str:
     return text
 
 
-Line = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_storable)]
+def _printable(text: str) -> str:
+    if any(sign < " " or sign == "\x7f" for sign in text):
+        raise ValueError("there is a control character in it, which no file or mail can show")
+    return text
+
+
+Line = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_printable)]
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_storable)]
 QueueText = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")]
 """A queue, or empty."""

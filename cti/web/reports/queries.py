@@ -9,6 +9,7 @@ from cti.reports.metric import Dimension
 from cti.reports.metrics import METRICS
 from cti.services.reporting import CallsQuery, Filters, ReportQuery
 from cti.web.errors import ApiError
+from cti.web.operations import FIRST_YEAR, LAST_YEAR
 from cti.web.reports.schemas import Chosen, CountedQuery, ReportQueryParams
 
 LONGEST = timedelta(days=800)
@@ -48,7 +49,7 @@ def calls_query(asked: CountedQuery) -> CallsQuery:
     """Raises `ApiError` unknown_metric, bad_period, bad_page."""
     known_metric(asked.metric)
     check_period(asked.since, asked.until)
-    if asked.after and not _PAGE.fullmatch(asked.after):
+    if asked.after and not _is_page(asked.after):
         raise ApiError(400, "bad_page", "there is no such page", remedy="`after` is the `next` of the page before")
     return CallsQuery(
         metric=asked.metric,
@@ -59,6 +60,16 @@ def calls_query(asked: CountedQuery) -> CallsQuery:
         limit=asked.limit,
         after=asked.after,
     )
+
+
+def _is_page(after: str) -> bool:
+    """Whether it could be the `next` of a page: what looks like a moment may be none ("2026-13-01")."""
+    if not _PAGE.fullmatch(after):
+        return False
+    try:
+        return FIRST_YEAR <= datetime.fromisoformat(after.partition("|")[0]).year <= LAST_YEAR
+    except ValueError:
+        return False
 
 
 def filters(asked: Chosen) -> Filters:

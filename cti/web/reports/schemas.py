@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from cti.services.reporting import Compare, Part, Spread
-from cti.web.operations import Answer, Params
+from cti.web.operations import Answer, Moment, Params
 
 _LIST = r"^[^\x00-\x1f]{0,2000}$"
 Listed = Annotated[str, Field(max_length=2000, pattern=_LIST)]
@@ -53,8 +53,8 @@ class Chosen(Params):
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=2000)
 
-    since: Annotated[AwareDatetime, Field(alias="from")]
-    until: Annotated[AwareDatetime, Field(alias="to")]
+    since: Annotated[Moment, Field(alias="from")]
+    until: Annotated[Moment, Field(alias="to")]
     queue: Listed = ""
     agent: Listed = ""
     team: Listed = ""
@@ -182,8 +182,8 @@ class SpreadRow(Answer):
 class FunnelQuery(Params):
     """How far callers went: in one flow, one version of it, or (empty) in all."""
 
-    since: Annotated[AwareDatetime, Field(alias="from")]
-    until: Annotated[AwareDatetime, Field(alias="to")]
+    since: Annotated[Moment, Field(alias="from")]
+    until: Annotated[Moment, Field(alias="to")]
     flow: Annotated[str, Field(pattern=r"^[a-z0-9_]{0,64}$")] = ""
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
 

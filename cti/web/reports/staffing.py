@@ -23,11 +23,11 @@ class StaffingQuery(Params):
     queue: QueueText = ""
     weekday: Annotated[int, Field(ge=1, le=7)]
     weeks: Annotated[int, Field(ge=1, le=52)] = 8
-    service_level: Annotated[float, Field(gt=0, lt=1)] = 0.8
-    within: Annotated[float, Field(ge=0, le=3600)] = 20.0
-    max_occupancy: Annotated[float, Field(ge=0.1, le=1)] = 0.85
-    shrinkage: Annotated[float, Field(ge=0, le=0.9)] = 0.3
-    growth: Annotated[float, Field(ge=0.1, le=6)] = 1.0
+    service_level: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.8
+    within: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 20.0
+    max_occupancy: Annotated[float, Field(ge=0.1, le=1, allow_inf_nan=False)] = 0.85
+    shrinkage: Annotated[float, Field(ge=0, le=0.9, allow_inf_nan=False)] = 0.3
+    growth: Annotated[float, Field(ge=0.1, le=6, allow_inf_nan=False)] = 1.0
     patience: Annotated[str, Field(pattern=r"^(learnt|never|[1-9][0-9]{0,4})$")] = "learnt"
 
 

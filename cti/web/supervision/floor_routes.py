@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import hdrs, web
 from ruamel.yaml import YAML
 
+from cti.errors import CtiError
 from cti.ids import AgentId, QueueName
 from cti.services.configuration import Applied, ConfigConflict, ConfigInvalid
 from cti.services.supervision import MessageState
@@ -21,7 +22,7 @@ from cti.web.auth.scopes import check_queues, scope_of
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
 from cti.web.operations import Done, Operation
-from cti.web.supervision.routes import desk_of
+from cti.web.supervision.routes import NO_DESK, desk_of
 from cti.web.supervision.schemas import (
     AgentAfter,
     AgentChangeBody,
@@ -174,7 +175,12 @@ async def _announce(request: web.Request, queue: QueueName | None) -> None:
     if body.text:
         if deps.emergency_voice is None:
             raise ApiError(503, "no_voice", "nothing can be spoken here", remedy="choose a prompt of the library")
-        prompt = await deps.emergency_voice(body.text)
+        try:
+            prompt = await deps.emergency_voice(body.text)
+        except CtiError as error:
+            raise ApiError(
+                400, "not_spoken", error.message, remedy="choose other words, or a prompt of the library"
+            ) from error
     done = await desk_of(request).set_emergency(
         queue,
         prompt,
@@ -254,6 +260,7 @@ _REFUSED = {
     403: "not_your_queue",
     404: "unknown_agent, unknown_queue",
     409: "the floor refused; the error's id says why, nothing changed",
+    **NO_DESK,
 }
 
 OPERATIONS = (
@@ -299,7 +306,7 @@ OPERATIONS = (
         params=QueueOnly,
         body=AnnounceBody,
         answer=Done,
-        errors={400: "unknown_prompt, unknown_language", 503: "no_voice", **_REFUSED},
+        errors={400: "unknown_prompt, unknown_language, not_spoken", **_REFUSED, 503: "no_voice or no_supervision"},
     ),
     Operation(
         name="centre_announce",
@@ -309,7 +316,7 @@ OPERATIONS = (
         summary="Tell every caller something before anything else, until a time",
         body=AnnounceBody,
         answer=Done,
-        errors={400: "unknown_prompt, unknown_language", 503: "no_voice", **_REFUSED},
+        errors={400: "unknown_prompt, unknown_language, not_spoken", **_REFUSED, 503: "no_voice or no_supervision"},
     ),
     Operation(
         name="message_send",
@@ -328,6 +335,7 @@ OPERATIONS = (
         handler=messages,
         summary="Messages to agents, the newest first, and who has seen them",
         answer=Messages,
+        errors=NO_DESK,
     ),
     Operation(
         name="message_seen",
@@ -337,6 +345,6 @@ OPERATIONS = (
         summary="The agent has seen a message",
         params=MessageParams,
         answer=Done,
-        errors={409: "unknown_message"},
+        errors={409: "unknown_message", **NO_DESK},
     ),
 )

@@ -29,6 +29,9 @@ from cti.web.supervision.schemas import (
 from cti.web.wire import read_body, read_path, reply
 
 
+NO_DESK = {503: "no_supervision: nobody can act on calls here"}
+
+
 def desk_of(request: web.Request) -> SupervisionDesk:
     """The floor as supervisors see it. Raises `ApiError` where there is none."""
     desk = request.app[DEPS].supervision
@@ -166,8 +169,13 @@ _REFUSED = {
     403: "not_your_queue",
     404: "unknown_call: it is over",
     409: "the floor refused; the error's id says why, nothing changed",
+    **NO_DESK,
 }
-_NOW = {409: "not_watching, or the floor refused; the error's id says why, nothing changed", 403: "not_your_queue"}
+_NOW = {
+    409: "not_watching, or the floor refused; the error's id says why, nothing changed",
+    403: "not_your_queue",
+    **NO_DESK,
+}
 
 OPERATIONS = (
     Operation(
@@ -177,6 +185,7 @@ OPERATIONS = (
         handler=overview,
         summary="What supervisors have under way: parts in calls, queues opened or closed by hand, announcements",
         answer=Supervised,
+        errors=NO_DESK,
     ),
     Operation(
         name="supervisor_phone",

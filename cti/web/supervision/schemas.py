@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from cti.services.floor import AgentRow
 from cti.services.supervision import WatchMode, WatchRow
 from cti.web.agent.talk_schemas import To
-from cti.web.operations import Answer, Body, Params
+from cti.web.operations import Answer, Body, Moment, Params
 
 Reason = Annotated[str, Field(max_length=200)]
 QueueField = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -86,7 +86,7 @@ class ForceBody(Body):
     """Open or closed whatever the calendar says; null: as the calendar says. Without `until` until taken back."""
 
     open: bool | None
-    until: AwareDatetime | None = Field(default=None, strict=False)
+    until: Moment | None = Field(default=None, strict=False)
     reason: Reason = ""
 
 
@@ -99,7 +99,7 @@ class AnnounceBody(Body):
         Annotated[str, Field(pattern=r"^[a-z]{2}([_-][A-Za-z]{2})?$")],
         Annotated[str, Field(min_length=1, max_length=400)],
     ] = Field(default_factory=dict)
-    until: AwareDatetime | None = Field(default=None, strict=False)
+    until: Moment | None = Field(default=None, strict=False)
     reason: Reason = ""
 
 
@@ -109,7 +109,7 @@ class MessageBody(Body):
     agents: list[AgentField] = Field(default_factory=list)
     queue: QueueField | None = None
     text: Annotated[str, Field(min_length=1, max_length=500)]
-    minutes: Annotated[float, Field(gt=0, le=2880)] = 480.0
+    minutes: Annotated[float, Field(gt=0, le=2880, allow_inf_nan=False)] = 480.0
 
 
 class Watched(Answer):
@@ -224,5 +224,5 @@ class ActsQuery(Params):
     by: Annotated[str, Field(max_length=64)] = ""
     act: Annotated[str, Field(pattern=r"^[a-z_]{0,64}$")] = ""
     subject: Annotated[str, Field(max_length=100)] = ""
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None

@@ -60,6 +60,6 @@ OPERATIONS = (
         summary="Say that one has seen to an alert; everybody sees who and when",
         params=AlertParams,
         answer=Alerts,
-        errors={404: "no_alert: it is over"},
+        errors={409: "no_alert: it is over"},
     ),
 )

@@ -56,6 +56,7 @@ export const moreErrors = {
   already_over: "That time is over already.",
   unknown_language: "The centre does not speak this language.",
   no_voice: "Nothing can be spoken here. Choose a prompt.",
+  not_spoken: "These words cannot be spoken. Choose other words, or a prompt.",
   no_reports: "There are no reports here.",
   no_quality: "There is no quality work here.",
   no_calls_behind: "There are no calls behind this figure.",

@@ -56,6 +56,7 @@ export const moreErrors = {
   already_over: "该时间已过。",
   unknown_language: "本中心没有该语言。",
   no_voice: "此处无法合成语音，请选择已有提示音。",
+  not_spoken: "无法朗读这些文字，请更换文字或选择已有提示音。",
   no_reports: "此处没有报表。",
   no_quality: "此处没有质检功能。",
   no_calls_behind: "该指标没有对应的通话。",
