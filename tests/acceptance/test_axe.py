@@ -27,7 +27,8 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("supervisor", "/prompts", "h1, h2"),
     ("supervisor", "/customers", "[data-testid=customers-page][data-ready=true]"),
     ("supervisor", "/work", "h1, h2"),
-    ("supervisor", "/quality", "/reports", "[data-testid=quality-page][data-ready=true]"),
+    ("supervisor", "/quality", "[data-testid=quality-page][data-ready=true]"),
+    ("supervisor", "/reports", "[data-testid=report]"),
 )
 """Every page of the product. A new page is a line here."""
 
