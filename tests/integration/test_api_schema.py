@@ -49,7 +49,7 @@ HERE = (
 )  # fmt: skip
 """First parts of the addresses whose rooms this application has: those of supervisors, reports, recordings and quality are in
 test_api_schema_floor.py."""
-NOT_HERE = re.compile(r"/messages|/recording|/watch|/calls/.*/(hangup|send)$|/queues/.*/(open|announce)")
+NOT_HERE = re.compile(r"/messages|/calls/[^/]+/recording$|/watch|/calls/.*/(hangup|send)$|/queues/.*/(open|announce)")
 
 
 class Api:

@@ -249,6 +249,8 @@ OPERATIONS = (
         handler=sound,
         summary="What was said: the sound of a voicemail or of a recorded complaint",
         params=WorkParams,
+        answer=str,
+        media=("audio/wav",),
         errors={404: "unknown_task or no_recording", **AWAY},
     ),
 )

@@ -28,7 +28,6 @@ from cti.web.supervision.schemas import (
 )
 from cti.web.wire import read_body, read_path, reply
 
-
 NO_DESK = {503: "no_supervision: nobody can act on calls here"}
 
 
