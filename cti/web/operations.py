@@ -14,7 +14,6 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, field
 
 from cti.web.auth.guard import guarded
 
-
 FIRST_YEAR, LAST_YEAR = 2000, 2099
 
 

@@ -62,7 +62,7 @@ async def asked(stage: FloorStage, seconds: float, examples: int, *, away: bool 
 @pytest.mark.skipif(schemathesis is None, reason="schemathesis is not installed")
 async def test_the_document_is_kept_by_the_rooms_of_supervisors(migrated: str, tmp_path: Path) -> None:
     async with floor_stage(migrated, tmp_path) as stage:
-        await asked(stage, MOST_SECONDS, 6)
+        await asked(stage, MOST_SECONDS, 12)
 
 
 @pytest.mark.skipif(schemathesis is None, reason="schemathesis is not installed")
