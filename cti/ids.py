@@ -25,3 +25,5 @@ CustomerId = NewType("CustomerId", int)
 NodeName = NewType("NodeName", str)
 ChannelName = NewType("ChannelName", str)
 """Asterisk's channel name, e.g. "PJSIP/1001-00000001". Unique among live channels of one node."""
+NO_CHANNEL = ChannelName("")
+"""There is none."""

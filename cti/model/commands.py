@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from cti.ids import AgentId, CallId, ChannelName, OfferId, QueueName
+from cti.ids import NO_CHANNEL, AgentId, CallId, ChannelName, OfferId, QueueName
 from cti.model.dial_commands import Apologise, Rejoin, Resume, Ringback, RingToDial
 from cti.model.facts import Device
 from cti.model.recording_commands import RecordingCommand
@@ -181,7 +181,7 @@ class DialParty:
     ring_timeout: timedelta
     shown: str = ""
     """The number the device shows."""
-    caller: ChannelName = ChannelName("")
+    caller: ChannelName = NO_CHANNEL
     """The caller's channel: how the leg ends is told to it."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from cti.ids import AgentId, CallId, ChannelName, QueueName
+from cti.ids import NO_CHANNEL, AgentId, CallId, ChannelName, QueueName
 from cti.model.facts import Device
 
 
@@ -25,7 +25,7 @@ class Rejoin:
 
     call_id: CallId
     agent_id: AgentId
-    caller: ChannelName = ChannelName("")
+    caller: ChannelName = NO_CHANNEL
     """The caller's channel: how the leg ends is told to it."""
 
 
