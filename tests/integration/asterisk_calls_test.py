@@ -316,6 +316,6 @@ async def test_recording_starts_once(tmp_path: Path) -> None:
             phone.hang_up(phone.calls[-1])
             await caller.finished()
         assert names(rig.ami.events).count("MixMonitorStart") == 1
-        told = await rig.ami.event("CtiRecording")
-        assert told["Path"] == f"{wait['Call']}.wav"
-        await until((rig.paths.recordings / told["Path"]).is_file, "the recording")
+        told = await rig.ami.event("MixMonitorStart")
+        assert told["Uniqueid"] == wait["Call"]
+        await until((rig.paths.recordings / "live" / f"{wait['Call']}.raw").is_file, "the recording")
