@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -55,8 +56,15 @@ STOP_SECONDS = 3.0
 """How long open requests have to end when the server stops."""
 
 
+_MAKING = web.AppKey("making_document", asyncio.Lock)
+
+
 async def _openapi(request: web.Request) -> web.Response:
-    return web.Response(body=_document(), content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
+    async with request.app[
+        _MAKING
+    ]:  # once, beside the loop: it takes a second, and a bridge that starts has no second to lose
+        body = await asyncio.to_thread(_document)
+    return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -124,7 +132,7 @@ def build_app(deps: WebDeps) -> web.Application:
     app[cti.web.casework.contact_routes.LIMITS] = cti.web.casework.contact_routes.ContactLimits()
     app[WEBCALLS] = Attempts(WEBCALLS_PER_ADDRESS, WEBCALL_WINDOW)
     app[feed.HUB] = feed.FeedHub(deps.floor, deps.metrics, deps.clock)
-    _document()  # now: at the first request it would hold up the floor
+    app[_MAKING] = asyncio.Lock()
     add_operations(app, OPERATIONS)
     add_pages(app)
     app.on_response_prepare.append(security_headers(phone_ws=deps.phone.ws_url, origins=deps.origins))

@@ -31,7 +31,7 @@ class Body(BaseModel):
     """Base of request bodies: unknown fields are refused, types are not bent, and text that could not be kept as it is sent
     is refused rather than changed (half a pair of signs is no JSON for our reader to begin with)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=4096)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=4096, defer_build=True)
 
     @field_validator("*", mode="after")
     @classmethod
@@ -53,7 +53,7 @@ def _has_nul(value: object) -> bool:
 class Params(BaseModel):
     """Base of query and path parameters."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=256)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=256, defer_build=True)
 
     @field_validator("*", mode="after")
     @classmethod
@@ -66,7 +66,7 @@ class Params(BaseModel):
 class Answer(BaseModel):
     """Base of answers that are not rows of the floor."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Done(Answer):
