@@ -135,7 +135,7 @@ async def test_agents_and_queues_are_changed_by_keyboard_and_it_is_written_down(
         await page.one("force-why").fill("storm")
         await page.one("force-why").press("Enter")
         await page.until("queue-acts", forced="closed")
-        assert (await api.get("/state"))["queues"]["sales"]["forced"] == "closed"
+        await api.until("/state", lambda s: s["queues"]["sales"]["forced"] == "closed")
         await press(page, "queue-log")
         await page.until("audit-log", re.compile("storm"))
         await page.one("log-subject").fill("")
