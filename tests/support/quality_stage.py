@@ -93,7 +93,7 @@ class QualitySite:
         self._facts += 1
         await self.pool.execute(
             "INSERT INTO cti.facts (journal_id, position, kind, call_id, at, body) VALUES ('stage', $1, $2, $3, $4, $5)",
-            self._facts, kind, call_id, at, orjson.dumps({"kind": kind, "call_id": call_id, "at": at, **body}).decode(),
+            self._facts, kind, call_id, at, orjson.dumps({"fact": kind, "call_id": call_id, "at": at, **body}).decode(),
         )  # fmt: skip
 
 

@@ -339,7 +339,8 @@ export const quality = {
 };
 
 export interface CallFact {
-  kind: string;
+  /** What happened, by the name it has in the journal. */
+  fact: string;
   at: string;
   [field: string]: unknown;
 }
