@@ -160,7 +160,7 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
                 else:
                     self._keep_explained()
                     timers.tick(self.board, self._clock.now())
-                self._call_back()
+                self._attend()
                 self._settle()
                 out = self._perform()
                 popped = self._publish()
@@ -292,7 +292,8 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
             # itself when it waits again. Until then it is not offered to anybody.
             self.board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)
 
-    def _call_back(self) -> None:
+    def _attend(self) -> None:
+        """What looks at the floor after every turn: callbacks whose turn has come, supervisors' parts in calls."""
         for attend in (callbacks.attend, supervision_watch.attend):
             try:
                 attend(self.board, self._clock.now())

@@ -216,7 +216,10 @@ class FeedHub:
             while self._asleep:
                 for client in tuple(islice(self._asleep, SENT_AT_ONCE)):
                     del self._asleep[client]
-                    await client.flush()
+                    try:
+                        await client.flush()
+                    except Exception:  # one client's trouble must not end the feed of all
+                        log.exception("sending to a feed failed")
                 await asyncio.sleep(0)
 
     def _tell_all(self, clients: Iterable[Client], content: bytes) -> list[Client]:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from cti.errors import CtiError, RemoteError
-from cti.ids import CallId, ChannelName
+from cti.ids import NO_CHANNEL, CallId, ChannelName
 
 ENVIRONMENT_BYTES = 32 * 1024
 """Most an environment may take. Asterisk's own is about 700 bytes and its arguments are short."""
@@ -49,7 +49,6 @@ _AS_WRITTEN = re.compile("".join(rf"{name}: (.*)\n" for name in _ORDER) + r"((?:
 MOST_ARGUMENTS = 127
 """MAX_ARGS in res_agi.c."""
 _ARGUMENT = re.compile(r"agi_arg_([1-9][0-9]{0,2})\Z")
-_NO_CHANNEL = ChannelName("")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _CALL_ID = re.compile(r"[A-Za-z0-9-]{0,64}[0-9]{1,12}\.[0-9]{1,12}\Z")
 _LINE = re.compile(r"(100|200|510|511|520)(?:([ -])(.*))?\Z", re.DOTALL)
@@ -91,7 +90,7 @@ class AgiRequest:
 
     script: str
     args: tuple[str, ...] = ()
-    channel: ChannelName = _NO_CHANNEL
+    channel: ChannelName = NO_CHANNEL
     unique_id: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     repeated: tuple[str, ...] = ()
