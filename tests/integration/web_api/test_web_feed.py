@@ -323,6 +323,28 @@ class RawClient:
         return head & 0x0F, await self.reader.readexactly(size)
 
 
+async def test_an_error_in_sending_to_one_is_not_the_others(site, monkeypatch):
+    async with await site.feed("supervisor") as one, await site.feed("supervisor") as other:
+        await first(one)
+        await first(other)
+        broken = next(iter(site.client.app[HUB].clients))
+
+        async def fails(_message, _kind):
+            raise ValueError("a fault of ours")
+
+        monkeypatch.setattr(broken.ws, "send_frame", fails)
+        for number in ("1", "2"):
+            call = site.floor.make_call(f"a1-1.{number}")
+            site.floor.apply(Change(calls={call.call_id: call}))
+        told = [asyncio.ensure_future(feed.receive_json()) for feed in (one, other)]
+        done, waiting = await asyncio.wait(told, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        assert len(done) == 1
+        feed = (one, other)[told.index(next(iter(done)))]
+        assert [next(iter(done)).result()["seq"], (await feed.receive_json(timeout=5))["seq"]] == [2, 3]
+        for task in waiting:
+            task.cancel()
+
+
 async def test_a_client_that_does_not_read_is_dropped_and_slows_nobody(make_site):
     site = await make_site(feed_queue=20)
     async with await RawClient.open(site, "1001") as slow:
