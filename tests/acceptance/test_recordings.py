@@ -164,6 +164,10 @@ async def test_two_channels_a_pause_that_keeps_everything_out_and_a_player(recor
         assert end - begin > 1.2  # while keys are pressed on both sides nothing is sent, and nothing written
         assert row["silence"] == pytest.approx(end - begin, abs=0.3)
 
+        # -- a page that looks at the control once too late gets an answer, no error
+        late = await ada.api.get(f"/calls/{call_id}/recording")
+        assert (late["live"], late["recording"], late["page_token"]) == (False, False, "")
+
         # -- the sound: sealed where it lies, whole when it is asked for, in pieces too
         assert not list((centre.data / "recordings").glob(f"{call_id}*.wav"))
         assert not list((centre.data / "recordings" / "live").iterdir())

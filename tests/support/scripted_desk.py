@@ -461,7 +461,7 @@ class ScriptedDesk:
                 return {"tasks": TASKS}
             case "/calls/c-1/recording":
                 return {
-                    "call_id": "c-1", "recording": True, "paused": False, "paused_until": None, "on_demand": False,
+                    "call_id": "c-1", "live": True, "recording": True, "paused": False, "paused_until": None, "on_demand": False,
                     "page_token": "",
                 }  # fmt: skip
             case "/complaints":

@@ -246,6 +246,7 @@ def _now(request: web.Request, now: RecordingNow) -> web.Response:
     return reply(
         RecordingNowAnswer(
             call_id=now.call_id,
+            live=True,
             recording=now.recording,
             paused=now.paused,
             paused_until=now.paused_until,
@@ -257,8 +258,26 @@ def _now(request: web.Request, now: RecordingNow) -> web.Response:
 
 @telling
 async def present(request: web.Request) -> web.StreamResponse:
-    """What is being done with a live call's recording."""
-    found = _rooms(request).control.now(CallId(read_path(request, CallParams).call_id))
+    """What is being done with a call's recording.
+
+    A call that is over, or was never there, is an answer too: a page that looks every few seconds looks once too late."""
+    call_id = CallId(read_path(request, CallParams).call_id)
+    try:
+        found = _rooms(request).control.now(call_id)
+    except Refused as error:
+        if error.error_id != "unknown_call":
+            raise
+        return reply(
+            RecordingNowAnswer(
+                call_id=call_id,
+                live=False,
+                recording=False,
+                paused=False,
+                paused_until=None,
+                on_demand=False,
+                page_token="",
+            )
+        )
     _allowed(request, found)
     return _now(request, found)
 
@@ -358,7 +377,7 @@ OPERATIONS = (
         summary="Whether a live call is being recorded, or its recording is paused",
         params=CallParams,
         answer=RecordingNowAnswer,
-        errors={403: _LIVE[403], 404: _LIVE[404], 503: "no_recordings: there are none here"},
+        errors={403: _LIVE[403], 503: "no_recordings: there are none here"},
     ),
     Operation(
         name="call_recording_act",

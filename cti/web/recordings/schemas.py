@@ -89,15 +89,18 @@ class PeaksAnswer(Answer):
 
 
 class RecordingNowAnswer(Answer):
-    """A live call's recording."""
+    """A call's recording, now."""
 
     call_id: str
+    live: bool
+    """False: there is no such call on the line (any more), and nothing of it is being recorded."""
     recording: bool
     paused: bool
     paused_until: datetime | None
     on_demand: bool
     page_token: str
-    """For a page of another system: pauses and resumes this call's recording at /api/v1/recording-events, for eight hours."""
+    """Empty without a live call. For a page of another system: pauses and resumes this call's recording at
+    /api/v1/recording-events, for eight hours."""
 
 
 class ActBody(Body):

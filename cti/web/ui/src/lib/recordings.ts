@@ -36,6 +36,8 @@ export interface Peaks {
 /** What is being done with a live call's recording. */
 export interface RecordingNow {
   readonly call_id: CallId;
+  /** False: the call is over. */
+  readonly live: boolean;
   readonly recording: boolean;
   readonly paused: boolean;
   readonly paused_until: Moment | null;

@@ -1,0 +1,2 @@
+-- Further columns of the figures.
+SELECT 1;
