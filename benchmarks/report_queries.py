@@ -1,16 +1,20 @@
-"""How long reports take over many calls: python -m benchmarks.report_queries [--calls N] [--rounds N] [--url URL]
+"""How long reports take over many calls: python -m benchmarks.report_queries [--calls N] [--rounds N] [--folder DIR]
 
-Invents N calls over a year (ten queues, two hundred agents, a working day's profile), as the rows that the drain stores of
-them (`cti.counted_*`), and sums these by half hour as the drain does. Then asks `cti.store.reports.StoredReports` for a
-month by half hour and for other reports of a month, a different month each time; beside each the same figures out of the
-rows themselves, in the same run and compared to the last digit. Times are from the call to its answer. Without --url an
-embedded PostgreSQL is started in a folder that is removed at the end (10,000,000 calls need about 9 GB).
+Invents N calls over a year (ten queues, two hundred agents, a working day's profile), day after day as they would have come,
+as the rows that the drain stores of them (`cti.counted_*`), and sums these by half hour as the drain does. Then asks
+`cti.store.reports.StoredReports` for a month by half hour and for other reports of a month, a different month each time;
+beside each the same figures out of the rows themselves, in the same run and compared to the last digit (--raw N: for so many
+of the rounds). Times are from the call to its answer.
+
+An embedded PostgreSQL is started in a folder that is removed at the end (10,000,000 calls need about 9 GB). With --folder it
+is kept, and the next run with that folder asks at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import statistics
 import tempfile
@@ -53,7 +57,7 @@ SELECT 'b1-' || i AS call_id, d.at, date_bin('30 minutes', d.at, '2025-01-01Z') 
        '50' || i % 3 AS did, (i * 31 % 100) AS kind, (i * 17 % 40000) AS wait, 30000 + (i * 101 % 400000) AS talk,
        (i * 7919) % 3000000 AS person
   FROM (SELECT i::bigint, '2025-01-01Z'::timestamptz
-               + make_interval(days => (i % 365)::integer, secs => 7 * 3600 + ((i * 48271) % 46800)::double precision) AS at
+               + make_interval(days => (i * 365 / $3)::integer, secs => 7 * 3600 + ((i * 48271) % 46800)::double precision) AS at
           FROM generate_series($1::bigint, $2::bigint) AS i) AS d"""
 _VISITS = """
 INSERT INTO cti.counted_visits (call_id, number, at, slot, until, queue, agent, tier, did, direction, outcome, offered,
@@ -80,30 +84,47 @@ CHUNK = 1_000_000
 
 async def invent(connection: asyncpg.Connection, calls: int) -> None:
     """Make the calls, and sum them."""
+    tables = [f"counted_{grain.value}" for grain in SUMMED]
     indexes = await connection.fetch(
-        "SELECT indexdef, indexname FROM pg_indexes WHERE schemaname = 'cti' AND tablename LIKE 'counted_%'"
-        " AND indexname NOT LIKE '%_pkey'"
+        "SELECT indexdef, indexname FROM pg_indexes WHERE schemaname = 'cti' AND tablename = ANY($1)"
+        " AND indexname NOT LIKE '%_pkey'",
+        tables,
     )
     for index in indexes:
         await connection.execute(f"DROP INDEX cti.{index['indexname']}")
-    await connection.execute("SET synchronous_commit = off")
+    for table in tables:
+        await connection.execute(f"ALTER TABLE cti.{table} DROP CONSTRAINT {table}_pkey")
+    for setting in ("synchronous_commit = off", "maintenance_work_mem = '512MB'", "work_mem = '512MB'"):
+        await connection.execute(f"SET {setting}")
     for first in range(0, calls, CHUNK):
         await connection.execute("DROP TABLE IF EXISTS invented")
-        await connection.execute(
-            _CALLS.replace("$1", str(first)).replace("$2", str(min(first + CHUNK, calls) - 1)), timeout=3600
-        )
+        chunk = {"$1": first, "$2": min(first + CHUNK, calls) - 1, "$3": calls}
+        statement = _CALLS
+        for name, value in chunk.items():
+            statement = statement.replace(name, str(value))
+        await connection.execute(statement, timeout=3600)
         for statement in (_VISITS, _ROWS, _TALKS):
             await connection.execute(statement, timeout=3600)
+        print(f"  {chunk['$2'] + 1:,} calls", flush=True)
     await connection.execute("DROP TABLE invented")
+    for table in tables:
+        await connection.execute(f"ALTER TABLE cti.{table} ADD PRIMARY KEY (call_id, number)", timeout=3600)
     for index in indexes:
         await connection.execute(index["indexdef"], timeout=3600)
+    print("  indexes", flush=True)
+    await sum_up(connection)
+
+
+async def sum_up(connection: asyncpg.Connection) -> None:
+    """Sum the rows as the drain does, in the order of time, as sums come to be."""
     for grain, names in SUMMED.items():
         amounts = AMOUNTS[grain]
+        await connection.execute(f"TRUNCATE cti.half_hour_{grain.value}")
         await connection.execute(
             f"INSERT INTO cti.half_hour_{grain.value} (slot, {', '.join((*names, *amounts))})"
             f" SELECT slot, {', '.join(f'coalesce({name}, {chr(39) * 2})' for name in names)},"
             f" {', '.join(f'sum({amount})' for amount in amounts)}"
-            f" FROM cti.counted_{grain.value} GROUP BY slot, {', '.join(names)}",
+            f" FROM cti.counted_{grain.value} GROUP BY slot, {', '.join(names)} ORDER BY slot",
             timeout=3600,
         )
     await connection.execute("VACUUM ANALYZE", timeout=3600)
@@ -124,10 +145,10 @@ def plain(report: Report) -> list[object]:
     ]
 
 
-async def measure(pool: asyncpg.Pool, rounds: int) -> None:
+async def measure(pool: asyncpg.Pool, rounds: int, raws: int) -> None:
     """Ask, print."""
     reports = StoredReports(pool, lambda: CENTRE)
-    print(f"{'report of a month':28} {'median':>8} {'p95':>8} {'most':>8} {'raw p95':>9}  rows")
+    print(f"{'report of a month':28} {'median':>8} {'p95':>8} {'most':>8} {'raw most':>9}  rows")
     for name, metrics, by, grain in REPORTS:
         kept = SUMMED[grain]
         times: list[float] = []
@@ -140,7 +161,7 @@ async def measure(pool: asyncpg.Pool, rounds: int) -> None:
             found = await reports.query(query)
             times.append(time.perf_counter() - began)
             rows = len(found.rows)
-            if number < 5:
+            if number < raws:
                 SUMMED.pop(grain)  # then the rows themselves are read
                 try:
                     began = time.perf_counter()
@@ -152,28 +173,32 @@ async def measure(pool: asyncpg.Pool, rounds: int) -> None:
         p95 = statistics.quantiles(times, n=20)[-1]
         print(
             f"{name:28} {statistics.median(times) * 1000:6.0f}ms {p95 * 1000:6.0f}ms {max(times) * 1000:6.0f}ms"
-            f" {max(raw) * 1000:7.0f}ms  {rows}",
+            f" {max(raw, default=0.0) * 1000:7.0f}ms  {rows}",
             flush=True,
         )
 
 
-async def run(url: str, calls: int, rounds: int) -> None:
+async def run(url: str, given: argparse.Namespace) -> None:
     """All of it."""
     await migrate(url)
     connection = await asyncpg.connect(url)
     began = time.perf_counter()
-    await invent(connection, calls)
+    there = await connection.fetchval("SELECT count(*) FROM cti.counted_calls", timeout=3600)
+    if there not in (0, given.calls):
+        raise SystemExit(f"the database holds {there:,} calls; remove the folder, or say --calls {there}")
+    if not there:
+        await invent(connection, given.calls)
+        print(f"invented and summed in {time.perf_counter() - began:.0f} s")
     size = await connection.fetchval("SELECT pg_size_pretty(pg_database_size(current_database()))")
     sums = [await connection.fetchval(f"SELECT count(*) FROM cti.half_hour_{grain.value}") for grain in SUMMED]
-    print(
-        f"{calls:,} calls invented and summed in {time.perf_counter() - began:.0f} s; {size}; sums: {sums}", flush=True
-    )
+    print(f"{given.calls:,} calls; {size}; rows of sums: {sums}; load {os.getloadavg()[0]:.1f}", flush=True)
     await connection.close()
     pool = await open_pool(url, command_timeout=600)
     try:
-        await measure(pool, rounds)
+        await measure(pool, given.rounds, given.raw)
     finally:
         await pool.close()
+    print(f"load {os.getloadavg()[0]:.1f}")
 
 
 def main() -> None:
@@ -181,19 +206,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--url", default="")
+    parser.add_argument("--raw", type=int, default=2)
+    parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
-    if given.url:
-        asyncio.run(run(given.url, given.calls, given.rounds))
-        return
-    folder = Path(tempfile.mkdtemp(prefix="cti-bench-pg-"))
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="cti-bench-pg-"))
     server = EmbeddedPostgres(folder / "postgres")
     server.start()
     try:
-        asyncio.run(run(server.dsn, given.calls, given.rounds))
+        asyncio.run(run(server.dsn, given))
     finally:
         server.stop()
-        shutil.rmtree(folder)
+        if given.folder is None:
+            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
