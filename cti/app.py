@@ -38,6 +38,7 @@ from cti.customer_rooms import CustomerWork
 from cti.entry import Doors
 from cti.errors import CtiError
 from cti.floor_rooms import FloorWork
+from cti.heart import Heart, asked_to_end
 from cti.ids import NodeName
 from cti.journal.writer import JournalWriter
 from cti.ledger import CelLedger
@@ -140,7 +141,8 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, asked_to_end, stop)
+    heart = Heart(settings.survival.hung_seconds)
     places = Places(settings)
     places.make()
     text = read_text(places.centre)
@@ -356,6 +358,7 @@ async def serve(settings: Settings) -> None:
 
     own("dispatcher", asyncio.create_task(dispatcher.run()))
     try:
+        heart.start()
         await agi.start()
         async with serving(web, settings.network.bind, settings.ports.of("web")):
             own("telephony", asyncio.create_task(telephony.run()))
@@ -385,10 +388,12 @@ async def serve(settings: Settings) -> None:
             # What is here now stays: a full collection that goes through all of it holds everything up for 20 ms and more.
             gc.collect()
             gc.freeze()
+            own("heart", asyncio.create_task(heart.run()))
             log.info("bridge_started", web=settings.ports.of("web"), agi=settings.ports.of("agi"))
             await asyncio.wait({asyncio.create_task(stop.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
             log.info("bridge_stopping")
     finally:
+        heart.stop()
         await agi.close()
         await drain.flush(DRAIN_AT_END)
         for task in reversed(owned):

@@ -165,6 +165,8 @@ class Survival(_Section):
     """How often a waiting caller visits the bridge."""
     queue_seconds: int = Field(default=300, ge=5, le=3600)
     """How long the native queue holds a caller before voicemail."""
+    hung_seconds: float = Field(default=3.0, ge=0, le=60)
+    """A bridge whose event loop stands still for so long is killed, so that its callers go on; 0: never."""
 
 
 class Retention(_Section):

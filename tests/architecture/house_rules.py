@@ -78,6 +78,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ids": set(),
     "clock": set(),
     "private_file": set(),
+    "guard": set(),
+    "heart": set(),
     "settings": {"errors", "ids"},
     # the pure core
     "model": BASE,
@@ -123,7 +125,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "floor_rooms": BASE | {"clock", "outside", "services"},
     "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
     "observe": BASE | PURE | {"clock", "journal", "metrics", "services", "store"},
-    "app": BASE | {"clock", "journal", "services"} | PURE | ADAPTERS | CENTRE | GLUE,
+    "app": BASE | {"clock", "journal", "services"} | PURE | ADAPTERS | CENTRE | GLUE | {"heart"},
     "bridge_api": BASE | {"clock", "web"} | CENTRE,
     "config_commands": BASE
     | {"model", "bridge_api", "clock", "centre_check", "centre_text", "services", "web"}

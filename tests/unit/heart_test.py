@@ -1,0 +1,152 @@
+"""The heartbeat: a bridge that stands still is killed by its guard, one that is only slow or stopped with it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cti.heart import BEAT, Heart
+
+BRIDGE = """
+import asyncio, os, signal, sys, time
+from cti.heart import Heart, asked_to_end
+async def serve():
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, asked_to_end, stop)
+    loop.add_signal_handler(signal.SIGUSR1, time.sleep, 60)
+    heart = Heart(float(sys.argv[1]))
+    heart.start()
+    beating = asyncio.create_task(heart.run())
+    await asyncio.sleep(0.3)
+    print(heart._guard.pid if heart._guard else 0, flush=True)
+    await stop.wait()
+    heart.stop()
+    print("stopping", flush=True)
+    await asyncio.sleep(float(sys.argv[2]))
+asyncio.run(serve())
+"""
+"""SIGUSR1 blocks its event loop."""
+
+
+Start = Callable[..., tuple[subprocess.Popen[bytes], int]]
+
+
+@pytest.fixture
+def bridge() -> Iterator[Start]:
+    made: list[subprocess.Popen[bytes]] = []
+
+    def start(silence: float = 0.6, ending: float = 0.0) -> tuple[subprocess.Popen[bytes], int]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", BRIDGE, str(silence), str(ending)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        made.append(process)
+        assert process.stdout is not None
+        return process, int(process.stdout.readline())
+
+    yield start
+    for process in made:
+        process.kill()
+        process.communicate()
+
+
+def gone(pid: int, within: float = 10) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGUSR1], ids=["stopped", "blocked"])
+def test_a_bridge_that_stands_still_is_killed_and_its_guard_says_so(bridge: Start, how: signal.Signals) -> None:
+    process, guard = bridge()
+    process.send_signal(how)
+    assert process.wait(20) == -signal.SIGKILL
+    assert process.stderr is not None
+    told = json.loads(process.stderr.readline())
+    assert (told["event"], told["pid"]) == ("bridge_hung_and_killed", process.pid)
+    assert gone(guard)
+
+
+def test_guard_and_bridge_stopped_together_go_on_together(bridge: Start) -> None:
+    process, guard = bridge()
+    os.kill(guard, signal.SIGSTOP)
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.5)
+    os.kill(guard, signal.SIGCONT)
+    process.send_signal(signal.SIGCONT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.0)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert gone(guard)
+
+
+def test_stopping_may_take_longer_than_the_silence_and_a_second_signal_ends_at_once(bridge: Start) -> None:
+    process, guard = bridge(0.6, 60.0)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"stopping\n"
+    assert gone(guard)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.4)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 1
+
+
+def test_a_killed_bridge_leaves_no_guard_and_a_bridge_without_guard_runs(bridge: Start) -> None:
+    process, guard = bridge()
+    process.kill()
+    process.wait()
+    assert gone(guard)
+    process, none = bridge(0.0)
+    assert none == 0
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+async def test_a_guard_that_dies_takes_nothing_with_it() -> None:
+    heart = Heart(5.0, environ={})
+    heart.start()
+    beating = asyncio.create_task(heart.run())
+    try:
+        assert heart._guard is not None
+        heart._guard.kill()
+        heart._guard.wait()
+        await asyncio.sleep(3 * BEAT)
+        assert not beating.done()
+    finally:
+        heart.stop()
+        beating.cancel()
+
+
+async def test_systemd_is_told_that_we_are_ready_alive_and_stopping(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.setblocking(False)
+        heart = Heart(0, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        heart.start()
+        beating = asyncio.create_task(heart.run())
+        loop = asyncio.get_running_loop()
+        heard = [await asyncio.wait_for(loop.sock_recv(listening, 100), 10) for _ in range(3)]
+        heart.stop()
+        heard.append(await asyncio.wait_for(loop.sock_recv(listening, 100), 10))
+        beating.cancel()
+    assert heard == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1", b"STOPPING=1"]
