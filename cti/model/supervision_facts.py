@@ -159,6 +159,24 @@ class EmergencySet(Fact):
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentReassigned(Fact):
+    """For a while an agent has other queues, other skills, or both; None: what the centre's file says. Both None: it is over.
+
+    It replaces what was said of this agent before, and ends by itself at `until`; with `shift` also when the agent goes offline.
+    """
+
+    agent_id: AgentId
+    queues: tuple[QueueName, ...] | None = None
+    skills: tuple[tuple[str, int], ...] | None = None
+    until: datetime | None = None
+    """None: until the shift ends, or until taken back."""
+    shift: bool = False
+    by: str
+    reason: str = ""
+
+
 FACTS = (
     Acted, WatchBegan, WatchAnswered, WatchChanged, WatchEnded, RoomOpened, MessageSent, MessageSeen, QueueForced, EmergencySet,
+    AgentReassigned,
 )  # fmt: skip

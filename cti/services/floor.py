@@ -78,6 +78,22 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reassigned:
+    """Other queues or skills that an agent has for a while."""
+
+    since: datetime
+    until: datetime | None
+    """None: until the shift ends, or until taken back."""
+    shift: bool
+    """It ends when the agent goes offline."""
+    by: str
+    usual_queues: tuple[QueueName, ...]
+    """Those of the centre's file, which come back then."""
+    skills: Mapping[str, int] | None
+    """Those for the while; None: the usual ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRow:
     """One agent. `reachable` tells each device that can be called now."""
 
@@ -110,6 +126,10 @@ class AgentRow:
     """What the agent has been told and has not acknowledged."""
     watched: bool = False
     """A supervisor listens to the agent's call, and the centre wants agents to know (`supervision.told`)."""
+    elsewhere: bool = False
+    """Told to supervisors of certain queues: the agent is busy with a call that is of none of these, and nothing is told of it."""
+    reassigned: Reassigned | None = None
+    """Why `queues` are not the usual ones, or the skills."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

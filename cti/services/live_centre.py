@@ -3,7 +3,7 @@
 Nobody is dropped and nobody's place changes. What the new centre does not have any more retires: a removed queue lives on,
 served by its agents, until its last caller has gone (and until those who were in the menus at that moment, on their way to
 it perhaps, are through); a removed agent's call and the work after it go on. `board.centre` is the centre with what
-retires; `board.configured` is what was asked for.
+retires, and with the queues and skills that supervisors gave agents for a while; `board.configured` is what the file says.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from cti.model.call import CallState
 from cti.model.centre import Centre
 from cti.model.centre_changes import changes
 from cti.model.facts import AgentState
+from cti.model.reassigned import with_reassigned
 from cti.model.retiring import with_retiring
 from cti.services import outbound
 from cti.services.switchboard import Switchboard
@@ -84,16 +85,25 @@ def retiring(board: Switchboard) -> frozenset[str]:
 
 def settle(board: Switchboard, now: datetime) -> bool:
     """Let go what has retired and is needed no more; True when something went. To be called after every turn."""
+    if board.supervision.reassigned_anew:
+        _take_up(board, now)
     if board.centre is board.configured or now < board.retiring_looked_at + LOOK_EVERY:
         return False
     board.retiring_looked_at = now
     before = retiring(board)
+    if not before:
+        return False
     queues, agents = _needed(board)
     if before == {*queues, *agents}:
         return False
     _take_up(board, now)
     log.info("retired", gone=sorted(before - retiring(board)))
     return True
+
+
+def reassign(board: Switchboard, now: datetime) -> None:
+    """Agents have other queues or skills from now on, as `Supervision.reassigned` says."""
+    _take_up(board, now)
 
 
 def _needed(board: Switchboard) -> tuple[list[QueueName], list[AgentId]]:
@@ -127,7 +137,9 @@ def _take_up(board: Switchboard, now: datetime) -> None:
     """Make the floor that of the configured centre and of what is still needed besides."""
     queues, agents = _needed(board)
     former = board.centre
-    board.centre = centre = with_retiring(board.configured, former, queues=queues, agents=agents)
+    there = with_retiring(board.configured, former, queues=queues, agents=agents)
+    board.centre = centre = with_reassigned(there, board.configured, board.supervision.reassigned)
+    board.supervision.reassigned_anew = False
     board.retiring_since = {name: since for name, since in board.retiring_since.items() if name in queues}
     board.tally.use(centre)
     for agent_id in [agent_id for agent_id in board.agents if agent_id not in centre.agents]:

@@ -12,6 +12,7 @@ from cti.ids import AgentId, OfferId
 from cti.model import facts as f
 from cti.model.agent import AgentStatus, apply_agent
 from cti.model.call import CallState
+from cti.model.reassigned import with_reassigned
 from cti.model.retiring import with_retiring
 from cti.services.screen_pops import pop_of
 
@@ -34,6 +35,7 @@ def recover(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> None:
             board.presence.remember_dial(fact)
         board.replay(fact)
     _keep_what_is_in_use(board)
+    _reassign(board, now)
     if last:
         board.engine.last_offer_id = OfferId(last)
     # Before the callers: whether somebody is logged in decides for whom they are held and what is asked for.
@@ -67,6 +69,16 @@ def recover(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> None:
 def _deadline(deadline: datetime | None, now: datetime) -> datetime:
     """An offer that ran out while we were away stands until the telephone system has said what came of it."""
     return deadline if deadline is not None and deadline > now else now + RESTORED_LEASE
+
+
+def _reassign(board: Switchboard, now: datetime) -> None:
+    """Agents who have other queues or skills for a while have them still, unless the time was over meanwhile."""
+    board.supervision.let_agents_back(now)
+    board.supervision.reassigned_anew = False
+    centre = with_reassigned(board.centre, board.configured, board.supervision.reassigned)
+    if centre is not board.centre:
+        board.centre = centre
+        board.engine = Engine(centre)
 
 
 def _keep_what_is_in_use(board: Switchboard) -> None:

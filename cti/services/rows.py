@@ -20,7 +20,7 @@ from cti.services.centre_row import CentreFigures
 from cti.services.expected import QueueWaits, shown
 from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, QueueRow
 from cti.services.floor import CallState as RowState
-from cti.services.supervision_rows import by_hand, notices_of, watchers_told
+from cti.services.supervision_rows import by_hand, notices_of, reassigned, watchers_told
 from cti.services.switchboard import Switchboard
 from cti.services.talk_rows import people_in, talk_of
 from cti.services.talk_view import TalkView
@@ -262,6 +262,7 @@ class Rows:
             problems=tuple(problem.value for problem in board.presence.problems.get(agent_id, ())),
             notices=notices_of(board, agent_id),
             watched=watchers_told(board, agent_id, agent.call_id),
+            reassigned=reassigned(board, agent_id),
             hold_seconds_today=day.hold_seconds,
             wrap_seconds_today=hours.wrap_up,
             busy_seconds_today=hours.busy,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from cti.ids import AgentId, CallId, QueueName
+from cti.model.centre import Agent
 from cti.model.facts import AgentState
 from cti.model.supervision_facts import EmergencySet, MessageSent, QueueForced, WatchMode
 from cti.services.talk_view import SendTo
@@ -78,6 +79,25 @@ class SupervisionDesk(Protocol):
 
     async def set_agent_of(self, agent_id: AgentId, state: AgentState, *, by: str, reason: str = "") -> Changed:
         """Change an agent's state; during a call it takes effect after it."""
+        ...
+
+    async def reassign_agent(
+        self,
+        agent_id: AgentId,
+        *,
+        by: str,
+        queues: Sequence[QueueName] | None,
+        skills: Mapping[str, int] | None,
+        until: datetime | None,
+        shift: bool,
+        reason: str,
+    ) -> Changed:
+        """Give an agent other queues or skills for a while: until then, until the agent goes offline (`shift`), or until
+        taken back, which both None does."""
+        ...
+
+    def usual_agent(self, agent_id: AgentId) -> Agent | None:
+        """The agent as the centre's file has them, whatever they were given for a while."""
         ...
 
     async def force_queue(

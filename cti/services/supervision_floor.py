@@ -12,7 +12,7 @@ from cti.model.call import Call, CallState
 from cti.model.commands import HangUp
 from cti.model.facts import AgentState, DestinationKind
 from cti.model.supervision_facts import EmergencySet, MessageSeen, MessageSent, QueueForced
-from cti.services import agents, pick_ups, priority, transfers
+from cti.services import agents, pick_ups, priority, supervision_agents, transfers
 from cti.services.floor import Refused
 from cti.services.supervision import Changed
 from cti.services.switchboard import Switchboard
@@ -210,6 +210,7 @@ def next_due(board: Switchboard) -> datetime | None:
 def tick(board: Switchboard, now: datetime) -> None:
     """What has run out is over: the pages are told. No fact: the moment is in the fact that began it."""
     state = board.supervision
+    supervision_agents.tick(board, now)
     for queue, forced in list(state.forced.items()):
         if forced.until is not None and forced.until <= now:
             del state.forced[queue]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from cti.ids import AgentId, CallId, QueueName
+from cti.model.centre import Agent
 from cti.model.facts import AgentState
 from cti.model.supervision_facts import EmergencySet, MessageSent, QueueForced, WatchMode
-from cti.services import supervision_floor, supervision_watch
+from cti.services import supervision_agents, supervision_floor, supervision_watch
 from cti.services.supervision import Changed, MessageState, WatchRow
 from cti.services.supervision_state import Watch
 from cti.services.switchboard import Switchboard
@@ -73,6 +74,36 @@ class SupervisionRequests(ABC):
         return await self._ask(
             lambda now: supervision_floor.set_agent(self.board, agent_id, state, now, by=by, reason=reason)
         )
+
+    async def reassign_agent(
+        self,
+        agent_id: AgentId,
+        *,
+        by: str,
+        queues: Sequence[QueueName] | None,
+        skills: Mapping[str, int] | None,
+        until: datetime | None,
+        shift: bool,
+        reason: str,
+    ) -> Changed:
+        """See `SupervisionDesk.reassign_agent`."""
+        return await self._ask(
+            lambda now: supervision_agents.reassign(
+                self.board,
+                agent_id,
+                now,
+                by=by,
+                queues=queues,
+                skills=skills,
+                until=until,
+                shift=shift,
+                reason=reason,
+            )
+        )
+
+    def usual_agent(self, agent_id: AgentId) -> Agent | None:
+        """See `SupervisionDesk.usual_agent`."""
+        return self.board.configured.agents.get(agent_id)
 
     async def force_queue(
         self, queue: QueueName, open_: bool | None, *, by: str, until: datetime | None, reason: str

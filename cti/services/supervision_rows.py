@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cti.ids import AgentId, CallId, QueueName
-from cti.services.floor import Notice
+from cti.services.floor import Notice, Reassigned
 from cti.services.switchboard import Switchboard
 
 
@@ -36,3 +36,18 @@ def watchers_told(board: Switchboard, agent_id: AgentId, call_id: CallId | None)
     if call_id is None or not board.centre.supervision.told:
         return False
     return any(watch.call_id == call_id and watch.answered for watch in board.supervision.watches.values())
+
+
+def reassigned(board: Switchboard, agent_id: AgentId) -> Reassigned | None:
+    """What supervisors gave the agent for a while, instead of the usual queues and skills."""
+    said, usual = board.supervision.reassigned.get(agent_id), board.configured.agents.get(agent_id)
+    if said is None or usual is None:
+        return None
+    return Reassigned(
+        since=said.at,
+        until=said.until,
+        shift=said.shift,
+        by=said.by,
+        usual_queues=usual.queues,
+        skills=dict(said.skills) if said.skills is not None else None,
+    )

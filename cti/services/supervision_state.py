@@ -14,6 +14,7 @@ from cti.model import facts as f
 from cti.model.fact import Fact
 from cti.model.recording_facts import RecordingHalted, RecordingPaused, RecordingResumed
 from cti.model.supervision_facts import (
+    AgentReassigned,
     EmergencySet,
     MessageSeen,
     MessageSent,
@@ -68,6 +69,10 @@ class Supervision:
     """How many supervisors' legs a call has had; for the calls that live or ended lately."""
     forced: dict[QueueName, QueueForced] = field(default_factory=dict)
     emergencies: dict[QueueName | None, EmergencySet] = field(default_factory=dict)
+    reassigned: dict[AgentId, AgentReassigned] = field(default_factory=dict)
+    """Agents who have other queues or skills for a while."""
+    reassigned_anew: bool = False
+    """Whether that changed, and the floor's centre is still the one of before (`live_centre.settle`)."""
     messages: dict[str, MessageSent] = field(default_factory=dict)
     seen: dict[str, set[AgentId]] = field(default_factory=dict)
     paused: set[CallId] = field(default_factory=set)
@@ -114,6 +119,17 @@ class Supervision:
                     self.emergencies[fact.queue] = fact
                 else:
                     self.emergencies.pop(fact.queue, None)
+            case AgentReassigned():
+                if fact.queues is None and fact.skills is None:
+                    self.reassigned.pop(fact.agent_id, None)
+                else:
+                    self.reassigned[fact.agent_id] = fact
+                self.reassigned_anew = True
+            case f.AgentChanged() if fact.state is f.AgentState.OFFLINE:
+                said = self.reassigned.get(fact.agent_id)
+                if said is not None and said.shift:
+                    del self.reassigned[fact.agent_id]
+                    self.reassigned_anew = True
             case MessageSent():
                 self.messages[fact.message_id] = fact
                 self.seen[fact.message_id] = set()
@@ -158,11 +174,19 @@ class Supervision:
             if agent_id in message.agents and agent_id not in self.seen[message_id]
         )
 
+    def let_agents_back(self, now: datetime) -> None:
+        """Whose time with other queues or skills is over has the usual ones again."""
+        over = [one for one, said in self.reassigned.items() if said.until is not None and said.until <= now]
+        for agent_id in over:
+            del self.reassigned[agent_id]
+            self.reassigned_anew = True
+
     def next_due(self) -> datetime | None:
         """When the first of these ends by itself."""
         ends = [
             *(forced.until for forced in self.forced.values() if forced.until is not None),
             *(emergency.until for emergency in self.emergencies.values() if emergency.until is not None),
+            *(said.until for said in self.reassigned.values() if said.until is not None),
             *(message.until for message in self.messages.values()),
         ]
         return min(ends, default=None)

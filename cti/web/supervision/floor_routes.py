@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from cti.errors import CtiError
 from cti.ids import AgentId, QueueName
+from cti.model.centre import Agent
 from cti.services.configuration import Applied, ConfigConflict, ConfigInvalid
 from cti.services.supervision import MessageState
 from cti.web.agent.rows import row_of
@@ -26,6 +27,7 @@ from cti.web.supervision.routes import NO_DESK, desk_of
 from cti.web.supervision.schemas import (
     AgentAfter,
     AgentChangeBody,
+    AgentForAWhileBody,
     AgentParams,
     AgentSetBody,
     AnnounceBody,
@@ -71,12 +73,18 @@ def _a_queue(request: web.Request, agent_id: AgentId) -> QueueName | None:
     return next((queue for queue in agent.queues if scope is None or queue in scope), None)
 
 
+def _usual(request: web.Request, agent_id: AgentId) -> Agent | None:
+    """The agent as the centre's file has them, whatever they were given for a while."""
+    deps = request.app[DEPS]
+    return deps.centre.agents.get(agent_id) if deps.supervision is None else deps.supervision.usual_agent(agent_id)
+
+
 async def change_agent(request: web.Request) -> web.Response:
     """Give an agent other queues or skills: a new version of the centre's file, at once."""
     agent_id = AgentId(read_path(request, AgentParams).agent_id)
     body = await read_body(request, AgentChangeBody)
     deps = request.app[DEPS]
-    agent = deps.centre.agents.get(agent_id)
+    agent = _usual(request, agent_id)
     if agent is None:
         raise ApiError(404, "unknown_agent", f"there is no agent {agent_id}", remedy="use an extension of centre.yaml")
     if body.queues is None and body.skills is None:
@@ -93,7 +101,7 @@ async def change_agent(request: web.Request) -> web.Response:
         raise ApiError(400, error.error_id, error.message, remedy=error.remedy) from None
     except ConfigConflict as error:
         raise ApiError(409, error.error_id, error.message, remedy="try again") from None
-    now = deps.centre.agents.get(agent_id, agent)
+    now = _usual(request, agent_id) or agent
     after = {"queues": " ".join(now.queues), "skills": _skills(now.skills), "version": done.version}
     changed = {key for key in before if before[key] != after[key]}
     tell(
@@ -104,6 +112,30 @@ async def change_agent(request: web.Request) -> web.Response:
         reason=body.reason,
     )
     return reply(AgentAfter(agent=row_of(request, agent_id), version=done.version, changes=done.changes))
+
+
+async def reassign_agent(request: web.Request) -> web.Response:
+    """Give an agent other queues or skills for a while, or take that back."""
+    agent_id = AgentId(read_path(request, AgentParams).agent_id)
+    body = await read_body(request, AgentForAWhileBody)
+    desk, deps = desk_of(request), request.app[DEPS]
+    agent, usual = deps.centre.agents.get(agent_id), desk.usual_agent(agent_id)
+    if agent is None or usual is None:
+        raise ApiError(404, "unknown_agent", f"there is no agent {agent_id}", remedy="use an extension of centre.yaml")
+    wanted = usual.queues if body.queues is None else tuple(map(QueueName, body.queues))
+    check_queues(request, session_of(request), "agent_reassign", {*wanted} ^ {*agent.queues})
+    done = await desk.reassign_agent(
+        agent_id,
+        by=_by(request),
+        queues=[QueueName(queue) for queue in body.queues] if body.queues is not None else None,
+        skills=body.skills,
+        until=body.until,
+        shift=body.shift,
+        reason=body.reason,
+    )
+    queue = next(iter({*wanted} ^ {*agent.queues}), None) or _a_queue(request, agent_id)
+    tell(request, before=done.before, after=done.after, queue=queue, reason=body.reason)
+    return reply(AgentAfter(agent=row_of(request, agent_id)))
 
 
 def _skills(skills: Mapping[str, int]) -> str:
@@ -285,6 +317,17 @@ OPERATIONS = (
         body=AgentChangeBody,
         answer=AgentAfter,
         errors={400: "config_invalid", **_REFUSED},
+    ),
+    Operation(
+        name="agent_reassign",
+        method=hdrs.METH_POST,
+        path="/api/v1/agents/{agent_id}/reassignment",
+        handler=reassign_agent,
+        summary="Give an agent other queues or skills for a while, or take that back",
+        params=AgentParams,
+        body=AgentForAWhileBody,
+        answer=AgentAfter,
+        errors=_REFUSED,
     ),
     Operation(
         name="queue_force",

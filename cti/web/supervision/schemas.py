@@ -82,6 +82,21 @@ class AgentChangeBody(Body):
     reason: Reason = ""
 
 
+class AgentForAWhileBody(Body):
+    """Other queues, other skills, or both, for a while; what is left out is as usual, and without either the usual counts again.
+
+    It lasts until `until`, until the agent goes offline (`shift`), whichever is first; with neither, until taken back.
+    """
+
+    queues: Annotated[list[QueueField], Field(min_length=1, max_length=100)] | None = None
+    skills: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], Annotated[int, Field(ge=1, le=5)]] | None = (
+        None
+    )
+    until: Moment | None = Field(default=None, strict=False)
+    shift: bool = False
+    reason: Reason = ""
+
+
 class ForceBody(Body):
     """Open or closed whatever the calendar says; null: as the calendar says. Without `until` until taken back."""
 

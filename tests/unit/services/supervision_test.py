@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,14 +17,16 @@ from cti.model.supervision_commands import DialWatcher, SpyOn
 from cti.model.supervision_facts import RoomOpened, WatchChanged, WatchEnded, WatchMode
 from cti.model.supervision_legs import call_of_watch_leg, party_name, watch_leg
 from cti.model.supervision_signals import WatchLeg
-from cti.services import supervision_floor, supervision_watch
+from cti.services import agents, live_centre, supervision_agents, supervision_floor, supervision_watch
 from cti.services.admission import is_open
 from cti.services.announcer import WARN_AGAIN, Announcer
 from cti.services.floor import Refused
+from cti.services.rows import Rows
+from cti.services.supervision import Changed
 from cti.services.supervision_rows import by_hand, notices_of
 from cti.services.switchboard import Switchboard
 from tests.support.fake_floor import StandingClock
-from tests.support.floor_rig import FloorRig, centre
+from tests.support.floor_rig import CENTRE_TEXT, FloorRig, centre
 
 BOSS = ChannelName("PJSIP/boss-web-00000001")
 ADA = AgentId("1001")
@@ -283,3 +286,134 @@ def test_an_announcement_is_heard_once_and_again_by_who_waits_long_in_a_language
     supervision_floor.set_emergency(rig.board, None, "", clock.now(), by="boss", until=None, text="", reason="")
     assert announcer.due(call_id) == ()
     assert announcer.warning(rig.call(), None) == ()
+
+
+# ---- other queues and skills for a while
+
+
+class Lent(FloorRig):
+    """Agents who are given other queues or skills for a while."""
+
+    def __init__(self) -> None:
+        super().__init__(CENTRE_TEXT.replace("Ada, queues: [support, sales]", "Ada, queues: [support]"))
+        self.rows = Rows(self.board)
+
+    def give(self, *queues: str, minutes: float | None = None, shift: bool = False, **skills: int) -> Changed:
+        done = supervision_agents.reassign(
+            self.board,
+            ADA,
+            self.now,
+            by="lena",
+            queues=[QueueName(queue) for queue in queues] or None,
+            skills=skills or None,
+            until=self.now + timedelta(minutes=minutes) if minutes is not None else None,
+            shift=shift,
+            reason="rush",
+        )
+        self.drain()
+        return done
+
+    def goes_offline(self) -> None:
+        agents.set_agent(self.board, ADA, f.AgentState.OFFLINE, self.now, reason="", device=None)
+        live_centre.settle(self.board, self.now)
+        self.drain()
+
+    def served(self) -> tuple[str, ...]:
+        """The queues by the agent's row, which are those of the centre's and the engine's."""
+        self.rows.change(self.now)
+        row = self.rows.view(self.now).agents[ADA]
+        assert row.queues == self.board.centre.agents[ADA].queues
+        return row.queues
+
+    def again(self) -> Lent:
+        """The same floor after a restart of the bridge."""
+        after = Lent()
+        after.now = self.now
+        after.board.recover(self.facts, after.now)
+        return after
+
+
+def test_an_agent_serves_other_queues_until_then_and_the_engine_knows() -> None:
+    rig = Lent()
+    usual = rig.served()
+    rig.ready("1001")
+    call = rig.call()
+    rig.queue(call, "sales")
+    assert rig.delivered() == []  # Ada serves support alone
+    done = rig.give("sales", minutes=30)
+    assert (done.before["queues"], done.after["queues"]) == ("support", "sales")
+    assert done.after["until"] == (rig.now + timedelta(minutes=30)).isoformat()
+    assert rig.delivered() == [(call, ADA)]
+    assert rig.served() == ("sales",)
+    row = rig.rows.view(rig.now).agents[ADA].reassigned
+    assert row is not None
+    assert (row.usual_queues, row.by, row.shift, row.skills) == (usual, "lena", False, None)
+    assert rig.board.configured.agents[ADA].queues == usual  # the file is as it was
+    rig.pass_time(1801)
+    assert rig.served() == usual
+    assert rig.rows.view(rig.now).agents[ADA].reassigned is None
+
+
+@pytest.mark.parametrize("away", [timedelta(minutes=10), timedelta(minutes=31)])
+def test_it_survives_a_restart_and_ends_in_time_after_one(away: timedelta) -> None:
+    rig = Lent()
+    usual = rig.served()
+    rig.ready("1001")
+    rig.give("sales", minutes=30, en=5)
+    rig.now += away
+    after = rig.again()
+    if away > timedelta(minutes=30):
+        assert after.served() == usual
+        assert after.board.supervision.reassigned == {}
+        return
+    assert after.served() == ("sales",)
+    assert after.board.centre.agents[ADA].skills == {"en": 5}
+    assert supervision_floor.next_due(after.board) == rig.now - away + timedelta(minutes=30)
+    after.pass_time(1201)
+    assert after.served() == usual
+
+
+def test_the_shift_s_end_a_word_of_the_supervisor_s_and_nothing_else_end_it() -> None:
+    rig = Lent()
+    usual = rig.served()
+    rig.ready("1001")
+    rig.give("sales", shift=True)
+    agents.set_agent(rig.board, ADA, f.AgentState.NOT_READY, rig.now, reason="break", device=None)
+    live_centre.settle(rig.board, rig.now)
+    rig.pass_time(9000)
+    assert rig.served() == ("sales",)
+    # A new version of the file does not end it either.
+    live_centre.configure(rig.board, rig.board.configured, rig.now, version="v2", by="sue")
+    assert rig.served() == ("sales",)
+    rig.goes_offline()
+    assert rig.served() == usual
+    assert rig.again().served() == usual
+    rig.give("sales", en=3)
+    assert rig.board.centre.agents[ADA].skills == {"en": 3}
+    assert supervision_floor.next_due(rig.board) is None
+    done = rig.give()
+    assert (done.before["until"], done.after["queues"]) == ("taken back", "support")
+    assert rig.served() == usual
+    told = len(rig.facts)
+    rig.give()  # nothing to take back
+    assert len(rig.facts) == told
+
+
+def test_nobody_is_given_a_queue_that_is_not_there_or_a_time_that_is_over() -> None:
+    rig = Lent()
+    with pytest.raises(Refused, match="no queue"):
+        rig.give("nowhere")
+    with pytest.raises(Refused, match="over"):
+        rig.give("sales", minutes=-1)
+    rig.give("sales", "support")
+    # A queue that leaves the centre is served until its last caller has gone, and not given any more.
+    without = replace(
+        rig.board.configured,
+        queues={name: queue for name, queue in rig.board.configured.queues.items() if name != "sales"},
+        agents={
+            one: replace(agent, queues=tuple(q for q in agent.queues if q != "sales"))
+            for one, agent in rig.board.configured.agents.items()
+        },
+    )
+    live_centre.configure(rig.board, without, rig.now, version="v2", by="sue")
+    assert rig.served() == ("support",)
