@@ -131,7 +131,7 @@ def build_app(deps: WebDeps) -> web.Application:
     app[LIMITS] = LoginLimits()
     app[cti.web.casework.contact_routes.LIMITS] = cti.web.casework.contact_routes.ContactLimits()
     app[WEBCALLS] = Attempts(WEBCALLS_PER_ADDRESS, WEBCALL_WINDOW)
-    app[feed.HUB] = feed.FeedHub(deps.floor, deps.metrics, deps.clock)
+    app[feed.HUB] = feed.FeedHub(deps)
     app[_MAKING] = asyncio.Lock()
     add_operations(app, OPERATIONS)
     add_pages(app)

@@ -23,11 +23,13 @@ from cti.services.recordings import RecordingRooms
 from cti.services.report_desk import ReportDesk
 from cti.services.reporting import Reports
 from cti.services.supervision import SupervisionDesk
-from cti.settings import Settings
+from cti.settings import Access, Oidc, Settings
+from cti.web.auth.access_file import AccessFile
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.sessions import Sessions
 from cti.web.calls.queries import CallQueries
 from cti.web.customers.queries import CustomerRooms
+from cti.web.cuts import Figures, no_figures
 from cti.web.explain.queries import Explanations, LiveCalls
 from cti.web.flows.queries import Flows, FlowTraffic
 from cti.web.prompts.queries import RecordingCodes
@@ -116,6 +118,12 @@ class WebDeps:
     clock: Clock = field(default_factory=SystemClock)
     secure_cookies: bool = False
     """True when browsers reach us by https."""
+    trusted_certificate: bool = False
+    """True when they do by a certificate of the centre's own: browsers are then told to come by https only."""
+    access: Access = field(default_factory=Access)
+    """How long log-ins last, and who needs a second factor."""
+    oidc: Oidc = field(default_factory=Oidc)
+    """Where else people may log in."""
     flow_changes: FlowChanges | None = None
     """None: nobody keeps versions of flows here."""
     report_desk: ReportDesk | None = None
@@ -124,6 +132,8 @@ class WebDeps:
     recording_codes: RecordingCodes | None = None
     recordings: RecordingRooms | None = None
     """None: there are no recordings here."""
+    centre_of: Figures = no_figures
+    """The centre's row of certain queues: what their supervisors see of the day."""
     feed_queue: int = 256
     """Messages that may wait for one feed client before it is dropped."""
     feed_queue_bytes: int = 4 * 1024 * 1024
@@ -137,3 +147,4 @@ class WebDeps:
 
 DEPS = web.AppKey("deps", WebDeps)
 SESSIONS = web.AppKey("sessions", Sessions)
+ACCESS = web.AppKey("access", AccessFile)

@@ -1,7 +1,7 @@
 """The live feed: a snapshot, then every change, over a WebSocket.
 
-One task reads the floor's changes and encodes each once per audience (supervisors together; an agent's own part once
-for all of that agent's pages; the queues once for all other agents). Every client has a bounded queue and a task that
+One task reads the floor's changes and encodes each once per audience (supervisors of all queues together; those of the
+same certain queues together; an agent's own part once for all of that agent's pages; the queues once for all other agents). Every client has a bounded queue and a task that
 empties it, so a client that reads slowly fills only its own queue; when that is full the client is dropped with 4008
 and comes back for a fresh snapshot. Messages of one client are numbered from 1 without a gap. What is one agent's own (a
 screen pop) is sent at once; what goes to everybody is sent to a few clients at a time, with the rest of the loop's work in
@@ -11,9 +11,7 @@ between, so that two hundred desks that are told of a queue do not hold up the p
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from itertools import islice
@@ -23,16 +21,16 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from cti.clock import Clock
 from cti.ids import AgentId, OfferId
-from cti.metrics.registry import Metrics
 from cti.services.agent_line import Microphone, Pulse
-from cti.services.floor import Change, Floor, FloorView
+from cti.services.floor import Change, FloorView
 from cti.web.auth.guard import agent_of, session_of
 from cti.web.auth.permissions import Role
-from cti.web.auth.sessions import Session
+from cti.web.auth.scopes import cut_of
+from cti.web.cuts import EVERYTHING, Cut, Cutter
 from cti.web.deps import DEPS, WebDeps
 from cti.web.errors import ApiError
+from cti.web.feed_client import Client
 from cti.web.operations import Operation
 from cti.web.views import Mirror, shared
 from cti.web.wire import encode
@@ -52,10 +50,10 @@ CLOSE_SECONDS = 2.0
 SEND_BUFFER = 128 * 1024
 """Bytes of the kernel's send buffer of a feed. Left to itself it grows to megabytes, and a page that does not read
 would be fed stale messages from there for minutes before anybody noticed."""
+FOLLOW_SECONDS = 1.0
+"""How soon a feed shows other queues after the centre says that its owner has others."""
 RESYNC_SECONDS = 0.05
 RETRY_SECONDS = 1.0
-AT_ONCE_BYTES = 16 * 1024
-"""So much the connection's buffer takes without a wait, when it is empty."""
 SENT_AT_ONCE = 8
 """Clients that are sent what goes to everybody, between two turns of the loop's other work: 20 to 30 us each."""
 MESSAGES_PER_SECOND = 20.0
@@ -95,82 +93,20 @@ _FROM_CLIENT: TypeAdapter[Ping | PopSeen | Heartbeat] = TypeAdapter(
 )
 
 
-class Client:
-    """One open feed. `audience` is the agent whose part it gets, None for everything."""
-
-    def __init__(
-        self, ws: web.WebSocketResponse, *, session: Session, audience: AgentId | None, most: int, most_bytes: int
-    ) -> None:
-        self.ws = ws
-        self.session = session
-        self.audience = audience
-        self.transport: asyncio.Transport | None = None
-        self.closing: asyncio.Task[None] | None = None
-        """Set once the server closes this feed: the task that does it."""
-        self._most = most
-        self._most_bytes = most_bytes
-        self._waiting: deque[bytes] = deque()
-        self._bytes = 0
-        self._wake = asyncio.Event()
-        self._sending = False
-        self._seq = 0
-        self.writer: asyncio.Task[None] | None = None
-
-    def number(self, kind: bytes, field: bytes, content: bytes, *, at_once: bool = True) -> bool:
-        """Queue a numbered message; False when the queue is full. Not `at_once`: it is sent with the next `flush`."""
-        self._seq += 1
-        return self.say(b'{"type":"%b","seq":%d,"%b":%b}' % (kind, self._seq, field, content), at_once=at_once)
-
-    def say(self, message: bytes, *, at_once: bool = True) -> bool:
-        """Queue a message; False when the queue is full. `at_once` as for `number`."""
-        full = len(self._waiting) >= self._most or self._bytes + len(message) > self._most_bytes
-        if full and self._waiting:  # a message alone is always taken, however large: a snapshot may be
-            return False
-        self._waiting.append(message)
-        self._bytes += len(message)
-        if at_once:
-            self._wake.set()
-        return True
-
-    async def flush(self) -> None:
-        """Send what is queued: here and now where the connection takes it at once, else by the writer's task."""
-        busy = self._sending or self.transport is None or self.transport.get_write_buffer_size()
-        if busy or self._bytes > AT_ONCE_BYTES:  # what waits for a slow client is its own task's, nobody else's
-            self._wake.set()
-            return
-        with contextlib.suppress(ConnectionError):  # the reading side sees the same end
-            await self._send()
-
-    async def _send(self) -> None:
-        self._sending = True
-        try:
-            while self._waiting:
-                message = self._waiting.popleft()
-                self._bytes -= len(message)
-                await self.ws.send_frame(message, WSMsgType.TEXT)
-        finally:
-            self._sending = False
-
-    async def write(self) -> None:
-        """Send what is queued, for as long as the connection lasts."""
-        try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                await self._send()
-        except ConnectionError:
-            return  # the reading side sees the same end
-
-
 class FeedHub:
     """All open feeds, and the one reader of the floor's changes."""
 
-    def __init__(self, floor: Floor, metrics: Metrics, clock: Clock) -> None:
-        self._floor = floor
-        self._metrics = metrics
-        self._clock = clock
+    def __init__(self, deps: WebDeps) -> None:
+        self._deps = deps
+        self._floor = deps.floor
+        self._metrics = deps.metrics
+        self._clock = deps.clock
         self._mirror: Mirror | None = None
-        self._everything: set[Client] = set()
+        self._by_cut: dict[Cut, set[Client]] = {}
+        self._cutters: dict[Cut, Cutter] = {}
+        """Of every cut that is not everything."""
+        self._centre = deps.centre
+        """Whose word on who has which queues is followed now."""
         self._by_agent: dict[AgentId, set[Client]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._pops_seen: dict[AgentId, OfferId] = {}
@@ -183,7 +119,8 @@ class FeedHub:
     @property
     def clients(self) -> tuple[Client, ...]:
         """Every open feed."""
-        return (*self._everything, *(client for pages in self._by_agent.values() for client in pages))
+        groups = (*self._by_cut.values(), *self._by_agent.values())
+        return tuple(client for pages in groups for client in pages)
 
     async def run(self) -> None:
         """Read the floor's changes for ever. When we fell behind and the floor let us go, start from a new view."""
@@ -191,9 +128,9 @@ class FeedHub:
             pause = RESYNC_SECONDS
             changes = self._floor.changes()
             self._mirror = Mirror.of(self._floor.view())
+            self._cutters = {cut: self._cutter(cut) for cut in self._by_cut if cut != EVERYTHING}
             self.alive = True
-            for client in self.clients:
-                self._send_snapshot(client)
+            self._send_snapshots(self.clients)
             try:
                 async for change in changes:
                     self._publish(change)
@@ -236,35 +173,87 @@ class FeedHub:
     def _view(self) -> Mirror:
         return self._mirror if self._mirror is not None else Mirror.of(self._floor.view())
 
-    def snapshot(self, audience: AgentId | None) -> FloorView:
-        """What a feed of that audience begins with."""
-        mirror, now = self._view(), self._clock.now()
-        return mirror.view(now) if audience is None else mirror.view_of(audience, now)
+    def _cutter(self, cut: Cut) -> Cutter:
+        return Cutter(cut, self._view(), self._deps.centre_of)
 
-    def _send_snapshot(self, client: Client) -> None:
-        if not client.number(b"snapshot", b"view", encode(self.snapshot(client.audience))):
-            self.drop(client, SLOW, b"too slow")
+    def _snapshot(self, client: Client) -> FloorView:
+        """What that feed begins with."""
+        now = self._clock.now()
+        if client.audience is not None:
+            return self._view().view_of(client.audience, now)
+        return self._view().view(now) if client.cut == EVERYTHING else self._cutters[client.cut].view(now)
+
+    def _send_snapshots(self, clients: Iterable[Client]) -> None:
+        """Each audience's is encoded once."""
+        made: dict[AgentId | Cut, bytes] = {}
+        for client in clients:
+            audience = client.cut if client.audience is None else client.audience
+            if audience not in made:
+                made[audience] = encode(self._snapshot(client))
+            if not client.number(b"snapshot", b"view", made[audience]):
+                self.drop(client, SLOW, b"too slow")
 
     def join(self, client: Client) -> None:
         """Add a feed: it gets its snapshot, then every change after it."""
-        if client.audience is None:
-            self._everything.add(client)
-        else:
-            self._by_agent.setdefault(client.audience, set()).add(client)
+        self._place(client)
         self._metrics.feed_clients.inc()
-        self._send_snapshot(client)
+        self._send_snapshots((client,))
 
-    def leave(self, client: Client) -> bool:
-        """Take a feed out; False when it was out already."""
-        pages = self._everything if client.audience is None else self._by_agent.get(client.audience, set())
+    def _place(self, client: Client) -> None:
+        if client.audience is not None:
+            self._by_agent.setdefault(client.audience, set()).add(client)
+            return
+        if client.cut not in self._by_cut and client.cut != EVERYTHING:
+            self._cutters[client.cut] = self._cutter(client.cut)
+        self._by_cut.setdefault(client.cut, set()).add(client)
+
+    def _take_out(self, client: Client) -> bool:
+        if client.audience is not None:
+            pages = self._by_agent.get(client.audience, set())
+        else:
+            pages = self._by_cut.get(client.cut, set())
         if client not in pages:
             return False
         pages.discard(client)
-        self._asleep.pop(client, None)
-        if client.audience is not None and not pages:
+        if pages:
+            return True
+        if client.audience is not None:
             del self._by_agent[client.audience]
+        else:
+            del self._by_cut[client.cut]
+            self._cutters.pop(client.cut, None)
+        return True
+
+    def leave(self, client: Client) -> bool:
+        """Take a feed out; False when it was out already."""
+        if not self._take_out(client):
+            return False
+        self._asleep.pop(client, None)
         self._metrics.feed_clients.dec()
         return True
+
+    def follow_centre(self) -> None:
+        """Where the centre gives somebody other queues than before, their feeds begin anew with these."""
+        centre = self._deps.centre
+        if centre is self._centre:
+            return
+        self._centre = centre
+        others = [client for client in self.clients if client.audience is None]
+        moved = []
+        for client in others:
+            cut = cut_of(client.session, centre)
+            if cut != client.cut:
+                self._take_out(client)
+                client.cut = cut
+                self._place(client)
+                moved.append(client)
+        self._send_snapshots(moved)
+
+    async def keep_following(self) -> None:
+        """The same, for ever."""
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            self.follow_centre()
 
     def drop(self, client: Client, code: int, why: bytes) -> None:
         """Close a feed from our side, without waiting for it."""
@@ -299,6 +288,7 @@ class FeedHub:
         mirror = self._mirror
         if mirror is None:  # only before the first view
             return
+        self.follow_centre()  # before the change: it must not reach whom it concerns no more
         personal = mirror.apply(change)
         self._metrics.feed_changes.inc()
         slow: list[Client] = []
@@ -313,8 +303,10 @@ class FeedHub:
                     client for agent, pages in self._by_agent.items() if agent not in personal for client in pages
                 )
                 slow += self._tell_all(others, encode(common))
-        if self._everything:
-            slow += self._tell_all(self._everything, encode(change))
+        for cut, pages in self._by_cut.items():
+            part = change if cut == EVERYTHING else self._cutters[cut].change(change)
+            if part is not None:
+                slow += self._tell_all(pages, encode(part))
         for client in slow:
             self.drop(client, SLOW, b"too slow")
         for agent_id in change.agents_gone:
@@ -345,7 +337,11 @@ HUB = web.AppKey("feed_hub", FeedHub)
 async def run_hub(app: web.Application) -> AsyncIterator[None]:
     """The hub's task lives as long as the application."""
     hub = app[HUB]
-    tasks = [asyncio.create_task(hub.run(), name="feed"), asyncio.create_task(hub.send_in_turn(), name="feed-send")]
+    tasks = [
+        asyncio.create_task(hub.run(), name="feed"),
+        asyncio.create_task(hub.send_in_turn(), name="feed-send"),
+        asyncio.create_task(hub.keep_following(), name="feed-follow"),
+    ]
     yield
     for task in tasks:
         task.cancel()
@@ -426,7 +422,14 @@ async def feed(request: web.Request) -> web.StreamResponse:
             headers={hdrs.UPGRADE: "websocket"},
         )
     await ws.prepare(request)
-    client = Client(ws, session=session, audience=audience, most=deps.feed_queue, most_bytes=deps.feed_queue_bytes)
+    client = Client(
+        ws,
+        session=session,
+        audience=audience,
+        most=deps.feed_queue,
+        most_bytes=deps.feed_queue_bytes,
+        cut=cut_of(session, deps.centre),
+    )
     client.transport = request.transport
     plain = request.get_extra_info("socket")
     if plain is not None:

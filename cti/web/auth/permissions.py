@@ -12,20 +12,24 @@ class Role(StrEnum):
     AGENT = "agent"
     SUPERVISOR = "supervisor"
     ADMIN = "admin"
+    WALL = "wall"
+    """A screen on the wall: it reads what the wall draws, and nothing else."""
 
 
 PUBLIC: frozenset[Role] | None = None
 """Anyone, without logging in."""
 
-_ANY = frozenset(Role)
+_ALL = frozenset(Role)
+_ANY = frozenset({Role.AGENT, Role.SUPERVISOR, Role.ADMIN})
+"""Every person. A wall is none."""
 _AGENT = frozenset({Role.AGENT})
 _ADMIN = frozenset({Role.ADMIN})
 _FLOOR = frozenset({Role.SUPERVISOR, Role.ADMIN})
 
 PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "login": PUBLIC,
-    "logout": _ANY,
-    "me": _ANY,
+    "logout": _ALL,
+    "me": _ALL,
     "agent": _AGENT,
     "agent_state": _AGENT,
     "agent_phone": _AGENT,
@@ -49,8 +53,8 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "call_pick_up": _AGENT,
     "agent_waiting": _AGENT,
     "agent_destinations": _AGENT,
-    "state": _ANY,  # an agent gets the own row and the queues only
-    "feed": _ANY,  # the same
+    "state": _ALL,  # an agent gets the own row and the queues only, a wall what it draws
+    "feed": _ALL,  # the same
     "calls": _FLOOR,
     "call": _FLOOR,
     "call_decisions": _FLOOR,
@@ -77,6 +81,7 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "call_timeline": _FLOOR,
     "agent_set": _FLOOR,
     "agent_change": _FLOOR,
+    "agent_reassign": _FLOOR,
     "queue_force": _FLOOR,
     "queue_announce": _FLOOR,
     "centre_announce": _FLOOR,

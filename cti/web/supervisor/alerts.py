@@ -9,6 +9,7 @@ from pydantic import BaseModel, StringConstraints
 
 from cti.services.floor import AlertRow
 from cti.web.auth.guard import session_of
+from cti.web.auth.own_queues import ours
 from cti.web.deps import DEPS
 from cti.web.operations import Answer, Operation
 from cti.web.wire import read_path, reply
@@ -39,7 +40,8 @@ async def acknowledge(request: web.Request) -> web.Response:
 
 
 def _all(request: web.Request) -> Alerts:
-    rows = sorted(request.app[DEPS].floor.view().alerts.values(), key=lambda row: row.since, reverse=True)
+    found = [row for row in request.app[DEPS].floor.view().alerts.values() if ours(request, row.queue)]
+    rows = sorted(found, key=lambda row: row.since, reverse=True)
     return Alerts(alerts=tuple(sorted(rows, key=lambda row: row.level != "critical")))
 
 
@@ -60,6 +62,6 @@ OPERATIONS = (
         summary="Say that one has seen to an alert; everybody sees who and when",
         params=AlertParams,
         answer=Alerts,
-        errors={409: "no_alert: it is over"},
+        errors={403: "not_your_queue", 409: "no_alert: it is over"},
     ),
 )

@@ -8,6 +8,7 @@ from cti.ids import CallId
 from cti.services.floor import CallRow
 from cti.web.agent.schemas import CallParams
 from cti.web.auth.guard import session_of
+from cti.web.auth.own_queues import ours
 from cti.web.deps import DEPS
 from cti.web.operations import Answer, Operation
 from cti.web.wire import read_path, reply
@@ -33,7 +34,7 @@ async def cancel(request: web.Request) -> web.Response:
 
 
 def _all(request: web.Request) -> Callbacks:
-    rows = [row for row in request.app[DEPS].floor.view().calls.values() if row.callback]
+    rows = [row for row in request.app[DEPS].floor.view().calls.values() if row.callback and ours(request, row.queue)]
     return Callbacks(callbacks=tuple(sorted(rows, key=lambda row: (row.queued_at or row.started_at, row.call_id))))
 
 

@@ -10,6 +10,7 @@ from cti.ids import CallId, QueueName
 from cti.services.floor import Standing
 from cti.web.agent.schemas import CallParams
 from cti.web.auth.guard import session_of
+from cti.web.auth.own_queues import check_ours
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
 from cti.web.operations import Operation
@@ -40,6 +41,7 @@ async def change_queue(request: web.Request) -> web.Response:
     """Another queue for a waiting call."""
     call_id = read_path(request, CallParams).call_id
     body = await read_body(request, QueueBody)
+    check_ours(request, body.queue)
     standing = await request.app[DEPS].floor.change_queue(
         CallId(call_id), QueueName(body.queue), by=session_of(request).account.username, reason=body.reason
     )
