@@ -2,7 +2,8 @@
 
 `python benchmarks/feed.py [--clients 1000] [--changes 200] [--rate 10] [--stuck 5] [--rounds 3]`
 
-The real web application runs in this process over a fake floor; the readers are another process. Each change carries
+The real web application runs in this process, on uvloop as the product does, over a fake floor; the readers are another
+process. Each change carries
 the moment it was applied; the readers measure from there to having the whole message. In turns with it, in the same run, the
 plain way: the same change, made a dict once, sent with aiohttp's `send_json` to one client after the other. Printed for each
 round: latency, this process's CPU a change and a message; then the ratios. At last some clients stop reading.
@@ -30,6 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -273,7 +275,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10)
     parser.add_argument("--stuck", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
-    asyncio.run(measure(parser.parse_args()))
+    uvloop.run(measure(parser.parse_args()))
 
 
 if __name__ == "__main__":
