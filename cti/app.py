@@ -13,7 +13,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
@@ -56,7 +56,7 @@ from cti.quality_rooms import QualityWork
 from cti.recording_line import RecordingLine
 from cti.recording_rooms import RecordingWork
 from cti.report_office.office import ReportOffice
-from cti.reports.call_record import CallRecord
+from cti.reports.counted import Counted
 from cti.reports.rules import rules_of
 from cti.secrets_file import load_or_make
 from cti.services import outbound
@@ -66,14 +66,16 @@ from cti.services.dispatcher import Dispatcher
 from cti.services.flow_library import SCRIPTS
 from cti.services.flow_runner import FlowRunner
 from cti.settings import Settings
+from cti.standby import Standby
 from cti.store.acts import StoredActs
 from cti.store.complaint_times import complaints_since
+from cti.store.day_rows import rows_since
 from cti.store.drain import Drain
 from cti.store.explain import StoredExplanations
 from cti.store.flow_traffic import StoredFlowTraffic
 from cti.store.migrate import migrate
 from cti.store.pool import open_pool
-from cti.store.queries import StoredCalls, ended_calls
+from cti.store.queries import StoredCalls
 from cti.store.report_shelf import ReportShelf
 from cti.store.reports import StoredReports
 from cti.supervision_rooms import emergency_voice
@@ -111,12 +113,16 @@ def configure_logging(level: str) -> None:
     )
 
 
+LAST_HOURS = timedelta(hours=2)
+"""What belongs to the evening before may be part of what is shown of the last hour."""
+
+
 async def _join_database(
     dsn: str,
     drain: Drain,
     dispatcher: Dispatcher,
     zone: ZoneInfo,
-    ended: Callable[..., Awaitable[Sequence[CallRecord]]],
+    counted: Callable[[datetime], Awaitable[Sequence[Counted]]],
 ) -> None:
     """When the database is there: bring its schema up to date, and count the calls of today that it knows."""
     while True:
@@ -130,7 +136,7 @@ async def _join_database(
     now = datetime.now(zone)
     morning = now.replace(hour=0, minute=0, second=0, microsecond=0)
     with contextlib.suppress(CtiError):
-        dispatcher.remember(await ended(since=morning, until=now))
+        dispatcher.remember(await counted(morning - LAST_HOURS))
     await asyncio.Event().wait()
 
 
@@ -145,13 +151,17 @@ async def serve(settings: Settings) -> None:
     heart = Heart(settings.survival.hung_seconds)
     places = Places(settings)
     places.make()
+    clock = SystemClock()
+    standby = Standby(settings, places, clock) if settings.standby.enabled else None
+    ownership = await standby.own(stop) if standby is not None else None
+    if standby is not None and ownership is None:
+        return  # asked to end while another one owned the floor
     text = read_text(places.centre)
     centre = parse_centre(text, source=str(places.centre))
     secrets = load_or_make(settings.data, centre)
     await asyncio.to_thread(
         Accounts.write_first, places.accounts, secrets.logins, centre.agents, named=centre.supervisors
     )
-    clock = SystemClock()
     metrics = Metrics()
     flows, flow_versions = open_flows(places, centre, clock)
     journal = JournalWriter(places.journal)
@@ -169,7 +179,12 @@ async def serve(settings: Settings) -> None:
         dispatcher.deliver(signal_)
 
     telephony = AmiTelephony(
-        link, accounts=accounts_of(centre.agents), deliver=deliver, clock=clock, trunk=settings.trunk.name
+        link,
+        accounts=accounts_of(centre.agents),
+        deliver=deliver,
+        clock=clock,
+        trunk=settings.trunk.name,
+        ownership=ownership,
     )
     ledger = CelLedger(LedgerFile(places.ledger), places.run / "cel.position")
     http_services = HttpServices(lambda name: dispatcher.board.centre.services.get(name), clock=clock)  # noqa: PLW0108 - the centre may be another by then
@@ -361,13 +376,15 @@ async def serve(settings: Settings) -> None:
         heart.start()
         await agi.start()
         async with serving(web, settings.network.bind, settings.ports.of("web")):
+            if standby is not None:
+                own("standby", asyncio.create_task(standby.keep()))
             own("telephony", asyncio.create_task(telephony.run()))
             own("drain", asyncio.create_task(drain.run()))
             zone = ZoneInfo(centre.time_zone)
             own(
                 "database",
                 asyncio.create_task(
-                    _join_database(settings.database.url, drain, dispatcher, zone, partial(ended_calls, pool))
+                    _join_database(settings.database.url, drain, dispatcher, zone, partial(rows_since, pool))
                 ),
             )
             own("ledger", asyncio.create_task(ledger.follow(dispatcher.board)))
@@ -407,5 +424,7 @@ async def serve(settings: Settings) -> None:
         scripts.close()
         await journal.close()
         await pool.close()
+        if standby is not None:
+            await standby.release()
     if failed.done():
         failed.result()

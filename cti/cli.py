@@ -59,12 +59,14 @@ def up(
         int,
         typer.Option(min=0, max=400, metavar="DAYS", help="At the first start: so many days of invented calls before."),
     ] = 0,
+    standby: Annotated[bool, typer.Option("--standby", help="Start a second bridge that takes over at once.")] = False,
 ) -> None:
     """Start a whole centre on this machine: Asterisk, database, bridge, pages. Ctrl-C stops everything."""
     from cti.up import up as run_up
 
     settings = _settings(data, config)
-    raise typer.Exit(asyncio.run(run_up(settings, config=config, demo=demo, console=out, history=history)))
+    running = run_up(settings, config=config, demo=demo, console=out, history=history, standby=standby)
+    raise typer.Exit(asyncio.run(running))
 
 
 @app.command()
@@ -74,6 +76,15 @@ def serve(data: Data = None, config: Config = None) -> None:
 
     settings = _settings(data, config)
     _run_fast(run_serve(settings))
+
+
+@app.command()
+def handover(data: Data = None, config: Config = None) -> None:
+    """Have the bridge that stands by take over from the one that owns the floor, for example after an upgrade."""
+    from cti.handover import hand_over
+
+    seconds = asyncio.run(hand_over(_settings(data, config)))
+    out.print(f"handed over: the other bridge has answered after {seconds:.1f} s", highlight=False)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,8 @@ class Ports(_Section):
     agi: Port = 4573
     shop: Port = 8099
     """The demo's shop, which the order-status line asks."""
+    redirect: Port = 8078
+    """Where plain HTTP is sent on to `web` while that speaks TLS."""
     rtp_first: Port = 10000
     rtp_last: Port = 10999
 
@@ -154,6 +157,78 @@ class Mail(_Section):
         return self
 
 
+class Tls(_Section):
+    """Encryption of the pages and the API. See docs/operations.md."""
+
+    mode: str = Field(default="auto", pattern=r"^(auto|on|off)$")
+    """auto: plain HTTP while only this machine itself can reach the pages, TLS as soon as others can."""
+    certificate: Path | None = None
+    """Certificate chain (PEM); None: one made here at the first start, and made anew before it ends."""
+    key: Path | None = None
+    """Its private key (PEM), readable by its owner only."""
+    names: tuple[str, ...] = ()
+    """Further host names and addresses that the certificate made here is for."""
+
+    @field_validator("certificate", "key")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _both(self) -> Tls:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("tls.certificate and tls.key go together")
+        return self
+
+
+class Access(_Section):
+    """Logging in: how long it lasts, and who needs a second factor."""
+
+    session_hours: int = Field(default=12, ge=1, le=168)
+    """A log-in ends after so long, whatever its owner does."""
+    idle_minutes: int = Field(default=60, ge=1, le=10080)
+    """And after so long without a request or an open page."""
+    second_factor: tuple[str, ...] = ()
+    """Roles that need a second factor besides their password."""
+    token_days: int = Field(default=365, ge=1, le=3650)
+    """The longest that a token for programs may live."""
+
+
+class Oidc(_Section):
+    """Logging in by an OpenID Connect provider. Without an issuer there is none. See docs/operations.md."""
+
+    issuer: str = Field(default="", pattern=r"^$|^https?://[A-Za-z0-9.:\[\]/_~%-]+$")
+    """The provider's issuer address, exactly as it writes it."""
+    client_id: str = ""
+    client_secret_file: Path | None = None
+    """A file with the client's secret alone; None: a public client, by PKCE only."""
+    label: str = "Single sign-on"
+    """What the button on the log-in page says."""
+    scopes: tuple[str, ...] = ("openid", "profile")
+    username_claim: str = "preferred_username"
+    role_claim: str = "groups"
+    """The claim that says what somebody may be here: a text, or a list of texts; dots lead into objects."""
+    roles: dict[str, str] = {}
+    """Value of that claim -> agent, supervisor or admin. Who has none of them is not let in."""
+    agent_claim: str = ""
+    """The claim with an agent's extension; empty: the one of the user name."""
+    ca_file: Path | None = None
+    """Certificates to trust besides the system's, for a provider of one's own."""
+
+    @field_validator("client_secret_file", "ca_file")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Oidc:
+        if self.issuer and not self.client_id:
+            raise ValueError("oidc.client_id is needed where oidc.issuer is set")
+        if self.issuer.startswith("http://") and not re.match(r"^http://(localhost|127\.0\.0\.1|\[::1\])[:/]", self.issuer + "/"):
+            raise ValueError("oidc.issuer must be an https:// address")
+        return self
+
+
 class Survival(_Section):
     """What the dialplan does when no bridge answers."""
 
@@ -226,6 +301,15 @@ class RecordingSettings(_Section):
         return value
 
 
+class Standby(_Section):
+    """A second bridge that takes over when the first one goes."""
+
+    enabled: bool = False
+    """Whether bridges of this centre share the floor by a lease; `cti up --standby` sets it."""
+    hold_seconds: float = Field(default=2.0, ge=1.0, le=60.0)
+    """How long a lease lasts that is not renewed; an owner that is alive and silent twice as long is killed."""
+
+
 class Settings(_Section):
     """All settings of one centre."""
 
@@ -247,8 +331,12 @@ class Settings(_Section):
     retention: Retention = Retention()
     recordings: RecordingSettings = RecordingSettings()
     survival: Survival = Survival()
+    standby: Standby = Standby()
     contact: Contact = Contact()
     mail: Mail = Mail()
+    tls: Tls = Tls()
+    access: Access = Access()
+    oidc: Oidc = Oidc()
 
     @field_validator("data", "centre", "flows", "prompts")
     @classmethod

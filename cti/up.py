@@ -53,13 +53,21 @@ class Up:
     """One run of the whole centre."""
 
     def __init__(
-        self, settings: Settings, *, config: Path | None, demo: bool, console: Console, history: int = 0
+        self,
+        settings: Settings,
+        *,
+        config: Path | None,
+        demo: bool,
+        console: Console,
+        history: int = 0,
+        standby: bool = False,
     ) -> None:
         self.settings = settings
         self.places = Places(settings)
         self._config = config
         self._demo = demo
         self._history = history
+        self._with_standby = standby or settings.standby.enabled
         self._console = console
         self._began = time.monotonic()
         self._database: EmbeddedPostgres | None = None
@@ -68,6 +76,7 @@ class Up:
         self._make_asterisk: Callable[[], AsteriskProcess] | None = None
         self._database_watch: asyncio.Task[None] | None = None
         self._bridge: Child | None = None
+        self._standby: Child | None = None
         self._shop: Child | None = None
         self._traffic: Child | None = None
         self._dsn = settings.database.url
@@ -111,6 +120,8 @@ class Up:
         await self._wait_ready()
         if self._database is not None:
             self._database_watch = asyncio.create_task(self._keep_database(self._database))
+        if self._with_standby:
+            await self._start_standby()
         if self._demo:
             await self._start_traffic()
         self._write_state()
@@ -230,6 +241,14 @@ class Up:
         await self._bridge.start()
         self._bridge.keep(on_restart=self._bridge_restarted)
 
+    async def _start_standby(self) -> None:
+        """The second bridge. After the first one is ready, so that which of them begins is no matter of luck."""
+        log = self.places.log / "standby.log"
+        self._standby = Child("standby", self._command("serve"), log=log, env=self._environment())
+        await self._standby.start()
+        self._standby.keep(on_restart=self._bridge_restarted)
+        self.say("a second bridge stands by")
+
     async def _start_shop(self, centre: Centre) -> None:
         """The demo's shop, where a service of this centre is asked at its place."""
         place = f"//{SHOP_HOST}:{self.settings.ports.of('shop')}/"
@@ -253,7 +272,8 @@ class Up:
 
     def _environment(self) -> dict[str, str]:
         # A database address holds a password: environment, not command line, where every user of the machine can read it.
-        return {**os.environ, "CTI_DATABASE__URL": self._dsn, "PYTHONUNBUFFERED": "1"}
+        shared = {"CTI_STANDBY__ENABLED": "true"} if self._with_standby else {}
+        return {**os.environ, "CTI_DATABASE__URL": self._dsn, "PYTHONUNBUFFERED": "1", **shared}
 
     async def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN
@@ -313,6 +333,7 @@ class Up:
         pids = {
             "up": os.getpid(),
             "bridge": self._bridge.pid if self._bridge else None,
+            "standby": self._standby.pid if self._standby else None,
             "asterisk": self._asterisk.pid if self._asterisk else None,
             "postgres": self._database.pid if self._database else None,
             "demo": self._traffic.pid if self._traffic else None,
@@ -325,7 +346,7 @@ class Up:
     async def _shut_down(self) -> None:
         self._stop.set()
         self.say("stopping")
-        for child in (self._traffic, self._bridge, self._shop):
+        for child in (self._traffic, self._standby, self._bridge, self._shop):
             if child is not None:
                 await child.stop()
         if self._asterisk is not None:
@@ -341,7 +362,15 @@ class Up:
         self.say("stopped")
 
 
-async def up(settings: Settings, *, config: Path | None, demo: bool, console: Console, history: int = 0) -> int:
+async def up(
+    settings: Settings,
+    *,
+    config: Path | None,
+    demo: bool,
+    console: Console,
+    history: int = 0,
+    standby: bool = False,
+) -> int:
     """Run the whole centre until Ctrl-C."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))  # `say` tells the rest
-    return await Up(settings, config=config, demo=demo, console=console, history=history).run()
+    return await Up(settings, config=config, demo=demo, console=console, history=history, standby=standby).run()

@@ -26,6 +26,7 @@ from typing import NoReturn
 
 import structlog
 
+from cti.asterisk.ami import fence
 from cti.asterisk.ami.client import AmiLink, AmiSession
 from cti.asterisk.ami.dial_actions import (
     apologise_action,
@@ -67,6 +68,7 @@ from cti.model.commands import (
 )
 from cti.model.dial_commands import Apologise, Rejoin, Resume, Ringback, RingToDial
 from cti.model.facts import Device
+from cti.model.ownership import Ownership, Standing
 from cti.model.recording_commands import BeginRecording, EndRecording, PauseRecording
 from cti.model.signals import LinkLost, Signal
 from cti.model.supervision_commands import DialWatcher, SpyOn
@@ -316,6 +318,7 @@ class AmiTelephony:
     """Satisfies `cti.services.ports.Telephony` with one Asterisk.
 
     `deliver` is called with every signal, in order, from the one task that runs `run`; it must return at once.
+    `ownership` is this process's right to act; None: nobody else could have it. Nothing is sent without it.
     """
 
     def __init__(
@@ -326,8 +329,10 @@ class AmiTelephony:
         deliver: Callable[[Signal], None],
         clock: Clock,
         trunk: str = "trunk",
+        ownership: Ownership | None = None,
     ) -> None:
         self.link = link
+        self._ownership = ownership
         self._trunk = trunk
         self.translator = Translator(accounts)
         self._deliver = deliver
@@ -358,6 +363,8 @@ class AmiTelephony:
         session = self._session
         if session is None:
             raise AmiLinkLost(f"{type(command).__name__} was not sent: there is no link to Asterisk")
+        if self._ownership is not None and self._ownership.standing(self._clock.monotonic()) is not Standing.OWNER:
+            raise RemoteError(f"{type(command).__name__} was not sent: another bridge may own the floor by now")
         try:
             if isinstance(command, PressKeys):
                 await self._press(session, command)
@@ -403,11 +410,16 @@ class AmiTelephony:
         """One session, from its snapshot to its loss."""
         self._session = session
         began = self._clock.monotonic()
-        order = OrderCheck()
+        order, ownership = OrderCheck(), self._ownership
         try:
+            if ownership is not None and not await fence.announce(session, ownership, began):
+                session.abort(fence.replaced())
+                return
             await self._take_snapshot(session, began)
             while events := await session.next_events():
                 for event in events:
+                    if ownership is not None:
+                        fence.heard(event, ownership)
                     if (behind := order.behind(event)) is not None:
                         # What it says may be long over: drop the link and look anew instead of believing it.
                         session.abort(
