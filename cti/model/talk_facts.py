@@ -21,6 +21,7 @@ class DestinationKind(StrEnum):
     QUEUE = "queue"
     NUMBER = "number"
     FLOW = "flow"
+    VOICEMAIL = "voicemail"
 
 
 class ConsultEnd(StrEnum):
@@ -47,7 +48,7 @@ class CallTransferred(CallFact):
     agent_id: AgentId
     kind: DestinationKind
     to: str
-    """The agent, the queue, the flow, or the number (E.164)."""
+    """The agent, the queue, the flow, or the number (E.164); "voicemail" for itself."""
     note: str = ""
     """What the agent writes to whoever gets the caller."""
 

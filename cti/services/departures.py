@@ -27,6 +27,9 @@ from cti.services.terms import move, ticket_fact
 AGAIN = timedelta(seconds=5)
 """After an overflow that could not be taken (the other queue is full or closed) it is tried again."""
 
+BY_HAND = "supervisor"
+"""Why a caller left a queue whom a supervisor has sent elsewhere."""
+
 Staff = Callable[[Queue, Skills, Requirement], frozenset[AgentState]]
 
 
@@ -234,6 +237,23 @@ def press(board: Switchboard, call_id: CallId, key: str, now: datetime) -> None:
         _moved(board, call, way, now)
         return
     _leave(board, call, queue.name, settled(board, call, way), now, in_session=True)
+
+
+# ---- by hand
+
+
+def send_on(board: Switchboard, call: Call, target: Target, now: datetime) -> bool:
+    """Send a caller who waits, or is being offered, to voicemail, a flow or a number: on the way that the queue's rules use.
+
+    False, and nothing changed, where there is nobody to send, or the number cannot be dialled now.
+    """
+    if call.absent or call.state not in (CallState.WAITING, CallState.OFFERED):
+        return False
+    if target.kind is TargetKind.NUMBER:
+        return outbound.send_out(board, call, target.name, now, BY_HAND)
+    outbound.leave(board, call, now, reason=BY_HAND, to=written(target))
+    errands.send(board, board.calls[call.call_id])
+    return True
 
 
 # ---- leaving

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from cti.ids import AgentId, CallId, QueueName
 from cti.model import facts as f
 from cti.model.call import Call, CallState
+from cti.model.centre import VOICEMAIL, Target, TargetKind
 from cti.model.commands import HangUp
 from cti.model.facts import AgentState, DestinationKind
 from cti.model.supervision_facts import EmergencySet, MessageSeen, MessageSent, QueueForced
-from cti.services import agents, pick_ups, priority, supervision_agents, transfers
+from cti.services import agents, departures, pick_ups, priority, supervision_agents, transfers
 from cti.services.floor import Refused
 from cti.services.supervision import Changed
 from cti.services.switchboard import Switchboard
@@ -45,7 +46,7 @@ def end_call(board: Switchboard, call_id: CallId, now: datetime) -> Changed:
 
 
 def send_call(board: Switchboard, call_id: CallId, to: SendTo, now: datetime, *, by: str, note: str) -> Changed:
-    """Send a live call elsewhere. From a talk it goes as if the agent had sent it; out of a queue, to a queue or an agent.
+    """Send a live call elsewhere. From a talk it goes as if the agent had sent it; out of a queue, as the queue's rules send.
 
     Raises `Refused`.
     """
@@ -59,12 +60,26 @@ def send_call(board: Switchboard, call_id: CallId, to: SendTo, now: datetime, *,
     elif to.kind is DestinationKind.AGENT:
         pick_ups.pick_up(board, AgentId(to.name), call_id, now)
     else:
-        raise Refused(
-            "not_talking",
-            "who waits can be sent to a queue or an agent",
-            remedy="choose a queue or an agent, or wait until somebody talks with the caller",
-        )
+        _send_waiting(board, call, to, now)
     return Changed(before=before, after={to.kind.value: to.name})
+
+
+def _send_waiting(board: Switchboard, call: Call, to: SendTo, now: datetime) -> None:
+    """Who waits, or is being offered, to voicemail, a flow or a number. Raises `Refused`."""
+    match to.kind:
+        case DestinationKind.NUMBER:
+            transfers.may_send_to_number(board, to.name)
+            target = Target(kind=TargetKind.NUMBER, name=to.name)
+        case DestinationKind.FLOW:
+            target = Target(kind=TargetKind.FLOW, name=transfers.may_send_to_flow(board, to.name))
+        case _:
+            target = VOICEMAIL
+    if not departures.send_on(board, call, target, now):
+        raise Refused(
+            "nobody_there" if call.absent else "not_waiting",
+            "only who talks or waits on the line can be sent elsewhere",
+            remedy="wait until the caller waits for an agent, or talks with one",
+        )
 
 
 def set_agent(

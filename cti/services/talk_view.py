@@ -130,7 +130,7 @@ class SendTo:
 
     kind: DestinationKind
     name: str
-    """The agent, the queue, the flow, or the number (E.164)."""
+    """The agent, the queue, the flow, or the number (E.164); of voicemail nothing is asked."""
 
 
 class TalkDesk(Protocol):

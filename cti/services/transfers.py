@@ -14,7 +14,7 @@ from cti.ids import AgentId, CallId, FlowName, QueueName
 from cti.model import facts as f
 from cti.model.call import Call, CallState
 from cti.model.centre import TargetKind
-from cti.model.commands import ReturnToWait, SendOut, SendToFlow, SetQueue
+from cti.model.commands import ReturnToWait, SendOut, SendToFlow, SendToVoicemail, SetQueue
 from cti.model.facts import AgentState, DestinationKind
 from cti.services import flow_returns, recording_choice, trunk_lines
 from cti.services.admission import refusal
@@ -46,6 +46,7 @@ def transfer(
         DestinationKind.QUEUE: _to_queue,
         DestinationKind.NUMBER: _to_number,
         DestinationKind.FLOW: _to_flow,
+        DestinationKind.VOICEMAIL: _to_voicemail,
     }[to.kind]
     send(board, call, agent_id, to.name, now, note)
 
@@ -132,12 +133,27 @@ def why_not_waited_for(board: Switchboard, agent_id: AgentId) -> str:
     return "" if device is not None and device.reachable else "unreachable"
 
 
-def _to_number(board: Switchboard, call: Call, agent_id: AgentId, name: str, now: datetime, note: str) -> None:
-    why = trunk_lines.why_not(board, name)
+def may_send_to_number(board: Switchboard, number: str) -> None:
+    """Whether a caller can be connected to this outside number now. Raises `Refused`."""
+    why = trunk_lines.why_not(board, number)
     if why:
         raise Refused(f"number_{why}", f"that number cannot be dialled: {why}", remedy="see outbound.allow")
     if trunk_lines.room(board) < 1:
         raise Refused("lines_taken", "every line to the outside is taken", remedy="try again in a moment")
+
+
+def may_send_to_flow(board: Switchboard, name: str) -> FlowName:
+    """The flow, if callers may be sent to it by hand. Raises `Refused`."""
+    flow = FlowName(name)
+    if flow not in board.configured.transfer_flows:
+        raise Refused(
+            "unknown_flow", f"no flow {name} is open to transfers", remedy="name it under transfer_flows of the centre"
+        )
+    return flow
+
+
+def _to_number(board: Switchboard, call: Call, agent_id: AgentId, name: str, now: datetime, note: str) -> None:
+    may_send_to_number(board, name)
     in_room = call
     call = _leave(board, call, _sent(call, agent_id, DestinationKind.NUMBER, name, note, now), now)
     to = f"{TargetKind.NUMBER.value}:{name}"
@@ -150,16 +166,21 @@ def _to_number(board: Switchboard, call: Call, agent_id: AgentId, name: str, now
 
 
 def _to_flow(board: Switchboard, call: Call, agent_id: AgentId, name: str, now: datetime, note: str) -> None:
-    flow = FlowName(name)
-    if flow not in board.configured.transfer_flows:
-        raise Refused(
-            "unknown_flow", f"no flow {name} is open to transfers", remedy="name it under transfer_flows of the centre"
-        )
+    may_send_to_flow(board, name)
     in_room = call
     call = _leave(board, call, _sent(call, agent_id, DestinationKind.FLOW, name, note, now), now)
     to = f"{TargetKind.FLOW.value}:{name}"
     board.record(f.CallDequeued(at=now, call_id=call.call_id, queue=call.queue, reason="transfer", to=to))
     board.out.commands.append(SendToFlow(call_id=call.call_id, channel=call.channel))
+    _follow(board, in_room, agent_id)
+
+
+def _to_voicemail(board: Switchboard, call: Call, agent_id: AgentId, name: str, now: datetime, note: str) -> None:
+    to = TargetKind.VOICEMAIL.value
+    in_room = call
+    call = _leave(board, call, _sent(call, agent_id, DestinationKind.VOICEMAIL, to, note, now), now)
+    board.record(f.CallDequeued(at=now, call_id=call.call_id, queue=call.queue, reason="transfer", to=to))
+    board.out.commands.append(SendToVoicemail(call_id=call.call_id, channel=call.channel))
     _follow(board, in_room, agent_id)
 
 

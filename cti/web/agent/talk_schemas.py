@@ -16,7 +16,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9+_.-]{1,64}$")]
 
 
 class To(Body):
-    """Somebody, or somewhere. `name` is the agent's id, the queue, the flow, or the number (E.164)."""
+    """Somebody, or somewhere. `name` is the agent's id, the queue, the flow, or the number (E.164); of voicemail just that."""
 
     kind: DestinationKind = Field(strict=False)
     name: Name

@@ -11,7 +11,8 @@ from cti.ids import AgentId, CallId, ChannelName, QueueName
 from cti.ivr.effects import Sound
 from cti.model import facts as f
 from cti.model import signals as s
-from cti.model.commands import EnterRoom, HangUp
+from cti.model.call import CallState
+from cti.model.commands import EnterRoom, HangUp, SendOut, SendToFlow, SendToVoicemail
 from cti.model.recording_facts import RecordingPaused, RecordingResumed
 from cti.model.supervision_commands import DialWatcher, SpyOn
 from cti.model.supervision_facts import RoomOpened, WatchChanged, WatchEnded, WatchMode
@@ -25,6 +26,7 @@ from cti.services.rows import Rows
 from cti.services.supervision import Changed
 from cti.services.supervision_rows import by_hand, notices_of
 from cti.services.switchboard import Switchboard
+from cti.services.talk_view import SendTo
 from tests.support.fake_floor import StandingClock
 from tests.support.floor_rig import CENTRE_TEXT, FloorRig, centre
 
@@ -417,3 +419,85 @@ def test_nobody_is_given_a_queue_that_is_not_there_or_a_time_that_is_over() -> N
     )
     live_centre.configure(rig.board, without, rig.now, version="v2", by="sue")
     assert rig.served() == ("support",)
+
+
+# ---- a waiting caller is sent elsewhere
+
+
+class Queue(FloorRig):
+    """A caller waits; the trunk is there, and one flow is open to transfers."""
+
+    def __init__(self) -> None:
+        text = 'transfer_flows: {tariff: Tariffs}\noutbound: {allow: ["+1555"], most_at_once: 1}\n'
+        super().__init__(CENTRE_TEXT.replace("queues:\n", text + "queues:\n", 1))
+        self.board.can_dial_out = True
+        self.call_id = self.call()
+        self.queue(self.call_id)
+
+    def send(self, kind: f.DestinationKind, name: str) -> list[object]:
+        to = SendTo(kind=kind, name=name)
+        supervision_floor.send_call(self.board, self.call_id, to, self.now, by="lena", note="")
+        return list(self.drain())
+
+    def way_out(self) -> tuple[str, str]:
+        (fact,) = [fact for fact in self.facts if isinstance(fact, f.CallDequeued)]
+        return fact.reason, fact.to
+
+
+@pytest.mark.parametrize("ringing", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "name", "command", "to", "state"),
+    [
+        (f.DestinationKind.NUMBER, "+15550109999", SendOut, "number:+15550109999", CallState.OUT),
+        (f.DestinationKind.FLOW, "tariff", SendToFlow, "flow:tariff", CallState.MENU),
+        (f.DestinationKind.VOICEMAIL, "voicemail", SendToVoicemail, "voicemail", CallState.MENU),
+    ],
+)
+def test_a_waiting_caller_goes_to_a_number_a_flow_or_voicemail(
+    kind: f.DestinationKind, name: str, command: type, to: str, state: CallState, ringing: bool
+) -> None:
+    rig = Queue()
+    if ringing:
+        rig.ready("1001")
+        rig.ring(rig.call_id, "1001")
+    (sent,) = rig.send(kind, name)
+    assert isinstance(sent, command)
+    assert rig.way_out() == ("supervisor", to)
+    assert rig.live(rig.call_id).state is state
+    assert rig.board.engine.ticket(rig.call_id) is None
+    # A caller whom a jump of the dialplan brought back to the wait is sent once more.
+    if state is CallState.MENU:
+        (again,) = rig.waits(rig.call_id)
+        assert isinstance(again, command)
+    with pytest.raises(Refused):
+        rig.send(f.DestinationKind.VOICEMAIL, "voicemail")
+
+
+def test_only_numbers_and_flows_that_may_be_and_a_line_that_is_free() -> None:
+    rig = Queue()
+    for kind, name, error in (
+        (f.DestinationKind.NUMBER, "+4420", "number_not_allowed"),
+        (f.DestinationKind.NUMBER, "+44201234567", "number_not_allowed"),
+        (f.DestinationKind.FLOW, "main", "unknown_flow"),
+    ):
+        with pytest.raises(Refused) as refused:
+            rig.send(kind, name)
+        assert refused.value.error_id == error
+    first = rig.call_id
+    rig.send(f.DestinationKind.NUMBER, "+15550109999")
+    rig.call_id = rig.call()
+    rig.queue(rig.call_id)
+    with pytest.raises(Refused) as refused:
+        rig.send(f.DestinationKind.NUMBER, "+15550109998")
+    assert refused.value.error_id == "lines_taken"
+    assert rig.live(rig.call_id).state is CallState.WAITING
+    assert rig.live(first).state is CallState.OUT
+
+
+def test_who_talks_is_sent_to_voicemail_and_the_agent_has_work_after_it() -> None:
+    rig = Watched()
+    to = SendTo(kind=f.DestinationKind.VOICEMAIL, name="voicemail")
+    supervision_floor.send_call(rig.board, rig.call_id, to, rig.now, by="lena", note="")
+    assert [type(one) for one in rig.drain()] == [SendToVoicemail]
+    assert rig.live(rig.call_id).state is CallState.MENU
+    assert rig.board.agents[ADA].state is f.AgentState.WRAP_UP
