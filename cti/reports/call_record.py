@@ -28,18 +28,21 @@ talk_seconds   time with at least one agent in talk, without hold, whatever tran
 hold_seconds   time within talk in which an agent held the caller. NULL: never answered.
 wrap_seconds   from an agent's last talk to the end of that agent's wrap-up, summed over agents. NULL: no wrap-up ended.
 outcome        exactly one, of the first rule that holds; NULL while the call is there:
-               1. what `CallEnded.outcome` overrules (rejected, failed)
+               1. what `CallEnded.outcome` overrules (failed)
                2. answered       somebody talked to the caller
                3. voicemail      a message was left
-               4. callback, overflow   it left its last queue, or could not join, and is called back, or was sent to a flow
+               4. rejected       turned away at the door: the number is not one of the centre's, so that the telephone system
+                  refused the call; or no queue would have it (closed, full, nobody there, too long a wait), and it was hung
+                  up on, never having had a place
+               5. callback, overflow   it left its last queue, or could not join, and is called back, or was sent to a flow
                   or an outside number, or hung up on (`CallDequeued.to`). Sent to voicemail without leaving a message: as
                   if it had hung up in the queue. A flow may ask for the callback, or connect the caller to the number,
                   without any queue; a call that came back because nobody answered there was not sent away
-               5. voicemail      a step of the flow recorded a message (comments in a survey are none)
-               6. self_served    the flow came to its own end, and the call was never queued
-               7. failed         we, not the caller, ended it without any of these
-               8. short_abandon  queued, and gone within the queue's limit (inclusive)
-               9. abandoned      queued and gone later; or hung up in the menu before the flow ended (no queue)
+               6. voicemail      a step of the flow recorded a message (comments in a survey are none)
+               7. self_served    the flow came to its own end, and the call was never queued
+               8. failed         we, not the caller, ended it without any of these
+               9. short_abandon  queued, and gone within the queue's limit (inclusive)
+               10. abandoned     queued and gone later; or hung up in the menu before the flow ended (no queue)
                A call that an agent made and nobody answered: busy; no_answer (it rang until it was given up); failed (no
                way to the number, or the agent's own device was not taken).
 language, tier, customer_id   what was last known; a look-up that found the customer beats one that did not.
@@ -74,6 +77,7 @@ from cti.model.facts import (
     Direction,
     Fact,
     FarSideRang,
+    FlowEntered,
     FlowFinished,
     HangupBy,
     LanguageChosen,
@@ -94,6 +98,9 @@ from cti.model.facts import (
 
 SAME_EVENT = timedelta(seconds=2)
 """An inferred and an observed fact of one kind this close together tell the same event."""
+
+REFUSED_CAUSES = frozenset({1, 21, 34, 42})
+"""Q.850 causes by which the telephone system refuses a call: no such number, rejected, no line free, congestion."""
 
 DEFAULT_SHORT_ABANDON = timedelta(seconds=5)
 """Limit for a queue that is not configured (any more)."""
@@ -453,6 +460,8 @@ def _outcome(
         return Outcome.ANSWERED
     if _of(told, VoicemailLeft):
         return Outcome.VOICEMAIL
+    if _turned_away(told, end, queued=queued):
+        return Outcome.REJECTED
     if (elsewhere := _SENT.get(_sent_to(told))) is not None:
         return elsewhere
     if any(message.kind == "message" for message in _of(told, MessageRecorded)):
@@ -464,3 +473,13 @@ def _outcome(
     if queued and wait is not None and wait <= limit:
         return Outcome.SHORT_ABANDON
     return Outcome.ABANDONED
+
+
+def _turned_away(told: Sequence[CallFact], end: CallEnded, *, queued: bool) -> bool:
+    """Whether the call was refused at the door: by the telephone system, or by every queue it came to, and hung up on."""
+    if queued or any(isinstance(fact, SurvivalEntered) for fact in told):
+        return False
+    if _sent_to(told) == "hang_up":
+        return True
+    spoke = any(isinstance(fact, FlowEntered) for fact in told)
+    return not spoke and end.hangup_by is HangupBy.SYSTEM and end.cause in REFUSED_CAUSES

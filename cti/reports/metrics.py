@@ -12,7 +12,7 @@ from cti.reports.metrics_agents import AGENT_METRICS
 from cti.reports.metrics_calls import CALL_METRICS
 from cti.reports.metrics_queues import QUEUE_METRICS
 
-DEFINITION_VERSION = 1
+DEFINITION_VERSION = 2
 
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in (*QUEUE_METRICS, *CALL_METRICS, *AGENT_METRICS)}
 """By name, in the order they are shown."""

@@ -91,11 +91,16 @@ CALL_METRICS = (
         "overflowed",
         "Overflowed",
         "溢出量",
-        "Calls that ended elsewhere than with our agents: a flow, an outside number, hung up on.",
-        "最终转往流程、外部号码或被挂断的通话。",
+        "Calls that ended elsewhere than with our agents: a flow, an outside number, hung up on after a wait.",
+        "最终转往流程、外部号码或等待后被挂断的通话。",
     ),
     _count(
-        "rejected", "Rejected", "拒绝量", "Calls that were refused at the door.", "被系统拒接的通话。", good=Good.DOWN
+        "rejected",
+        "Rejected",
+        "拒绝量",
+        "Calls turned away at the door: to a number that is not the centre's, or hung up on because no queue would have them.",
+        "在入口被拒的通话：所拨号码不属于本中心，或没有队列可进入而被挂断。",
+        good=Good.DOWN,
     ),
     _count(
         "failed",

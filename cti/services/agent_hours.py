@@ -1,4 +1,5 @@
-"""How long each agent was in which state today, as a fold over the changes of the agents' states."""
+"""How long each agent was in which state today, as a fold over the changes of the agents' states. What a state adds to which sum
+is said by `cti.reports.agent_times`, as in the reports."""
 
 from __future__ import annotations
 
@@ -8,18 +9,8 @@ from datetime import datetime
 from cti.ids import AgentId
 from cti.model.agent import AgentStatus
 from cti.model.facts import AgentState
-
-WORKING = frozenset(
-    {
-        AgentState.RESERVED,
-        AgentState.RINGING,
-        AgentState.DIALLING,
-        AgentState.TALKING,
-        AgentState.HELD,
-        AgentState.WRAP_UP,
-    }
-)
-"""Counted as occupied."""
+from cti.reports.agent_times import amounts_of
+from cti.reports.counted import milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,19 +43,23 @@ class AgentHours:
         """An agent's state may have changed: count the one that ended. Of two in a wrong order the second counts nothing."""
         if after.since <= before.since or after.since <= self._begins:
             return
-        seconds = (after.since - max(before.since, self._begins)).total_seconds()
+        ms = milliseconds(after.since - max(before.since, self._begins))
         now, state = self._hours.get(before.agent_id, NONE), before.state
-        if state in WORKING:
-            wrapped = seconds if state is AgentState.WRAP_UP else 0.0
-            now = replace(now, busy=round(now.busy + seconds, 3), wrap_up=round(now.wrap_up + wrapped, 3))
-        elif state is AgentState.READY:
-            now = replace(now, ready=round(now.ready + seconds, 3))
-        elif state is AgentState.NOT_READY:
-            now = replace(now, not_ready=round(now.not_ready + seconds, 3))
-        else:
+        if state is AgentState.OFFLINE:
             return
-        self._hours[before.agent_id] = now
+        amounts = amounts_of(state, ms)
+        self._hours[before.agent_id] = replace(
+            now,
+            busy=_more(now.busy, amounts["busy_ms"]),
+            ready=_more(now.ready, amounts["ready_ms"]),
+            not_ready=_more(now.not_ready, amounts["not_ready_ms"]),
+            wrap_up=_more(now.wrap_up, ms if state is AgentState.WRAP_UP else 0),
+        )
 
     def of(self, agent_id: AgentId) -> Hours:
         """One agent's."""
         return self._hours.get(agent_id, NONE)
+
+
+def _more(seconds: float, ms: int) -> float:
+    return round(seconds + ms / 1000, 3)

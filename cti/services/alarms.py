@@ -14,7 +14,6 @@ from cti.model.alert_facts import AlertAcknowledged, AlertChanged, name_of
 from cti.model.alerts import AlertRules, Figure, Level, Watch, limit_of
 from cti.model.fact import Fact
 from cti.model.facts import AgentState
-from cti.services.day_series import share
 from cti.services.floor import AlertRow, Refused
 
 if TYPE_CHECKING:
@@ -131,10 +130,10 @@ def _value(board: Switchboard, queue: QueueName | None, figure: Figure, now: dat
         return board.tally.queue(queue).service_level_now
     total = board.tally.total
     of_the_day = {
-        Figure.SERVICE_LEVEL: total.service_level,
-        Figure.ABANDONED: share(total.abandoned, total.offered),
-        Figure.SATISFACTION: total.satisfaction,
-        Figure.COMPLAINT_RATE: total.complaint_rate,
-        Figure.EFFECTIVE_ANSWER_RATE: total.effective_answer_rate,
+        Figure.SERVICE_LEVEL: total.value("service_level"),
+        Figure.ABANDONED: total.value("abandonment_rate"),
+        Figure.SATISFACTION: total.value("satisfaction_rate"),
+        Figure.COMPLAINT_RATE: total.value("complaint_rate"),
+        Figure.EFFECTIVE_ANSWER_RATE: total.value("effective_answer_rate"),
     }
     return of_the_day[figure]

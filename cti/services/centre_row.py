@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from cti.services.day_series import HALF_HOUR
+from cti.reports.metric import Grain
+from cti.services.day_series import HALF_HOUR, LINES
 from cti.services.floor import CentreRow
 from cti.services.switchboard import Switchboard
 
@@ -42,17 +43,18 @@ class CentreFigures:
         self._told, total = self._sign(), tally.total
         row = CentreRow(
             day_start=tally.begins,
-            calls=total.calls,
+            calls=total.count("inbound"),
             live=len(board.calls),
-            answered=total.answered,
-            abandoned=total.abandoned,
-            service_level=total.service_level,
+            answered=total.count("answered"),
+            abandoned=total.count("abandoned"),
+            service_level=total.value("service_level"),
             longest_wait=round(total.longest, 1),
-            satisfaction=total.satisfaction,
-            rated=total.rated,
-            complaint_rate=total.complaint_rate,
-            complaints=total.complaints,
-            effective_answer_rate=total.effective_answer_rate,
+            satisfaction=total.value("satisfaction_rate"),
+            rated=total.amount(Grain.ANSWERS, "ratings"),
+            complaint_rate=total.value("complaint_rate"),
+            complaints=total.count("complaints"),
+            effective_answer_rate=total.value("effective_answer_rate"),
+            rejected=total.count("rejected"),
             targets=board.centre.targets,
         )
         if self.row is not None and row == replace(self.row, series={}) and self.row.series is self._lines:
@@ -66,13 +68,10 @@ class CentreFigures:
 
     def _draw(self, now: datetime) -> Mapping[str, tuple[float | None, ...]]:
         slots = self._board.tally.series.until(now)
-        return {
-            "calls": tuple(slot.calls for slot in slots),
-            "answered": tuple(slot.answered for slot in slots),
-            "abandoned": tuple(slot.abandoned for slot in slots),
-            "service_level": tuple(slot.service_level for slot in slots),
-            "longest_wait": tuple(round(slot.longest) for slot in slots),
-            "satisfaction": tuple(slot.satisfaction for slot in slots),
-            "complaint_rate": tuple(slot.complaint_rate for slot in slots),
-            "effective_answer_rate": tuple(slot.effective_answer_rate for slot in slots),
-        }
+        lines = {line: tuple(_told(slot.value(metric)) for slot in slots) for line, metric in LINES.items()}
+        return {**lines, "longest_wait": tuple(round(slot.longest) for slot in slots)}
+
+
+def _told(value: float | None) -> float | None:
+    """Counts as whole numbers."""
+    return int(value) if value is not None and value.is_integer() else value

@@ -1,80 +1,71 @@
-"""The centre's day in half hours: what the lines of the pages are drawn from. A fold over closed calls, each counted once.
+"""The centre's day as sums and as half hours: what the figures of the pages are made of, by the definitions of the reports.
 
-A call counts in the half hour in which it ended: what has been shown of an earlier half hour never changes, and the
-half hours add up to the day's totals. Half hours are counted from the local midnight, so a day on which the clocks change
-has 46 or 50 of them.
+Whatever is shown of today is a figure of `cti.reports.metrics` over the calls of today that have ended, and belongs to the same
+half hour as in a report: a call to that in which it arrived, a stay in a queue to that in which it began. So today on the
+pages and today in a report are the same numbers. Half hours are counted from the local midnight; a day on which the clocks
+change has 46 or 50 of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from cti.reports.counted import Counted
+from cti.reports.folding import figure
+from cti.reports.metric import Grain
+from cti.reports.metrics import METRICS
 
 HALF_HOUR = timedelta(minutes=30)
 
 
 @dataclass(slots=True)
 class Counts:
-    """Calls counted together. All figures of the floor are quotients of these."""
+    """Rows added up."""
 
-    calls: int = 0
-    """Inbound calls that ended."""
-    asked: int = 0
-    """Of these, those that asked for an agent: they were in a queue, or talked with somebody."""
-    answered: int = 0
-    abandoned: int = 0
-    """Hung up in a queue after the short-abandon limit."""
-    short: int = 0
-    """Hung up in a queue within it."""
-    in_time: int = 0
-    rated: int = 0
-    satisfied: int = 0
-    complaints: int = 0
+    sums: dict[tuple[Grain, str], int] = field(default_factory=dict)
+    """(grain, amount) -> sum; what nothing was added to is missing."""
     longest: float = 0.0
-    """Seconds; the longest wait, answered or not."""
+    """Seconds; the longest stay of a caller in a queue, answered or not."""
 
-    def add(self, other: Counts) -> None:
-        """Count these, too."""
-        self.calls += other.calls
-        self.asked += other.asked
-        self.answered += other.answered
-        self.abandoned += other.abandoned
-        self.short += other.short
-        self.in_time += other.in_time
-        self.rated += other.rated
-        self.satisfied += other.satisfied
-        self.complaints += other.complaints
-        self.longest = max(self.longest, other.longest)
+    def add(self, row: Counted, sign: int = 1) -> None:
+        """Count a row, too (-1: no more)."""
+        for name, amount in row.amounts.items():
+            key = row.grain, name
+            self.sums[key] = self.sums.get(key, 0) + sign * amount
+        if sign > 0 and row.until is not None and row.amounts.get("offered"):
+            self.longest = max(self.longest, (row.until - row.at).total_seconds())
 
-    @property
-    def offered(self) -> int:
-        """What the service level is a share of."""
-        return self.answered + self.abandoned
+    def value(self, metric: str) -> float | None:
+        """A figure of the reports, shares rounded to four digits; None where there is nothing to divide by."""
+        value, _ = figure(METRICS[metric], self.sums)
+        return None if value is None else round(value, 4)
 
-    @property
-    def service_level(self) -> float | None:
-        """Answered in time over answered + abandoned; short abandons left out; None without calls."""
-        return share(self.in_time, self.offered)
+    def count(self, metric: str) -> int:
+        """A figure of the reports that is a count."""
+        return figure(METRICS[metric], self.sums)[1]
 
-    @property
-    def effective_answer_rate(self) -> float | None:
-        """Answered over all that asked for an agent, short abandons left out; None without any."""
-        return share(self.answered, self.asked - self.short)
-
-    @property
-    def satisfaction(self) -> float | None:
-        """Satisfied answers over all answers of surveys; None without any."""
-        return share(self.satisfied, self.rated)
-
-    @property
-    def complaint_rate(self) -> float | None:
-        """Complaints over calls; None without calls."""
-        return share(self.complaints, self.calls)
+    def amount(self, grain: Grain, name: str) -> int:
+        """One sum."""
+        return self.sums.get((grain, name), 0)
 
 
 def share(part: float, whole: float) -> float | None:
     """`part` of `whole`, 0-1 and rounded; None of nothing."""
     return round(part / whole, 4) if whole > 0 else None
+
+
+LINES: Mapping[str, str] = {
+    "calls": "inbound",
+    "answered": "answered",
+    "abandoned": "abandoned",
+    "service_level": "service_level",
+    "satisfaction": "satisfaction_rate",
+    "complaint_rate": "complaint_rate",
+    "effective_answer_rate": "effective_answer_rate",
+}
+"""The lines of the day, and the figure each is of."""
 
 
 @dataclass(slots=True)

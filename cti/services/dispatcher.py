@@ -38,10 +38,9 @@ from cti.model.commands import (
     RingForCallback,
     SetQueue,
 )
-from cti.model.dial_commands import Rejoin, Resume, RingToDial
-from cti.model.facts import Match, OfferEnd
-from cti.model.supervision_commands import DialWatcher
-from cti.reports.call_record import CallRecord
+from cti.model.dial_commands import Resume
+from cti.model.facts import Match
+from cti.reports.counted import Counted
 from cti.services import (
     agent_first,
     call_control,
@@ -140,12 +139,11 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
         for call in self.board.calls.values():
             self._start_look_up(call.call_id, call.caller_number)
 
-    def remember(self, records: Sequence[CallRecord]) -> None:
-        """Calls of today that ended before the journal's memory: count them too (again: no change)."""
+    def remember(self, rows: Sequence[Counted]) -> None:
+        """What the reports have of today: calls that ended before the journal's memory are counted too."""
 
         def add() -> None:
-            for record in records:
-                self.board.tally.add(record)
+            self.board.tally.remember(rows)
             self.board.begin_counting(self._clock.now())
 
         self._put(add)

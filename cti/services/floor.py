@@ -38,7 +38,7 @@ class QueueRow:
     abandoned_today: int
     in_time_today: int
     service_level: float | None
-    """Share answered in time of (answered + abandoned), 0-1; None when there were none. Short abandons do not count."""
+    """As in the reports, of the calls of today that have ended (`service_level_of` says what it is a share of); None: of none."""
     target_seconds: float
     expected_wait: tuple[int, int] | None = None
     """What someone who joined now would wait, (least, most) in seconds, four times of five; None when nobody serves."""
@@ -55,11 +55,13 @@ class QueueRow:
     service_level_hour: float | None = None
     """The same of the last 60 minutes."""
     offered_now: int = 0
-    """Answered and abandoned in the last 30 minutes: what `service_level_now` is a share of."""
+    """What `service_level_now` is a share of."""
     short_abandoned_today: int = 0
     """Hung up within the queue's short-abandon limit."""
     elsewhere_today: int = 0
-    """Left for voicemail, a callback or another way."""
+    """Left for voicemail, another queue, a flow or a number."""
+    turned_away_today: int = 0
+    """Could not join: closed, full, nobody there, too long a wait."""
     agents: Mapping[str, int] = field(default_factory=dict)
     """State -> how many of its agents are in it; states of nobody are missing."""
     reasons: Mapping[str, int] = field(default_factory=dict)
@@ -192,19 +194,21 @@ class CentreRow:
     day_start: datetime
     """The local midnight from which today is counted."""
     calls: int
-    """Inbound calls that ended today."""
+    """Inbound calls of today that have ended. All figures here are those of the reports (`cti.reports.metrics`) for today."""
     live: int
     """Calls there are now."""
     answered: int
     abandoned: int
     service_level: float | None
     longest_wait: float
-    """Seconds; of the calls that ended today."""
+    """Seconds; the longest stay in a queue."""
     satisfaction: float | None
     rated: int
     complaint_rate: float | None
     complaints: int
     effective_answer_rate: float | None
+    rejected: int = 0
+    """Turned away at the door."""
     targets: Mapping[str, float] = field(default_factory=dict)
     """Figure -> what it should be: "service_level", "abandoned" (a share of the calls), "longest_wait" (seconds),
     "satisfaction", "complaint_rate", "effective_answer_rate". A figure without one is missing."""

@@ -13,8 +13,8 @@ from cti.model.call import Call, CallState
 from cti.model.centre import Target, TargetKind
 from cti.model.facts import AgentState, Device
 from cti.model.requirement import ANYBODY, Requirement, Skills, all_of, both
+from cti.reports.agent_times import BUSY as BUSY_STATES
 from cti.services.admission import is_open
-from cti.services.agent_hours import WORKING as BUSY_STATES
 from cti.services.call_paths import CallPaths
 from cti.services.centre_row import CentreFigures
 from cti.services.expected import QueueWaits, shown
@@ -231,6 +231,7 @@ class Rows:
             offered_now=day.offered_now,
             short_abandoned_today=day.short,
             elsewhere_today=day.elsewhere,
+            turned_away_today=day.turned_away,
             agents={state.value: states[state] for state in AgentState if states[state]},
             reasons=dict(sorted(Counter(a.reason for a in members if a.state is AgentState.NOT_READY).items())),
         )

@@ -1,4 +1,8 @@
-"""Today's figures of the centre, its queues and its agents, each from the closed calls' records: the fold the reports use.
+"""Today's figures of the centre, its queues and its agents: sums over the rows that a report counts, of the calls that have ended.
+
+`cti.reports.counting` makes the rows of a call, `cti.reports.metrics` says what is a figure of them; here they are only added
+up, so that today on the pages is today in a report. What belongs to another day counts in that day: of a call that came
+before midnight only what happened after it.
 
 What is "now" or "this hour" is kept in minutes, so that leaving them costs nothing until a minute is over: `passed` then
 says whose figures the passing of time has changed.
@@ -8,60 +12,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.agent import AgentStatus
 from cti.model.centre import Centre
-from cti.model.facts import (
-    CallCameBack,
-    CallFact,
-    CallTransferred,
-    ConsultStarted,
-    Direction,
-    Fact,
-    Outcome,
-    SurveyAnswered,
-)
-from cti.reports.call_record import CallRecord, Leg, fold, legs_of
+from cti.model.facts import Fact, Outcome
+from cti.reports.counted import Counted, QueueRules
+from cti.reports.counting import count
+from cti.reports.metric import Grain
+from cti.reports.rules import rules_of
 from cti.services.agent_hours import AgentHours, Hours
 from cti.services.day_series import Counts, HalfHours, share
 
 NOW_MINUTES = 30
 """What "now" means for a service level."""
 HOUR_MINUTES = 60
-SATISFIED = 4
-"""Least score of an answer that says satisfied."""
-RECOMMENDS = ("nps", "recommend")
-"""Questions whose names begin so are asked on another scale, and say nothing of satisfaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueDay:
-    """One queue's calls of today. Shares are 0-1, None without calls."""
+    """One queue's stays of today, of calls that have ended. Shares are 0-1, None without calls."""
 
     answered: int
     abandoned: int
     in_time: int
-    short: int = 0
+    short: int
     """Hung up within the short-abandon limit."""
-    elsewhere: int = 0
-    """Left for voicemail, a callback or another way."""
-    offered_now: int = 0
-    """Answered and abandoned in the last 30 minutes."""
-    service_level_now: float | None = None
-    service_level_hour: float | None = None
-
-    @property
-    def service_level(self) -> float | None:
-        """Answered in time over answered + abandoned; short abandons left out; None without calls."""
-        return share(self.in_time, self.answered + self.abandoned)
+    elsewhere: int
+    """Left for voicemail, another queue, a flow, a number."""
+    turned_away: int
+    """Could not join."""
+    service_level: float | None
+    offered_now: int
+    """What `service_level_now` is a share of: of calls that ended in the last 30 minutes."""
+    service_level_now: float | None
+    service_level_hour: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentDay:
-    """One agent's calls of today."""
+    """One agent's parts in calls of today that have ended."""
 
     calls: int
     talk_seconds: float
@@ -72,7 +64,7 @@ class AgentDay:
 class _Queue:
     day: Counts = field(default_factory=Counts)
     minutes: dict[int, list[int]] = field(default_factory=dict)
-    """Minute since 1970 -> [offered, in time]; those of the last hour."""
+    """Minute since 1970 in which calls ended -> [what the service level is a share of, in time]; those of the last hour."""
 
     def window(self, minute: int, length: int) -> tuple[int, int]:
         offered = in_time = 0
@@ -94,28 +86,30 @@ def _minute(moment: datetime) -> int:
 
 
 class Tally:
-    """Closed calls of the centre's present day, by call id: adding a call twice changes nothing."""
+    """Calls that have ended, as the centre's present day has them, by call id: adding a call twice changes nothing."""
 
     def __init__(
         self, centre: Centre, now: datetime, *, closed: Callable[[Outcome | None], None] = lambda _outcome: None
     ) -> None:
-        self._centre = centre
         self.closed = closed
         """Told of each call that ends now (not of those read back)."""
-        self.short_abandon = {name: queue.short_abandon for name, queue in centre.queues.items()}
-        """The wait, by queue, within which hanging up is a short abandon."""
+        self._rules: dict[QueueName, list[tuple[datetime, QueueRules]]] = {
+            queue: [(datetime.min.replace(tzinfo=UTC), rules)] for queue, rules in rules_of(centre).items()
+        }
+        """By what each queue's stays are judged, and since when."""
         self._zone = ZoneInfo(centre.time_zone)
-        self._records: dict[CallId, CallRecord] = {}
-        self._legs: dict[CallId, tuple[Leg, ...]] = {}
-        """Of calls that more than one agent may have talked in."""
-        self._scores: dict[CallId, tuple[int, int]] = {}
-        """Answers to surveys, and satisfied ones, of calls that have any."""
+        self._calls: set[CallId] = set()
+        self._fresh: dict[CallId, tuple[Counted, ...]] | None = {}
+        """Rows of calls that ended before the reports were asked; None: they have been."""
+        self._early: list[Counted] = []
+        """Of a day that has not begun here yet."""
         self._complaints: tuple[datetime, ...] = ()
-        self._queues: dict[str, _Queue] = {}
-        self._agents: dict[str, list[float]] = {}
         self._minute = _minute(now)
         self.begins = self._midnight(now)
         """Of the present day."""
+        self._ends = self._midnight(self.begins + timedelta(hours=36))
+        self._queues: dict[str, _Queue] = {}
+        self._agents: dict[str, Counts] = {}
         self.total = Counts()
         """All calls of today."""
         self.series = HalfHours(self.begins)
@@ -124,37 +118,67 @@ class Tally:
     def _midnight(self, now: datetime) -> datetime:
         return now.astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
-    def use(self, centre: Centre) -> None:
-        """From now on this is the centre. Calls counted already stay counted as they were."""
-        self._centre = centre
-        # What is stored of a queue that is gone is still folded by its own limit.
-        self.short_abandon |= {name: queue.short_abandon for name, queue in centre.queues.items()}
+    def use(self, centre: Centre, now: datetime | None = None) -> None:
+        """From now on this is the centre. Stays that began before are judged as they were."""
+        since = now or datetime.fromtimestamp(self._minute * 60, UTC)
+        for queue, rules in rules_of(centre).items():
+            known = self._rules.setdefault(queue, [(datetime.min.replace(tzinfo=UTC), rules)])
+            if known[-1][1] != rules:
+                known.append((since, rules))
         self._zone = ZoneInfo(centre.time_zone)
+
+    def _rules_at(self, queue: QueueName, at: datetime) -> QueueRules:
+        known = self._rules.get(queue)
+        return (
+            QueueRules() if not known else next((rules for since, rules in reversed(known) if since <= at), known[0][1])
+        )
 
     # -- what is counted -----------------------------------------------------------------------------------------
 
     def close(self, facts: Sequence[Fact]) -> None:
         """A call has ended; these are its facts."""
-        told = [fact for fact in facts if isinstance(fact, CallFact)]
-        record = fold(told, short_abandon=self.short_abandon)
-        if any(isinstance(fact, CallTransferred | ConsultStarted | CallCameBack) for fact in told):
-            self._legs[record.call_id] = legs_of(told)
-        scores = {
-            fact.question: fact.score
-            for fact in told
-            if isinstance(fact, SurveyAnswered) and not fact.question.startswith(RECOMMENDS)
-        }
-        if scores:
-            self._scores[record.call_id] = (len(scores), sum(score >= SATISFIED for score in scores.values()))
-        self.add(record)
-        self.closed(record.outcome)
+        counted = count(facts, self._rules_at)
+        if counted.record.call_id not in self._calls:
+            self._take(counted.record.call_id, counted.rows)
+            if self._fresh is not None:
+                self._fresh[counted.record.call_id] = counted.rows
+        self.closed(counted.record.outcome)
 
-    def add(self, record: CallRecord) -> None:
-        """Count a closed call (again: no change)."""
-        if record.ended_at is None or record.ended_at < self.begins or record.call_id in self._records:
-            return
-        self._records[record.call_id] = record
-        self._count(record, record.ended_at)
+    def remember(self, rows: Iterable[Counted]) -> None:
+        """What the reports have of today: this is what counts, with the calls they do not have yet."""
+        known: dict[CallId, list[Counted]] = {}
+        for row in rows:
+            known.setdefault(row.call_id, []).append(row)
+        fresh, self._fresh = self._fresh or {}, None
+        self._anew()
+        for call_id, of_call in known.items():
+            self._take(call_id, of_call)
+        for call_id, told in fresh.items():
+            if call_id not in known:
+                self._take(call_id, told)
+
+    def _take(self, call_id: CallId, rows: Sequence[Counted]) -> None:
+        self._calls.add(call_id)
+        ended = max(row.until or row.at for row in rows)
+        for row in rows:
+            if row.at >= self._ends:
+                self._early.append(row)
+            elif row.at >= self.begins:
+                self._count(row)
+            if row.grain is Grain.VISITS and row.queue is not None and row.amounts.get("level_base"):
+                minutes = self._queues.setdefault(row.queue, _Queue()).minutes
+                if (minute := _minute(ended)) > self._minute - HOUR_MINUTES:
+                    window = minutes.setdefault(minute, [0, 0])
+                    window[0] += row.amounts["level_base"]
+                    window[1] += row.amounts.get("in_time", 0)
+
+    def _count(self, row: Counted) -> None:
+        self.total.add(row)
+        self.series.at(row.at).add(row)
+        if row.grain is Grain.VISITS and row.queue is not None:
+            self._queues.setdefault(row.queue, _Queue()).day.add(row)
+        elif row.grain is Grain.TALKS and row.agent is not None:
+            self._agents.setdefault(row.agent, Counts()).add(row)
 
     def moved(self, before: AgentStatus, after: AgentStatus) -> None:
         """An agent's state may have changed."""
@@ -167,47 +191,17 @@ class Tally:
             return False
         for sign, known in ((-1, self._complaints), (1, told)):
             for moment in known:
-                self.series.at(moment).complaints += sign
-                self.total.complaints += sign
+                self._complaint(moment, sign)
         self._complaints = told
         return True
 
-    def _count(self, record: CallRecord, ended: datetime) -> None:
-        one, outcome = Counts(), record.outcome
-        wait = record.wait_seconds or 0.0
-        inbound = record.direction is Direction.INBOUND
-        one.calls = int(inbound)
-        one.asked = int(record.queued_at is not None or (inbound and outcome is Outcome.ANSWERED))
-        if record.queue is not None:
-            queue = self._queues.setdefault(record.queue, _Queue())
-            limit = self._centre.queues[record.queue].service_level if record.queue in self._centre.queues else None
-            if outcome is Outcome.ANSWERED:
-                one.answered = 1
-                one.in_time = int(limit is not None and wait <= limit.total_seconds())
-            elif outcome is Outcome.ABANDONED and record.queued_at is not None:
-                one.abandoned = 1
-            elif outcome is Outcome.SHORT_ABANDON:
-                one.short = 1
-            one.longest = wait if record.queued_at is not None else 0.0
-            queue.day.add(one)
-            if one.offered:
-                minute = queue.minutes.setdefault(_minute(ended), [0, 0])
-                minute[0] += 1
-                minute[1] += one.in_time
-        elif outcome is Outcome.ANSWERED and one.calls:
-            one.answered = 1
-        one.rated, one.satisfied = self._scores.get(record.call_id, (0, 0))
-        self.total.add(one)
-        self.series.at(ended).add(one)
-        if record.agent is not None and outcome is Outcome.ANSWERED:
-            # A row read back knows only who talked first, and the whole talk.
-            parts = [(leg.agent, leg.talk_seconds, leg.hold_seconds) for leg in self._legs.get(record.call_id, ())] or [
-                (record.agent, record.talk_seconds or 0.0, record.hold_seconds or 0.0)
-            ]
-            for agent, talk, hold in parts:
-                own = self._agents.setdefault(agent, [0.0, 0.0, 0.0])
-                for place, more in enumerate((1, talk, hold)):
-                    own[place] += more
+    def _complaint(self, moment: datetime, sign: int = 1) -> None:
+        row = Counted(
+            grain=Grain.COMPLAINTS, call_id=CallId(""), number=0, at=moment, queue=None, agent=None, tier=None, did=None,
+            direction="", outcome=None, flow_version=None, amounts={"complaints": 1},
+        )  # fmt: skip
+        self.total.add(row, sign)
+        self.series.at(moment).add(row, sign)
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -227,22 +221,32 @@ class Tally:
         return [QueueName(name) for name, queue in self._queues.items() if queue.forget(minute) or leap]
 
     def roll(self, now: datetime) -> bool:
-        """Forget the calls of earlier days; True when a new day began."""
+        """Forget what is of earlier days; True when a new day began."""
         begins = self._midnight(now)
         if begins == self.begins:
             return False
         self.begins, self._minute = begins, _minute(now)
-        kept = list(self._records.values())
-        self._records, self._queues, self._agents = {}, {}, {}
-        self.total, self.series = Counts(), HalfHours(begins)
+        self._ends = self._midnight(begins + timedelta(hours=36))
+        minutes = {name: queue.minutes for name, queue in self._queues.items() if queue.minutes}
+        early = self._early
+        self._anew()
+        for name, kept in minutes.items():
+            self._queues.setdefault(name, _Queue()).minutes = kept
         self._hours.begin(begins)
-        complaints, self._complaints = self._complaints, ()
-        self.complained(moment for moment in complaints if moment >= begins)
-        for record in kept:
-            self.add(record)
-        self._legs = {call_id: legs for call_id, legs in self._legs.items() if call_id in self._records}
-        self._scores = {call_id: scores for call_id, scores in self._scores.items() if call_id in self._records}
+        for row in early:
+            if row.at >= self._ends:
+                self._early.append(row)
+            elif row.at >= begins:
+                self._count(row)
         return True
+
+    def _anew(self) -> None:
+        """Nothing is counted of the calls of today."""
+        self._calls, self._queues, self._agents, self._early = set(), {}, {}, []
+        version = self.series.version
+        self.total, self.series = Counts(), HalfHours(self.begins, version=version + 1)
+        complaints, self._complaints = self._complaints, ()
+        self.complained(moment for moment in complaints if moment >= self.begins)
 
     # -- what came of it -----------------------------------------------------------------------------------------
 
@@ -253,11 +257,13 @@ class Tally:
         offered, good = known.window(self._minute, NOW_MINUTES)
         hour, good_hour = known.window(self._minute, HOUR_MINUTES)
         return QueueDay(
-            answered=day.answered,
-            abandoned=day.abandoned,
-            in_time=day.in_time,
-            short=day.short,
-            elsewhere=max(0, day.asked - day.answered - day.abandoned - day.short),
+            answered=day.count("answered"),
+            abandoned=day.count("abandoned"),
+            in_time=day.count("answered_in_time"),
+            short=day.count("short_abandons"),
+            elsewhere=day.count("sent_elsewhere"),
+            turned_away=day.count("turned_away"),
+            service_level=day.value("service_level"),
             offered_now=offered,
             service_level_now=share(good, offered),
             service_level_hour=share(good_hour, hour),
@@ -265,8 +271,12 @@ class Tally:
 
     def agent(self, agent_id: AgentId) -> AgentDay:
         """One agent today."""
-        calls, talk, hold = self._agents.get(agent_id, (0.0, 0.0, 0.0))
-        return AgentDay(calls=int(calls), talk_seconds=round(talk, 3), hold_seconds=round(hold, 3))
+        known = self._agents.get(agent_id) or Counts()
+        return AgentDay(
+            calls=known.count("handled"),
+            talk_seconds=round(known.value("talk_time") or 0.0, 3),
+            hold_seconds=round(known.value("hold_time") or 0.0, 3),
+        )
 
     def hours(self, agent_id: AgentId) -> Hours:
         """How one agent has spent today so far."""

@@ -110,6 +110,21 @@ class NotingLine:
         self._notes.append(asyncio.create_task(self._note(leg)))
         return leg
 
+    async def refused(self, did: str, number: str) -> CallerLeg:
+        """Call a number, and be refused; `caller.status` says how. Raises `AssertionError` where it is answered."""
+        began = time.time()
+        caller = Caller(self.line, number, did)
+        self.line.callers[caller._call_id] = caller
+        leg = CallerLeg(number=number, did=did, invited=began, caller=caller)
+        self.legs.append(leg)
+        note = asyncio.create_task(self._note(leg))
+        await caller._invite()
+        async with asyncio.timeout(20):
+            await note
+        assert not caller.answered.is_set(), f"{did}: answered"
+        assert caller.status >= 400, f"{did}: {caller.status}"
+        return leg
+
     async def _note(self, leg: CallerLeg) -> None:
         await leg.caller.ended.wait()
         leg.ended = leg.ended or time.time()

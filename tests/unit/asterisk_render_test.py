@@ -120,9 +120,18 @@ def test_nothing_reachable_from_sip_is_a_pattern(tmp_path: Path) -> None:
         body = text.split(f"\n[{context}]\n", 1)[1].split("\n[", 1)[0]
         dialled = set(re.findall(r"^exten => ([^,]+),", body, flags=re.MULTILINE))
         assert not [one for one in dialled if one.startswith("_") or "." in one or "!" in one]
-        assert "include" not in body
+        assert re.findall(r"^include => (.+)$", body, re.MULTILINE) == (
+            ["cti-refused"] if context == "cti-inbound" else []
+        )
         if context == "cti-inbound":
             assert dialled == {"5000", "+5000", "15550100", "+15550100"}
+    # Any other number is refused, and only told of: whole numbers of one length each, and nothing that matches less.
+    body = text.split("\n[cti-refused]\n", 1)[1].split("\n[", 1)[0]
+    dialled = set(re.findall(r"^exten => ([^,]+),", body, flags=re.MULTILINE))
+    assert dialled == {f"_{plus}{'X' * digits}" for digits in range(1, 21) for plus in ("", "+")}
+    assert body.count("Set(CTI_REFUSED=1)") == body.count("cti-enter,s,2") == len(dialled)
+    enter = text.split("\n[cti-enter]\n", 1)[1].split("\n[", 1)[0].rstrip()
+    assert '"${CTI_REFUSED}" != "1"]?cti-flow-run,s,2)\n same => n,Hangup(1)' in enter
 
 
 def test_agents_dial_whole_numbers_only_where_there_is_a_trunk(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Remembering:
         figures = {name: r.Figure(value=None, n=0) for name in query.metrics}
         keys = {dimension.value: None for dimension in query.by}
         return r.Report(
-            definition_version=1, zone="UTC", since=query.since, until=query.until,
+            definition_version=2, zone="UTC", since=query.since, until=query.until,
             rows=(r.ReportRow(keys=keys, figures=figures),), totals=figures, unfinished=True,
         )  # fmt: skip
 
@@ -88,7 +88,7 @@ async def test_a_report_is_asked_for_as_it_was_meant(reports: tuple[Any, Remembe
         "before": None,
     }
     assert (body["from"], body["to"]) == ("2026-03-01T00:00:00Z", "2026-03-08T00:00:00Z")
-    assert (body["unfinished"], body["zone"], body["definition_version"]) == (True, "UTC", 1)
+    assert (body["unfinished"], body["zone"], body["definition_version"]) == (True, "UTC", 2)
 
 
 async def test_calls_behind_a_figure_distributions_and_funnels(reports: tuple[Any, Remembering]) -> None:

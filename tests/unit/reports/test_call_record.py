@@ -25,6 +25,7 @@ from cti.model.facts import (
     CustomerMatched,
     DestinationKind,
     Device,
+    FlowEntered,
     FlowFinished,
     HangupBy,
     LanguageChosen,
@@ -195,6 +196,18 @@ def test_voicemail_and_the_reasons_for_leaving_a_queue() -> None:
     assert none.outcome is Outcome.ABANDONED
 
 
+def test_a_number_that_is_not_ours_is_refused_at_the_door() -> None:
+    refused = row(start(), end(0.1, HangupBy.SYSTEM, cause=1))
+    assert (refused.outcome, refused.queue, refused.queued_at) == (Outcome.REJECTED, None, None)
+    served = row(start(), fact(FlowEntered, 0.1, flow="main", version="1"), end(9, HangupBy.SYSTEM, cause=1))
+    assert served.outcome is Outcome.FAILED
+    assert row(start(), end(9, HangupBy.CALLER, cause=1)).outcome is Outcome.ABANDONED
+    waited = row(
+        start(), queued(1), fact(CallDequeued, 61, reason="late", to="hang_up"), end(62, HangupBy.SYSTEM, cause=1)
+    )
+    assert waited.outcome is Outcome.OVERFLOW
+
+
 @pytest.mark.parametrize(
     ("to", "outcome"),
     [
@@ -209,7 +222,9 @@ def test_the_outcome_of_a_call_that_went_elsewhere(to: str, outcome: Outcome) ->
     late = row(start(), queued(1), fact(CallDequeued, 61, reason="late", to=to, queue="support"), end(65))
     assert (late.outcome, late.wait_seconds, late.queue) == (outcome, 60.0, "support")
     turned_away = row(start(), fact(CallDequeued, 3, reason="full", to=to, queue="support"), end(9))
-    assert (turned_away.outcome, turned_away.queue) == (outcome, "support")
+    # Hung up on without ever having had a place: that is the door.
+    at_the_door = Outcome.REJECTED if to == "hang_up" else outcome
+    assert (turned_away.outcome, turned_away.queue) == (at_the_door, "support")
     assert (turned_away.queued_at, turned_away.wait_seconds) == (None, None)
 
 

@@ -14,10 +14,17 @@ from cti.ids import AgentId, CallId, NodeName, QueueName
 from cti.model import facts as f
 from cti.model.agent import AgentStatus, apply_agent
 from cti.model.facts import AgentState, HangupBy, Outcome
+from cti.reports.counted import Counted, QueueRules
+from cti.reports.counting import count
+from cti.reports.folding import figure, sums
+from cti.reports.metric import Dimension
+from cti.reports.metrics import METRICS
+from cti.reports.rules import rules_of
+from cti.reports.slots import key_of
 from cti.services.agent_hours import AgentHours
 from cti.services.call_paths import LONGEST, CallPaths
 from cti.services.centre_row import CentreFigures
-from cti.services.day_series import HALF_HOUR, HalfHours
+from cti.services.day_series import HALF_HOUR, Counts, HalfHours
 from cti.services.switchboard import Switchboard
 from cti.services.tally import Tally
 from tests.support.floor_rig import BEGIN, CENTRE_TEXT, FloorRig, centre
@@ -39,7 +46,7 @@ def call(number: int, at: datetime, *, waited: float, answered: bool, score: int
     if score is not None:
         told += [
             f.SurveyAnswered(at=end, call_id=call_id, flow=f.FlowName("after"), step="s", question=name, score=score)
-            for name in ("service", "nps_recommend")
+            for name in ("service", "recommend")
         ]
     return [*told, f.CallEnded(at=end, call_id=call_id, hangup_by=HangupBy.CALLER)]
 
@@ -75,14 +82,17 @@ def test_the_kinds_of_ends() -> None:
     tally.close([*call(4, BEGIN, waited=200, answered=True, score=3)])
     day, total = tally.queue(SUPPORT), tally.total
     assert (day.answered, day.abandoned, day.short, day.in_time, day.elsewhere) == (2, 1, 1, 0, 0)
-    assert (total.calls, total.asked, total.longest) == (4, 4, 200.0)
-    assert total.effective_answer_rate == pytest.approx(2 / 3, abs=1e-4)
-    assert (total.rated, total.satisfied, total.satisfaction) == (2, 1, 0.5)  # the other scale does not count
+    assert (total.count("calls"), total.longest) == (4, 200.0)
+    assert total.value("effective_answer_rate") == 0.5  # whoever hung up soon wanted a person, too
+    assert (total.count("survey_answers"), total.value("satisfaction_rate")) == (
+        4,
+        0.5,
+    )  # the other scale does not count
     tally.complained([BEGIN, BEGIN + timedelta(hours=1)])
-    assert total.complaint_rate == 0.5
+    assert total.value("complaint_rate") == 0.5
     assert not tally.complained([BEGIN + timedelta(hours=1), BEGIN])
     assert tally.complained([BEGIN])
-    assert tally.total.complaints == 1
+    assert tally.total.count("complaints") == 1
 
 
 @given(
@@ -95,10 +105,10 @@ def test_half_hours_add_up_to_the_day(calls: list[tuple[int, int, bool]], zone: 
     for number, (second, waited, answered) in enumerate(calls):
         tally.close(call(number, midnight + timedelta(seconds=second), waited=waited, answered=answered))
     slots = tally.series.until(midnight + timedelta(hours=24, minutes=10))
-    for name in ("calls", "asked", "answered", "abandoned", "short", "in_time"):
-        assert sum(getattr(slot, name) for slot in slots) == getattr(tally.total, name)
+    for name in ("calls", "answered", "abandoned", "short_abandons", "answered_in_time", "handled"):
+        assert sum(slot.count(name) for slot in slots) == tally.total.count(name)
     assert max((slot.longest for slot in slots), default=0.0) == tally.total.longest
-    assert tally.total.answered == tally.queue(SUPPORT).answered
+    assert tally.total.count("answered") == tally.queue(SUPPORT).answered
 
 
 @pytest.mark.parametrize(("day", "slots"), [((2026, 3, 29), 46), ((2026, 10, 25), 50), ((2026, 6, 1), 48)])
@@ -109,14 +119,117 @@ def test_a_day_on_which_the_clocks_change(day: tuple[int, int, int], slots: int)
     assert len(HalfHours(begins).until(end - timedelta(seconds=1))) == slots == (end - begins) // HALF_HOUR
 
 
-def test_a_new_day_begins_at_nothing_and_keeps_what_ended_in_it() -> None:
+def test_a_new_day_begins_at_nothing_and_has_what_began_in_it() -> None:
     tally = tally_at(BEGIN)
     tally.close(call(1, BEGIN, waited=5, answered=True))
     midnight = datetime(2026, 3, 2, tzinfo=UTC)
-    tally.close(call(2, midnight - timedelta(seconds=30), waited=5, answered=True))  # ends after midnight
+    tally.close(
+        call(2, midnight - timedelta(seconds=30), waited=40, answered=True)
+    )  # came before, talked after midnight
+    assert (tally.total.count("calls"), tally.total.count("handled")) == (2, 1)
     assert tally.roll(midnight + timedelta(minutes=1))
     assert not tally.roll(midnight + timedelta(minutes=2))
-    assert (tally.total.calls, tally.queue(SUPPORT).answered, tally.begins) == (1, 1, midnight)
+    assert (tally.total.count("calls"), tally.total.count("handled"), tally.begins) == (0, 1, midnight)
+    day = tally.queue(SUPPORT)
+    assert (day.answered, day.offered_now) == (0, 1)  # of the last half hour it still is
+
+
+def rows_of(*calls_told: list[f.Fact]) -> list[Counted]:
+    return [row for told in calls_told for row in count(told).rows]
+
+
+def test_what_the_reports_have_of_today_is_what_counts() -> None:
+    tally = tally_at(BEGIN)
+    first, second, third = (call(n, BEGIN, waited=5 * n, answered=True) for n in (1, 2, 3))
+    tally.close(first)
+    tally.close(second)
+    stored = rows_of(call(1, BEGIN, waited=50, answered=False), call(9, BEGIN, waited=30, answered=False))
+    yesterday = rows_of(call(8, BEGIN - timedelta(days=1), waited=30, answered=False))
+    tally.remember([*stored, *yesterday])
+    tally.close(third)
+    tally.close(third)
+    day = tally.queue(SUPPORT)
+    assert (day.answered, day.abandoned, tally.total.count("calls")) == (2, 2, 4)
+    assert sum(slot.count("calls") for slot in tally.series.until(BEGIN + timedelta(hours=1))) == 4
+
+
+def test_a_changed_limit_judges_what_comes_after() -> None:
+    tally = tally_at(BEGIN)
+    tally.use(
+        centre(CENTRE_TEXT.replace("wrap_up: 10", "wrap_up: 10, service_level: 40")),
+        BEGIN + timedelta(minutes=5),
+    )
+    tally.close(call(1, BEGIN, waited=30, answered=True))
+    tally.close(call(2, BEGIN + timedelta(minutes=6), waited=30, answered=True))
+    assert (tally.queue(SUPPORT).answered, tally.queue(SUPPORT).in_time) == (2, 1)
+
+
+ENDS = ("answered", "abandoned", "turned_away", "voicemail", "rejected")
+
+
+@given(
+    calls=st.lists(
+        st.tuples(
+            st.integers(-7200, 86_400 + 3600), st.integers(0, 4000), st.sampled_from(ENDS),
+            st.sampled_from(("support", "sales")), st.integers(0, 5),
+        ),
+        max_size=14,
+    ),
+    zone=st.sampled_from(("UTC", "Asia/Shanghai", "Europe/Berlin")),
+)  # fmt: skip
+def test_today_on_the_pages_is_today_in_a_report(calls: list[tuple[int, int, str, str, int]], zone: str) -> None:
+    """Whatever began and ended when: every figure, whole, by queue, by agent and by half hour."""
+    midnight = datetime(2026, 3, 2, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    tomorrow = (datetime(2026, 3, 2, tzinfo=ZoneInfo(zone)) + timedelta(days=1)).astimezone(UTC)
+    tally, told = tally_at(midnight, zone), []
+    for number, (second, waited, end, queue, score) in enumerate(calls):
+        at = midnight + timedelta(seconds=second)
+        facts = call(number, at, waited=waited, answered=end == "answered", score=score or None)
+        facts = [replace(fact, queue=QueueName(queue)) if isinstance(fact, f.CallQueued) else fact for fact in facts]
+        call_id, done = facts[0].call_id, facts.pop()  # type: ignore[attr-defined]
+        if end in ("turned_away", "rejected"):
+            to = "flow:main" if end == "turned_away" else "hang_up"
+            facts[1:2] = [
+                f.FlowEntered(at=at, call_id=call_id, flow=f.FlowName("main"), version="1"),
+                f.CallDequeued(at=at, call_id=call_id, reason="closed", to=to, queue=QueueName(queue)),
+            ]
+        elif end == "voicemail":
+            facts.append(f.CallDequeued(at=done.at, call_id=call_id, reason="option", to="voicemail"))
+            facts.append(f.VoicemailLeft(at=done.at, call_id=call_id, path="v.wav"))
+        told.append([*facts, done])
+        tally.close(told[-1])
+    rules = rules_of(centre(CENTRE_TEXT))
+    rows = [row for one in told for row in count(one, lambda queue, _at: rules.get(queue, QueueRules())).rows]
+    for begins, ends in ((midnight, tomorrow), (tomorrow, tomorrow + timedelta(days=1))):
+        own = [row for row in rows if begins <= row.at < ends]
+        whole = sums(own, (), ZoneInfo(zone)).get((), {})
+        for name in NAMES:
+            value, _ = figure(METRICS[name], whole)
+            assert tally.total.value(name) == (None if value is None else round(value, 4)), name
+        by_queue = sums(own, (Dimension.QUEUE,), ZoneInfo(zone))
+        for queue in (SUPPORT, QueueName("sales")):
+            day, part = tally.queue(queue), by_queue.get((queue,), {})
+            shown = (day.answered, day.abandoned, day.short, day.in_time, day.elsewhere, day.turned_away)
+            of_queue = (
+                "answered", "abandoned", "short_abandons", "answered_in_time", "sent_elsewhere", "turned_away",
+            )  # fmt: skip
+            assert shown == tuple(figure(METRICS[name], part)[1] for name in of_queue)
+            assert tally.queue(queue).service_level == Counts(sums=dict(part)).value("service_level")
+        agent = sums(own, (Dimension.AGENT,), ZoneInfo(zone)).get((ADA,), {})
+        assert tally.agent(ADA).calls == figure(METRICS["handled"], agent)[1]
+        slots = sums(own, (Dimension.HALF_HOUR,), ZoneInfo(zone))
+        for place, slot in enumerate(tally.series.until(ends - timedelta(seconds=1))):
+            key = key_of(Dimension.HALF_HOUR, begins + place * HALF_HOUR, ZoneInfo(zone))
+            for name in NAMES:
+                value, _ = figure(METRICS[name], slots.get((key,), {}))
+                assert slot.value(name) == (None if value is None else round(value, 4)), name
+        assert tally.roll(ends)
+
+
+NAMES = (
+    "calls", "inbound", "offered", "answered", "abandoned", "short_abandons", "sent_elsewhere", "turned_away", "service_level",
+    "abandonment_rate", "asa", "effective_answer_rate", "satisfaction_rate", "csat", "rejected", "voicemails", "handled", "aht",
+)  # fmt: skip
 
 
 def test_how_an_agent_spent_the_day() -> None:
