@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime
 from email.utils import parseaddr
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from cti.report_office.rhythm import next_due
 from cti.report_office.sheet import sheet_of
 from cti.report_office.smtp import MailServer
 from cti.report_office.words import LANGUAGES, day_text, word
+from cti.services.own_reports import OwnReports
 from cti.services.report_desk import (
     Action,
     ActionState,
@@ -47,9 +48,18 @@ class ReportOffice:
     """Everything that is made of reports. `run` is its background work; without a mail server there is none."""
 
     def __init__(
-        self, reports: Reports, shelf: ReportShelf, *, centre: Callable[[], Centre], mail: Mail, clock: Clock
+        self,
+        reports: Reports,
+        shelf: ReportShelf,
+        *,
+        centre: Callable[[], Centre],
+        mail: Mail,
+        clock: Clock,
+        queues_of: Callable[[str], Collection[str] | None] = lambda _user: None,
     ) -> None:
+        """`queues_of`: the queues that a user has, None: all. A mail is over those of whoever has it sent, as they are then."""
         self._reports = reports
+        self._queues_of = queues_of
         self._shelf = shelf
         self._centre = centre
         self._mail = mail
@@ -69,15 +79,27 @@ class ReportOffice:
 
     # -- files
 
-    async def file(self, search: str, format: FileFormat, language: str) -> ReportFile:
+    async def file(
+        self, search: str, format: FileFormat, language: str, *, queues: Collection[str] | None = None
+    ) -> ReportFile:
         """See `ReportDesk.file`."""
-        return await self._file(search, format, language, name="", now=self._clock.now())
+        return await self._file(search, format, language, name="", now=self._clock.now(), queues=queues)
 
-    async def _file(self, search: str, format: FileFormat, language: str, *, name: str, now: datetime) -> ReportFile:
+    async def _file(
+        self,
+        search: str,
+        format: FileFormat,
+        language: str,
+        *,
+        name: str,
+        now: datetime,
+        queues: Collection[str] | None,
+    ) -> ReportFile:
         centre = self._centre()
         request = read_search(search)
         query = query_of(request, now, centre.time_zone)
-        report = await self._reports.query(query)
+        reports = self._reports if queues is None else OwnReports(self._reports, queues, centre)
+        report = await reports.query(query)
         language = language if language in LANGUAGES else "en"
         sheet = sheet_of(report, request, name=name, centre=centre, language=language, now=self._clock.now())
         first = query.since.astimezone(ZoneInfo(centre.time_zone)).date()
@@ -86,7 +108,9 @@ class ReportOffice:
     async def _letter(self, mail: DueMail) -> tuple[str, str, ReportFile]:
         language = mail.language if mail.language in LANGUAGES else "en"
         # Days such as "yesterday" are meant as of when the mail was due, however late it is made.
-        file = await self._file(mail.search, mail.format, language, name=mail.name, now=mail.due_at)
+        file = await self._file(
+            mail.search, mail.format, language, name=mail.name, now=mail.due_at, queues=self._queues_of(mail.author)
+        )
         centre = self._centre()
         first, last = days_of(read_search(mail.search), mail.due_at.astimezone(ZoneInfo(centre.time_zone)).date())
         period = day_text(language, first) + ("" if first == last else f" – {day_text(language, last)}")

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from cti.model.centre import Centre
 from cti.report_office.request import ReportRequest
 from cti.report_office.words import compared, day_text, dimension_title, key_text, titled, view_title, word
+from cti.reports.metric import Dimension
 from cti.reports.metrics import METRICS
 from cti.services.reporting import Figures, Report
 
@@ -76,6 +77,9 @@ def sheet_of(
     first, last = report.since.astimezone(zone).date(), (report.until.astimezone(zone) - timedelta(seconds=1)).date()
     period = day_text(language, first) + ("" if first == last else f" – {day_text(language, last)}")
     notes = [(word(language, "period"), period), (word(language, "zone"), report.zone)]
+    if report.queues is not None:
+        names = ", ".join(key_text(language, centre, Dimension.QUEUE, queue) for queue in report.queues)
+        notes.append((word(language, "of_queues"), names))
     for dimension, values in request.filters.items():
         shown = ", ".join(key_text(language, centre, dimension, value) for value in values)
         notes.append((f"{word(language, 'filters')}: {dimension_title(language, dimension)}", shown))

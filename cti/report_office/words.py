@@ -13,7 +13,7 @@ LANGUAGES = ("en", "zh")
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
-        "report": "Report", "period": "Period", "zone": "Time zone", "filters": "Only", "compare": "Compared with",
+        "report": "Report", "period": "Period", "zone": "Time zone", "filters": "Only", "of_queues": "Of these queues only", "compare": "Compared with",
         "version": "Definitions, version", "made": "Made", "whole": "All", "before": "before", "unfinished": "Not finished: figures still move",
         "definitions": "Definitions", "figure": "Figure", "definition": "Definition", "formula": "Formula", "seconds": "seconds",
         "cut": "The first {shown} of {rows} rows; CSV and XLSX hold all.", "page": "Page {page}", "yes": "yes",
@@ -21,7 +21,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "automatic": "This mail was sent by the contact centre's server by schedule.",
     },
     "zh": {
-        "report": "报表", "period": "时间", "zone": "时区", "filters": "仅限", "compare": "对比", "version": "定义版本", "made": "生成时间",
+        "report": "报表", "period": "时间", "zone": "时区", "filters": "仅限", "of_queues": "仅含以下队列", "compare": "对比", "version": "定义版本", "made": "生成时间",
         "whole": "合计", "before": "之前", "unfinished": "尚未结束，数字仍会变化", "definitions": "定义", "figure": "指标", "definition": "定义",
         "formula": "公式", "seconds": "秒", "cut": "共 {rows} 行，此处为前 {shown} 行；CSV 与 XLSX 含全部。", "page": "第 {page} 页", "yes": "是",
         "mail": "附件为报表“{name}”。", "mail_made": "{centre}，{period}。", "automatic": "本邮件由呼叫中心服务器按计划发送。",

@@ -6,7 +6,7 @@ what a person sees, what a file holds and what a mail brings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -242,8 +242,10 @@ class Action:
 class ReportDesk(Protocol):
     """All of it. Raises `DeskRefused`, and `cti.errors.RemoteError` when the database is away."""
 
-    async def file(self, search: str, format: FileFormat, language: str) -> ReportFile:
-        """A report as a file. Raises `DeskRefused` for a search that is none."""
+    async def file(
+        self, search: str, format: FileFormat, language: str, *, queues: Collection[str] | None = None
+    ) -> ReportFile:
+        """A report as a file. `queues`: over these only, and it says so. Raises `DeskRefused` for a search that is none."""
         ...
 
     async def saved(self, user: str) -> Sequence[SavedReport]:

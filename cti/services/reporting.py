@@ -7,7 +7,7 @@ A figure is asked for by its name in `cti.reports.metrics`. Keys of time are tol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -100,6 +100,8 @@ class Report:
     until_before: datetime | None = None
     unfinished: bool = False
     """Not all that happened until then is counted yet: facts are still on their way, or `until` lies ahead."""
+    queues: tuple[str, ...] | None = None
+    """The sums are over these queues only, which are all that the asker has; None: over the centre."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +208,8 @@ class Reports(Protocol):
         """How waits or talks are spread."""
         ...
 
-    async def funnel(self, *, since: datetime, until: datetime, flow: str = "", version: str = "") -> Funnel:
-        """How far callers went in a flow; empty: in all."""
+    async def funnel(
+        self, *, since: datetime, until: datetime, flow: str = "", version: str = "", queues: Sequence[str] | None = None
+    ) -> Funnel:
+        """How far callers went in a flow; empty: in all. `queues`: only those who came to these queues."""
         ...

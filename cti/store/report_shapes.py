@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -58,14 +59,24 @@ async def spread_of(pool: asyncpg.Pool, what: Spread, choice: Choice | None) -> 
     )  # fmt: skip
 
 
-async def funnel_of(pool: asyncpg.Pool, *, since: datetime, until: datetime, flow: str, version: str) -> Funnel:
+async def funnel_of(
+    pool: asyncpg.Pool,
+    *,
+    since: datetime,
+    until: datetime,
+    flow: str,
+    version: str,
+    queues: Sequence[str] | None = None,
+) -> Funnel:
     """How far callers went; steps of calls that have not ended count too, unless a version is asked for."""
     where = (
         "f.kind = 'FlowStepDone' AND f.at >= $1 AND f.at < $2 AND ($3 = '' OR f.body->>'flow' = $3) AND ($4 = '' OR"
         " EXISTS (SELECT FROM cti.counted_calls c WHERE c.call_id = f.call_id"
         " AND split_part(c.flow_version, '@', 2) = $4 AND ($3 = '' OR split_part(c.flow_version, '@', 1) = $3)))"
+        " AND ($5::text[] IS NULL OR EXISTS (SELECT FROM cti.counted_visits v WHERE v.call_id = f.call_id"
+        " AND v.queue = ANY($5)))"
     )
-    values = (since, until, flow, version)
+    values = (since, until, flow, version, list(queues) if queues is not None else None)
     calls = await pool.fetchval(f"SELECT count(DISTINCT f.call_id) FROM cti.facts f WHERE {where}", *values)  # noqa: S608 - ours
     rows = await pool.fetch(
         "SELECT f.body->>'flow' AS flow, f.body->>'step' AS step, f.body->>'verb' AS verb,"  # noqa: S608 - our names

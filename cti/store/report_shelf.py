@@ -55,6 +55,8 @@ class DueMail:
     format: FileFormat
     language: str
     to: tuple[str, ...]
+    author: str
+    """Whoever has it sent."""
 
 
 class ReportShelf:
@@ -188,7 +190,8 @@ class ReportShelf:
         """Mails to be sent, the oldest first."""
         with naming("mails cannot be read"):
             rows = await self._pool.fetch(
-                "SELECT m.mail_id, m.due_at, m.attempts, m.message_id, r.search, r.name, s.format, s.language, s.recipients"
+                "SELECT m.mail_id, m.due_at, m.attempts, m.message_id, r.search, r.name, s.format, s.language, s.recipients,"
+                " s.author"
                 " FROM cti.report_mails m JOIN cti.report_schedules s USING (schedule_id) JOIN cti.saved_reports r"
                 " USING (report_id) WHERE m.state = 'due' AND m.next_at <= $1 ORDER BY m.due_at LIMIT 50",
                 now,
@@ -204,6 +207,7 @@ class ReportShelf:
                 format=FileFormat(row["format"]),
                 language=row["language"],
                 to=tuple(row["recipients"]),
+                author=row["author"],
             )
             for row in rows
         ]

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from cti.clock import Clock, SystemClock
 from cti.ids import CallId
@@ -38,8 +39,9 @@ from cti.services.reporting import (
 from cti.store.pool import naming
 from cti.store.queries import COLUMNS
 from cti.store.report_shapes import funnel_of, spread_of
-from cti.store.report_sql import Choice, applies, choose
+from cti.store.report_sql import WHOLE_DAYS, Choice, Days, applies, choose
 
+Connection = asyncpg.Connection | PoolConnectionProxy
 Parts = dict[Keys, dict[tuple[Grain, str], int]]
 
 
@@ -85,19 +87,21 @@ class StoredReports:
         asked = _Asked(by=query.by, filters=query.filters, since=query.since, until=query.until, zone=zone, teams=teams)
         metrics = [METRICS[name] for name in query.metrics]
         with naming("figures cannot be read"):
-            parts = await self._parts(asked, metrics, now)
-            before: Parts | None = None
-            since, until = _compared(query, zone)
-            if query.compare is not None:
-                past = _Asked(by=query.by, filters=query.filters, since=since, until=until, zone=zone, teams=teams)
-                before = _moved(await self._parts(past, metrics, now), past, asked)
-            current = await self._pool.fetchval("SELECT definition_version FROM cti.report_state")
+            async with self._pool.acquire() as connection:
+                parts = await self._parts(connection, asked, metrics, now)
+                before: Parts | None = None
+                since, until = _compared(query, zone)
+                if query.compare is not None:
+                    past = _Asked(by=query.by, filters=query.filters, since=since, until=until, zone=zone, teams=teams)
+                    before = _moved(await self._parts(connection, past, metrics, now), past, asked)
+                current = await connection.fetchval("SELECT definition_version FROM cti.report_state")
         dimensions = (*query.by, *query.filters)
         chosen = {metric.name: metric if applies(metric, dimensions) else None for metric in metrics}
         keys = _ordered(parts, before, asked)
+        names = [dimension.value for dimension in query.by]
         rows = tuple(
             ReportRow(
-                keys={dimension.value: key for dimension, key in zip(query.by, part, strict=True)},
+                keys=dict(zip(names, part, strict=True)),
                 figures=_figures(chosen, parts.get(part, {})),
                 before=None if before is None else _figures(chosen, before.get(part, {})),
             )
@@ -125,7 +129,7 @@ class StoredReports:
             or (began is not None and until > began)
         )
 
-    async def _parts(self, asked: _Asked, metrics: Iterable[Metric], now: datetime) -> Parts:
+    async def _parts(self, connection: Connection, asked: _Asked, metrics: Iterable[Metric], now: datetime) -> Parts:
         wanted: dict[Grain, set[str]] = {}
         for metric in metrics:
             if applies(metric, (*asked.by, *asked.filters)):
@@ -134,47 +138,57 @@ class StoredReports:
                         wanted.setdefault(amount.grain, set()).add(amount.name)
         parts: Parts = {}
         for grain, names in sorted(wanted.items()):
-            found = (
-                await self._times(asked, now) if grain is Grain.TIMES else await self._sums(grain, sorted(names), asked)
-            )
+            if grain is Grain.TIMES:
+                found = await self._times(connection, asked, now)
+            else:
+                found = await self._sums(connection, grain, sorted(names), asked)
+            if not parts:
+                parts = found
+                continue
             for keys, sums in found.items():
-                part = parts.setdefault(keys, {})
-                for key, total in sums.items():
-                    part[key] = part.get(key, 0) + total
+                parts.setdefault(keys, {}).update(sums)  # of another grain: nothing is in both
         return parts
 
-    async def _sums(self, grain: Grain, names: Sequence[str], asked: _Asked) -> Parts:
+    async def _sums(self, connection: Connection, grain: Grain, names: Sequence[str], asked: _Asked) -> Parts:
         choice = choose(grain, asked.since, asked.until, asked.by, asked.filters, zone=asked.zone, teams=asked.teams)
-        keys = [choice.key(dimension) for dimension in asked.by]
-        totals = ["count(*)" if grain is Grain.COMPLAINTS else f"sum({name})::bigint" for name in names]
+        days = Days(asked.since, asked.until, asked.zone)
+        keys = [choice.group(dimension, days) for dimension in asked.by]
+        totals = ["count(*)" if grain is Grain.COMPLAINTS else f"coalesce(sum({name}), 0)::bigint" for name in names]
         grouping = f" GROUP BY {', '.join(str(number) for number in range(1, len(keys) + 1))}" if keys else ""
-        rows = await self._pool.fetch(
+        rows = await connection.fetch(
             f"SELECT {', '.join((*keys, *totals))} FROM {choice.table} WHERE {choice.text()}{grouping}",  # noqa: S608 - our names
             *choice.values,
         )
+        told, amounts, first = _Keys(asked, days), [(grain, name) for name in names], len(keys)
         parts: Parts = {}
         for row in rows:
-            part = parts.setdefault(_keys(asked, row), {})
-            for name, total in zip(names, row[len(keys) :], strict=True):
-                part[grain, name] = part.get((grain, name), 0) + (total or 0)
+            found = told.of(row)
+            part = parts.get(found)
+            if part is None:
+                parts[found] = dict(zip(amounts, row[first:], strict=True))
+            else:  # several rows of one team
+                for amount, total in zip(amounts, row[first:], strict=True):
+                    part[amount] += total
         return parts
 
-    async def _times(self, asked: _Asked, now: datetime) -> Parts:
+    async def _times(self, connection: Connection, asked: _Asked, now: datetime) -> Parts:
         choice = choose(
             Grain.TIMES, asked.since, asked.until, asked.by, asked.filters, zone=asked.zone, teams=asked.teams
         )
-        keys = [choice.key(dimension) for dimension in asked.by]
+        days = Days(asked.since, asked.until, asked.zone)
+        keys = [choice.group(dimension, days) for dimension in asked.by]
         names = ", ".join((*keys, "state", "sum(ms)::bigint"))
-        rows = await self._pool.fetch(
+        rows = await connection.fetch(
             f"SELECT {names} FROM {choice.table} WHERE {choice.text()}"  # noqa: S608 - our names
             f" GROUP BY {', '.join(str(number) for number in range(1, len(keys) + 2))}",
             *choice.values,
         )
+        told = _Keys(asked, days)
         parts: Parts = {}
         for row in rows:
-            _add_time(parts, _keys(asked, row), AgentState(row[len(keys)]), row[len(keys) + 1])
+            _add_time(parts, told.of(row), AgentState(row[len(keys)]), row[len(keys) + 1])
         # What each agent has been doing since the last that is known of them.
-        marks = await self._pool.fetch(
+        marks = await connection.fetch(
             "SELECT agent, until, state, reason FROM cti.agent_marks WHERE state <> 'offline'"
         )
         for mark in marks:
@@ -261,10 +275,18 @@ class StoredReports:
         with naming("durations cannot be read"):
             return await spread_of(self._pool, what, choice)
 
-    async def funnel(self, *, since: datetime, until: datetime, flow: str = "", version: str = "") -> Funnel:
+    async def funnel(
+        self,
+        *,
+        since: datetime,
+        until: datetime,
+        flow: str = "",
+        version: str = "",
+        queues: Sequence[str] | None = None,
+    ) -> Funnel:
         """See `Reports.funnel`."""
         with naming("the steps of flows cannot be read"):
-            return await funnel_of(self._pool, since=since, until=until, flow=flow, version=version)
+            return await funnel_of(self._pool, since=since, until=until, flow=flow, version=version, queues=queues)
 
 
 def _teams(centre: Centre) -> dict[str, str]:
@@ -275,16 +297,34 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _keys(asked: _Asked, row: Sequence[Any]) -> Keys:
-    found: list[str | None] = []
-    for dimension, value in zip(asked.by, row, strict=False):
+class _Keys:
+    """The keys of rows as reports name them; each value is looked at once."""
+
+    def __init__(self, asked: _Asked, days: Days) -> None:
+        self._asked = asked
+        self._days = days
+        self._known: list[dict[Any, str | None]] = [{} for _ in asked.by]
+
+    def of(self, row: Sequence[Any]) -> Keys:
+        """Keys of a row that begins with them."""
+        found = []
+        for place, known in enumerate(self._known):
+            value = row[place]
+            try:
+                found.append(known[value])
+            except KeyError:
+                known[value] = name = self._name(self._asked.by[place], value)
+                found.append(name)
+        return tuple(found)
+
+    def _name(self, dimension: Dimension, value: Any) -> str | None:
+        if dimension in WHOLE_DAYS:
+            return self._days.names(dimension)[value - 1]
         if dimension in (Dimension.HALF_HOUR, Dimension.HOUR):
-            found.append(key_of(dimension, value, asked.zone))
-        elif dimension is Dimension.TEAM:
-            found.append(asked.teams.get(value) if value is not None else None)
-        else:
-            found.append(value)
-    return tuple(found)
+            return key_of(dimension, value, self._asked.zone)
+        if dimension is Dimension.TEAM:
+            return self._asked.teams.get(value) if value is not None else None
+        return value if value is None else str(value)
 
 
 def _told(asked: _Asked, dimension: Dimension, values: Mapping[str, str | None], slot: datetime) -> str | None:
@@ -346,4 +386,6 @@ def _ordered(parts: Parts, before: Parts | None, asked: _Asked) -> list[Keys]:
             rest = sorted(keys for keys in found if keys[0] not in known)
             return [*((key,) for key in times), *rest]
         found |= {(key,) for key in times}
-    return sorted(found, key=lambda keys: tuple((key is None, key or "") for key in keys))
+    if any(None in keys for keys in found):
+        return sorted(found, key=lambda keys: tuple((key is None, key or "") for key in keys))
+    return sorted(found)  # type: ignore[type-var]  # text alone

@@ -397,9 +397,12 @@ class FakeReports:
             ),
         )  # fmt: skip
 
-    async def funnel(self, *, since: datetime, until: datetime, flow: str = "", version: str = "") -> Funnel:
+    async def funnel(
+        self, *, since: datetime, until: datetime, flow: str = "", version: str = "", queues: Sequence[str] | None = None
+    ) -> Funnel:
         self._there()
-        calls = sum(1 for one in self._chosen(Grain.CALLS, since, until, {}))
+        filters = {} if queues is None else {Dimension.QUEUE: tuple(queues)}
+        calls = sum(1 for one in self._chosen(Grain.CALLS, since, until, filters))
         steps: Sequence[tuple[str, str, float, float, float, dict[str, float]]] = (
             ("welcome", "say", 1.0, 0.02, 6, {"language": 0.98}),
             ("language", "choose_language", 0.98, 0.03, 5, {"main_menu": 0.95}),

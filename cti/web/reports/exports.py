@@ -11,6 +11,7 @@ from pydantic import Field
 from cti.services.report_desk import FileFormat, SavedReport
 from cti.web.auth.acts import tell
 from cti.web.auth.guard import session_of
+from cti.web.auth.own_queues import check_ours, scope_asked
 from cti.web.auth.permissions import Role
 from cti.web.operations import Answer, Body, Done, Operation, Params
 from cti.web.reports.asking import AWAY, Language, Line, NumberParams, desk, let_out, telling, user
@@ -84,7 +85,8 @@ async def export(request: web.Request) -> web.Response:
     asked = read_query(request, ExportQuery)
     given = asked.model_dump(mode="json", by_alias=True, exclude={"format", "language"}, exclude_none=True)
     search = urlencode({name: value for name, value in given.items() if value})
-    file = await desk(request).file(search, asked.format, asked.language)
+    check_ours(request, *(queue for queue in asked.queue.split(",") if queue))
+    file = await desk(request).file(search, asked.format, asked.language, queues=scope_asked(request))
     await let_out(
         request, "report_export", asked.view or "report", after={"format": asked.format.value, "search": search[:500]}
     )
@@ -139,7 +141,7 @@ OPERATIONS = (
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             "application/pdf",
         ),
-        errors={**_BAD, **AWAY},
+        errors={**_BAD, 403: "not_your_queue", **AWAY},
     ),
     Operation(
         name="reports_saved",

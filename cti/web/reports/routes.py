@@ -6,7 +6,9 @@ from aiohttp import hdrs, web
 
 from cti.reports.metric import Dimension, Grain
 from cti.reports.metrics import DEFINITION_VERSION, METRICS
-from cti.services.reporting import Compare, Reports
+from cti.services.own_reports import OwnReports
+from cti.services.reporting import Compare, Filters, Reports
+from cti.web.auth.own_queues import check_ours, queues_told, scope_asked
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
 from cti.web.operations import Operation
@@ -30,10 +32,17 @@ _NO_DRILL = frozenset({Grain.TIMES, Grain.COMPLAINTS})
 
 
 def _reports(request: web.Request) -> Reports:
-    found = request.app[DEPS].reports
+    """The past, as far as it is the asker's."""
+    found, scope = request.app[DEPS].reports, scope_asked(request)
     if found is None:
         raise ApiError(503, "no_reports", "there are no reports here", remedy="reports need a database")
-    return found
+    return found if scope is None else OwnReports(found, scope, request.app[DEPS].centre)
+
+
+def _chosen(request: web.Request, chosen: Filters) -> None:
+    """Raises `ApiError` not_your_queue where other queues are asked for by name."""
+    if Dimension.QUEUE in chosen:
+        check_ours(request, *chosen[Dimension.QUEUE])
 
 
 async def catalogue(request: web.Request) -> web.Response:
@@ -67,6 +76,7 @@ async def catalogue(request: web.Request) -> web.Response:
 async def query(request: web.Request) -> web.Response:
     """Figures."""
     asked = report_query(read_query(request, ReportQueryParams))
+    _chosen(request, asked.filters)
     found = await _reports(request).query(asked)
     return reply(ReportAnswer.model_validate(found).model_dump(by_alias=True))
 
@@ -76,15 +86,19 @@ async def counted(request: web.Request) -> web.Response:
     asked = calls_query(read_query(request, CountedQuery))
     if METRICS[asked.metric].amount.grain in _NO_DRILL:
         raise ApiError(400, "no_calls_behind", "this figure is not of calls", remedy="choose a metric with drill")
-    return reply(CountedAnswer.model_validate(await _reports(request).calls(asked)))
+    _chosen(request, asked.filters)
+    found = CountedAnswer.model_validate(await _reports(request).calls(asked))
+    return reply(found.model_copy(update={"queues": queues_told(request)}))
 
 
 async def distribution(request: web.Request) -> web.Response:
     """How waits or talks are spread."""
     asked = read_query(request, SpreadQuery)
     check_period(asked.since, asked.until)
-    found = await _reports(request).spread(asked.of, since=asked.since, until=asked.until, filters=filters(asked))
-    return reply(SpreadRow.model_validate(found))
+    chosen = filters(asked)
+    _chosen(request, chosen)
+    found = await _reports(request).spread(asked.of, since=asked.since, until=asked.until, filters=chosen)
+    return reply(SpreadRow.model_validate(found).model_copy(update={"queues": queues_told(request)}))
 
 
 async def funnel(request: web.Request) -> web.Response:
@@ -92,10 +106,11 @@ async def funnel(request: web.Request) -> web.Response:
     asked = read_query(request, FunnelQuery)
     check_period(asked.since, asked.until)
     found = await _reports(request).funnel(since=asked.since, until=asked.until, flow=asked.flow, version=asked.version)
-    return reply(FunnelAnswer.model_validate(found))
+    return reply(FunnelAnswer.model_validate(found).model_copy(update={"queues": queues_told(request)}))
 
 
 _AWAY = {503: "the database is away"}
+_OTHERS = {403: "not_your_queue"}
 _BAD = "unknown_metric, unknown_dimension, bad_period"
 OPERATIONS = (
     Operation(
@@ -114,7 +129,7 @@ OPERATIONS = (
         summary="Figures of some time, whole and by up to two dimensions",
         query=ReportQueryParams,
         answer=ReportAnswer,
-        errors={400: _BAD, **_AWAY},
+        errors={400: _BAD, **_OTHERS, **_AWAY},
     ),
     Operation(
         name="report_calls",
@@ -124,7 +139,7 @@ OPERATIONS = (
         summary="The calls behind a figure",
         query=CountedQuery,
         answer=CountedAnswer,
-        errors={400: f"{_BAD}, no_calls_behind", **_AWAY},
+        errors={400: f"{_BAD}, no_calls_behind", **_OTHERS, **_AWAY},
     ),
     Operation(
         name="report_distribution",
@@ -134,7 +149,7 @@ OPERATIONS = (
         summary="How waits, talks or handling times are spread",
         query=SpreadQuery,
         answer=SpreadRow,
-        errors={400: "bad_period", **_AWAY},
+        errors={400: "bad_period", **_OTHERS, **_AWAY},
     ),
     Operation(
         name="report_funnel",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 from aiohttp import hdrs, web
 from pydantic import Field
 
-from cti.services.report_desk import FileFormat, MailState, Rhythm, Schedule, ScheduleWish
+from cti.services.report_desk import DeskRefused, FileFormat, MailState, Rhythm, Schedule, ScheduleWish
 from cti.web.auth.acts import tell
+from cti.web.auth.own_queues import scope_asked
 from cti.web.deps import DEPS
 from cti.web.operations import Answer, Body, Done, Operation
 from cti.web.reports.asking import AWAY, Language, NumberParams, desk, telling, user
@@ -102,10 +104,21 @@ def _words(one: Schedule) -> dict[str, str]:
     return {"when": when, "to": ", ".join(wish.to), "format": wish.format.value, "active": str(wish.active).lower()}
 
 
+async def _mine(request: web.Request) -> Sequence[Schedule]:
+    """All of them; for whoever has certain queues, those of their own making: others may be of more queues."""
+    found = await desk(request).schedules()
+    return found if scope_asked(request) is None else [one for one in found if one.author == user(request)]
+
+
+async def _check_mine(request: web.Request, number: int) -> None:
+    if scope_asked(request) is not None and all(one.schedule_id != number for one in await _mine(request)):
+        raise DeskRefused("unknown_schedule", "there is no such schedule", status=404, remedy="reload the page")
+
+
 @telling
 async def schedules(request: web.Request) -> web.Response:
     """Every schedule."""
-    found = await desk(request).schedules()
+    found = await _mine(request)
     zone = request.app[DEPS].centre.time_zone
     return reply(ScheduleList(schedules=[_row(one) for one in found], mail=desk(request).mails(), zone=zone))
 
@@ -124,6 +137,7 @@ async def change(request: web.Request) -> web.Response:
     """Change how a report is mailed."""
     number = read_path(request, NumberParams).number
     body = await read_body(request, ScheduleBody)
+    await _check_mine(request, number)
     before = next((one for one in await desk(request).schedules() if one.schedule_id == number), None)
     made = await desk(request).schedule(user(request), body.wish(), schedule_id=number)
     tell(request, subject=made.name, before=_words(before) if before else None, after=_words(made))
@@ -133,7 +147,9 @@ async def change(request: web.Request) -> web.Response:
 @telling
 async def remove(request: web.Request) -> web.Response:
     """Stop mailing."""
-    gone = await desk(request).unschedule(read_path(request, NumberParams).number)
+    number = read_path(request, NumberParams).number
+    await _check_mine(request, number)
+    gone = await desk(request).unschedule(number)
     tell(request, subject=gone.name, before=_words(gone))
     return reply(Done())
 
@@ -142,6 +158,7 @@ async def remove(request: web.Request) -> web.Response:
 async def send(request: web.Request) -> web.Response:
     """Send one now."""
     number = read_path(request, NumberParams).number
+    await _check_mine(request, number)
     await desk(request).send_now(number)
     tell(request, subject=str(number))
     return reply(Done())

@@ -113,6 +113,8 @@ class ReportAnswer(Answer):
     until_before: datetime | None
     unfinished: bool
     """Not all that happened until then is counted yet."""
+    queues: list[str] | None = None
+    """The sums are over these queues only: all that the asker has. Null: over the centre."""
 
 
 class CountedQuery(Chosen):
@@ -146,6 +148,8 @@ class CountedAnswer(Answer):
     calls: list[CountedRow]
     next: str
     total: float
+    queues: list[str] | None = None
+    """As in a report."""
 
 
 class SpreadQuery(Chosen):
@@ -177,6 +181,8 @@ class SpreadRow(Answer):
     p95: float | None
     most: float | None
     bins: list[BinRow]
+    queues: list[str] | None = None
+    """As in a report."""
 
 
 class FunnelQuery(Params):
@@ -209,3 +215,5 @@ class FunnelAnswer(Answer):
 
     calls: int
     steps: list[FunnelStepRow]
+    queues: list[str] | None = None
+    """As in a report: only those who came to these queues."""

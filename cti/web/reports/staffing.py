@@ -12,6 +12,7 @@ from pydantic import Field
 from cti.services.report_desk import StaffingPlan, StaffingQuestion
 from cti.staffing.need import Target, outlook
 from cti.staffing.plan import PlannedSlot
+from cti.web.auth.own_queues import check_ours
 from cti.web.operations import Answer, Operation, Params
 from cti.web.reports.asking import AWAY, QueueText, desk, telling
 from cti.web.wire import read_query, reply
@@ -115,6 +116,7 @@ def _answer(found: StaffingPlan, weekday: int) -> StaffingAnswer:
 async def staffing(request: web.Request) -> web.Response:
     """A plan."""
     asked = read_query(request, StaffingQuery)
+    check_ours(request, asked.queue)
     question = StaffingQuestion(
         queue=asked.queue,
         weekday=asked.weekday,
@@ -141,6 +143,6 @@ OPERATIONS = (
         summary="Agents needed for each half hour of a weekday, out of past weeks, for a target",
         query=StaffingQuery,
         answer=StaffingAnswer,
-        errors={400: "unknown_queue, no_plan", **AWAY},
+        errors={400: "unknown_queue, no_plan", 403: "not_your_queue", **AWAY},
     ),
 )

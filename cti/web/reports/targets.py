@@ -10,12 +10,14 @@ from pydantic import Field
 
 from cti.services.report_desk import Action, ActionState, ActionWish, Goal, Verdict
 from cti.web.auth.acts import tell
+from cti.web.auth.own_queues import check_ours, ours, scope_asked
 from cti.web.operations import Answer, Body, Done, Operation, Params
 from cti.web.reports.asking import AWAY, Line, MetricText, NumberParams, QueueText, Text, desk, telling, user
 from cti.web.wire import read_body, read_path, read_query, reply
 
 _Figure = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 _BAD = "unknown_metric, unknown_queue, not_of_queues"
+_OTHERS = {403: "not_your_queue"}
 _Due = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2099, 12, 31))]
 
 
@@ -166,13 +168,15 @@ def _state(one: Action) -> dict[str, str]:
 @telling
 async def goals(request: web.Request) -> web.Response:
     """Targets in force."""
-    return reply(GoalList(targets=[_goal(one) for one in await desk(request).goals()]))
+    found = [one for one in await desk(request).goals() if ours(request, one.queue)]
+    return reply(GoalList(targets=[_goal(one) for one in found]))
 
 
 @telling
 async def set_goal(request: web.Request) -> web.Response:
     """Set a target."""
     body = await read_body(request, GoalBody)
+    check_ours(request, body.queue)
     new, old = await desk(request).set_goal(user(request), body.metric, body.queue, body.target, body.tolerance)
     tell(request, subject=_subject(new.metric, new.queue), before=_told(old), after=_told(new))
     return reply(_goal(new))
@@ -181,7 +185,11 @@ async def set_goal(request: web.Request) -> web.Response:
 @telling
 async def drop_goal(request: web.Request) -> web.Response:
     """Take a target away."""
-    gone = await desk(request).drop_goal(read_path(request, NumberParams).number)
+    number = read_path(request, NumberParams).number
+    if scope_asked(request) is not None:
+        found = [one.queue for one in await desk(request).goals() if one.target_id == number]
+        check_ours(request, *(found or [""]))
+    gone = await desk(request).drop_goal(number)
     tell(request, subject=_subject(gone.metric, gone.queue), before=_told(gone))
     return reply(Done())
 
@@ -202,6 +210,7 @@ async def audit(request: web.Request) -> web.Response:
             ],
         )
         for row in found.rows
+        if ours(request, row.queue)
     ]
     return reply(
         AuditAnswer(
@@ -218,13 +227,15 @@ async def audit(request: web.Request) -> web.Response:
 @telling
 async def actions(request: web.Request) -> web.Response:
     """Corrective actions."""
-    return reply(ActionList(actions=[_action(one) for one in await desk(request).actions()]))
+    found = [one for one in await desk(request).actions() if ours(request, one.wish.queue)]
+    return reply(ActionList(actions=[_action(one) for one in found]))
 
 
 @telling
 async def act(request: web.Request) -> web.Response:
     """Take one."""
     body = await read_body(request, ActionBody)
+    check_ours(request, body.queue)
     made = await desk(request).act(user(request), ActionWish(**body.model_dump()))
     tell(request, subject=_subject(body.metric, body.queue), after={**_state(made), "what": body.what[:200]})
     return reply(_action(made))
@@ -235,6 +246,9 @@ async def settle(request: web.Request) -> web.Response:
     """Change or close one."""
     number = read_path(request, NumberParams).number
     body = await read_body(request, SettleBody)
+    if scope_asked(request) is not None:
+        found = await desk(request).actions()
+        check_ours(request, *([one.wish.queue for one in found if one.action_id == number] or [""]))
     before, after = await desk(request).settle(
         number, state=body.state, result=body.result, owner=body.owner, due=body.due
     )
@@ -261,7 +275,7 @@ OPERATIONS = (
         summary="Set what an indicator should be, for the centre or a queue; the one in force is replaced from now on",
         body=GoalBody,
         answer=GoalRow,
-        errors={400: _BAD, **AWAY},
+        errors={400: _BAD, **_OTHERS, **AWAY},
     ),
     Operation(
         name="audit_target_drop",
@@ -271,7 +285,7 @@ OPERATIONS = (
         summary="Take a target away",
         params=NumberParams,
         answer=Done,
-        errors={404: "unknown_target", **AWAY},
+        errors={404: "unknown_target", **_OTHERS, **AWAY},
     ),
     Operation(
         name="audit",
@@ -300,7 +314,7 @@ OPERATIONS = (
         summary="Take a corrective action, with an owner and a date",
         body=ActionBody,
         answer=ActionRow,
-        errors={400: _BAD, **AWAY},
+        errors={400: _BAD, **_OTHERS, **AWAY},
     ),
     Operation(
         name="audit_action_settle",
@@ -311,6 +325,6 @@ OPERATIONS = (
         params=NumberParams,
         body=SettleBody,
         answer=ActionRow,
-        errors={400: "no_result", 404: "unknown_action", **AWAY},
+        errors={400: "no_result", 404: "unknown_action", **_OTHERS, **AWAY},
     ),
 )

@@ -193,7 +193,7 @@ async def test_old_operations_leave_a_line_too_and_bodies_are_checked_for_queues
 
 def session(role: Role, queues: tuple[str, ...]) -> Any:
     account = Account(username="x", role=role, hash="", queues=queues)
-    return SimpleNamespace(account=account)
+    return SimpleNamespace(account=account, token=None)
 
 
 QUEUES = st.lists(st.sampled_from(["support", "sales", "vip"]), unique=True)
