@@ -38,8 +38,9 @@ from cti.model.commands import (
     RingForCallback,
     SetQueue,
 )
-from cti.model.dial_commands import Resume
-from cti.model.facts import Match
+from cti.model.dial_commands import Rejoin, Resume, RingToDial
+from cti.model.facts import Match, OfferEnd
+from cti.model.supervision_commands import DialWatcher
 from cti.reports.counted import Counted
 from cti.services import (
     agent_first,
