@@ -18,7 +18,7 @@ from cti.places import Places
 from cti.secrets_file import read_secrets, secrets_path
 from cti.settings import Settings
 from cti.web.auth.accounts import Accounts
-from cti.web.auth.sessions import Sessions
+from cti.web.auth.sessions import LOCAL, Sessions
 
 ADMIN = "admin"
 ASK_SECONDS = 60.0
@@ -78,7 +78,7 @@ class BridgeApi:
         if admin is None:
             raise CtiError(f"there is no account {ADMIN} in {places.accounts}", remedy="commands work as that account")
         sessions = Sessions(accounts, key=key, revoked_file=places.revoked, clock=SystemClock())
-        return {"Authorization": f"Bearer {sessions.create(admin)[0]}"}
+        return {"Authorization": f"Bearer {sessions.create(admin, method=LOCAL)[0]}"}
 
     async def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         """The JSON it answers. Raises `BridgeRefused`, and `CtiError` when it does not answer."""

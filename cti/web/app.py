@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import cache
 
 from aiohttp import hdrs, web
@@ -40,10 +42,13 @@ import cti.web.supervisor.callbacks
 import cti.web.supervisor.routes
 import cti.web.supervisor.waiting
 from cti.web import feed
-from cti.web.auth.attempts import Attempts
-from cti.web.auth.routes import LIMITS, LoginLimits
+from cti.web.auth.access_file import AccessFile
+from cti.web.auth.attempts import Attempts, LoginLimits
+from cti.web.auth.entering import LIMITS
+from cti.web.auth.looking_after import look_after_log_ins
+from cti.web.auth.provider_routes import add_provider
 from cti.web.auth.sessions import Sessions
-from cti.web.deps import DEPS, SESSIONS, WebDeps
+from cti.web.deps import ACCESS, DEPS, SESSIONS, WebDeps
 from cti.web.errors import errors_middleware
 from cti.web.openapi import openapi
 from cti.web.operations import Operation, add_operations
@@ -127,7 +132,15 @@ def build_app(deps: WebDeps) -> web.Application:
     """The web application over a floor. Starting it starts the feed; stopping it closes every feed first."""
     app = web.Application(middlewares=(_count, errors_middleware), client_max_size=BODY_LIMIT)
     app[DEPS] = deps
-    app[SESSIONS] = Sessions(deps.accounts, key=deps.session_key, revoked_file=deps.revoked_file, clock=deps.clock)
+    app[SESSIONS] = Sessions(
+        deps.accounts,
+        key=deps.session_key,
+        revoked_file=deps.revoked_file,
+        clock=deps.clock,
+        lifetime=timedelta(hours=deps.access.session_hours),
+        idle=timedelta(minutes=deps.access.idle_minutes),
+    )
+    app[ACCESS] = AccessFile(deps.revoked_file.with_name("access.json"), deps.accounts, deps.clock)
     app[LIMITS] = LoginLimits()
     app[cti.web.casework.contact_routes.LIMITS] = cti.web.casework.contact_routes.ContactLimits()
     app[WEBCALLS] = Attempts(WEBCALLS_PER_ADDRESS, WEBCALL_WINDOW)
@@ -135,19 +148,26 @@ def build_app(deps: WebDeps) -> web.Application:
     app[_MAKING] = asyncio.Lock()
     add_operations(app, OPERATIONS)
     add_pages(app)
-    app.on_response_prepare.append(security_headers(phone_ws=deps.phone.ws_url, origins=deps.origins))
+    add_provider(app, deps)
+    app.on_response_prepare.append(
+        security_headers(phone_ws=deps.phone.ws_url, origins=deps.origins, strict=deps.trusted_certificate)
+    )
     app.cleanup_ctx.append(feed.run_hub)
+    app.cleanup_ctx.append(look_after_log_ins)
     app.on_shutdown.append(feed.close_feeds)
     return app
 
 
 @asynccontextmanager
-async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Serve the application; gives the port really used (for port 0). Raises OSError when the port is taken."""
+async def serving(
+    app: web.Application, host: str, port: int, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Serve the application, encrypted with `tls`; gives the port really used (for port 0). Raises OSError when the port is
+    taken."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=512)
+        site = web.TCPSite(runner, host, port, backlog=512, ssl_context=tls)
         await site.start()
         yield int(runner.addresses[0][1])
     finally:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 import cti
+from cti.web.auth.groups import group_of
 from cti.web.auth.permissions import PERMISSIONS
 from cti.web.operations import Answer, Operation
 
@@ -109,6 +110,11 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
         }
         if roles is not None:
             entry["x-roles"] = sorted(roles)
+            group = group_of(operation.path)
+            if group is not None:
+                verb = "read" if operation.method == "GET" else "write"
+                entry["security"].insert(1, {"token": []})
+                entry["x-token-scope"] = f"{group}:{verb}"
         parameters = _parameters("path", operation.params) + _parameters("query", operation.query)
         if parameters:
             entry["parameters"] = parameters
@@ -129,8 +135,23 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
         "components": {
             "schemas": definitions.get("$defs", {}),
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "cookie": {"type": "apiKey", "in": "cookie", "name": "cti_session"},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The token that a log-in answers.",
+                },
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token for programs (cti_...), made on the page /account. Its scopes must name the"
+                    " operation's x-token-scope.",
+                },
+                "cookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "cti_session",
+                    "description": "Of a browser; __Host-cti_session over TLS.",
+                },
             },
         },
     }

@@ -34,19 +34,25 @@ def content_security_policy(*, phone_ws: str, origins: frozenset[str]) -> str:
 
 
 def security_headers(
-    *, phone_ws: str, origins: frozenset[str]
+    *, phone_ws: str, origins: frozenset[str], strict: bool = False
 ) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """A response-prepare signal that puts the headers on every answer."""
+    """A response-prepare signal that puts the headers on every answer. `strict`: browsers are to come by https only, for
+    a year; not with a certificate made here, whose warning nobody could click away any more."""
     fixed = {
         "Content-Security-Policy": content_security_policy(phone_ws=phone_ws, origins=origins),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
-        "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+        "Permissions-Policy": (
+            "microphone=(self), camera=(), geolocation=(), display-capture=(), usb=(), serial=(), hid=(), bluetooth=(),"
+            " payment=(), midi=()"
+        ),
         # The tab of an outside customer system is used again for the next call; it gets no way back into our page.
         "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
         "Cross-Origin-Resource-Policy": "same-origin",
         hdrs.SERVER: "cti",
     }
+    if strict:
+        fixed["Strict-Transport-Security"] = "max-age=31536000"
 
     async def add(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(fixed)

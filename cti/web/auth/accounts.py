@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +35,10 @@ _MAY_WAIT = 64
 """Log-ins that may wait for a check; more are turned away."""
 
 
+USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a user name looks like."""
+
+
 def _usual_hasher() -> PasswordHasher:
     return PasswordHasher(time_cost=_PASSES, memory_cost=_MEMORY_KIB, parallelism=1)
 
@@ -47,7 +52,7 @@ class Account(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    username: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    username: Annotated[str, Field(pattern=rf"^{USERNAME.pattern}$")]
     role: Role
     agent_id: Annotated[str, Field(pattern=r"^[0-9]{2,6}$")] | None = None
     name: str = ""
@@ -58,6 +63,9 @@ class Account(BaseModel):
     """Made for a supervisor whom the centre's file names; it goes when the file does not any more."""
     epoch: int = 0
     hash: str
+    """Empty: no password opens it."""
+    subject: str = ""
+    """Issuer and subject of the provider's account that this one is, separated by a space; empty: none."""
 
 
 _FILE = TypeAdapter(list[Account])
@@ -83,8 +91,12 @@ class _Gate:
 class Accounts:
     """The accounts of one centre, by user name."""
 
-    def __init__(self, accounts: Mapping[str, Account], *, hasher: PasswordHasher | None = None) -> None:
+    def __init__(
+        self, accounts: Mapping[str, Account], *, hasher: PasswordHasher | None = None, path: Path | None = None
+    ) -> None:
         self._accounts = dict(accounts)
+        self._path = path
+        self._turn = asyncio.Lock()
         self._hasher = hasher or _usual_hasher()
         self._nobody = self._hasher.hash("nobody has this password")
         self._gate = _Gate()
@@ -103,7 +115,7 @@ class Accounts:
         names = [account.username for account in accounts]
         if len(set(names)) < len(names):
             raise ConfigError(f"{path}: a user name is there twice", remedy="delete one of the two accounts")
-        return cls({account.username: account for account in accounts}, hasher=hasher)
+        return cls({account.username: account for account in accounts}, hasher=hasher, path=path)
 
     @staticmethod
     def write_first(
@@ -161,50 +173,84 @@ class Accounts:
     ) -> None:
         """Bring the accounts in line with the centre's agents and supervisors (`named`), in the file and here: new ones can log in from now on,
         those who are gone cannot, and their sessions are over."""
-        gone = {a.username for a in self._accounts.values() if a.agent_id is not None and a.agent_id not in agents}
-        gone |= {a.username for a in self._accounts.values() if a.of_centre and a.username not in named}
-        new = [n for n in passwords if (n in agents or n in named) and n not in self._accounts]
-        if not gone and not new:
-            return
-        hashes = await asyncio.to_thread(lambda: [self._hasher.hash(passwords[name]) for name in new])
-        # Read again, for the file may have gained what this process does not know; and the epoch is one that no session
-        # of a former account of this name can have.
-        kept = [a for a in _parse(path, path.read_bytes()) if a.username not in gone and a.username not in new]
-        made = [
-            Account(
-                username=name,
-                role=Role.AGENT if name in agents else Role.SUPERVISOR,
-                agent_id=name if name in agents else None,
-                of_centre=name not in agents,
-                epoch=int(now.timestamp()),
-                hash=hashed,
-            )
-            for name, hashed in zip(new, hashes, strict=True)
-        ]
-        lines = [account.model_dump(mode="json") for account in (*kept, *made)]
-        await asyncio.to_thread(write_private, path, json.dumps(lines, indent=1).encode())
-        self._accounts = {account.username: account for account in (*kept, *made)}
+        async with self._turn:
+            gone = {a.username for a in self._accounts.values() if a.agent_id is not None and a.agent_id not in agents}
+            gone |= {a.username for a in self._accounts.values() if a.of_centre and a.username not in named}
+            new = [n for n in passwords if (n in agents or n in named) and n not in self._accounts]
+            if not gone and not new:
+                return
+            hashes = await asyncio.to_thread(lambda: [self._hasher.hash(passwords[name]) for name in new])
+            # Read again, for the file may have gained what this process does not know; and the epoch is one that no session
+            # of a former account of this name can have.
+            kept = [a for a in _parse(path, path.read_bytes()) if a.username not in gone and a.username not in new]
+            made = [
+                Account(
+                    username=name,
+                    role=Role.AGENT if name in agents else Role.SUPERVISOR,
+                    agent_id=name if name in agents else None,
+                    of_centre=name not in agents,
+                    epoch=int(now.timestamp()),
+                    hash=hashed,
+                )
+                for name, hashed in zip(new, hashes, strict=True)
+            ]
+            lines = [account.model_dump(mode="json") for account in (*kept, *made)]
+            await asyncio.to_thread(write_private, path, json.dumps(lines, indent=1).encode())
+            self._accounts = {account.username: account for account in (*kept, *made)}
 
     def get(self, username: str) -> Account | None:
         """The account of that name, if there is one."""
         return self._accounts.get(username)
+
+    def all(self) -> Sequence[Account]:
+        """Every account, by name."""
+        return [self._accounts[name] for name in sorted(self._accounts)]
+
+    def of_subject(self, subject: str) -> Account | None:
+        """The account that a provider's account is."""
+        return next((one for one in self._accounts.values() if one.subject == subject), None)
+
+    async def put(self, account: Account) -> None:
+        """Keep an account, new or changed, in the file and here."""
+        async with self._turn:
+            if self._path is not None:
+                others = [a for a in _parse(self._path, self._path.read_bytes()) if a.username != account.username]
+                lines = [one.model_dump(mode="json") for one in (*others, account)]
+                await asyncio.to_thread(write_private, self._path, json.dumps(lines, indent=1).encode())
+            self._accounts[account.username] = account
+
+    async def change_password(self, account: Account, password: str) -> Account:
+        """Another password; sessions made by the former one are over."""
+        (hashed,) = await self.hashes([password])
+        changed = account.model_copy(update={"hash": hashed, "epoch": account.epoch + 1})
+        await self.put(changed)
+        return changed
+
+    async def hashes(self, words: Sequence[str]) -> list[str]:
+        """Argon2id hashes, made beside the loop."""
+        return await asyncio.to_thread(lambda: [self._hasher.hash(word) for word in words])
 
     async def verify(self, username: str, password: str) -> Account | None:
         """The account, when the password is right. Takes the same work whether or not the user exists.
 
         Raises `TooBusy` when too many checks are waiting already.
         """
+        account = self._accounts.get(username)
+        right = await self.check_hash(account.hash if account is not None and account.hash else None, password)
+        return account if right else None
+
+    async def check_hash(self, hashed: str | None, word: str) -> bool:
+        """Whether a hash is of that word; the same work, and False, when there is none. Raises `TooBusy`."""
         gate = self._gate
         if gate.waiting >= _MAY_WAIT:
             raise TooBusy
-        account = self._accounts.get(username)
         gate.waiting += 1
         try:
             async with gate.checks:
-                right = await asyncio.to_thread(self._check, account.hash if account else self._nobody, password)
+                right = await asyncio.to_thread(self._check, hashed or self._nobody, word)
         finally:
             gate.waiting -= 1
-        return account if right else None
+        return right and hashed is not None
 
     def _check(self, hashed: str, password: str) -> bool:
         try:

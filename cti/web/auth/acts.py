@@ -25,7 +25,13 @@ ASKING = frozenset(
     }
 )  # fmt: skip
 """Operations by POST that change nothing, or nothing that others see."""
-ACTS_OF_AGENTS_TOO = frozenset({"customer_merge", "customer_merge_undo", "complaint_change"})
+ACTS_OF_AGENTS_TOO = frozenset(
+    {
+        "customer_merge", "customer_merge_undo", "complaint_change",
+        "account_session_end", "account_sessions_end", "password_change", "second_factor_confirm", "second_factor_drop",
+        "recovery_codes_renew", "token_make", "token_revoke",
+    }
+)  # fmt: skip
 """Operations that agents may ask for as well, and that others must be able to look up."""
 SUBJECTS: Mapping[str, str] = {
     "call_id": "call",
@@ -36,6 +42,9 @@ SUBJECTS: Mapping[str, str] = {
     "complaint_id": "complaint",
     "name": "named",
     "flow": "flow",
+    "username": "account",
+    "token_id": "token",
+    "session_id": "session",
 }
 """Variable part of an address -> what the audit log calls it; others keep their name."""
 

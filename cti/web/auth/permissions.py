@@ -28,6 +28,22 @@ _FLOOR = frozenset({Role.SUPERVISOR, Role.ADMIN})
 
 PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "login": PUBLIC,
+    "login_ways": PUBLIC,
+    "login_provider": PUBLIC,
+    "login_provider_back": PUBLIC,
+    "account": _ANY,
+    "account_session_end": _ANY,  # one's own
+    "account_sessions_end": _ANY,  # the same
+    "password_change": _ANY,
+    "second_factor_begin": _ANY,
+    "second_factor_confirm": _ANY,
+    "second_factor_drop": _ANY,
+    "recovery_codes_renew": _ANY,
+    "second_factor_reset": _ADMIN,
+    "accounts": _ADMIN,
+    "tokens": _ANY,  # one's own; an administrator's are everybody's
+    "token_make": _ANY,  # the same
+    "token_revoke": _ANY,  # the same
     "logout": _ALL,
     "me": _ALL,
     "agent": _AGENT,

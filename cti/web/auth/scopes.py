@@ -10,8 +10,10 @@ from enum import StrEnum
 
 from aiohttp import web
 
+from cti.errors import CtiError
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.centre import Centre
+from cti.web.auth.accounts import Account, Accounts
 from cti.web.auth.permissions import PERMISSIONS, Role
 from cti.web.auth.sessions import Session
 from cti.web.cuts import Cut
@@ -90,7 +92,10 @@ SCOPES: Mapping[str, Scope] = {
     ),
     **dict.fromkeys(
         (
-            "login", "logout", "me", "agent", "agent_state", "agent_phone", "offer_reject", "call_hang_up", "call_customer",
+            "login", "login_ways", "login_provider", "login_provider_back", "account", "account_session_end",
+            "account_sessions_end", "password_change", "second_factor_begin", "second_factor_confirm",
+            "second_factor_drop", "recovery_codes_renew", "second_factor_reset", "accounts", "tokens", "token_make",
+            "token_revoke", "logout", "me", "agent", "agent_state", "agent_phone", "offer_reject", "call_hang_up", "call_customer",
             "call_wrap_up", "call_wrap_up_extend", "agent_dial", "agent_heartbeat", "call_quality", "call_hold",
             "call_transfer", "call_consult", "call_consult_complete", "call_consult_cancel", "call_consult_swap",
             "call_consult_join", "call_party_drop", "call_keys", "call_pick_up", "agent_waiting", "agent_destinations",
@@ -112,12 +117,30 @@ SCOPES: Mapping[str, Scope] = {
 
 
 def scope_of(session: Session, centre: Centre) -> frozenset[QueueName] | None:
-    """The queues this account acts on; None: all of them."""
-    account = session.account
+    """The queues this account acts on, and this token if it is one for certain queues; None: all of them."""
+    scope = scope_of_account(session.account, centre)
+    if session.token is None or not session.token.queues:
+        return scope
+    wanted = frozenset(map(QueueName, session.token.queues))
+    return wanted if scope is None else wanted & scope
+
+
+def scope_of_account(account: Account, centre: Centre) -> frozenset[QueueName] | None:
+    """The same without a log-in."""
     if account.role is Role.ADMIN:
         return None
     named = (*account.queues, *centre.supervisors.get(account.username, ()))
     return frozenset(map(QueueName, named)) or None
+
+
+def queues_of_user(accounts: Accounts, centre: Centre, username: str) -> frozenset[QueueName] | None:
+    """The same of a user's name. Raises `CtiError` where nobody is called so any more: nobody knows which queues they had."""
+    account = accounts.get(username)
+    if account is None:
+        raise CtiError(
+            f"{username} has no account any more", remedy="have somebody else take it over: change it and save"
+        )
+    return scope_of_account(account, centre)
 
 
 def cut_of(session: Session, centre: Centre) -> Cut:

@@ -1,7 +1,12 @@
-"""Sessions: signed tokens that outlive a restart of the bridge, and the short list of those that were logged out.
+"""Sessions: signed tokens that outlive a restart of the bridge, and what is remembered of each.
 
-A token says who, which password epoch, when it ends, and a number of its own. What its owner may do is looked up at
-every request, so a changed role takes effect at once.
+A token says who, as what, since when, by which password epoch, when it ends, and a number of its own. It is made at a
+log-in and never taken from outside, so nobody can be given a session somebody else knows (fixation). What its owner may
+do is looked up at every request; a changed role, password or account ends it.
+
+Beside the signature, two private files: the sessions that were logged out, written before the log-out is answered; and
+when each session was last used, written now and then, by which an idle one ends. Losing the second one costs nothing but
+that.
 """
 
 from __future__ import annotations
@@ -10,84 +15,242 @@ import asyncio
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from itsdangerous import BadData, URLSafeSerializer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from cti.clock import Clock
 from cti.private_file import write_private
 from cti.web.auth.accounts import Account, Accounts
 
+if TYPE_CHECKING:
+    from cti.web.auth.access_file import ApiToken
+
 log = structlog.get_logger(__name__)
 
 LIFETIME = timedelta(hours=12)
+IDLE = timedelta(minutes=60)
+LOCAL_LIFETIME = timedelta(minutes=10)
+"""Of sessions that commands on this machine make with the key itself."""
+MOST_PER_ACCOUNT = 20
+"""Sessions of one account at a time; one more ends the one unused for longest."""
 _LONGEST_TOKEN = 1024
 _REVOKED = TypeAdapter(dict[str, float])
+
+PASSWORD, SECOND_FACTOR, PROVIDER, LOCAL, TOKEN = "password", "second_factor", "provider", "local", "token"
+"""How somebody has shown who they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One log-in. `nonce` names it."""
+    """One log-in, or one request by an API token (`token`). `nonce` names it."""
 
     account: Account
     nonce: str
     expires: datetime
+    began: datetime
+    method: str = PASSWORD
+    token: ApiToken | None = None
+
+
+class Seen(BaseModel):
+    """What is remembered of a session: whose, from where, by which browser, since when, and when last."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    username: str
+    began: float
+    ends: float
+    last: float
+    address: str = ""
+    browser: str = ""
+
+
+_SEEN = TypeAdapter(dict[str, Seen])
 
 
 class Sessions:
-    """Makes, reads and revokes tokens."""
+    """Makes, reads and ends sessions."""
 
-    def __init__(self, accounts: Accounts, *, key: str, revoked_file: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        *,
+        key: str,
+        revoked_file: Path,
+        clock: Clock,
+        lifetime: timedelta = LIFETIME,
+        idle: timedelta = IDLE,
+    ) -> None:
         self._accounts = accounts
-        self._signer = URLSafeSerializer(key, salt="cti-session-1", signer_kwargs={"digest_method": hashlib.sha256})
+        self._signer = URLSafeSerializer(key, salt="cti-session-2", signer_kwargs={"digest_method": hashlib.sha256})
         self._file = revoked_file
+        self._seen_file = revoked_file.with_name("sessions.json")
         self._clock = clock
+        self.lifetime = lifetime
+        self._idle = idle
         self._write = asyncio.Lock()
-        self._revoked = self._load()
+        self._revoked = self._load(self._file, _REVOKED)
+        self._seen = self._load(self._seen_file, _SEEN)
+        self._changed = False
 
-    def _load(self) -> dict[str, float]:
+    def _load(self, file: Path, form: TypeAdapter[Any]) -> Any:
         try:
-            return _REVOKED.validate_json(self._file.read_bytes())
+            return form.validate_json(file.read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValidationError):
             # Starting matters more than a log-out that was lost: sessions end by themselves within hours.
-            log.warning("list of logged-out sessions unreadable, starting a new one", file=str(self._file))
+            log.warning("list of sessions unreadable, starting a new one", file=str(file))
             return {}
 
-    def create(self, account: Account) -> tuple[str, Session]:
-        """A token for that account, and what it stands for."""
-        session = Session(account=account, nonce=secrets.token_urlsafe(12), expires=self._clock.now() + LIFETIME)
+    def create(
+        self,
+        account: Account,
+        *,
+        method: str = PASSWORD,
+        address: str = "",
+        browser: str = "",
+    ) -> tuple[str, Session]:
+        """A token for that account, and what it stands for. Every log-in makes a new one."""
+        now = self._clock.now()
+        lifetime = LOCAL_LIFETIME if method == LOCAL else self.lifetime
+        session = Session(
+            account=account,
+            nonce=secrets.token_urlsafe(16),
+            expires=_whole(now + lifetime),
+            began=_whole(now),
+            method=method,
+        )
+        if method != LOCAL:
+            self._remember(session, now.timestamp(), address, browser)
         token = self._signer.dumps(
-            {"u": account.username, "e": account.epoch, "x": int(session.expires.timestamp()), "n": session.nonce}
+            {
+                "u": account.username,
+                "r": account.role.value,
+                "e": account.epoch,
+                "i": int(session.began.timestamp()),
+                "x": int(session.expires.timestamp()),
+                "n": session.nonce,
+                "m": method,
+            }
         )
         return (token if isinstance(token, str) else token.decode()), session
 
+    def _remember(self, session: Session, now: float, address: str, browser: str) -> None:
+        username = session.account.username
+        self._seen[session.nonce] = Seen(
+            username=username,
+            began=session.began.timestamp(),
+            ends=session.expires.timestamp(),
+            last=now,
+            address=address,
+            browser=browser[:200],
+        )
+        self._changed = True
+        mine = sorted((seen.last, nonce) for nonce, seen in self._seen.items() if seen.username == username)
+        for _, nonce in mine[:-MOST_PER_ACCOUNT]:
+            self._revoked[nonce] = self._seen.pop(nonce).ends
+
     def read(self, token: str) -> Session | None:
-        """What a token stands for; None when forged, ended, logged out, or its account is gone or changed."""
+        """What a token stands for; None when forged, ended, idle, logged out, or its account is gone or changed."""
         if len(token) > _LONGEST_TOKEN:
             return None
         try:
             said: Any = self._signer.loads(token)
-            username, epoch, ends, nonce = said["u"], int(said["e"]), int(said["x"]), str(said["n"])
+            username, role, epoch = said["u"], said["r"], int(said["e"])
+            began, ends, nonce, method = int(said["i"]), int(said["x"]), str(said["n"]), str(said["m"])
         except (BadData, KeyError, TypeError, ValueError):
             return None
-        if nonce in self._revoked or ends <= self._clock.now().timestamp():
+        if not isinstance(username, str):
             return None
         account = self._accounts.get(username)
-        if account is None or account.epoch != epoch:
+        if account is None or account.epoch != epoch or account.role.value != role:
             return None
-        return Session(account=account, nonce=nonce, expires=datetime.fromtimestamp(ends, UTC))
+        session = Session(
+            account=account,
+            nonce=nonce,
+            expires=datetime.fromtimestamp(ends, UTC),
+            began=datetime.fromtimestamp(began, UTC),
+            method=method,
+        )
+        return session if self._is_on(session) else None
+
+    def _is_on(self, session: Session) -> bool:
+        now = self._clock.now().timestamp()
+        nonce = session.nonce
+        if nonce in self._revoked or session.expires.timestamp() <= now:
+            return False
+        if session.method == LOCAL:
+            return True
+        seen = self._seen.get(nonce)
+        if seen is None:  # made by this key elsewhere, or a moment before a crash
+            self._remember(session, now, "", "")
+        elif now - seen.last > self._idle.total_seconds():
+            return False
+        else:
+            seen.last = max(seen.last, now)
+            self._changed = True
+        return True
+
+    def still(self, session: Session) -> bool:
+        """Whether a session that was read before holds, as for a page that has stayed open; it counts as used now."""
+        account = self._accounts.get(session.account.username)
+        same = account is not None and (account.epoch, account.role) == (session.account.epoch, session.account.role)
+        return same and self._is_on(session)
+
+    def of(self, username: str) -> Sequence[tuple[str, Seen]]:
+        """The sessions of one account that are on, by their names, the one used last first."""
+        now = self._clock.now().timestamp()
+        mine = [
+            (nonce, seen)
+            for nonce, seen in self._seen.items()
+            if seen.username == username and seen.ends > now and now - seen.last <= self._idle.total_seconds()
+        ]
+        return sorted(mine, key=lambda one: (-one[1].last, one[0]))
 
     async def revoke(self, session: Session) -> None:
         """End a session for good: it holds at once, and over a restart when this returns."""
-        self._revoked[session.nonce] = session.expires.timestamp()
+        await self.end(session.nonce, session.expires.timestamp())
+
+    async def end(self, nonce: str, ends: float) -> None:
+        """The same by its name, for one that would end at `ends` (a timestamp)."""
+        self._seen.pop(nonce, None)
+        self._changed = True
+        self._revoked[nonce] = ends
         async with self._write:
             now = self._clock.now().timestamp()
             self._revoked = {nonce: ends for nonce, ends in self._revoked.items() if ends > now}
             await asyncio.to_thread(write_private, self._file, json.dumps(self._revoked).encode())
+
+    async def end_others(self, username: str, keep: str) -> tuple[str, ...]:
+        """End every session of that account but the one named `keep`; gives their names."""
+        gone = [(nonce, seen.ends) for nonce, seen in self._seen.items() if seen.username == username and nonce != keep]
+        for nonce, ends in gone:
+            self._seen.pop(nonce, None)
+            self._revoked[nonce] = ends
+        for nonce, ends in gone[:1]:
+            await self.end(nonce, ends)
+        return tuple(nonce for nonce, _ in gone)
+
+    async def keep(self) -> None:
+        """Write down when sessions were last used, if that has changed; called now and then, and at the end."""
+        if not self._changed:
+            return
+        self._changed = False
+        now = self._clock.now().timestamp()
+        self._seen = {nonce: seen for nonce, seen in self._seen.items() if seen.ends > now}
+        content = _SEEN.dump_json(self._seen)
+        async with self._write:
+            await asyncio.to_thread(write_private, self._seen_file, content)
+
+
+def _whole(moment: datetime) -> datetime:
+    """As the token tells it: whole seconds."""
+    return datetime.fromtimestamp(int(moment.timestamp()), UTC)

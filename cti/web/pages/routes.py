@@ -26,6 +26,7 @@ PAGES = {
     "/wall": "wall.html",
     "/reports": "reports.html",
     "/quality": "quality.html",
+    "/account": "account.html",
 }
 _NOT_BUILT = "the pages are not built"
 _NOT_BUILT_REMEDY = "run `make ui`, then reload"
