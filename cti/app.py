@@ -47,6 +47,7 @@ from cti.live_flows import LiveFlows, open_flows
 from cti.metrics.loop_lag import watch_loop_lag
 from cti.metrics.registry import Metrics
 from cti.model import facts as f
+from cti.model.ownership import Ownership
 from cti.model.signals import Signal
 from cti.observe import Observer, TimedJournal, TimedTelephony
 from cti.outside.functions import Functions
@@ -81,6 +82,7 @@ from cti.store.reports import StoredReports
 from cti.supervision_rooms import emergency_voice
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
+from cti.web.auth.scopes import queues_of_user
 from cti.web.auth.origins import allowed_origins
 from cti.web.casework.news import teller
 from cti.web.deps import ReadyPart, WebDeps, phone_server
@@ -140,6 +142,17 @@ async def _join_database(
     await asyncio.Event().wait()
 
 
+async def _floor_owned(standby: Standby, heart: Heart, stop: asyncio.Event) -> Ownership | None:
+    """Stand by until the floor is ours; None: asked to end before."""
+    resting = asyncio.create_task(heart.rest())
+    try:
+        return await standby.own(stop)
+    finally:
+        resting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await resting
+
+
 async def serve(settings: Settings) -> None:
     """Run the bridge until SIGTERM or SIGINT. Raises `CtiError` when it cannot start."""
     configure_logging(settings.log_level)
@@ -153,7 +166,7 @@ async def serve(settings: Settings) -> None:
     places.make()
     clock = SystemClock()
     standby = Standby(settings, places, clock) if settings.standby.enabled else None
-    ownership = await standby.own(stop) if standby is not None else None
+    ownership = await _floor_owned(standby, heart, stop) if standby is not None else None
     if standby is not None and ownership is None:
         return  # asked to end while another one owned the floor
     text = read_text(places.centre)
@@ -319,7 +332,12 @@ async def serve(settings: Settings) -> None:
         clock=clock,
     )
     desk = ReportOffice(
-        reports, ReportShelf(pool), centre=lambda: dispatcher.board.centre, mail=settings.mail, clock=clock
+        reports,
+        ReportShelf(pool),
+        centre=lambda: dispatcher.board.centre,
+        mail=settings.mail,
+        clock=clock,
+        queues_of=lambda user: queues_of_user(accounts, dispatcher.board.centre, user),
     )
     sounds = {"voicemail": places.voicemail, "recording": places.recordings}
     web = build_app(

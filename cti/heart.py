@@ -65,6 +65,13 @@ class Heart:
                     self._close_pipe()
             await asyncio.sleep(BEAT)
 
+    async def rest(self) -> None:
+        """While another bridge owns the floor: systemd is told that this one is well. There is no guard yet, and no calls."""
+        self._notify.tell("READY=1\nSTATUS=stands by")
+        while True:
+            self._notify.tell("WATCHDOG=1")
+            await asyncio.sleep(BEAT)
+
     def stop(self) -> None:
         """No more beats are owed: stopping may take its time. Idempotent."""
         self._notify.tell("STOPPING=1")

@@ -150,3 +150,16 @@ async def test_systemd_is_told_that_we_are_ready_alive_and_stopping(tmp_path: Pa
         heard.append(await asyncio.wait_for(loop.sock_recv(listening, 100), 10))
         beating.cancel()
     assert heard == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1", b"STOPPING=1"]
+
+
+async def test_systemd_does_not_wait_for_a_bridge_that_stands_by(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.setblocking(False)
+        heart = Heart(3, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        resting = asyncio.create_task(heart.rest())
+        loop = asyncio.get_running_loop()
+        heard = [await asyncio.wait_for(loop.sock_recv(listening, 100), 10) for _ in range(3)]
+        resting.cancel()
+        heart.stop()
+    assert heard == [b"READY=1\nSTATUS=stands by", b"WATCHDOG=1", b"WATCHDOG=1"]
