@@ -23,6 +23,9 @@ UNREACHABLE = (
 """What asyncpg raises when the server is away, going, or coming."""
 
 _NAME = {"application_name": "cti"}
+WORK_MEM = "32MB"
+"""What a question may hold in memory before it sorts on the disk: a month by queue and half-hour needs more than the usual
+4 MB."""
 
 
 @contextlib.contextmanager
@@ -64,7 +67,7 @@ async def open_pool(dsn: str, *, size: int = 8, command_timeout: float = 10.0) -
         timeout=5.0,
         command_timeout=command_timeout,
         max_inactive_connection_lifetime=300.0,
-        server_settings=_NAME,
+        server_settings=_NAME | {"work_mem": WORK_MEM},
     )
 
 

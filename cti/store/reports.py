@@ -9,14 +9,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from cti.clock import Clock, SystemClock
 from cti.ids import CallId
 from cti.model.centre import Centre
 from cti.model.facts import AgentState
 from cti.reports.agent_times import Stretch, amounts_of, by_half_hour
-from cti.reports.folding import Keys, Sums, added, figure
+from cti.reports.folding import Keys, Sums, added
 from cti.reports.metric import TIME_DIMENSIONS, Dimension, Grain, Metric
 from cti.reports.metrics import DEFINITION_VERSION, METRICS
 from cti.reports.slots import earlier, key_of, keys_between
@@ -41,7 +40,6 @@ from cti.store.queries import COLUMNS
 from cti.store.report_shapes import funnel_of, spread_of
 from cti.store.report_sql import WHOLE_DAYS, Choice, Days, applies, choose
 
-Connection = asyncpg.Connection | PoolConnectionProxy
 Parts = dict[Keys, dict[tuple[Grain, str], int]]
 
 
@@ -95,15 +93,14 @@ class StoredReports:
                     past = _Asked(by=query.by, filters=query.filters, since=since, until=until, zone=zone, teams=teams)
                     before = _moved(await self._parts(connection, past, metrics, now), past, asked)
                 current = await connection.fetchval("SELECT definition_version FROM cti.report_state")
-        dimensions = (*query.by, *query.filters)
-        chosen = {metric.name: metric if applies(metric, dimensions) else None for metric in metrics}
+        ways = _ways(metrics, (*query.by, *query.filters))
         keys = _ordered(parts, before, asked)
         names = [dimension.value for dimension in query.by]
         rows = tuple(
             ReportRow(
                 keys=dict(zip(names, part, strict=True)),
-                figures=_figures(chosen, parts.get(part, {})),
-                before=None if before is None else _figures(chosen, before.get(part, {})),
+                figures=_figures(ways, parts.get(part, {})),
+                before=None if before is None else _figures(ways, before.get(part, {})),
             )
             for part in keys
         )
@@ -113,8 +110,8 @@ class StoredReports:
             since=query.since,
             until=query.until,
             rows=rows if query.by else (),
-            totals=_figures(chosen, added(parts.values())),
-            totals_before=None if before is None else _figures(chosen, added(before.values())),
+            totals=_figures(ways, added(parts.values())),
+            totals_before=None if before is None else _figures(ways, added(before.values())),
             since_before=None if before is None else since,
             until_before=None if before is None else until,
             unfinished=self._unfinished(query.until, now) or current not in (None, DEFINITION_VERSION),
@@ -129,7 +126,9 @@ class StoredReports:
             or (began is not None and until > began)
         )
 
-    async def _parts(self, connection: Connection, asked: _Asked, metrics: Iterable[Metric], now: datetime) -> Parts:
+    async def _parts(
+        self, connection: asyncpg.Connection, asked: _Asked, metrics: Iterable[Metric], now: datetime
+    ) -> Parts:
         wanted: dict[Grain, set[str]] = {}
         for metric in metrics:
             if applies(metric, (*asked.by, *asked.filters)):
@@ -149,7 +148,7 @@ class StoredReports:
                 parts.setdefault(keys, {}).update(sums)  # of another grain: nothing is in both
         return parts
 
-    async def _sums(self, connection: Connection, grain: Grain, names: Sequence[str], asked: _Asked) -> Parts:
+    async def _sums(self, connection: asyncpg.Connection, grain: Grain, names: Sequence[str], asked: _Asked) -> Parts:
         choice = choose(grain, asked.since, asked.until, asked.by, asked.filters, zone=asked.zone, teams=asked.teams)
         days = Days(asked.since, asked.until, asked.zone)
         keys = [choice.group(dimension, days) for dimension in asked.by]
@@ -171,7 +170,7 @@ class StoredReports:
                     part[amount] += total
         return parts
 
-    async def _times(self, connection: Connection, asked: _Asked, now: datetime) -> Parts:
+    async def _times(self, connection: asyncpg.Connection, asked: _Asked, now: datetime) -> Parts:
         choice = choose(
             Grain.TIMES, asked.since, asked.until, asked.by, asked.filters, zone=asked.zone, teams=asked.teams
         )
@@ -319,12 +318,14 @@ class _Keys:
 
     def _name(self, dimension: Dimension, value: Any) -> str | None:
         if dimension in WHOLE_DAYS:
-            return self._days.names(dimension)[value - 1]
+            name: str = self._days.names(dimension)[value - 1]
+            return name
         if dimension in (Dimension.HALF_HOUR, Dimension.HOUR):
             return key_of(dimension, value, self._asked.zone)
         if dimension is Dimension.TEAM:
             return self._asked.teams.get(value) if value is not None else None
-        return value if value is None else str(value)
+        text: str | None = value
+        return text
 
 
 def _told(asked: _Asked, dimension: Dimension, values: Mapping[str, str | None], slot: datetime) -> str | None:
@@ -345,12 +346,45 @@ def _add_time(parts: Parts, keys: Keys, state: AgentState, ms: int) -> None:
         part[Grain.TIMES, name] = part.get((Grain.TIMES, name), 0) + amount
 
 
-def _figures(chosen: Mapping[str, Metric | None], sums: Sums) -> Figures:
-    found = {}
-    for name, metric in chosen.items():
-        value, n = figure(metric, sums) if metric is not None else (None, 0)
-        found[name] = Figure(value=value, n=n)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a figure is read out of sums; worked out once for thousands of rows."""
+
+    name: str
+    metric: Metric | None
+    """None: it cannot be divided or chosen so."""
+    amount: tuple[Grain, str]
+    over: tuple[Grain, str] | None
+
+    def figure(self, sums: Sums) -> Figure:
+        """The figure, as `cti.reports.folding.figure` has it."""
+        if self.metric is None:
+            return NOTHING
+        total = sums.get(self.amount, 0)
+        if self.over is None:
+            return Figure(value=self.metric.value(total, None), n=total)
+        base = sums.get(self.over, 0)
+        return Figure(value=self.metric.value(total, base), n=base)
+
+
+NOTHING = Figure(value=None, n=0)
+
+
+def _ways(metrics: Iterable[Metric], dimensions: Iterable[Dimension]) -> list[_Way]:
+    asked = tuple(dimensions)
+    return [
+        _Way(
+            metric.name,
+            metric if applies(metric, asked) else None,
+            (metric.amount.grain, metric.amount.name),
+            None if metric.over is None else (metric.over.grain, metric.over.name),
+        )
+        for metric in metrics
+    ]
+
+
+def _figures(ways: Iterable[_Way], sums: Sums) -> Figures:
+    return {way.name: way.figure(sums) for way in ways}
 
 
 def _compared(query: ReportQuery, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -388,4 +422,4 @@ def _ordered(parts: Parts, before: Parts | None, asked: _Asked) -> list[Keys]:
         found |= {(key,) for key in times}
     if any(None in keys for keys in found):
         return sorted(found, key=lambda keys: tuple((key is None, key or "") for key in keys))
-    return sorted(found)  # type: ignore[type-var]  # text alone
+    return sorted(found)
