@@ -19,11 +19,15 @@ demo: $(VENV)/.local ui ## the same with simulated callers and agents, and four 
 	@exec $(BIN)/cti up --demo --history 28 $(ARGS)
 
 test: $(VENV)/.dev ui test-tools lint types ## prove it: lint, types, every test, real Asterisk, SIP, Postgres and browser
-	@mkdir -p .build
-	$(BIN)/python -m pytest -n 2 -m "not real" --junit-xml=.build/tests-pure.xml $(ARGS)
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "real and beside" --junit-xml=.build/tests-beside.xml $(ARGS)
-	$(BIN)/python -m pytest -m "real and not beside" --junit-xml=.build/tests-real.xml $(ARGS)
-	@$(BIN)/python tests/total.py .build/tests-pure.xml .build/tests-beside.xml .build/tests-real.xml
+	@mkdir -p .build && rm -f .build/tests-*.xml
+	@$(BIN)/python -m tests.support.prepare
+	@failed=0; lane() { xml=$$1; shift; echo "== $$xml"; \
+	    $(BIN)/python -m pytest "$$@" --junit-xml=.build/tests-$$xml.xml $(ARGS) || failed=1; }; \
+	lane pure -n 2 -m "not real"; \
+	lane beside -n 3 --dist loadfile --no-loadscope-reorder -m "real and beside"; \
+	lane real -m "real and not beside"; \
+	$(BIN)/python tests/total.py .build/tests-pure.xml .build/tests-beside.xml .build/tests-real.xml || failed=1; \
+	exit $$failed
 
 check: $(VENV)/.dev lint types unit ## fast: lint, types, and the tests that need nothing real (< 60 s)
 

@@ -1,4 +1,4 @@
-"""What all tests share: which tests need real parts, what happens where these are missing, one process for SIP."""
+"""What all tests share: which tests need real parts, what happens where these are missing, the order of the long files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import examples
+from tests.support import examples, lanes
 
 examples.load_profile()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A run of real tests alone does not read the files that have none: each of its processes would."""
+    return True if lanes.without_real_tests(collection_path, str(config.option.markexpr)) else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """No real test is overlooked by that."""
+    if item.get_closest_marker("real") is not None and not lanes.names_real(item.path):
+        raise pytest.UsageError(f"{item.path}: a file with real tests has the words {lanes.REAL} in it")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files of those that run beside each other first, so that no process is left with one at the end."""
+    if all(item.get_closest_marker("beside") is not None for item in items):
+        items.sort(key=lambda item: -lanes.seconds_of(item.path.name))
+
 
 REAL_PARTS = {"sipp": "SIPp (Debian package sip-tester)", "chromium": "Chromium (Debian package chromium)"}
 

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from cti.ids import AgentId, CallId
 from cti.model.dial_facts import CallQuality
 from cti.services.agent_line import Sound
-from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 
 EVERY = timedelta(minutes=1)
@@ -17,13 +16,14 @@ WORSE = 0.2
 
 
 def sounded(board: Switchboard, agent_id: AgentId, call_id: CallId, sound: Sound, now: datetime) -> bool:
-    """Take a report. Gives whether it was kept. Raises `Refused` for a call that is not (or was not last) the agent's."""
+    """Take a report. Gives whether it was kept.
+
+    That of a call that is not (or was not last) the agent's is not: a page that reports every few seconds does so once
+    too late."""
     agent, kept = board.agents.get(agent_id), board.presence.sounds.get(agent_id)
     mine = agent is not None and call_id in (agent.call_id, agent.wrap_call)
     if not mine and (kept is None or kept.call_id != call_id):
-        raise Refused(
-            "not_your_call", "the agent is not in that call", remedy="nothing to do: it was another's, or is over"
-        )
+        return False
     first = kept is None or kept.call_id != call_id
     mos = sound.mos if sound.mos is not None else 5.0
     if first:

@@ -260,26 +260,31 @@ def _now(request: web.Request, now: RecordingNow) -> web.Response:
 async def present(request: web.Request) -> web.StreamResponse:
     """What is being done with a call's recording.
 
-    A call that is over, or was never there, is an answer too: a page that looks every few seconds looks once too late."""
-    call_id = CallId(read_path(request, CallParams).call_id)
+    A call that is over, or was never there, or that the agent is not in (yet, or any more) is an answer too: a page that
+    looks every few seconds looks once too early or too late."""
+    call_id, listener = CallId(read_path(request, CallParams).call_id), _listener(request)
     try:
         found = _rooms(request).control.now(call_id)
     except Refused as error:
         if error.error_id != "unknown_call":
             raise
-        return reply(
-            RecordingNowAnswer(
-                call_id=call_id,
-                live=False,
-                recording=False,
-                paused=False,
-                paused_until=None,
-                on_demand=False,
-                page_token="",
-            )
-        )
+        return reply(_nothing_of(call_id))
+    if listener.role == Role.AGENT and listener.agent_id not in found.agents:
+        return reply(_nothing_of(call_id))
     _allowed(request, found)
     return _now(request, found)
+
+
+def _nothing_of(call_id: CallId) -> RecordingNowAnswer:
+    return RecordingNowAnswer(
+        call_id=call_id,
+        live=False,
+        recording=False,
+        paused=False,
+        paused_until=None,
+        on_demand=False,
+        page_token="",
+    )
 
 
 @telling
@@ -377,7 +382,7 @@ OPERATIONS = (
         summary="Whether a live call is being recorded, or its recording is paused",
         params=CallParams,
         answer=RecordingNowAnswer,
-        errors={403: _LIVE[403], 503: "no_recordings: there are none here"},
+        errors={403: "not_your_queue", 503: "no_recordings: there are none here"},
     ),
     Operation(
         name="call_recording_act",

@@ -93,7 +93,7 @@ class RecordingNowAnswer(Answer):
 
     call_id: str
     live: bool
-    """False: there is no such call on the line (any more), and nothing of it is being recorded."""
+    """False: there is no such call on the line (any more), or the agent who asks is not in it; nothing is told of it."""
     recording: bool
     paused: bool
     paused_until: datetime | None

@@ -100,25 +100,25 @@ export class TalkActs {
   async transfer(to: Destination, note: string): Promise<void> {
     const call = this.desk.callId;
     this.desk.letGo();
-    if (call !== null && (await this.desk.ask(() => talkApi.transfer(call, to, note)))) this.close();
+    if (call !== null && (await this.desk.ask(() => talkApi.transfer(call, to, note), "transfer"))) this.close();
   }
 
   async consultWith(to: Destination, note: string): Promise<void> {
     const call = this.desk.callId;
     this.#note = note;
     this.desk.letGo();
-    if (call !== null && (await this.desk.ask(() => talkApi.consult(call, to)))) this.close();
+    if (call !== null && (await this.desk.ask(() => talkApi.consult(call, to), "transfer"))) this.close();
   }
 
   async consultDo(what: "complete" | "cancel" | "swap" | "join"): Promise<void> {
     const call = this.desk.callId;
-    if (call === null || !this.asking || this.desk.busy) return;
-    await this.desk.ask(() => (what === "complete" ? talkApi.complete(call, this.#note) : talkApi.consultDo(call, what)));
+    if (call === null || !this.asking) return;
+    await this.desk.ask(() => (what === "complete" ? talkApi.complete(call, this.#note) : talkApi.consultDo(call, what)), what);
   }
 
   async drop(party: Party): Promise<void> {
     const call = this.desk.callId;
-    if (call !== null && !this.desk.busy) await this.desk.ask(() => talkApi.drop(call, party.party));
+    if (call !== null) await this.desk.ask(() => talkApi.drop(call, party.party), `drop ${party.party}`);
   }
 
   async pickUp(call: CallId): Promise<void> {

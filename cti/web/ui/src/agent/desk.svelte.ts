@@ -86,6 +86,8 @@ export class Desk {
   opened = $state.raw<readonly Disposition[]>([]);
   #draftCall: CallId | null = null;
   #finishing: CallId | null = null;
+  /** The names of what the server is being asked for. */
+  readonly #asked: string[] = [];
   #phoneRetry: ReturnType<typeof setTimeout> | undefined;
   #startingPhone = false;
   /** One account, one phone: which page of this browser has it. */
@@ -350,8 +352,13 @@ export class Desk {
     if (this.here) void this.claimPhone();
   }
 
-  /** Ask the server for something; what fails is shown. True when it was done. */
-  async ask(act: () => Promise<unknown>): Promise<boolean> {
+  /**
+   * Ask the server for something; what fails is shown. True when it was done. What has a name is not asked for again
+   * while it is being asked for (a key pressed twice); anything else is, so that no key is lost.
+   */
+  async ask(act: () => Promise<unknown>, name = ""): Promise<boolean> {
+    if (name !== "" && this.#asked.includes(name)) return false;
+    this.#asked.push(name);
     this.problem = null;
     this.busy = true;
     try {
@@ -362,7 +369,8 @@ export class Desk {
       this.problem = error;
       return false;
     } finally {
-      this.busy = false;
+      this.#asked.splice(this.#asked.indexOf(name), 1);
+      this.busy = this.#asked.length > 0;
     }
   }
 
@@ -530,7 +538,7 @@ export class Desk {
   /** More time for the work after the call, as much as its queue allows. */
   async moreTime(): Promise<void> {
     const call = this.callId;
-    if (this.step === "wrap_up" && call !== null && !this.busy) await this.ask(() => api.moreTime(call));
+    if (this.step === "wrap_up" && call !== null) await this.ask(() => api.moreTime(call), "more_time");
   }
 
   /** Called once a second: the server's timer must not lose what was written. */

@@ -48,6 +48,11 @@ export interface RecordingNow {
 const id = encodeURIComponent;
 
 export const recordings = {
+  /** The recording of a call's talk; null: there is none, or none that one may hear. */
+  ofCall: (call: CallId) =>
+    request<{ recordings: readonly { readonly recording_id: string }[] }>("GET", `/recordings?call_id=${id(call)}&kind=talk&limit=1`).then(
+      (answer) => answer.recordings[0]?.recording_id ?? null,
+    ),
   detail: (recording: string) => request<RecordingDetail>("GET", `/recordings/${id(recording)}`),
   peaks: (recording: string) => request<Peaks>("GET", `/recordings/${id(recording)}/peaks`),
   sound: (recording: string) => `/api/v1/recordings/${id(recording)}/sound`,
