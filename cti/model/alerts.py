@@ -33,6 +33,10 @@ class Figure(StrEnum):
     SATISFACTION = "satisfaction"
     COMPLAINT_RATE = "complaint_rate"
     EFFECTIVE_ANSWER_RATE = "effective_answer_rate"
+    RECORDINGS_FLAGGED = "recordings_flagged"
+    """Recordings found short or missing in the last 24 hours, since somebody last saw to them; of the whole centre."""
+    RECORDING_PLACE_AWAY = "recording_place_away"
+    """Seconds for which the place where recordings are kept has not answered; of the whole centre."""
 
 
 LESS_IS_WORSE = frozenset(
@@ -73,6 +77,13 @@ class Threshold:
     """So long it must be bad, or good again."""
 
 
+ALWAYS: Mapping[Figure, Threshold] = {
+    Figure.RECORDINGS_FLAGGED: Threshold(warn=1, critical=5, hold=timedelta()),
+    Figure.RECORDING_PLACE_AWAY: Threshold(warn=0, critical=600, hold=timedelta()),
+}
+"""What is watched in every centre that says nothing else about it: nobody would ask for it, and everybody wants to know."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRules:
     """The `alerts` table of centre.yaml."""
@@ -86,10 +97,10 @@ class AlertRules:
 
     def of(self, queue: QueueName | None) -> Mapping[Figure, Threshold]:
         """What is watched in a queue; None: in the whole centre."""
-        return self.centre if queue is None else {**self.each_queue, **self.queues.get(queue, {})}
+        return {**ALWAYS, **self.centre} if queue is None else {**self.each_queue, **self.queues.get(queue, {})}
 
     def any(self) -> bool:
-        """Whether anything is watched."""
+        """Whether anything is watched besides `ALWAYS`."""
         return bool(self.centre or self.each_queue or self.queues)
 
 

@@ -6,7 +6,7 @@ While the telephone system is out of sight nothing is looked at: what is not kno
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cti.ids import QueueName
@@ -15,11 +15,14 @@ from cti.model.alerts import AlertRules, Figure, Level, Watch, limit_of
 from cti.model.fact import Fact
 from cti.model.facts import AgentState
 from cti.services.floor import AlertRow, Refused
+from cti.services.recording_troubles import RecordingTroubles
 
 if TYPE_CHECKING:
     from cti.services.switchboard import Switchboard
 
 LOOK_EVERY = timedelta(seconds=1)
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""Before the first look."""
 Place = tuple[QueueName | None, Figure]
 
 
@@ -32,15 +35,21 @@ class Alarms:
         """Alerts that the pages have not been told of."""
         self.watches: dict[Place, Watch] = {}
         self.looked: datetime | None = None
+        self.recordings = RecordingTroubles()
 
     def next_due(self, rules: AlertRules) -> datetime | None:
         """When the floor is looked at next; None: nothing is watched."""
-        if not rules.any() and not self.rows:
+        if not self.watching(rules):
             return None
-        return None if self.looked is None else self.looked + LOOK_EVERY
+        return NEVER if self.looked is None else self.looked + LOOK_EVERY
+
+    def watching(self, rules: AlertRules) -> bool:
+        """Whether there is anything to look at."""
+        return rules.any() or bool(self.rows) or self.recordings.any()
 
     def learn(self, fact: Fact) -> None:
         """A fact happened, or is read back."""
+        self.recordings.learn(fact)
         if isinstance(fact, AlertChanged):
             alert = name_of(fact.queue, fact.figure)
             self.changed.add(alert)
@@ -69,7 +78,7 @@ def tick(board: Switchboard, now: datetime) -> None:
     if alarms.looked is not None and alarms.looked <= now < alarms.looked + LOOK_EVERY:
         return
     alarms.looked = now
-    if not board.linked or not (rules.any() or alarms.rows):
+    if not board.linked or not alarms.watching(rules):
         return
     watched: set[Place] = set()
     for queue in (None, *board.centre.queues):
@@ -126,6 +135,10 @@ def _value(board: Switchboard, queue: QueueName | None, figure: Figure, now: dat
                 if agent_id in board.centre.agents
             )
         )
+    if figure is Figure.RECORDINGS_FLAGGED:
+        return board.alarms.recordings.flagged(now)
+    if figure is Figure.RECORDING_PLACE_AWAY:
+        return board.alarms.recordings.away(now)
     if queue is not None:
         return board.tally.queue(queue).service_level_now
     total = board.tally.total

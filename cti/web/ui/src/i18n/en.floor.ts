@@ -23,6 +23,8 @@ export const floor = {
     effective_answer_rate: "Answer rate",
     waiting: "Waiting",
     agents_ready: "Agents ready",
+    recordings_flagged: "Recordings short or missing",
+    recording_place_away: "The place for recordings does not answer",
   },
   meaning: {
     calls: "Inbound calls that ended today, and those that are here now.",

@@ -23,6 +23,8 @@ export const floor = {
     effective_answer_rate: "有效接通率",
     waiting: "等待",
     agents_ready: "空闲座席",
+    recordings_flagged: "录音不完整或缺失",
+    recording_place_away: "录音存储位置无响应",
   },
   meaning: {
     calls: "今日已结束的来电，以及目前在线的来电。",

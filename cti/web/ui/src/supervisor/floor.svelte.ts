@@ -118,8 +118,8 @@ export const LESS_IS_BETTER: ReadonlySet<string> = new Set(["abandoned", "longes
 /** A figure as people read it. */
 export function written(figure: string, value: number | null): string {
   if (value === null) return "–";
-  if (figure === "longest_wait") return span(value);
-  if (figure === "calls" || figure === "waiting" || figure === "agents_ready") return value.toLocaleString(lang.w.locale);
+  if (figure === "longest_wait" || figure === "recording_place_away") return span(value);
+  if (figure === "calls" || figure === "waiting" || figure === "recordings_flagged" || figure === "agents_ready") return value.toLocaleString(lang.w.locale);
   if (figure === "complaint_rate" || figure === "abandoned") return `${(value * 100).toFixed(value < 0.1 ? 1 : 0)}%`;
   return percent(value);
 }
