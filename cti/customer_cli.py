@@ -223,22 +223,37 @@ def forget_command(
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Delete a customer for good. Calls stay, anonymous; recordings of them are deleted."""
+    """Delete a customer for good. Calls stay, anonymous; recordings of them are deleted, wherever they lie."""
     settings = _settings(data, config)
 
     async def look(customers: Any) -> Any:
         return await customers.rooms.file.get(customer_id)
-
-    async def work(customers: Any) -> Any:
-        return await customers.privacy.forget(customer_id, by=by or getpass.getuser())
 
     found = _do(settings, look)
     if found is None:
         raise CtiError(f"no customer has the number {customer_id}", remedy="cti customers search NAME")
     if not yes:
         typer.confirm(f"Delete {found.name} for good? This cannot be undone", abort=True)
-    done = asdict(_do(settings, work))
-    recordings = len(done.pop("recordings"))
-    out.print(
-        ", ".join(f"{count} {kind}" for kind, count in {**done, "recordings": recordings}.items()), highlight=False
-    )
+    done = _forget(settings, customer_id, found.name, by=by or getpass.getuser())
+    out.print(", ".join(f"{count} {kind}" for kind, count in done.items()), highlight=False)
+
+
+def _forget(settings: Settings, customer_id: int, name: str, *, by: str) -> dict[str, int]:
+    """A running bridge does it: the journal, and so the audit log, is its own. Without one it is done here, and what was deleted is
+    in the journal for the next bridge."""
+    from cti.bridge_api import BridgeApi
+    from cti.clock import SystemClock
+    from cti.places import Places
+    from cti.recording_rooms import eraser_beside
+
+    async def beside(customers: Any) -> Any:
+        async with eraser_beside(settings, Places(settings), customers.pool, SystemClock()) as eraser:
+            customers.eraser = eraser
+            return await customers.privacy.forget(customer_id, by=by)
+
+    api = BridgeApi(settings)
+    if asyncio.run(api.there()):
+        told = asyncio.run(api.ask("POST", f"/api/v1/customers/{customer_id}/forget", {"name": name}))
+        return {kind: int(count) for kind, count in told.items()}
+    done = asdict(_do(settings, beside))
+    return {**done, "recordings": len(done["recordings"])}

@@ -56,6 +56,7 @@ class CustomerWork:
                 for number in numbers:
                     directory.forget(number)
 
+        self.pool = pool
         office = Office(pool=pool, region=region, clock=clock or SystemClock(), changed=changed)
         self.outside = OutsideCustomers(office)
         self.imports = Imports(office)

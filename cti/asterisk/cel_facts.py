@@ -140,6 +140,8 @@ class _Reading:
                 self._callback(story, event)
             case "CTI_VOICEMAIL" if story is not None:
                 self._voicemail(story, event)
+            case "CTI_RECORDING":
+                self._recording(event)
             case "CTI_AGENT" if len(event.fields) == 2 and _EXTENSION.match(event.fields[1]):
                 self._outside[event.unique_id] = AgentId(event.fields[1])
             case "BRIDGE_ENTER":
@@ -227,6 +229,15 @@ class _Reading:
                 inferred=True,
             ),
         )
+
+    def _recording(self, event: LedgerEvent) -> None:
+        """Asterisk began to record. The line is of the customer's channel, which names the call it belongs to."""
+        if len(event.fields) != 2 or event.fields[1] != f"{event.fields[0]}.wav":
+            return
+        for story in self._stories.values():
+            if story.known.call_id == event.fields[0] and not story.known.recorded:
+                call_id = story.known.call_id
+                self._tell(story, f.RecordingStarted(at=event.at, call_id=call_id, path=event.fields[1], inferred=True))
 
     def _enter(self, event: LedgerEvent) -> None:
         members = self._bridges.setdefault(event.bridge_id, {})

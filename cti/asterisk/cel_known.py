@@ -45,6 +45,8 @@ class KnownCall:
     """The talk is in a room: legs that leave a bridge say nothing there, only legs that end do."""
     survivals: tuple[datetime, ...] = ()
     voicemails: tuple[str, ...] = ()
+    recorded: bool = False
+    """A recording of it has begun."""
     last_at: datetime = EPOCH
 
     @property
@@ -118,6 +120,8 @@ class KnownCall:
                 return replace(known, survivals=(*known.survivals, fact.at))
             case f.VoicemailLeft():
                 return replace(known, voicemails=(*known.voicemails, fact.path))
+            case f.RecordingStarted():
+                return replace(known, recorded=True)
             case f.CallEnded():
                 return replace(known, closed=True)
             case _:

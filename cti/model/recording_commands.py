@@ -9,12 +9,14 @@ from cti.ids import CallId, ChannelName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeginRecording:
-    """Record what is said on the customer's channel, both ways apart, into the call's file; where there is one, behind it."""
+    """Record what is said on the customer's channel, each way into a file of its own; where there is one, behind it."""
 
     call_id: CallId
     channel: ChannelName
-    file: str
-    """Absolute, ending in ".raw": 8 kHz, 16 bits, the customer in the first channel."""
+    caller_file: str
+    """What the customer says. Absolute; ".sln16" is 16 kHz, ".sln" 8 kHz, both bare samples of 16 bits."""
+    others_file: str
+    """What the customer hears."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,8 @@ class RecordingPaused(RecordingFact):
     """The user's name, or "page" for a page of another system."""
     why: str = "person"
     """person, api, page."""
+    written: float | None = None
+    """Seconds of sound that the files had by then; they may be two behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class RecordingResumed(RecordingFact):
     """The user's name; empty: by itself."""
     why: str = "person"
     """person, api, page; limit: the pause had lasted as long as it may."""
+    written: float | None = None
+    """As in `RecordingPaused`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,8 @@ class RecordingKept(RecordingFact):
     channels: int = 1
     silence: float = 0.0
     """Seconds of `seconds` that were paused."""
+    gaps: tuple[tuple[float, float], ...] = ()
+    """The pauses: from, to, in seconds of the sound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from cti.journal.codec import Opaque, decode
 from cti.model import facts as f
 from cti.model.fact import Fact
 from cti.recordings.shelf import Shelf
-from cti.recordings.sound import HEADER, peaks_of
+from cti.recordings.sound import HEADER, peaks_of, rate_of
 from cti.recordings.talks import agents_of, story_of
 from cti.services.recordings import Peaks, RecordingRow, RecordingStory, Sound, Wanted
 
@@ -106,7 +106,7 @@ class StoredRecordings:
         facts: list[Fact] = [one for one in told if not isinstance(one, Opaque)]
         if not any(isinstance(one, f.CallEnded) for one in facts):
             facts = [*facts, *(one for one in self._live(row.call_id) if one not in facts)]
-        marks, pauses = story_of(facts, dict(self._names()), seconds=row.seconds)
+        marks, pauses = story_of(facts, dict(self._names()))
         return RecordingStory(row=row if row.agents else _with(row, agents_of(facts)), marks=marks, pauses=pauses)
 
     async def sound(self, row: RecordingRow) -> Sound:
@@ -132,7 +132,8 @@ class StoredRecordings:
         content = bytearray()
         for start in range(HEADER, sound.size, _READ):
             content += await sound.read(start, min(start + _READ, sound.size))
-        peaks = await asyncio.to_thread(peaks_of, bytes(content), row.channels)
+        rate = rate_of(await sound.read(0, HEADER))
+        peaks = await asyncio.to_thread(peaks_of, bytes(content), row.channels, rate)
         with contextlib.suppress(CtiError, OSError):
             text = orjson.dumps({"seconds": peaks.seconds, "channels": peaks.channels})
             await self._shelf.keep_beside(row.kind, row.path, text)

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cti.errors import CtiError
+from cti.ids import CallId
 from cti.recordings import sealing
+from cti.recordings.live import live_sound, shred
 from cti.recordings.sealing import KeyRing, SealHead
 from cti.services.recordings import NoRecording, RecordingAway, Sound, SoundStore
 
@@ -141,8 +143,16 @@ class Shelf:
             await self._compare(store, key, digest)
         finally:
             draft.unlink(missing_ok=True)
-        await asyncio.to_thread(file.unlink, missing_ok=True)
+        await self.discard(file)
         return Moved(place=store.place, key_id=key_id)
+
+    async def discard(self, *files: Path) -> None:
+        """Delete plain files of what is kept elsewhere; where recordings are sealed, zeros are written over them first."""
+        for file in files:
+            if self._sealing:
+                await asyncio.to_thread(shred, file)
+            else:
+                await asyncio.to_thread(file.unlink, missing_ok=True)
 
     async def _compare(self, store: SoundStore, key: str, digest: str) -> None:
         size = await store.size(key)
@@ -163,10 +173,10 @@ class Shelf:
         local, gone = self._local[kind], False
         for end in ("", SEALED, PEAKS, PEAKS + SEALED):
             gone |= await local.delete(name + end)
-        live = self.folders[kind] / "live" / (name.removesuffix(".wav") + ".raw")
-        if live.is_file():
-            await asyncio.to_thread(live.unlink)
-            gone = True
+        for file in live_sound(self.folders[kind] / "live", CallId(name.removesuffix(".wav"))).files:
+            if file.is_file():
+                await self.discard(file)
+                gone = True
         if self._bucket is not None:
             for end in ("", SEALED, PEAKS, PEAKS + SEALED):
                 gone |= await self._bucket.delete(f"{kind}/{name}{end}")

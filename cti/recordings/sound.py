@@ -1,25 +1,30 @@
-"""Sound files of ours: raw samples as Asterisk writes them, made into WAV; what a WAV says of itself; peaks.
+"""Sound files of ours: samples as Asterisk writes them, made into WAV; what a WAV says of itself; peaks.
 
-A talk is two channels of 16 bits at 8 kHz: the customer left, everybody they hear right.
+A talk is two channels of 16 bits at 16 or 8 kHz: the customer left, everybody they hear right.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import struct
 import wave
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from cti.recordings.live import WIDTH, LiveSound
 from cti.services.recordings import Peaks
 
 RATE = 8000
-WIDTH = 2
 HEADER = 44
 """Bytes before the samples of the WAV files that are made here."""
 BLOCK = 1 << 18
+TICK = 100
+"""Silence is looked for in stretches of a second divided by this."""
 MOST_PEAKS = 1200
 """A waveform has no more stretches than a wide screen has places for."""
 
@@ -34,68 +39,98 @@ class Measured:
     sha256: str
 
 
-def header(frames: int, channels: int) -> bytes:
+def header(frames: int, channels: int, rate: int = RATE) -> bytes:
     """The first 44 bytes of a WAV file."""
     data = frames * channels * WIDTH
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
-        b"RIFF", min(36 + data, 2**32 - 1), b"WAVE", b"fmt ", 16, 1, channels, RATE, RATE * channels * WIDTH,
+        b"RIFF", min(36 + data, 2**32 - 1), b"WAVE", b"fmt ", 16, 1, channels, rate, rate * channels * WIDTH,
         channels * WIDTH, WIDTH * 8, b"data", min(data, 2**32 - 1),
     )  # fmt: skip
 
 
-def seconds_of_raw(size: int, channels: int = 2) -> float:
-    """How long so many bytes of samples are."""
-    return size / (RATE * channels * WIDTH)
+def rate_of(head: bytes) -> int:
+    """Samples a second, as the beginning of a WAV file says; 8000 where it is too short to say."""
+    return int.from_bytes(head[24:28], "little") or RATE
 
 
-def hole(file: Path) -> int:
-    """Bytes of the file that nobody wrote: it was cut under whoever wrote on behind. 0 where the disk cannot tell."""
-    lost, at = 0, 0
-    with file.open("rb") as content:
-        handle = content.fileno()
-        size = os.fstat(handle).st_size
-        try:
-            while at < size:
-                begin = os.lseek(handle, at, os.SEEK_HOLE)
-                if begin >= size:
-                    break
-                try:
-                    at = os.lseek(handle, begin, os.SEEK_DATA)
-                except OSError:  # nothing but the hole follows
-                    at = size
-                lost += at - begin
-        except (OSError, AttributeError):
-            return 0
-    return lost
+def silences(live: LiveSound) -> tuple[tuple[float, float], ...]:
+    """Stretches in which every sample of both files is zero, in seconds, to a hundredth. Raises OSError."""
+    size = live.rate // TICK * WIDTH
+    nothing, at = bytes(size), 0
+    found: list[tuple[float, float]] = []
+    begin: int | None = None
+    frames = min(live.frames())
+    with live.caller.open("rb") as caller, live.others.open("rb") as others:
+        while at < frames * WIDTH // size:
+            one, other = caller.read(size), others.read(size)
+            silent = one == nothing and other == nothing
+            if silent and begin is None:
+                begin = at
+            elif not silent and begin is not None:
+                found.append((begin / TICK, at / TICK))
+                begin = None
+            at += 1
+    if begin is not None:
+        found.append((begin / TICK, at / TICK))
+    return tuple(found)
 
 
-def make_wave(raw: Path, target: Path, *, channels: int = 2) -> Measured:
-    """Write the samples of `raw` as a WAV file; it is there whole, and on the disk, or not at all. Raises OSError."""
-    frames = raw.stat().st_size // (channels * WIDTH)  # a torn last sample is left out
+def make_wave(live: LiveSound, target: Path, *, fills: Sequence[tuple[float, float]] = ()) -> Measured:
+    """Write both files as one WAV file, with silence put in at (second, so many seconds); it is there whole, and on the disk, or
+    not at all. What one file is shorter than the other is silence. Raises OSError."""
+    rate, (left, right) = live.rate, live.frames()
+    frames = max(left, right)
+    places = [(min(frames, round(at * rate)), round(seconds * rate)) for at, seconds in fills]
+    whole = frames + sum(count for _, count in places)
     draft = target.with_name(f".{target.name}.part")
-    digest, left = hashlib.sha256(), frames * channels * WIDTH
+    digest = hashlib.sha256()
     try:
-        with raw.open("rb") as samples, draft.open("wb") as file:
+        with contextlib.ExitStack() as open_files:
+            caller, others = (_Samples(open_files, *one) for one in zip(live.files, (left, right), strict=True))
+            file = open_files.enter_context(draft.open("wb"))
             os.fchmod(file.fileno(), 0o600)
-            start = header(frames, channels)
-            file.write(start)
-            digest.update(start)
-            while left and (block := samples.read(min(BLOCK, left))):
-                file.write(block)
-                digest.update(block)
-                left -= len(block)
-            if left:
-                raise OSError(f"{raw.name} became shorter while it was read")
+
+            def write(content: bytes) -> None:
+                file.write(content)
+                digest.update(content)
+
+            write(header(whole, 2, rate))
+            at = 0
+            for stop, silence in (*places, (frames, 0)):
+                while at < stop:
+                    count = min(BLOCK, stop - at)
+                    both = array("h", bytes(count * 2 * WIDTH))
+                    both[0::2], both[1::2] = caller.take(count), others.take(count)
+                    write(both.tobytes())
+                    at += count
+                for done in range(0, silence, BLOCK):
+                    write(bytes(min(BLOCK, silence - done) * 2 * WIDTH))
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, target)
     except OSError:
         draft.unlink(missing_ok=True)
         raise
-    return Measured(
-        bytes=HEADER + frames * channels * WIDTH, seconds=frames / RATE, channels=channels, sha256=digest.hexdigest()
-    )
+    return Measured(bytes=HEADER + whole * 2 * WIDTH, seconds=whole / rate, channels=2, sha256=digest.hexdigest())
+
+
+class _Samples:
+    """One file, read from its beginning; behind its end there is silence."""
+
+    def __init__(self, open_files: contextlib.ExitStack, path: Path, frames: int) -> None:
+        self._path, self._left = path, frames
+        self._file: BinaryIO | None = open_files.enter_context(path.open("rb")) if frames else None
+
+    def take(self, count: int) -> array[int]:
+        there = min(count, self._left)
+        content = self._file.read(there * WIDTH) if self._file is not None and there else b""
+        if len(content) < there * WIDTH:
+            raise OSError(f"{self._path.name} became shorter while it was read")
+        self._left -= there
+        samples = array("h", content)
+        samples.frombytes(bytes((count - there) * WIDTH))
+        return samples
 
 
 def measure(file: Path) -> Measured:

@@ -1,18 +1,20 @@
 """How long a recording ought to be, from the facts of its call; and where in it things happened. Pure.
 
 Sound is written while the customer is in a bridge with somebody and the recording is on: not while the call rings, waits or is
-held by the server. Times on the wall become seconds of the sound by that.
+held by the server. Times on the wall become seconds of the talk by that; and seconds of the sound by the pauses that were found in
+it (`gaps`), for what neither side sends is not written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cti.model import facts as f
 from cti.model import recording_facts as r
 from cti.model.fact import Fact
+from cti.recordings.gaps import Pause, placed
 from cti.services.recordings import RecordingMark
 
 
@@ -30,11 +32,12 @@ class TalkClock:
     silence: float = 0.0
     ended_at: datetime | None = None
     agents: list[str] = field(default_factory=list)
-    pause_share: float = 1.0
-    """How much of a pause is in the sound: where neither side sends anything, while keys are pressed for instance, Asterisk
-    writes nothing."""
+    pauses: list[Pause] = field(default_factory=list)
+    """Those that are over."""
     _talkers: set[str] = field(default_factory=set)
     _held: bool = False
+    _pause: tuple[float, float | None] = (0.0, None)
+    """Of the pause that goes on: seconds of the talk at its begin, and of the file."""
     _since: datetime | None = None
     """Since when sound has been written; None: it is not."""
 
@@ -60,11 +63,14 @@ class TalkClock:
                 self.on = True
                 self.begun_at = self.begun_at or fact.at
             case r.RecordingHalted():
-                self.on, self.paused_at = False, None
+                self._end_pause(None)
+                self.on = False
             case r.RecordingPaused():
+                if self.paused_at is None:
+                    self._pause = (self.seconds, fact.written)
                 self.paused_at, self.paused_by = self.paused_at or fact.at, fact.by
             case r.RecordingResumed():
-                self.paused_at = None
+                self._end_pause(fact.written)
             case f.CallAnswered():
                 self._talkers.add(fact.agent_id)
                 self._held = False
@@ -77,12 +83,20 @@ class TalkClock:
             case f.CallRetrieved():
                 self._held = False
             case f.CallEnded():
+                self._end_pause(None)
                 self._talkers.clear()
                 self.ended_at = fact.at
             case _:
                 pass
         on = self.on and bool(self._talkers) and not self._held
         self._since = fact.at if on else None
+
+    def _end_pause(self, written: float | None) -> None:
+        if self.paused_at is None:
+            return
+        begin, before = self._pause
+        self.pauses.append(Pause(at=begin, seconds=self.seconds - begin, before=before, after=written))
+        self.paused_at = None
 
     def _settle(self, moment: datetime) -> None:
         if self._since is None:
@@ -93,10 +107,7 @@ class TalkClock:
             self.silence += passed
 
     def _passed(self, moment: datetime) -> float:
-        if self._since is None:
-            return 0.0
-        share = self.pause_share if self.paused_at is not None else 1.0
-        return max(0.0, (moment - self._since).total_seconds()) * share
+        return 0.0 if self._since is None else max(0.0, (moment - self._since).total_seconds())
 
 
 _MARKS: dict[type[Fact], str] = {
@@ -113,40 +124,33 @@ _MARKS: dict[type[Fact], str] = {
 
 
 def story_of(
-    facts: Iterable[Fact], names: dict[str, str] | None = None, *, seconds: float | None = None
+    facts: Iterable[Fact], names: dict[str, str] | None = None
 ) -> tuple[tuple[RecordingMark, ...], tuple[tuple[float, float], ...]]:
-    """Marks and pauses of a call's recording, in seconds of its sound. `names` are agents'. With `seconds`, how long the sound
-    is, what it lacks is taken off the pauses."""
+    """Marks and pauses of a call's recording, in seconds of its sound. `names` are agents'. Before the recording was looked at, and
+    of one that is not whole, in seconds of the talk."""
     facts = sorted(facts, key=lambda one: one.at)
-    share = 1.0
-    if seconds is not None:
-        whole = TalkClock()
-        for fact in facts:
-            whole.take(fact)
-        share = share_of_pauses(whole, seconds)
-    clock, marks, pauses = TalkClock(pause_share=share), [], []
-    open_pause: float | None = None
+    clock, marks = TalkClock(), []
     for fact in facts:
-        here = round(clock.at(fact.at), 1)
+        here = clock.at(fact.at)
         clock.take(fact)
-        if isinstance(fact, r.RecordingPaused) and open_pause is None:
-            open_pause = here
-        elif isinstance(fact, r.RecordingResumed | r.RecordingHalted | f.CallEnded) and open_pause is not None:
-            pauses.append((open_pause, here))
-            open_pause = None
         kind = _MARKS.get(type(fact))
         if kind is None or (clock.begun_at is None and not isinstance(fact, f.CallAnswered)):
             continue
         who = str(getattr(fact, "agent_id", "") or "")
         text = (names or {}).get(who, who) if kind == "answered" else ""
         marks.append(RecordingMark(seconds=here, kind=kind, text=text))
-    return tuple(marks), tuple(pauses)
-
-
-def share_of_pauses(whole: TalkClock, seconds: float) -> float:
-    """How much of its pauses a sound of this length can hold."""
-    lacking = max(0.0, whole.seconds - seconds)
-    return max(0.0, (whole.silence - lacking) / whole.silence) if whole.silence else 1.0
+    pauses = [(one.at, one.at + one.seconds) for one in clock.pauses]
+    kept = next((fact for fact in facts if isinstance(fact, r.RecordingKept) and fact.kind == "talk"), None)
+    anchors = [(0.0, 0.0)]
+    if kept is not None and len(kept.gaps) == len(pauses):
+        for talk, sound in zip(pauses, kept.gaps, strict=True):
+            anchors += [(talk[0], sound[0]), (talk[1], sound[1])]
+    if kept is not None and clock.ended_at is not None:
+        anchors.append((max(clock.seconds, anchors[-1][0]), max(kept.seconds, anchors[-1][1])))
+    return (
+        tuple(replace(mark, seconds=round(placed(mark.seconds, anchors), 1)) for mark in marks),
+        tuple((round(placed(begin, anchors), 1), round(placed(end, anchors), 1)) for begin, end in pauses),
+    )
 
 
 def agents_of(facts: Sequence[Fact]) -> tuple[str, ...]:

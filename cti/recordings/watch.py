@@ -25,9 +25,11 @@ from cti.ids import CallId
 from cti.model import facts as f
 from cti.model import recording_facts as r
 from cti.model.fact import Fact
+from cti.recordings.gaps import Filling, filling
+from cti.recordings.live import LiveSound, in_use, live_sound, stray
 from cti.recordings.shelf import PEAKS, SEALED, Shelf
-from cti.recordings.sound import Measured, hole, make_wave, measure, seconds_of_raw
-from cti.recordings.talks import TalkClock, share_of_pauses
+from cti.recordings.sound import Measured, make_wave, measure, silences
+from cti.recordings.talks import TalkClock
 from cti.services.ports import Journal
 
 log = structlog.get_logger(__name__)
@@ -40,12 +42,16 @@ SETTLE = 4.0
 """Seconds that Asterisk may take to write the last of a file after the call."""
 AGAIN = 30.0
 """Seconds until a file that could not be made, or sent, is tried again."""
+STRAY = 60.0
+"""Live files of a call nobody knows, not written to for so long and open nowhere, are of a call that is over."""
 ORPHAN = 3600.0
-"""A raw file of a call nobody knows, not written to for so long, is of a call that is over."""
+"""Files that an earlier run left are moved when they are so old."""
 SLACK, SHARE = 1.0, 0.05
 """A recording is short when it lacks more than this many seconds and this share of the talk."""
 NO_ROOM = 1 << 20
 """With fewer bytes free, the disk is full."""
+
+NOTHING = Filling()
 
 Work: TypeAlias = Coroutine[Any, Any, None]
 _MESSAGE = re.compile(r"(?P<call>.+)-[a-z0-9_]+-[0-9]+\.wav")
@@ -55,7 +61,7 @@ _MESSAGE = re.compile(r"(?P<call>.+)-[a-z0-9_]+-[0-9]+\.wav")
 class _Call:
     clock: TalkClock = field(default_factory=TalkClock)
     path: str = ""
-    size: int = 0
+    seconds: float = 0.0
     grown: float = 0.0
     """Monotonic moment of the last growth."""
     flagged: set[str] = field(default_factory=set)
@@ -140,50 +146,48 @@ class RecordingWatch:
     # -- the end of a call ---------------------------------------------------------------------------------------------
 
     async def _finish(self, call_id: CallId, call: _Call) -> None:
-        raw, name = self._live / f"{call_id}.raw", call.path or f"{call_id}.wav"
+        live, name = live_sound(self._live, call_id), call.path or f"{call_id}.wav"
         clock = call.clock
         begun = clock.begun_at is not None
-        if not begun and not raw.exists():
+        if not begun and not live.there():
             return  # nobody meant to record it
         # What was paused need not be there: where neither side sends anything, Asterisk writes nothing.
         expected = clock.seconds - clock.silence if begun else 0.0
-        size = await self._settled(raw, expected)
-        if size is None or size < 4:
+        await self._settled(call_id, expected)
+        live = live_sound(self._live, call_id)
+        if not any(live.frames()):
             if begun and clock.talked and expected > 0.2:
-                await self._flag(
-                    call_id, name, self._why("missing" if size is None else "empty"), expected=expected, seconds=0.0
-                )
-            if size is not None:
-                await asyncio.to_thread(raw.unlink, missing_ok=True)
+                trouble = "empty" if live.there() else "missing"
+                await self._flag(call_id, name, self._why(trouble), expected=expected, seconds=0.0)
+            await self._shelf.discard(*live.files)
             return
-        await self._make(call_id, raw, name, expected, clock)
+        await self._make(call_id, live, name, expected, clock)
 
-    async def _settled(self, raw: Path, expected: float) -> int | None:
-        """The size of the file once nobody writes to it any more; None: there is none."""
-        deadline, last = time.monotonic() + SETTLE, -1
+    async def _settled(self, call_id: CallId, expected: float) -> None:
+        """Until nobody writes to the files any more, or there is nothing to wait for."""
+        deadline, last = time.monotonic() + SETTLE, (-1, -1)
         while True:
-            try:
-                size: int | None = raw.stat().st_size
-            except OSError:
-                size = None
-            enough = size is not None and not _short(seconds_of_raw(size), expected)
-            if (size == last and enough) or time.monotonic() >= deadline:
-                return size
-            last = -1 if size is None else size
+            live = live_sound(self._live, call_id)
+            frames = live.frames()
+            if (frames == last and not _short(live.seconds(), expected)) or time.monotonic() >= deadline:
+                return
+            last = frames
             await asyncio.sleep(0.3)
 
-    async def _make(self, call_id: CallId, raw: Path, name: str, expected: float, clock: TalkClock) -> None:
+    async def _make(self, call_id: CallId, live: LiveSound, name: str, expected: float, clock: TalkClock) -> None:
         target = self._shelf.plain("talk", name)
-        flagged, lost = False, await asyncio.to_thread(hole, raw)
+        lost = await asyncio.to_thread(live.lost)
+        flagged = False
         while True:
             try:
                 async with self._turns:
-                    found = await asyncio.to_thread(make_wave, raw, target)
+                    put_in = await asyncio.to_thread(_filling, live, clock)
+                    found = await asyncio.to_thread(make_wave, live, target, fills=put_in.fills)
                     if await asyncio.to_thread(measure, target) != found:
                         raise OSError(f"{name} is not on the disk as it was written")
                 break
             except (OSError, ValueError) as error:
-                if not raw.exists():
+                if not live.there():
                     await self._flag(call_id, name, self._why("missing"), expected=expected, seconds=0.0)
                     return
                 if not flagged:
@@ -191,9 +195,8 @@ class RecordingWatch:
                     await self._flag(call_id, name, self._why("unreadable"), expected=expected)
                 flagged = True
                 await asyncio.sleep(AGAIN)
-        await asyncio.to_thread(raw.unlink, missing_ok=True)
-        silence = clock.silence * share_of_pauses(clock, found.seconds)
-        await self._judge(call_id, "talk", name, found, expected, silence, lost=seconds_of_raw(lost))
+        await self._shelf.discard(*live.files)
+        await self._judge(call_id, "talk", name, found, expected, lost=lost, filled=put_in)
         await self._move(call_id, "talk", name)
 
     async def _message(self, call_id: CallId, kind: str, name: str, seconds: float) -> None:
@@ -213,9 +216,7 @@ class RecordingWatch:
                 return
             await asyncio.sleep(0.3)
         # Silence at the end is taken off a message, so it may be shorter than it took.
-        await self._judge(
-            call_id, kind, name, found, min(seconds, found.seconds) if found.seconds > SLACK else seconds, 0.0
-        )
+        await self._judge(call_id, kind, name, found, min(seconds, found.seconds) if found.seconds > SLACK else seconds)
 
     async def _judge(
         self,
@@ -224,12 +225,12 @@ class RecordingWatch:
         name: str,
         found: Measured,
         expected: float,
-        silence: float,
         *,
         lost: float = 0.0,
+        filled: Filling = NOTHING,
     ) -> None:
-        """Kept or flagged. `lost`: seconds of the file that were never written."""
-        there = found.seconds - lost
+        """Kept or flagged. `lost`: seconds of the file that were never written; `filled`: what was put in for pauses."""
+        there = found.seconds - filled.seconds - lost
         if _short(there, expected) or lost > SLACK:
             await self._flag(call_id, name, self._why("short"), kind=kind, expected=expected, seconds=there)
             return
@@ -243,7 +244,8 @@ class RecordingWatch:
                 seconds=round(found.seconds, 2),
                 sha256=found.sha256,
                 channels=found.channels,
-                silence=round(silence, 2),
+                silence=round(sum(end - begin for begin, end in filled.gaps), 2),
+                gaps=filled.gaps,
             )
         )
 
@@ -296,27 +298,24 @@ class RecordingWatch:
         for call_id, call in list(self._calls.items()):
             if not call.clock.running:
                 continue
-            try:
-                size = (self._live / f"{call_id}.raw").stat().st_size
-            except OSError:
-                size = 0
-            if size > call.size:
-                call.size, call.grown = size, now
+            seconds = live_sound(self._live, call_id).seconds()
+            if seconds > call.seconds:
+                call.seconds, call.grown = seconds, now
             elif now - call.grown > STALLED and not call.flagged:
                 call.flagged.add("not_growing")
                 expected = call.clock.at(self._clock.now())
                 name = call.path or f"{call_id}.wav"
                 await self._flag(
-                    call_id, name, self._why("not_growing" if size else "missing"), expected=round(expected, 1),
-                    seconds=round(seconds_of_raw(size), 1),
+                    call_id, name, self._why("not_growing" if seconds else "missing"), expected=round(expected, 1),
+                    seconds=round(seconds, 1),
                 )  # fmt: skip
 
     async def _sweep(self) -> None:
         """Files of calls that nobody told of, and files that were not moved when the bridge ended."""
-        for raw in await asyncio.to_thread(_old_files, self._live, "*.raw", ORPHAN):
-            call_id = CallId(raw.stem)
-            if call_id not in self._calls:
-                self._do(self._make(call_id, raw, f"{call_id}.wav", 0.0, TalkClock()))
+        for call_id in await asyncio.to_thread(stray, self._live, time.time() - STRAY):
+            live = live_sound(self._live, call_id)
+            if call_id not in self._calls and not await asyncio.to_thread(in_use, live.files):
+                self._do(self._make(call_id, live, f"{call_id}.wav", 0.0, TalkClock()))
         if not self._shelf.moves:
             return
         for kind in ("message", "voicemail"):
@@ -371,6 +370,11 @@ class RecordingWatch:
     async def _tell(self, fact: Fact) -> None:
         self._told(fact)
         await self._journal.append([fact])
+
+
+def _filling(live: LiveSound, clock: TalkClock) -> Filling:
+    """What the pauses of a talk lack in what was written. Raises OSError."""
+    return filling(silences(live) if clock.pauses else (), clock.pauses, live.seconds())
 
 
 def _short(seconds: float, expected: float) -> bool:

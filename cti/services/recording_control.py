@@ -12,7 +12,6 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import structlog
 
@@ -28,7 +27,7 @@ from cti.model.recording_rule import RecordWhen
 from cti.services import recording_choice
 from cti.services.floor import Refused
 from cti.services.ports import Journal, Telephony
-from cti.services.recordings import Act, RecordingNow, Why
+from cti.services.recordings import Act, LiveFiles, RecordingNow, Why
 from cti.services.switchboard import Switchboard
 
 log = structlog.get_logger(__name__)
@@ -52,7 +51,7 @@ class _State:
 
 
 class RecordingDesk:
-    """See the module. `limit` is the longest pause; None: until it is resumed. `missing` hears of a recording that cannot be begun."""
+    """See the module. `live` names a call's files; `limit` is the longest pause, None: until it is resumed; `missing` hears of a recording that cannot be begun."""
 
     def __init__(
         self,
@@ -61,7 +60,7 @@ class RecordingDesk:
         journal: Journal,
         clock: Clock,
         *,
-        folder: Path,
+        live: Callable[[CallId], LiveFiles],
         limit: timedelta | None,
         told: Callable[[Sequence[Fact], datetime], None] = lambda _facts, _now: None,
         missing: Callable[[CallId], Awaitable[None]] | None = None,
@@ -70,7 +69,7 @@ class RecordingDesk:
         self._telephony = telephony
         self._journal = journal
         self._clock = clock
-        self._live = folder.absolute() / "live"
+        self._live = live
         self._limit = limit
         self._told = told
         self._missing = missing
@@ -197,10 +196,10 @@ class RecordingDesk:
             elif act == "pause" and not state.paused:
                 await self._perform(PauseRecording(call_id=call_id, channel=self._channel(call_id), on=True))
                 state.until = self._clock.now() + self._limit if self._limit is not None else None
-                await self._record(RecordingPaused(at=self._clock.now(), call_id=call_id, by=by, why=why))
+                await self._record(self._paused(call_id, by=by, why=why))
             elif act == "resume" and state.paused:
                 await self._perform(PauseRecording(call_id=call_id, channel=self._channel(call_id), on=False))
-                await self._record(RecordingResumed(at=self._clock.now(), call_id=call_id, by=by, why=why))
+                await self._record(self._resumed(call_id, self._clock.now(), by=by, why=why))
         return self.now(call_id)
 
     async def _start(self, call_id: CallId, state: _State) -> None:
@@ -219,8 +218,12 @@ class RecordingDesk:
 
     async def _begin(self, call_id: CallId) -> None:
         state = self._calls.setdefault(call_id, _State())
-        file = str(self._live / f"{call_id}.raw")
-        await self._perform(BeginRecording(call_id=call_id, channel=self._channel(call_id), file=file))
+        caller, others = (file.absolute() for file in self._live(call_id).files)
+        await self._perform(
+            BeginRecording(
+                call_id=call_id, channel=self._channel(call_id), caller_file=str(caller), others_file=str(others)
+            )
+        )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PROOF_WITHIN):
                 await state.begun.wait()
@@ -237,6 +240,14 @@ class RecordingDesk:
         self._board.supervision.fact(fact)  # nobody listens to what must not be kept
         self._told([fact], fact.at)
         await self._journal.append([fact])
+
+    def _paused(self, call_id: CallId, *, by: str, why: Why) -> RecordingPaused:
+        written = self._live(call_id).seconds()
+        return RecordingPaused(at=self._clock.now(), call_id=call_id, by=by, why=why, written=round(written, 2))
+
+    def _resumed(self, call_id: CallId, now: datetime, *, by: str, why: str) -> RecordingResumed:
+        written = self._live(call_id).seconds()
+        return RecordingResumed(at=now, call_id=call_id, by=by, why=why, written=round(written, 2))
 
     def _call(self, call_id: CallId) -> Call:
         call = self._board.calls.get(call_id)
@@ -280,4 +291,4 @@ class RecordingDesk:
             log.warning("recording_stays_paused", call_id=call_id, error=error.message)
             state.until = now + timedelta(seconds=5)
             return
-        await self._record(RecordingResumed(at=now, call_id=call_id, by="", why="limit"))
+        await self._record(self._resumed(call_id, now, by="", why="limit"))

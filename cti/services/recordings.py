@@ -189,6 +189,19 @@ class RecordingNow:
     queue: QueueName | None = None
 
 
+class LiveFiles(Protocol):
+    """The files Asterisk writes a live call's sound to."""
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """What the caller says, what the caller hears."""
+        ...
+
+    def seconds(self) -> float:
+        """How much there is of both; it may be two seconds behind."""
+        ...
+
+
 class RecordingControl(Protocol):
     """Live calls' recordings. Both raise `Refused` (unknown_call, not_recording, caller_refused, not_on_demand) and
     `RemoteError` (Asterisk did not do it, so nothing is claimed)."""

@@ -88,7 +88,7 @@ async def test_a_call_on_the_products_configuration(tmp_path: Path) -> None:
                 assert not [x for x in inbox.signals if isinstance(x, s.HangupAsked) and x.channel == channel]
                 await sipp.finished()
             assert telephony.translator.odd == 0
-            assert (rig.paths.recordings / "live" / recording.path).with_suffix(".raw").exists()
+            assert (rig.paths.recordings / "live" / recording.path).with_suffix(".others.sln").exists()
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -318,4 +318,4 @@ async def test_recording_starts_once(tmp_path: Path) -> None:
         assert names(rig.ami.events).count("MixMonitorStart") == 1
         told = await rig.ami.event("MixMonitorStart")
         assert told["Uniqueid"] == wait["Call"]
-        await until((rig.paths.recordings / "live" / f"{wait['Call']}.raw").is_file, "the recording")
+        await until((rig.paths.recordings / "live" / f"{wait['Call']}.caller.sln").is_file, "the recording")

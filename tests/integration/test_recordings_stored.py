@@ -19,6 +19,7 @@ from cti.model import recording_facts as r
 from cti.model.fact import Fact
 from cti.recordings.finding import StoredRecordings
 from cti.recordings.keeping import KeepSounds, RecordingKeeping
+from cti.recordings.live import live_sound
 from cti.recordings.places import folder_of_sounds
 from cti.recordings.sealing import KeyRing
 from cti.recordings.shelf import Shelf
@@ -67,10 +68,12 @@ class Stage:
 
     async def talk(self, name: str, at: datetime, queue: str, agent: str = "1001") -> CallId:
         call_id = CallId(name)
-        raw = self.folder / f"{name}.raw"
-        raw.write_bytes(b"\0\10\0\20" * 16_000)
-        made = make_wave(raw, self.folder / f"{name}.wav")
-        raw.unlink()
+        live = live_sound(self.folder / "live", call_id)
+        live.caller.parent.mkdir(exist_ok=True)
+        live.caller.write_bytes(b"\0\10" * 32_000)
+        live.others.write_bytes(b"\0\20" * 32_000)
+        made = make_wave(live, self.folder / f"{name}.wav")
+        await self.shelf.discard(*live.files)
         await self.pool.execute(
             "INSERT INTO cti.calls (call_id, node, direction, started_at, answered_at, ended_at, did, queue, agent, outcome,"
             " talk_seconds, hold_seconds, wrap_seconds, hangup_by) VALUES ($1, 'a1', 'inbound', $2, $2, $3, '5000', $4, $5,"

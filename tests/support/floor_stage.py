@@ -30,6 +30,7 @@ from cti.model.facts import AgentState, Device, RecordingStarted
 from cti.model.supervision_facts import Acted
 from cti.quality_rooms import QualityWork
 from cti.recordings.finding import StoredRecordings
+from cti.recordings.live import live_sound
 from cti.report_office.office import ReportOffice
 from cti.services.acts import JournalActs
 from cti.services.dispatcher import Dispatcher
@@ -152,7 +153,9 @@ async def floor_stage(dsn: str, folder: Path, *, full: bool = True) -> AsyncIter
     quality = QualityWork(pool, clock=clock, centre=lambda: centre)
     reports = StoredReports(pool, lambda: centre, clock=clock)
     sounds = Stage(pool, folder)
-    control = RecordingDesk(dispatcher.board, telephony, journal, clock, folder=folder, limit=None)
+    control = RecordingDesk(
+        dispatcher.board, telephony, journal, clock, live=lambda call_id: live_sound(folder, call_id), limit=None
+    )
     deps = make_deps(
         FakeFloor(centre, clock=clock),
         folder,

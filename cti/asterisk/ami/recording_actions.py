@@ -9,18 +9,20 @@ from cti.ids import CallId
 from cti.model.commands import Deliver
 from cti.model.recording_commands import BeginRecording, EndRecording, PauseRecording
 
-OPTIONS = "abD"
-"""As in the dialplan: behind what is there, only while bridged, both directions apart."""
-_FILE = re.compile(r"/[\w/.~+@ -]{1,900}\.raw")
+OPTIONS = "abr({caller})t({others})"
+"""As in the dialplan: behind what is there, only while bridged, both directions apart, as long as each other."""
+_FILE = re.compile(r"/[\w/.~+@ -]{1,900}\.sln(16)?")
 _CALL = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 def recording_action(command: BeginRecording | EndRecording | PauseRecording) -> dict[str, str | list[str]]:
     """The action. Raises `AmiActionInvalid`."""
     if isinstance(command, BeginRecording):
-        if _FILE.fullmatch(command.file) is None:
-            raise AmiActionInvalid(f"{command.file!r} is no file to record to")
-        return {"Action": "MixMonitor", "Channel": command.channel, "File": command.file, "Options": OPTIONS}
+        for file in (command.caller_file, command.others_file):
+            if _FILE.fullmatch(file) is None:
+                raise AmiActionInvalid(f"{file!r} is no file to record to")
+        options = OPTIONS.format(caller=command.caller_file, others=command.others_file)
+        return {"Action": "MixMonitor", "Channel": command.channel, "Options": options}
     if isinstance(command, EndRecording):
         return {"Action": "StopMixMonitor", "Channel": command.channel}
     return {

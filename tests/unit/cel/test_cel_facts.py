@@ -149,6 +149,20 @@ def test_voicemail() -> None:
     assert ended.hangup_by is HangupBy.SYSTEM
 
 
+def test_a_recording_that_began_while_the_bridge_was_away() -> None:
+    text = (
+        inbound()
+        + own("CTI_SURVIVAL", at(5), CALL, CALLER, "support")
+        + own("CTI_RECORDING", at(6), CALL, CALLER, f"{CALL}.wav")
+        + own("CTI_RECORDING", at(7), CALL, CALLER, "../other.wav")
+        + hangup(at(30), CALL, CALLER, source=CALLER)
+    )
+    facts = facts_of(text)
+    (began,) = [fact for fact in facts if isinstance(fact, f.RecordingStarted)]
+    assert began == f.RecordingStarted(at=at(6), call_id=CallId(CALL), path=f"{CALL}.wav", inferred=True)
+    assert [fact for fact in facts_of(text, [*facts[:-1]]) if isinstance(fact, f.RecordingStarted)] == []
+
+
 def offered() -> list[Fact]:
     """The journal of a call whose bridge died while an agent's phone rang."""
     call = CallId(CALL)

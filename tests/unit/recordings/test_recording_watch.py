@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import wave
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from cti.model import recording_facts as r
 from cti.model.fact import Fact
 from cti.model.recording_commands import BeginRecording, EndRecording, PauseRecording
 from cti.recordings import watch as watching
+from cti.recordings.gaps import Filling, Pause, filling, placed
+from cti.recordings.live import live_sound
 from cti.recordings.places import folder_of_sounds
 from cti.recordings.sealing import KeyRing
 from cti.recordings.shelf import Shelf
@@ -82,16 +87,19 @@ def talk(seconds: float, *, pause: tuple[float, float] | None = None, started: b
 
 
 class Bench:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sealing: bool = False) -> None:
         self.live = folder / "live"
         self.live.mkdir(parents=True)
-        shelf = Shelf({"talk": folder, "message": folder, "voicemail": folder}, keys=KeyRing(folder / "k"), sealing=False,
-                      bucket=None, local=dict.fromkeys(("talk", "message", "voicemail"), folder_of_sounds(folder)))  # fmt: skip
+        ring = KeyRing(folder / "k")
+        ring.open(T0)
+        self.shelf = Shelf({"talk": folder, "message": folder, "voicemail": folder}, keys=ring, sealing=sealing,
+                           bucket=None, local=dict.fromkeys(("talk", "message", "voicemail"), folder_of_sounds(folder)))  # fmt: skip
         self.journal = Kept()
-        self.watch = RecordingWatch(shelf, self.journal, StandingClock(T0))
+        self.watch = RecordingWatch(self.shelf, self.journal, StandingClock(T0))
 
     def sound(self, seconds: float) -> None:
-        (self.live / f"{CALL}.raw").write_bytes(b"\1\2\3\4" * int(8000 * seconds))
+        for side in ("caller", "others"):
+            (self.live / f"{CALL}.{side}.sln16").write_bytes(b"\1\2" * int(16_000 * seconds))
 
     async def verdict(self, facts: Sequence[Fact], *, recovered: bool = False) -> Any:
         task = asyncio.create_task(self.watch.run())
@@ -141,7 +149,8 @@ async def test_what_is_not_whole_is_flagged(bench: Bench, there: float | None, t
 
 
 async def test_a_file_that_was_cut_while_it_was_written_has_a_hole(bench: Bench) -> None:
-    with (bench.live / f"{CALL}.raw").open("wb") as file:
+    bench.sound(10)
+    with (bench.live / f"{CALL}.others.sln16").open("wb") as file:
         file.seek(32_000 * 8)
         file.write(b"\1\2" * 32_000)
     flagged = await bench.verdict(talk(10))
@@ -149,18 +158,90 @@ async def test_a_file_that_was_cut_while_it_was_written_has_a_hole(bench: Bench)
     assert flagged.trouble == "short"
 
 
-async def test_a_pause_need_not_be_in_the_file(bench: Bench) -> None:
-    bench.sound(7)  # nothing was sent for three of the five seconds of the pause
-    kept = await bench.verdict(talk(10, pause=(2, 7)))
+@pytest.mark.parametrize("looked", [True, False])
+async def test_a_pause_is_as_long_in_the_file_as_on_the_clock(bench: Bench, tmp_path: Path, looked: bool) -> None:
+    """Of five seconds nothing was sent for three; before the pause half a second is missing, too."""
+    voice, silence = b"\1\2" * 8000, bytes(16_000)
+    for side in ("caller", "others"):
+        (bench.live / f"{CALL}.{side}.sln").write_bytes(voice[:8000] + voice[:16_000] + 2 * silence + 3 * voice)
+    told = talk(10, pause=(2, 7))
+    if looked:  # what the files had, a second behind
+        told = [
+            replace(fact, written=0.5 if isinstance(fact, r.RecordingPaused) else 2.5)
+            if isinstance(fact, r.RecordingPaused | r.RecordingResumed)
+            else fact
+            for fact in told
+        ]
+    kept = await bench.verdict(told)
     assert isinstance(kept, r.RecordingKept)
-    assert kept.silence == pytest.approx(2)
-    marks, pauses = story_of(talk(10, pause=(2, 7)), {"1001": "Ada"}, seconds=7)
-    assert pauses == ((2.0, 4.0),)
+    assert (kept.seconds, kept.silence, kept.gaps) == (9.5, 5.0, ((1.5, 6.5),))
+    with wave.open(str(tmp_path / "recordings" / f"{CALL}.wav")) as sound:
+        assert (sound.getframerate(), sound.getnchannels()) == (8000, 2)
+        content = sound.readframes(sound.getnframes())
+    assert content == voice[:8000] * 2 + 2 * voice[:16_000] + bytes(5 * 32_000) + 3 * 2 * voice
+    marks, pauses = story_of([*told, kept], {"1001": "Ada"})
+    assert pauses == ((1.5, 6.5),)
     assert [(mark.kind, mark.seconds, mark.text) for mark in marks] == [
         ("answered", 0.0, "Ada"),
-        ("paused", 2.0, ""),
-        ("resumed", 4.0, ""),
+        ("paused", 1.5, ""),
+        ("resumed", 6.5, ""),
     ]
+
+
+def test_what_a_pause_lacks_is_put_in_where_its_silence_is() -> None:
+    twice = (Pause(at=10, seconds=20, before=9.2, after=21.0), Pause(at=40, seconds=5, before=30.4, after=30.4))
+    found = filling(((3.0, 3.4), (10.1, 22.1), (50.0, 51.0)), twice, 60.0)
+    assert found.fills == ((22.1, 8.0), (30.4, 5.0))  # the second wrote nothing at all
+    assert found.gaps == ((10.1, 30.1), (38.4, 43.4))
+    assert filling(((9.0, 21.0),), (Pause(at=10, seconds=10),), 30.0).fills == ()  # silence enough
+    assert filling((), (), 1.0) == Filling()
+    anchors = [(0.0, 0.0), (10.0, 8.0), (20.0, 18.0), (30.0, 30.0)]
+    assert [placed(second, anchors) for second in (5.0, 15.0, 25.0, 31.0)] == [4.0, 13.0, 24.0, 31.0]
+
+
+async def test_files_of_a_call_nobody_knows_are_finished_when_nobody_writes_them(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.sound(3)
+    files = list(bench.live.iterdir())
+    for file in files:
+        os.utime(file, (1, 1))
+    with files[0].open("ab"):  # somebody still has it open
+        task = asyncio.create_task(bench.watch.run())
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert bench.journal.facts == []
+    bench.watch = RecordingWatch(bench.shelf, bench.journal, StandingClock(T0))
+    kept = await bench.verdict([])
+    assert isinstance(kept, r.RecordingKept)
+    assert (kept.call_id, kept.seconds, list(bench.live.iterdir())) == (CALL, 3.0, [])
+
+
+async def test_where_recordings_are_sealed_plain_sound_is_written_over_before_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path / "recordings", sealing=True)
+    bench.sound(10)
+    left: dict[str, bytes] = {}
+    unlink = Path.unlink
+
+    def seen(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix in (".sln16", ".wav"):
+            left[path.name] = path.read_bytes()
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", seen)
+    task = asyncio.create_task(bench.watch.run())
+    await asyncio.sleep(0)
+    bench.watch.observe(talk(10), T0)
+    async with asyncio.timeout(20):
+        while not isinstance(await bench.journal.next(), r.RecordingMoved):
+            bench.journal.news.clear()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert sorted(left) == [f"{CALL}.caller.sln16", f"{CALL}.others.sln16", f"{CALL}.wav"]
+    assert all(content and not content.strip(b"\0") for content in left.values())
 
 
 async def test_a_judged_recording_is_left_in_peace_after_a_restart(bench: Bench) -> None:
@@ -217,7 +298,7 @@ class Live:
         self.board = Switchboard(demo_centre(), node=NodeName("pbx1"), now=T0)
         self.telephony, self.journal = Obeying(), Kept()
         self.desk = RecordingDesk(
-            self.board, self.telephony, self.journal, self.clock, folder=folder,
+            self.board, self.telephony, self.journal, self.clock, live=lambda call_id: live_sound(folder, call_id),
             limit=timedelta(seconds=limit) if limit else None,
         )  # fmt: skip
         self.board.record(talk(1)[0])
@@ -245,7 +326,7 @@ async def test_no_pause_is_forgotten(tmp_path: Path) -> None:
     assert live.desk.now(CALL).paused
     await live.desk.tick(after(60))
     assert not live.desk.now(CALL).paused
-    assert live.journal.facts[-1] == r.RecordingResumed(at=after(60), call_id=CALL, by="", why="limit")
+    assert live.journal.facts[-1] == r.RecordingResumed(at=after(60), call_id=CALL, by="", why="limit", written=0.0)
 
 
 async def test_a_restart_never_ends_a_pause_early(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from obstore.store import MemoryStore
 
 from cti.errors import ConfigError
 from cti.recordings import sealing
+from cti.recordings.live import LiveSound
 from cti.recordings.places import StoredSounds, folder_of_sounds
 from cti.recordings.sealing import KeyRing
 from cti.recordings.shelf import Shelf
-from cti.recordings.sound import make_wave, measure, peaks_of
+from cti.recordings.sound import make_wave, measure, peaks_of, rate_of
 from cti.services.recordings import NoRecording, RecordingAway
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -35,11 +36,20 @@ def shelf(folder: Path, ring: KeyRing, *, sealed: bool, bucket: StoredSounds | N
 
 
 def test_samples_become_a_wave_file(tmp_path: Path) -> None:
-    raw = tmp_path / "c.raw"
-    raw.write_bytes(random.Random(1).randbytes(32_000 * 3 + 3))  # a torn last sample
-    made = make_wave(raw, tmp_path / "c.wav")
+    live = LiveSound(caller=tmp_path / "c.caller.sln16", others=tmp_path / "c.others.sln16", rate=16_000)
+    said, heard = random.Random(1).randbytes(32_000 * 3 + 1), random.Random(2).randbytes(32_000 * 2)
+    live.caller.write_bytes(said)  # a torn last sample
+    live.others.write_bytes(heard)
+    made = make_wave(live, tmp_path / "c.wav", fills=[(1.0, 0.5)])
     assert made == measure(tmp_path / "c.wav")
-    assert (made.seconds, made.channels, made.bytes) == (3.0, 2, 96_044)
+    assert (made.seconds, made.channels, made.bytes) == (3.5, 2, 224_044)
+    content = (tmp_path / "c.wav").read_bytes()
+    assert rate_of(content[:44]) == 16_000
+    left = b"".join(content[at : at + 2] for at in range(44, len(content), 4))
+    right = b"".join(content[at : at + 2] for at in range(46, len(content), 4))
+    assert left == said[:32_000] + bytes(16_000) + said[32_000:96_000]
+    assert right == heard[:32_000] + bytes(16_000) + heard[32_000:] + bytes(32_000)
+    assert (live.seconds(), live.lost()) == (2.0, 1.0)
     assert (tmp_path / "c.wav").stat().st_mode & 0o777 == 0o600
     assert not list(tmp_path.glob(".*"))
     (tmp_path / "n.wav").write_bytes(b"no sound at all")
