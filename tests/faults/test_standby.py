@@ -67,7 +67,7 @@ async def taken_over(centre: TestCentre, supervisor: ApiPerson, act: Callable[[i
         now = owner(centre)
         if now["pid"] != before["pid"]:
             assert now["token"] > before["token"]
-            await supervisor.until("/state", lambda s: s["asterisk_connected"], within=deadline - time.monotonic())
+            await supervisor.until("/state", lambda s: s["link"]["connected"], within=deadline - time.monotonic())
             return time.monotonic() - began
         await asyncio.sleep(0.02)
     raise AssertionError(f"nobody took over within {WITHIN} s")
@@ -124,7 +124,7 @@ async def test_the_other_bridge_takes_over_and_no_call_notices(centre: TestCentr
             await leg.hang_up()
         await supervisor.until("/state", lambda s: not s["calls"])
     row = await centre.record(where="outcome = 'answered'", within=30)
-    assert row["agent_id"] == "1002"
+    assert row["agent"] == "1002"
     (counted,) = await centre.query("SELECT count(*) AS n, count(DISTINCT call_id) AS calls FROM report.calls")
     assert (counted["n"], counted["calls"]) == (3, 3)
     (lease,) = await centre.query("SELECT token FROM cti.bridge_lease")
