@@ -62,6 +62,14 @@ class Child:
                 continue
             on_restart(self)
 
+    def kill(self) -> None:
+        """End it at once (SIGKILL), and do not start it again."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
     async def stop(self, patience: float = 8.0) -> None:
         """Ask it to end (SIGTERM), and make it when it does not."""
         if self._keeper is not None:

@@ -90,7 +90,7 @@ class Up:
         """Start, show the panel, watch until stopped. Gives the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._asked_to_end)
         try:
             starting = asyncio.create_task(self._start())
             stopping = asyncio.create_task(self._stop.wait())
@@ -105,6 +105,15 @@ class Up:
             return 0
         finally:
             await self._shut_down()
+
+    def _asked_to_end(self) -> None:
+        """Ctrl-C: in order. Again: at once, and the calls there are end; what is in the journal stays."""
+        if self._stop.is_set():
+            self.say("[yellow]at once[/]")
+            for part in (self._traffic, self._bridge, self._shop, self._asterisk):
+                if part is not None:
+                    part.kill()
+        self._stop.set()
 
     # -- starting ------------------------------------------------------------------------------------------------
 

@@ -60,7 +60,8 @@ LIST_LIMIT = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkTimings:
-    """Deadlines and pauses of the link. A stalled link is noticed after `ping_interval + ping_patience` at the latest."""
+    """Deadlines and pauses of the link. A stalled link is noticed after `ping_interval + ping_patience` at the latest, one that
+    is slow when it is `ping_reply` behind."""
 
     connect: timedelta = timedelta(seconds=3)
     login: timedelta = timedelta(seconds=5)
@@ -70,10 +71,13 @@ class LinkTimings:
     ping_interval: timedelta = timedelta(seconds=1)
     ping_patience: timedelta = timedelta(seconds=1.5)
     """Silence after a ping that means the link is dead."""
-    ping_reply: timedelta = timedelta(seconds=10)
-    """Longest wait for the ping's own reply while other bytes still arrive (a flood delays it)."""
+    ping_reply: timedelta = timedelta(seconds=2.5)
+    """Longest wait for the ping's own reply while other bytes still arrive: what comes is by so much too old to act on, and a
+    snapshot is sooner there than the rest of it."""
     first_retry: timedelta = timedelta(seconds=0.2)
-    longest_retry: timedelta = timedelta(seconds=5)
+    longest_retry: timedelta = timedelta(seconds=1)
+    unreachable_retry: timedelta = timedelta(seconds=0.4)
+    """The longest while nobody listens: an Asterisk that was killed is back in seconds, and asking costs nothing."""
     steady: timedelta = timedelta(seconds=10)
     """A link that lived this long starts the next retries from `first_retry` again."""
 
@@ -477,5 +481,8 @@ class AmiLink:
             lived = loop.time() - began
             failures = 1 if session is not None and lived > self.timings.steady.total_seconds() else failures + 1
             pause = self.timings.pause(failures, self._jitter())
-            log.warning("ami link down", problem=str(self.problem), attempt=failures, retry_in=round(pause, 2))
+            if isinstance(self.problem, AmiUnreachable):
+                pause = min(pause, self.timings.unreachable_retry.total_seconds())
+            if failures & (failures - 1) == 0:  # the first, second, fourth ...: an hour away must not be a thousand lines
+                log.warning("ami link down", problem=str(self.problem), attempt=failures, retry_in=round(pause, 2))
             await asyncio.sleep(pause)
