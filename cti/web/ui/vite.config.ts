@@ -32,6 +32,7 @@ export default defineConfig({
         wall: here("wall.html"),
         reports: here("reports.html"),
         quality: here("quality.html"),
+        account: here("account.html"),
       },
     },
   },

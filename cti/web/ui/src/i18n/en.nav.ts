@@ -10,6 +10,7 @@ export const nav = {
   work: "Work",
   customers: "Customers",
   flows: "Flows",
+  account: "My account",
   prompts: "Prompts",
   whoAmI: (name: string, role: string) => `Logged in as ${name}, ${role}`,
   roles: { agent: "agent", supervisor: "supervisor", admin: "administrator", wall: "wall screen" } as Readonly<Record<string, string>>,

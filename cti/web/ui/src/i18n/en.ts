@@ -1,5 +1,6 @@
 // English: the language the others are measured against. Words of the floor, not of the program.
 
+import { account, accountErrors, logInMore } from "./en.account";
 import { acts } from "./en.acts";
 import { crm } from "./en.crm";
 import { customers } from "./en.customers";
@@ -17,6 +18,8 @@ import { quality } from "./en.quality";
 import { recordings } from "./en.recordings";
 
 export const en = {
+  account,
+  logInMore,
   acts,
   crm,
   customers,
@@ -70,6 +73,7 @@ export const en = {
   errors: {
     ...deskErrors,
     ...moreErrors,
+    ...accountErrors,
     unreachable: "The server does not answer. Check the network, then try again.",
     wrong_login: "This name and password do not match.",
     not_logged_in: "Your session has ended. Log in again.",

@@ -10,6 +10,7 @@ export const nav = {
   work: "事务",
   customers: "客户",
   flows: "流程",
+  account: "我的账户",
   prompts: "语音",
   whoAmI: (name: string, role: string) => `当前登录：${name}（${role}）`,
   roles: { agent: "座席", supervisor: "主管", admin: "管理员", wall: "大屏" } as Readonly<Record<string, string>>,

@@ -1,5 +1,6 @@
 // 简体中文。类型要求与英文逐项对应，缺一项则编译失败。
 import type { Dictionary } from "./dictionary";
+import { account, accountErrors, logInMore } from "./zh.account";
 import { acts } from "./zh.acts";
 import { crm } from "./zh.crm";
 import { customers } from "./zh.customers";
@@ -17,6 +18,8 @@ import { quality } from "./zh.quality";
 import { recordings } from "./zh.recordings";
 
 export const zh: Dictionary = {
+  account,
+  logInMore,
   acts,
   crm,
   customers,
@@ -70,6 +73,7 @@ export const zh: Dictionary = {
   errors: {
     ...deskErrors,
     ...moreErrors,
+    ...accountErrors,
     unreachable: "服务器没有应答。请检查网络后重试。",
     wrong_login: "用户名或密码不正确。",
     not_logged_in: "会话已结束，请重新登录。",

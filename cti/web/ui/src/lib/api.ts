@@ -40,6 +40,12 @@ export class ApiError extends Error {
   }
 }
 
+/** Who asks. `must_enrol`: nothing but a second factor can be set up with this log-in. */
+export interface Me {
+  readonly user: User;
+  readonly must_enrol: boolean;
+}
+
 /** How long one request may take before it counts as unanswered, in milliseconds. */
 const DEADLINE_MS = 10_000;
 
@@ -68,6 +74,7 @@ export async function request<T>(method: "GET" | "POST" | "PUT" | "DELETE", path
   }
   if (response.ok) return data as T;
   const error = (data as { error?: { id?: string; message?: string; remedy?: string; details?: Detail[] } } | null)?.error;
+  if (error?.id === "second_factor_required" && location.pathname !== "/account") location.assign("/account");
   throw new ApiError(
     error?.id ?? `http_${response.status}`,
     error?.message ?? "",
@@ -80,10 +87,12 @@ export async function request<T>(method: "GET" | "POST" | "PUT" | "DELETE", path
 const id = encodeURIComponent;
 
 export const api = {
-  logIn: (username: string, password: string) =>
-    request<{ user: User }>("POST", "/login", { username, password }).then((answer) => answer.user),
+  logIn: (username: string, password: string, code = "") =>
+    request<Me>("POST", "/login", { username, password, code }),
+  ways: () => request<{ provider: { label: string; path: string } | null }>("GET", "/login"),
   logOut: () => request<unknown>("POST", "/logout"),
-  me: () => request<{ user: User }>("GET", "/me").then((answer) => answer.user),
+  me: () => request<Me>("GET", "/me").then((answer) => answer.user),
+  whoAmI: () => request<Me>("GET", "/me"),
   desk: () => request<AgentDesk>("GET", "/agent"),
   phone: () => request<PhoneAccount>("GET", "/agent/phone"),
   setState: (state: "ready" | "not_ready" | "offline", more: { reason?: string; device?: Device } = {}) =>

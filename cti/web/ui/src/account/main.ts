@@ -1,0 +1,4 @@
+import Page from "./Page.svelte";
+import { open } from "../open";
+
+open(Page);
