@@ -344,6 +344,7 @@ async def serve(settings: Settings) -> None:
         WebDeps(
             floor=dispatcher,
             centre_now=lambda: dispatcher.board.centre,
+            centre_of=dispatcher.centre_of,
             configuration=configuration,
             accounts=accounts,
             session_key=secrets.session_key,

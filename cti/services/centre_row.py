@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from cti.ids import QueueName
 from cti.reports.metric import Grain
-from cti.services.day_series import HALF_HOUR, LINES
+from cti.services.day_series import HALF_HOUR, LINES, Counts
 from cti.services.floor import CentreRow
 from cti.services.switchboard import Switchboard
 
@@ -41,35 +42,51 @@ class CentreFigures:
             self._lines, self._drawn, self._drawn_at = self._draw(now), drawn, now
         self._behind = drawn != self._drawn
         self._told, total = self._sign(), tally.total
-        row = CentreRow(
-            day_start=tally.begins,
-            calls=total.count("inbound"),
-            live=len(board.calls),
-            answered=total.count("answered"),
-            abandoned=total.count("abandoned"),
-            service_level=total.value("service_level"),
-            longest_wait=round(total.longest, 1),
-            satisfaction=total.value("satisfaction_rate"),
-            rated=total.amount(Grain.ANSWERS, "ratings"),
-            complaint_rate=total.value("complaint_rate"),
-            complaints=total.count("complaints"),
-            effective_answer_rate=total.value("effective_answer_rate"),
-            rejected=total.count("rejected"),
-            targets=board.centre.targets,
-        )
+        row = _row(tally.begins, total, len(board.calls), board.centre.targets)
         if self.row is not None and row == replace(self.row, series={}) and self.row.series is self._lines:
             return None
         self.row = replace(row, series=self._lines)
         return self.row
+
+    def of(self, queues: Collection[QueueName], now: datetime) -> CentreRow:
+        """The same of certain queues. Of which queue a complaint is nobody says when it is counted: there is no rate of them."""
+        board = self._board
+        total, slots = board.tally.by_queue.of(queues, now)
+        live = sum(call.queue in queues for call in board.calls.values())
+        row = _row(board.tally.begins, total, live, board.centre.targets)
+        lines = {name: line for name, line in _lines(slots).items() if name != "complaint_rate"}
+        return replace(row, complaint_rate=None, series=lines)
 
     def _sign(self) -> tuple[int, int, datetime]:
         tally = self._board.tally
         return tally.series.version, len(self._board.calls), tally.begins
 
     def _draw(self, now: datetime) -> Mapping[str, tuple[float | None, ...]]:
-        slots = self._board.tally.series.until(now)
-        lines = {line: tuple(_told(slot.value(metric)) for slot in slots) for line, metric in LINES.items()}
-        return {**lines, "longest_wait": tuple(round(slot.longest) for slot in slots)}
+        return _lines(self._board.tally.series.until(now))
+
+
+def _row(begins: datetime, total: Counts, live: int, targets: Mapping[str, float]) -> CentreRow:
+    return CentreRow(
+        day_start=begins,
+        calls=total.count("inbound"),
+        live=live,
+        answered=total.count("answered"),
+        abandoned=total.count("abandoned"),
+        service_level=total.value("service_level"),
+        longest_wait=round(total.longest, 1),
+        satisfaction=total.value("satisfaction_rate"),
+        rated=total.amount(Grain.ANSWERS, "ratings"),
+        complaint_rate=total.value("complaint_rate"),
+        complaints=total.count("complaints"),
+        effective_answer_rate=total.value("effective_answer_rate"),
+        rejected=total.count("rejected"),
+        targets=targets,
+    )
+
+
+def _lines(slots: Sequence[Counts]) -> Mapping[str, tuple[float | None, ...]]:
+    lines = {line: tuple(_told(slot.value(metric)) for slot in slots) for line, metric in LINES.items()}
+    return {**lines, "longest_wait": tuple(round(slot.longest) for slot in slots)}
 
 
 def _told(value: float | None) -> float | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -21,7 +21,7 @@ import structlog
 
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
-from cti.ids import CallId, NodeName
+from cti.ids import CallId, NodeName, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
@@ -29,35 +29,28 @@ from cti.model.centre import Centre, Queue
 from cti.model.commands import (
     Command,
     Deliver,
-    DialCustomer,
-    DialParty,
     EnterRoom,
     HoldCaller,
     HoldParty,
     ReturnToWait,
-    RingForCallback,
     SetQueue,
 )
-from cti.model.dial_commands import Rejoin, Resume, RingToDial
-from cti.model.facts import Match, OfferEnd
-from cti.model.supervision_commands import DialWatcher
+from cti.model.dial_commands import Resume
+from cti.model.facts import Match
 from cti.reports.counted import Counted
 from cti.services import (
-    agent_first,
     call_control,
     callbacks,
-    consults,
-    dialling,
     live_centre,
+    not_done,
     reconcile,
-    resumption,
     supervision_watch,
     timers,
 )
 from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
 from cti.services.desk_requests import DeskRequests
-from cti.services.floor import Change, FloorView, LinkView
+from cti.services.floor import CentreRow, Change, FloorView, LinkView
 from cti.services.floor_requests import FloorRequests
 from cti.services.line_requests import LineRequests
 from cti.services.ports import Directory, FlowEditions, Journal, LookUp, Telephony
@@ -268,28 +261,11 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
                 await self._telephony.perform(command)
             except RemoteError as error:
                 log.warning("command_failed", command=type(command).__name__, error=error.message)
-                if isinstance(command, Deliver) and not error.outcome_unknown:
-                    self._put(partial(self._deliver_refused, command))
-                elif isinstance(command, Resume | Rejoin) and not error.outcome_unknown:
-                    self._put(partial(self._not_resumed, command))
-                elif isinstance(command, RingToDial) and not error.outcome_unknown:
-                    self._put(partial(self._not_rung_to_dial, command))
-                elif isinstance(command, DialCustomer) and not error.outcome_unknown:
-                    self._put(partial(self._not_dialled, command))
-                elif isinstance(command, DialParty) and not error.outcome_unknown:
-                    self._put(partial(self._party_not_dialled, command))
-                elif isinstance(command, RingForCallback) and not error.outcome_unknown:
-                    self._put(partial(self._not_rung, command))
-                elif isinstance(command, DialWatcher) and not error.outcome_unknown:
-                    self._put(partial(self._watcher_not_dialled, command))
+                if not error.outcome_unknown:
+                    self._put(partial(self._take_back, command))
 
-    def _deliver_refused(self, command: Deliver) -> None:
-        call = self.board.calls.get(command.call_id)
-        if call is not None and call.offer_id == command.offer_id:
-            now = self._clock.now()
-            # The channel cannot be redirected: it is on its way out, and its end comes as a signal, or it will say
-            # itself when it waits again. Until then it is not offered to anybody.
-            self.board.end_offer(call, OfferEnd.SUPERSEDED, now, at=now, deliverable=False)
+    def _take_back(self, command: Command) -> None:
+        not_done.take_back(self.board, command, self._clock.now())
 
     def _attend(self) -> None:
         """What looks at the floor after every turn: callbacks whose turn has come, supervisors' parts in calls."""
@@ -298,24 +274,6 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
                 attend(self.board, self._clock.now())
             except Exception:
                 log.exception("not_attended", what=attend.__module__)
-
-    def _watcher_not_dialled(self, command: DialWatcher) -> None:
-        supervision_watch.not_sent(self.board, command, self._clock.now())
-
-    def _not_resumed(self, command: Resume | Rejoin) -> None:
-        resumption.refused(self.board, command)
-
-    def _not_rung_to_dial(self, command: RingToDial) -> None:
-        dialling.not_rung(self.board, command, self._clock.now())
-
-    def _not_dialled(self, command: DialCustomer) -> None:
-        callbacks.not_sent(self.board, command, self._clock.now())
-
-    def _party_not_dialled(self, command: DialParty) -> None:
-        consults.not_sent(self.board, command, self._clock.now())
-
-    def _not_rung(self, command: RingForCallback) -> None:
-        agent_first.not_sent(self.board, command, self._clock.now())
 
     # -- inputs --------------------------------------------------------------------------------------------------
 
@@ -448,6 +406,10 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
     def view(self) -> FloorView:
         """See `Floor.view`."""
         return self._rows.view(self._clock.now())
+
+    def centre_of(self, queues: Collection[QueueName]) -> CentreRow:
+        """The day's figures of certain queues, for those who see no others."""
+        return self._rows.centre_of(queues, self._clock.now())
 
     def changes(self) -> AsyncIterator[Change]:
         """See `Floor.changes`. Subscribed from this call on, not from the first step of the iterator."""

@@ -180,8 +180,8 @@ class Scores(Protocol):
 class Calibrations(Protocol):
     """Several people score one call."""
 
-    async def list(self, *, limit: int) -> Sequence[CalibrationRow]:
-        """Rounds, open ones first."""
+    async def list(self, *, limit: int, queues: Sequence[str] | None = None) -> Sequence[CalibrationRow]:
+        """Rounds, open ones first. `queues`: those about calls of these."""
         ...
 
     async def open(

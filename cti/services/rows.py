@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -18,7 +18,7 @@ from cti.services.admission import is_open
 from cti.services.call_paths import CallPaths
 from cti.services.centre_row import CentreFigures
 from cti.services.expected import QueueWaits, shown
-from cti.services.floor import AgentRow, CallRow, Change, FloorView, LinkView, QueueRow
+from cti.services.floor import AgentRow, CallRow, CentreRow, Change, FloorView, LinkView, QueueRow
 from cti.services.floor import CallState as RowState
 from cti.services.supervision_rows import by_hand, notices_of, reassigned, watchers_told
 from cti.services.switchboard import Switchboard
@@ -96,6 +96,10 @@ class Rows:
             centre=self._figures.row,
             alerts=dict(self._board.alarms.rows),
         )
+
+    def centre_of(self, queues: Collection[QueueName], now: datetime) -> CentreRow:
+        """The centre's row of certain queues."""
+        return self._figures.of(queues, now)
 
     def urgent(self) -> Change | None:
         """Changed screen pops, and their agents' rows: cheap, for it stands between a decision and its Redirect.

@@ -25,6 +25,7 @@ from cti.reports.metric import Grain
 from cti.reports.rules import rules_of
 from cti.services.agent_hours import AgentHours, Hours
 from cti.services.day_series import Counts, HalfHours, share
+from cti.services.queue_days import QueueDays
 
 NOW_MINUTES = 30
 """What "now" means for a service level."""
@@ -113,6 +114,7 @@ class Tally:
         self.total = Counts()
         """All calls of today."""
         self.series = HalfHours(self.begins)
+        self.by_queue = QueueDays(self.begins)
         self._hours = AgentHours(self.begins)
 
     def _midnight(self, now: datetime) -> datetime:
@@ -175,6 +177,7 @@ class Tally:
     def _count(self, row: Counted) -> None:
         self.total.add(row)
         self.series.at(row.at).add(row)
+        self.by_queue.add(row)
         if row.grain is Grain.VISITS and row.queue is not None:
             self._queues.setdefault(row.queue, _Queue()).day.add(row)
         elif row.grain is Grain.TALKS and row.agent is not None:
@@ -245,6 +248,7 @@ class Tally:
         self._calls, self._queues, self._agents, self._early = set(), {}, {}, []
         version = self.series.version
         self.total, self.series = Counts(), HalfHours(self.begins, version=version + 1)
+        self.by_queue = QueueDays(self.begins)
         complaints, self._complaints = self._complaints, ()
         self.complained(moment for moment in complaints if moment >= self.begins)
 

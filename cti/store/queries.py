@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,6 +81,7 @@ async def recent_calls(
     customer_id: int | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    queues: Sequence[str] | None = None,
 ) -> CallPage:
     """A page of `report.calls`, newest first; `before` is the last call of the page before it.
 
@@ -96,8 +97,9 @@ async def recent_calls(
             " AND ($2::text IS NULL OR queue = $2) AND ($3::text IS NULL OR outcome = $3)"
             " AND ($4::text IS NULL OR agent = $4) AND ($5::bigint IS NULL OR customer_id = $5)"
             " AND ($6::timestamptz IS NULL OR started_at >= $6) AND ($7::timestamptz IS NULL OR started_at < $7)"
+            " AND ($9::text[] IS NULL OR queue = ANY($9))"
             " ORDER BY started_at DESC, call_id DESC LIMIT $8",
-            before, queue, outcome, agent, customer_id, since, until, limit + 1,
+            before, queue, outcome, agent, customer_id, since, until, limit + 1, None if queues is None else list(queues),
         )  # fmt: skip
     page = tuple(dict(row) for row in rows[:limit])
     return CallPage(rows=page, next=CallId(page[-1]["call_id"]) if len(rows) > limit else None)
@@ -127,10 +129,16 @@ class StoredCalls:
         self._pool = pool
 
     async def recent(
-        self, *, limit: int, before: CallId | None, queue: QueueName | None, outcome: str | None
+        self,
+        *,
+        limit: int,
+        before: CallId | None,
+        queue: QueueName | None,
+        outcome: str | None,
+        queues: Sequence[str] | None = None,
     ) -> CallPage:
         """A page of calls, newest first; see `recent_calls`."""
-        return await recent_calls(self._pool, limit=limit, before=before, queue=queue, outcome=outcome)
+        return await recent_calls(self._pool, limit=limit, before=before, queue=queue, outcome=outcome, queues=queues)
 
     async def one(self, call_id: CallId) -> CallDetail | None:
         """One call with its facts; see `call_detail`."""

@@ -433,7 +433,13 @@ class FakeCalls:
         self.error: Exception | None = None
 
     async def recent(
-        self, *, limit: int, before: CallId | None, queue: QueueName | None, outcome: str | None
+        self,
+        *,
+        limit: int,
+        before: CallId | None,
+        queue: QueueName | None,
+        outcome: str | None,
+        queues: Sequence[str] | None = None,
     ) -> FakePage:
         if self.error is not None:
             raise self.error
@@ -444,7 +450,9 @@ class FakeCalls:
         rows = [
             row
             for row in rows
-            if (queue is None or row.get("queue") == queue) and (outcome is None or row.get("outcome") == outcome)
+            if (queue is None or row.get("queue") == queue)
+            and (outcome is None or row.get("outcome") == outcome)
+            and (queues is None or row.get("queue") in queues)
         ]
         page = tuple(rows[:limit])
         return FakePage(rows=page, next=CallId(page[-1]["call_id"]) if len(rows) > limit else None)

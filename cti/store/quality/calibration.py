@@ -14,7 +14,7 @@ from cti.quality.scoring import marks
 from cti.store.pool import naming
 from cti.store.quality.forms import form_in, use
 from cti.store.quality.forms import read as read_form_row
-from cti.store.quality.ground import QualityGround, dumps, loads, unknown
+from cti.store.quality.ground import QualityGround, Wanted, dumps, loads, only, unknown
 from cti.store.quality.samples import talk
 
 _ROW = (
@@ -23,6 +23,8 @@ _ROW = (
     " ORDER BY s.scorer) AS submitted, c.author, c.opened_at, c.due_at, c.closed_at FROM quality.calibrations c"
     " JOIN quality.form_versions v ON v.form_id = c.form_id AND v.version = c.form_version"
 )
+_QUEUE = "(SELECT k.queue FROM cti.calls k WHERE k.call_id = c.call_id)"
+"""Of which queue the call is."""
 
 
 class StoredCalibrations:
@@ -31,11 +33,15 @@ class StoredCalibrations:
     def __init__(self, ground: QualityGround) -> None:
         self._ground = ground
 
-    async def list(self, *, limit: int) -> Sequence[CalibrationRow]:
+    async def list(self, *, limit: int, queues: Sequence[str] | None = None) -> Sequence[CalibrationRow]:
         """See `Calibrations.list`."""
+        wanted = Wanted()
+        only(queues, wanted, _QUEUE)
         with naming("calibrations cannot be read"):
             rows = await self._ground.pool.fetch(
-                f"{_ROW} ORDER BY c.closed_at IS NOT NULL, c.calibration_id DESC LIMIT $1", limit
+                f"{_ROW}{wanted.where()} ORDER BY c.closed_at IS NOT NULL, c.calibration_id DESC"
+                f" LIMIT {wanted.value(limit)}",
+                *wanted.values,
             )
         return tuple(_row(row) for row in rows)
 
@@ -82,6 +88,13 @@ class StoredCalibrations:
         """See `Calibrations.one`."""
         with naming("the calibration cannot be read"):
             async with self._ground.pool.acquire() as connection:
+                if who.queues is not None:
+                    queue = await connection.fetchval(
+                        f"SELECT {_QUEUE} FROM quality.calibrations c WHERE c.calibration_id = $1",  # noqa: S608 - own words
+                        calibration_id,
+                    )
+                    if queue not in who.queues:
+                        raise unknown("calibration", calibration_id)
                 return await self._detail(connection, calibration_id)
 
     async def close(self, calibration_id: int) -> CalibrationDetail:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import asyncpg
 
+from cti.model.centre import Centre
 from cti.quality.rows import FeedbackCounts, Note, QualityRefused, Reader
 from cti.store.pool import naming
 from cti.store.quality.ground import QualityGround, Wanted, unknown
@@ -15,6 +16,13 @@ NOTE = (
     "SELECT note_id, agent, kind, text, call_id, second, author, written_at, read_at, acknowledged_at, answer"
     " FROM quality.notes"
 )
+NO_CALL_OR = "call_id IS NULL OR (SELECT k.queue FROM cti.calls k WHERE k.call_id = notes.call_id)"
+"""With the queues behind it: the note is about no call, or about one of theirs."""
+
+
+def agents_of(centre: Centre, queues: Sequence[str]) -> list[str]:
+    """Agents of certain queues."""
+    return sorted(agent_id for agent_id, one in centre.agents.items() if not set(queues).isdisjoint(one.queues))
 
 
 class StoredFeedback:
@@ -33,8 +41,8 @@ class StoredFeedback:
                 " = $1 AND kind = 'coaching' AND acknowledged_at IS NULL AND withdrawn_at IS NULL) AS to_acknowledge,"
                 " (SELECT count(*) FROM quality.scores WHERE $1::text IS NULL AND review = 'asked' AND scorer = $2) AS"
                 " reviews, (SELECT count(*) FROM quality.samples WHERE $1::text IS NULL AND state IN ('open', 'begun')"
-                " AND (scorer = $2 OR scorer IS NULL)) AS to_score",
-                who.agent, who.username,
+                " AND (scorer = $2 OR scorer IS NULL) AND ($3::text[] IS NULL OR queue = ANY($3))) AS to_score",
+                who.agent, who.username, None if who.queues is None else list(who.queues),
             )  # fmt: skip
         return FeedbackCounts(**row)
 
@@ -47,6 +55,9 @@ class StoredFeedback:
             wanted.add("agent = {}", mine)
         if before is not None:
             wanted.add("note_id < {}", before)
+        if who.queues is not None:
+            wanted.add("agent = ANY({}::text[])", agents_of(self._ground.centre(), who.queues))
+            wanted.add(f"({NO_CALL_OR} = ANY({{}}::text[]))", list(who.queues))
         with naming("feedback cannot be read"):
             rows = await self._ground.pool.fetch(
                 f"{NOTE}{wanted.where()} ORDER BY note_id DESC LIMIT {wanted.value(limit)}", *wanted.values

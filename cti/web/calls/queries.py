@@ -50,9 +50,15 @@ class CallQueries(Protocol):
     """The stored calls. Both raise `cti.errors.RemoteError` when the database cannot be asked now."""
 
     async def recent(
-        self, *, limit: int, before: CallId | None, queue: QueueName | None, outcome: str | None
+        self,
+        *,
+        limit: int,
+        before: CallId | None,
+        queue: QueueName | None,
+        outcome: str | None,
+        queues: Sequence[str] | None = None,
     ) -> CallPage:
-        """At most `limit` calls; `before` is the last call of the page before it."""
+        """At most `limit` calls; `before` is the last call of the page before it. `queues`: only calls of these."""
         ...
 
     async def one(self, call_id: CallId) -> StoredCall | None:

@@ -6,6 +6,7 @@ from aiohttp import hdrs, web
 
 from cti.ids import CallId, QueueName
 from cti.web.agent.schemas import CallParams
+from cti.web.auth.own_queues import check_ours, queues_told
 from cti.web.calls.schemas import CallDetail, CallList, CallRecord, CallsQuery
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
@@ -16,11 +17,14 @@ from cti.web.wire import read_path, read_query, reply
 async def recent(request: web.Request) -> web.Response:
     """A page of calls, latest first."""
     query = read_query(request, CallsQuery)
+    if query.queue:
+        check_ours(request, query.queue)
     page = await request.app[DEPS].calls.recent(
         limit=query.limit,
         before=CallId(query.before) if query.before else None,
         queue=QueueName(query.queue) if query.queue else None,
         outcome=query.outcome.value if query.outcome else None,
+        queues=queues_told(request),
     )
     return reply(CallList(calls=[CallRecord.model_validate(row) for row in page.rows], next_before=page.next))
 
@@ -52,7 +56,7 @@ OPERATIONS = (
         summary="Past calls, latest first",
         query=CallsQuery,
         answer=CallList,
-        errors={503: "the database is away"},
+        errors={403: "not_your_queue", 503: "the database is away"},
     ),
     Operation(
         name="call",

@@ -17,6 +17,7 @@ from cti.quality.rows import QualityRefused, Reader
 from cti.services.inspections import Inspections
 from cti.web.auth.acts import tell
 from cti.web.auth.guard import session_of
+from cti.web.auth.own_queues import queues_told
 from cti.web.auth.permissions import Role
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
@@ -105,7 +106,7 @@ def reader(request: web.Request) -> Reader:
     account = session_of(request).account
     if account.role is Role.AGENT:
         return Reader(username=account.agent_id or account.username, agent=account.agent_id or "")
-    return Reader(username=account.username, queues=tuple(account.queues) or None)
+    return Reader(username=account.username, queues=queues_told(request))
 
 
 def audit(

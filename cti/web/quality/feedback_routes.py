@@ -11,6 +11,7 @@ from pydantic import Field
 
 from cti.quality.rows import Comment, FeedbackCounts, LowScore, Note, Surveys, TeamSummary
 from cti.web.auth.guard import session_of
+from cti.web.auth.own_queues import check_agent, check_call
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
 from cti.web.operations import Answer, Body, Operation, Params
@@ -136,6 +137,9 @@ async def notes(request: web.Request) -> web.Response:
 async def write(request: web.Request) -> web.Response:
     """Write to an agent."""
     body = await read_body(request, NoteBody)
+    check_agent(request, body.agent)
+    if body.call_id is not None:
+        await check_call(request, body.call_id)
     made = await rooms(request).feedback.write(
         agent=body.agent,
         kind=body.kind,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,9 @@ from pydantic import Field
 
 from cti.quality.rows import CalibrationDetail, CalibrationRow, DrawnRow, PlanRow, SampleRow
 from cti.web.auth.guard import session_of
+from cti.web.auth.own_queues import check_call, check_ours, queues_told, scope_asked
+from cti.web.auth.permissions import Role
+from cti.web.auth.scopes import not_your_queue
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
 from cti.web.operations import Answer, Body, Operation, Params
@@ -150,7 +154,7 @@ def known_scorers(request: web.Request, names: list[str]) -> None:
     """Refuse names of nobody who may score. Raises `ApiError`."""
     for name in names:
         account = request.app[DEPS].accounts.get(name)
-        if account is None or account.role == "agent":
+        if account is None or account.role not in (Role.SUPERVISOR, Role.ADMIN):
             raise ApiError(
                 400, "unknown_scorer", f"{name} is nobody who scores", remedy="name supervisors or administrators"
             )
@@ -159,13 +163,15 @@ def known_scorers(request: web.Request, names: list[str]) -> None:
 @telling
 async def plans(request: web.Request) -> web.Response:
     """Every plan."""
-    return reply({"plans": await rooms(request).samples.plans()})
+    found = await rooms(request).samples.plans()
+    return reply({"plans": [plan for plan in found if _ours(request, plan.body)]})
 
 
 @telling
 async def plan_add(request: web.Request) -> web.Response:
     """Make one."""
     body = await read_body(request, PlanBody)
+    _check_plan(request, body.plan)
     known_scorers(request, _scorers(body.plan))
     made = await rooms(request).samples.keep_plan(
         body.plan, by=session_of(request).account.username, active=body.active
@@ -178,6 +184,8 @@ async def plan_add(request: web.Request) -> web.Response:
 async def plan_change(request: web.Request) -> web.Response:
     """Change it."""
     number, body = read_path(request, PlanParams).plan_id, await read_body(request, PlanChangeBody)
+    await _check_number(request, number)
+    _check_plan(request, body.plan)
     known_scorers(request, _scorers(body.plan))
     made = await rooms(request).samples.keep_plan(
         body.plan,
@@ -190,6 +198,23 @@ async def plan_change(request: web.Request) -> web.Response:
     return reply(made)
 
 
+def _ours(request: web.Request, plan: Mapping[str, Any]) -> bool:
+    """Whether a plan draws from the asker's queues only. One that names none draws from all."""
+    scope, queues = scope_asked(request), plan.get("queues")
+    return scope is None or (isinstance(queues, list) and bool(queues) and scope.issuperset(map(str, queues)))
+
+
+def _check_plan(request: web.Request, plan: Mapping[str, Any]) -> None:
+    if not _ours(request, plan):
+        raise not_your_queue()
+
+
+async def _check_number(request: web.Request, plan_id: int) -> None:
+    if scope_asked(request) is not None:
+        plans_known = {plan.plan_id: plan for plan in await rooms(request).samples.plans()}
+        _check_plan(request, plans_known[plan_id].body if plan_id in plans_known else {})
+
+
 def _scorers(plan: dict[str, Any]) -> list[str]:
     given = plan.get("scorers")
     return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
@@ -199,6 +224,7 @@ def _scorers(plan: dict[str, Any]) -> list[str]:
 async def draw(request: web.Request) -> web.Response:
     """Draw now, or look."""
     number, body = read_path(request, PlanParams).plan_id, await read_body(request, DrawBody)
+    await _check_number(request, number)
     samples = rooms(request).samples
     drawn = await (samples.draw(number) if body.keep else samples.preview(number))
     if body.keep:
@@ -233,6 +259,7 @@ async def choose(request: web.Request) -> web.Response:
     body = await read_body(request, ChooseBody)
     if body.scorer is not None:
         known_scorers(request, [body.scorer])
+    await check_call(request, body.call_id)
     made = await rooms(request).samples.choose(
         body.call_id,
         agent=body.agent,
@@ -252,6 +279,8 @@ async def sample_change(request: web.Request) -> web.Response:
     number, body = read_path(request, SampleParams).sample_id, await read_body(request, SampleChangeBody)
     if body.scorer is not None:
         known_scorers(request, [body.scorer])
+    if scope_asked(request) is not None:
+        check_ours(request, (await rooms(request).samples.one(number)).queue)
     made = await rooms(request).samples.change(number, scorer=body.scorer, due_at=body.due_at, dropped=body.dropped)
     audit(
         request,
@@ -266,7 +295,9 @@ async def sample_change(request: web.Request) -> web.Response:
 async def calibrations(request: web.Request) -> web.Response:
     """Every round."""
     query = read_query(request, CalibrationsQuery)
-    return reply({"calibrations": await rooms(request).calibrations.list(limit=query.limit)})
+    return reply(
+        {"calibrations": await rooms(request).calibrations.list(limit=query.limit, queues=queues_told(request))}
+    )
 
 
 @telling
@@ -274,6 +305,7 @@ async def calibration_open(request: web.Request) -> web.Response:
     """Open a round."""
     body = await read_body(request, CalibrationBody)
     known_scorers(request, list(body.scorers))
+    await check_call(request, body.call_id)
     made = await rooms(request).calibrations.open(
         title=body.title,
         call_id=body.call_id,
@@ -298,6 +330,7 @@ async def calibration(request: web.Request) -> web.Response:
 async def calibration_close(request: web.Request) -> web.Response:
     """Close it."""
     number = read_path(request, CalibrationParams).calibration_id
+    await rooms(request).calibrations.one(number, reader(request))
     made = await rooms(request).calibrations.close(number)
     audit(request, f"calibration:{number}")
     return reply(made)

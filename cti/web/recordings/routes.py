@@ -27,9 +27,9 @@ from cti.services.recordings import (
 )
 from cti.web.agent.schemas import CallParams
 from cti.web.auth.guard import session_of
+from cti.web.auth.own_queues import queues_told
 from cti.web.auth.page_tokens import call_of_token, page_token
 from cti.web.auth.permissions import Role
-from cti.web.auth.scopes import scope_of
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
 from cti.web.operations import Operation
@@ -83,10 +83,12 @@ def telling(handler: Handler) -> Handler:
 
 def _listener(request: web.Request) -> Listener:
     session = session_of(request)
-    scope = scope_of(session, request.app[DEPS].centre)
-    return Listener(
-        role=session.account.role.value, agent_id=session.account.agent_id, queues=tuple(sorted(scope or ()))
-    )
+    role, agent_id = session.account.role, session.account.agent_id
+    scope = queues_told(request)
+    if scope is None:
+        return Listener(role=role.value, agent_id=agent_id, queues=())
+    # No queue is called "": whoever has none at all hears nothing.
+    return Listener(role=Role.SUPERVISOR.value, agent_id=agent_id, queues=scope or ("",))
 
 
 async def _story(request: web.Request) -> RecordingStory:
