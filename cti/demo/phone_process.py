@@ -171,6 +171,13 @@ class Phone:
         found.tone.play(tones, True)
         found.tone.startTransmit(found.audio)
 
+    def play(self, *, call: int, path: str) -> None:
+        """Say what is in a WAV file, once, in the place of a tone."""
+        found = self._live(call)
+        found.tone = pj.AudioMediaPlayer()
+        found.tone.createPlayer(path, pj.PJMEDIA_FILE_NO_LOOP)
+        found.tone.startTransmit(found.audio)
+
     def record(self, *, call: int, path: str) -> None:
         """Write what is heard."""
         found = self._live(call)
@@ -194,7 +201,7 @@ class Phone:
 
 
 ORDERS = frozenset(
-    {"open", "dial", "answer", "hang_up", "hold", "press", "tone", "record", "stop_recording", "unregister"}
+    {"open", "dial", "answer", "hang_up", "hold", "press", "tone", "play", "record", "stop_recording", "unregister"}
 )
 
 

@@ -234,6 +234,11 @@ class PhoneCall:
         await self._sound()
         await self.phone.order("tone", call=self.number, hertz=hertz)
 
+    async def say(self, path: Path) -> None:
+        """Speak: what is in a WAV file (16 bits, one channel), once; then be silent."""
+        await self._sound()
+        await self.phone.order("play", call=self.number, path=str(path))
+
     async def record(self, path: Path) -> None:
         """Hear: write what comes in to a WAV file, complete after `stop_recording`."""
         await self._sound()

@@ -11,7 +11,7 @@ import contextlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -52,6 +52,7 @@ NO_ROOM = 1 << 20
 """With fewer bytes free, the disk is full."""
 
 NOTHING = Filling()
+NO_TROUBLE: Mapping[CallId, str] = {}
 
 Work: TypeAlias = Coroutine[Any, Any, None]
 _MESSAGE = re.compile(r"(?P<call>.+)-[a-z0-9_]+-[0-9]+\.wav")
@@ -64,7 +65,8 @@ class _Call:
     seconds: float = 0.0
     grown: float = 0.0
     """Monotonic moment of the last growth."""
-    flagged: set[str] = field(default_factory=set)
+    flagged: str = ""
+    """What was wrong with it while people talked."""
     messages: list[tuple[str, str]] = field(default_factory=list)
     """(kind, name) of what is moved when the call is over."""
 
@@ -81,6 +83,8 @@ class RecordingWatch:
         self._told = told
         self._live = shelf.folders["talk"] / "live"
         self._calls: dict[CallId, _Call] = {}
+        self._finishing: set[CallId] = set()
+        """Calls that are over and not judged yet."""
         self._work: set[asyncio.Task[None]] = set()
         self._started = False
         self._pending: list[Work] = []
@@ -90,21 +94,28 @@ class RecordingWatch:
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def recover(self, facts: Iterable[Fact]) -> None:
-        """Before `run`: what the journal tells. Calls whose recordings were judged are left in peace."""
+        """Before `run`: what the journal tells. Calls whose recordings were judged are left in peace; what was flagged while
+        people talked is no judgement yet, and never forgotten."""
         done: set[tuple[str, str]] = set()
+        spoiled: dict[CallId, str] = {}
+        over: set[CallId] = set()
         facts = list(facts)
         for fact in facts:
-            if isinstance(fact, r.RecordingKept | r.RecordingFlagged | r.RecordingDeleted):
+            if isinstance(fact, f.CallEnded):
+                over.add(fact.call_id)
+            elif isinstance(fact, r.RecordingFlagged) and fact.kind == "talk" and fact.call_id not in over:
+                spoiled[fact.call_id] = fact.trouble
+            elif isinstance(fact, r.RecordingKept | r.RecordingFlagged | r.RecordingDeleted):
                 done.add((fact.kind, fact.path))
         for fact in facts:
-            self._take(fact, done)
+            self._take(fact, done, spoiled)
 
     def observe(self, facts: Sequence[Fact], now: datetime) -> None:
         """These facts were recorded a moment ago."""
         for fact in facts:
             self._take(fact, set())
 
-    def _take(self, fact: Fact, done: set[tuple[str, str]]) -> None:
+    def _take(self, fact: Fact, done: set[tuple[str, str]], spoiled: Mapping[CallId, str] = NO_TROUBLE) -> None:
         call_id = getattr(fact, "call_id", None)
         if call_id is None or isinstance(
             fact, r.RecordingKept | r.RecordingFlagged | r.RecordingMoved | r.RecordingDeleted
@@ -116,7 +127,7 @@ class RecordingWatch:
                 if isinstance(fact, f.MessageRecorded) and ("message", fact.path) not in done:
                     self._do(self._message(call_id, "message", fact.path, fact.seconds))
                 return
-            call = self._calls[call_id] = _Call()
+            call = self._calls[call_id] = _Call(flagged=spoiled.get(call_id, ""))
         was = call.clock.running
         call.clock.take(fact)
         if call.clock.running and not was:
@@ -133,6 +144,7 @@ class RecordingWatch:
             case f.CallEnded():
                 self._calls.pop(call_id, None)
                 if ("talk", call.path or f"{call_id}.wav") not in done:
+                    self._finishing.add(call_id)
                     self._do(self._finish(call_id, call))
                 for kind, name in call.messages:
                     self._do(self._move(call_id, kind, name))
@@ -146,6 +158,12 @@ class RecordingWatch:
     # -- the end of a call ---------------------------------------------------------------------------------------------
 
     async def _finish(self, call_id: CallId, call: _Call) -> None:
+        try:
+            await self._judge_talk(call_id, call)
+        finally:
+            self._finishing.discard(call_id)
+
+    async def _judge_talk(self, call_id: CallId, call: _Call) -> None:
         live, name = live_sound(self._live, call_id), call.path or f"{call_id}.wav"
         clock = call.clock
         begun = clock.begun_at is not None
@@ -161,7 +179,7 @@ class RecordingWatch:
                 await self._flag(call_id, name, self._why(trouble), expected=expected, seconds=0.0)
             await self._shelf.discard(*live.files)
             return
-        await self._make(call_id, live, name, expected, clock)
+        await self._make(call_id, live, name, expected, clock, call.flagged)
 
     async def _settled(self, call_id: CallId, expected: float) -> None:
         """Until nobody writes to the files any more, or there is nothing to wait for."""
@@ -174,7 +192,9 @@ class RecordingWatch:
             last = frames
             await asyncio.sleep(0.3)
 
-    async def _make(self, call_id: CallId, live: LiveSound, name: str, expected: float, clock: TalkClock) -> None:
+    async def _make(
+        self, call_id: CallId, live: LiveSound, name: str, expected: float, clock: TalkClock, spoiled: str = ""
+    ) -> None:
         target = self._shelf.plain("talk", name)
         lost = await asyncio.to_thread(live.lost)
         flagged = False
@@ -196,7 +216,7 @@ class RecordingWatch:
                 flagged = True
                 await asyncio.sleep(AGAIN)
         await self._shelf.discard(*live.files)
-        await self._judge(call_id, "talk", name, found, expected, lost=lost, filled=put_in)
+        await self._judge(call_id, "talk", name, found, expected, lost=lost, filled=put_in, spoiled=spoiled)
         await self._move(call_id, "talk", name)
 
     async def _message(self, call_id: CallId, kind: str, name: str, seconds: float) -> None:
@@ -228,11 +248,13 @@ class RecordingWatch:
         *,
         lost: float = 0.0,
         filled: Filling = NOTHING,
+        spoiled: str = "",
     ) -> None:
-        """Kept or flagged. `lost`: seconds of the file that were never written; `filled`: what was put in for pauses."""
+        """Kept or flagged. `lost`: seconds of the file that were never written; `filled`: what was put in for pauses;
+        `spoiled`: what was wrong with it before."""
         there = found.seconds - filled.seconds - lost
-        if _short(there, expected) or lost > SLACK:
-            await self._flag(call_id, name, self._why("short"), kind=kind, expected=expected, seconds=there)
+        if spoiled or _short(there, expected) or lost > SLACK:
+            await self._flag(call_id, name, spoiled or self._why("short"), kind=kind, expected=expected, seconds=there)
             return
         await self._tell(
             r.RecordingKept(
@@ -301,12 +323,13 @@ class RecordingWatch:
             seconds = live_sound(self._live, call_id).seconds()
             if seconds > call.seconds:
                 call.seconds, call.grown = seconds, now
-            elif now - call.grown > STALLED and not call.flagged:
-                call.flagged.add("not_growing")
+            elif not call.flagged and (now - call.grown > STALLED or seconds < call.seconds - SLACK):
+                stopped = "short" if seconds < call.seconds else "not_growing"
+                call.flagged = self._why(stopped if seconds else "missing")
                 expected = call.clock.at(self._clock.now())
                 name = call.path or f"{call_id}.wav"
                 await self._flag(
-                    call_id, name, self._why("not_growing" if seconds else "missing"), expected=round(expected, 1),
+                    call_id, name, call.flagged, expected=round(expected, 1),
                     seconds=round(seconds, 1),
                 )  # fmt: skip
 
@@ -314,7 +337,7 @@ class RecordingWatch:
         """Files of calls that nobody told of, and files that were not moved when the bridge ended."""
         for call_id in await asyncio.to_thread(stray, self._live, time.time() - STRAY):
             live = live_sound(self._live, call_id)
-            if call_id not in self._calls and not await asyncio.to_thread(in_use, live.files):
+            if call_id not in {*self._calls, *self._finishing} and not await asyncio.to_thread(in_use, live.files):
                 self._do(self._make(call_id, live, f"{call_id}.wav", 0.0, TalkClock()))
         if not self._shelf.moves:
             return

@@ -244,6 +244,37 @@ async def test_where_recordings_are_sealed_plain_sound_is_written_over_before_it
     assert all(content and not content.strip(b"\0") for content in left.values())
 
 
+async def test_what_was_flagged_while_people_talked_is_never_called_whole_not_even_after_a_restart(
+    bench: Bench,
+) -> None:
+    """The disk was full for a while, less than what a recording may lack; then the bridge was killed."""
+    bench.sound(9.9)
+    *begun, ended = talk(10)
+    flagged = r.RecordingFlagged(at=after(8), call_id=CALL, path=f"{CALL}.wav", trouble="disk_full")
+    again = await bench.verdict([*begun, flagged, ended], recovered=True)
+    assert isinstance(again, r.RecordingFlagged)
+    assert (again.trouble, again.seconds) == ("disk_full", 9.9)
+    assert not list(bench.live.iterdir())
+
+
+async def test_a_file_that_goes_while_people_talk_is_flagged_then(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK", 0.02)
+    bench.sound(3)
+    task = asyncio.create_task(bench.watch.run())
+    await asyncio.sleep(0)
+    bench.watch.observe(talk(10)[:3], T0)
+    await asyncio.sleep(0.2)
+    assert bench.journal.facts == []
+    for file in bench.live.iterdir():
+        file.unlink()
+    flagged = await bench.journal.next()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (flagged.trouble, flagged.seconds) == ("missing", 0.0)
+
+
 async def test_a_judged_recording_is_left_in_peace_after_a_restart(bench: Bench) -> None:
     bench.watch.recover(
         [*talk(10), r.RecordingFlagged(at=after(11), call_id=CALL, path=f"{CALL}.wav", trouble="missing")]
