@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from cti.clock import Clock, SystemClock
 from cti.metrics.registry import Metrics
@@ -146,5 +147,7 @@ class WebDeps:
 
 
 DEPS = web.AppKey("deps", WebDeps)
+HANDLERS: web.AppKey[dict[str, Handler]] = web.AppKey("handlers")
+"""What serves each operation, behind its guard: for the audit log, which reads what an act changes."""
 SESSIONS = web.AppKey("sessions", Sessions)
 ACCESS = web.AppKey("access", AccessFile)

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, field_validator
 
 from cti.web.auth.guard import guarded
+from cti.web.deps import HANDLERS
 
 FIRST_YEAR, LAST_YEAR = 2000, 2099
 
@@ -102,6 +103,7 @@ class Operation:
 
 def add_operations(app: web.Application, operations: Sequence[Operation]) -> None:
     """Route the operations, each behind its guard."""
+    app[HANDLERS] = {operation.name: operation.handler for operation in operations}
     for operation in operations:
         handler = guarded(operation.name, operation.handler, upgrade=operation.upgrade)
         app.router.add_route(operation.method, operation.path, handler, name=operation.name)

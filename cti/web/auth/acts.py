@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 
 from cti.ids import QueueName
 from cti.services.acts import written
+from cti.web.auth.before_after import Watched
 from cti.web.auth.permissions import PERMISSIONS, Role
 from cti.web.auth.sessions import Session
 from cti.web.deps import DEPS
@@ -95,6 +96,8 @@ async def keep_act(request: web.Request, session: Session, operation: str, handl
     if deps.acts is None or not is_act(operation, request.method):
         return await handler(request)
     told = request[_TOLD] = _Told()
+    watched = Watched(request, operation)
+    await watched.look()
     kept: list[str] = []
     token = written.set(kept)
     try:
@@ -103,14 +106,15 @@ async def keep_act(request: web.Request, session: Session, operation: str, handl
         written.reset(token)
     if response.status >= 300 or kept:
         return response
+    before, after, subject = await watched.told(response)
     await deps.acts.acted(
         by=session.account.username,
         role=session.account.role.value,
         act=operation,
-        subject=told.subject or _subject(request),
+        subject=told.subject or subject or _subject(request),
         queue=told.queue,
-        before=told.before,
-        after=told.after,
+        before={**before, **told.before},
+        after={**after, **told.after},
         reason=told.reason,
     )
     return response

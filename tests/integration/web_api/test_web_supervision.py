@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from cti.services.supervision import Changed, WatchRow
 from cti.web.app import OPERATIONS
 from cti.web.auth.accounts import Account
 from cti.web.auth.acts import ASKING, is_act
+from cti.web.auth.before_after import CHANGES, PLAIN, TELLS, Shown, fields_of
 from cti.web.auth.permissions import PERMISSIONS, Role
 from cti.web.auth.scopes import SCOPES, Scope, may
 from tests.support.fake_floor import SALES, SUPPORT, demo_centre, make_accounts
@@ -229,6 +231,64 @@ def test_every_operation_says_what_of_it_belongs_to_queues() -> None:
         named = {Scope.CALL: "{call_id}", Scope.AGENT: "{agent_id}", Scope.QUEUE: "{queue}", Scope.ALERT: "{alert}"}
         part = named.get(SCOPES[one.name])
         assert part is None or part in one.path, one.name
+
+
+def test_of_every_act_it_is_said_how_what_it_changes_is_read() -> None:
+    """A new changing operation has to stand in one of the three: read before and after, told by itself, or nothing to read."""
+    by_name = {one.name: one for one in OPERATIONS}
+    acts = {one.name for one in OPERATIONS if is_act(one.name, one.method)}
+    assert acts == {*CHANGES, *TELLS, *PLAIN}
+    assert not {*CHANGES} & TELLS
+    assert not PLAIN & ({*CHANGES} | TELLS)
+    parts = {name: set(re.findall(r"{(\w+)", one.path)) for name, one in by_name.items()}
+    for name, change in CHANGES.items():
+        if isinstance(change.of, Shown):
+            shown = by_name[change.of.by]
+            assert shown.method == "GET"
+            assert parts[shown.name] <= parts[name], name
+            assert change.of.row is None or change.of.row[1] in parts[name], name
+        elif change.of is not None:
+            assert "call_id" in parts[name]
+
+
+def test_numbers_are_masked_and_long_values_cut() -> None:
+    said = {
+        "to": "+15550102345",
+        "body": {"title": "x" * 400, "on": True, "none": None},
+        "tags": ["a", "b"],
+        "n": {"a": 1},
+    }
+    told = fields_of(said, ("to", "body.*", "tags", "n", "nowhere"))
+    assert told["to"] == "+…45"
+    assert told["title"] == "x" * 299 + "…"
+    assert told == {"to": "+…45", "title": told["title"], "on": "true", "tags": "a; b", "n": '{"a":1}'}
+
+
+async def test_what_was_before_and_is_now_stands_in_the_log(limited: Any) -> None:
+    site = limited.site
+    call = site.floor.calls[SALES_CALL]
+    site.floor.calls[SALES_CALL] = replace(call, callback="waiting", attempt=1, caller_number="+15550102345")
+    answer, _ = await site.ask("DELETE", f"/api/v1/callbacks/{SALES_CALL}", "supervisor")
+    assert answer.status == 200
+    (act,) = limited.journal.facts
+    assert (act.act, act.subject) == ("callback_cancel", f"call:{SALES_CALL}")
+    assert (dict(act.before), dict(act.after)) == (
+        {"queue": "sales", "callback": "waiting", "attempt": "1"},
+        {"callback": "cancelled"},
+    )
+    now = (await site.ask("GET", "/api/v1/config", "admin"))[1]
+    answer, _ = await site.ask(
+        "PUT",
+        "/api/v1/config",
+        "admin",
+        json={"text": now["text"] + "\n# one more line\n"},
+        headers={"If-Match": now["version"]},
+    )
+    assert answer.status == 200, await answer.text()
+    applied = limited.journal.facts[-1]
+    assert applied.act == "config_apply"
+    assert dict(applied.before) == {"version": now["version"]}
+    assert dict(applied.after)["version"] != now["version"]
 
 
 def test_what_only_those_who_manage_may_change_is_an_act() -> None:
