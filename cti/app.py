@@ -29,7 +29,7 @@ from cti.asterisk.cel import LedgerFile
 from cti.asterisk.reload import AsteriskFollower
 from cti.centre_file import parse_centre, read_text
 from cti.centre_versions import FOLDER, CentreVersions
-from cti.clock import SystemClock
+from cti.clock import SteadyClock
 from cti.crm.casework import CaseOffice
 from cti.crm.directory import CustomerDirectory
 from cti.crm.numbers import normalise
@@ -164,7 +164,7 @@ async def serve(settings: Settings) -> None:
     heart = Heart(settings.survival.hung_seconds)
     places = Places(settings)
     places.make()
-    clock = SystemClock()
+    clock = SteadyClock()
     standby = Standby(settings, places, clock) if settings.standby.enabled else None
     ownership = await _floor_owned(standby, heart, stop) if standby is not None else None
     if standby is not None and ownership is None:
@@ -198,6 +198,7 @@ async def serve(settings: Settings) -> None:
         clock=clock,
         trunk=settings.trunk.name,
         ownership=ownership,
+        ahead=clock.ahead,
     )
     ledger = CelLedger(LedgerFile(places.ledger), places.run / "cel.position")
     http_services = HttpServices(lambda name: dispatcher.board.centre.services.get(name), clock=clock)  # noqa: PLW0108 - the centre may be another by then
@@ -248,6 +249,8 @@ async def serve(settings: Settings) -> None:
     customers.eraser = sounds_kept.eraser
     began = clock.monotonic()
     facts = journal.recover()
+    if facts:
+        clock.not_before(facts[-1].at)
     dispatcher.recover(facts)
     sounds_kept.recover(facts)
     telephony.use_accounts(accounts_of(dispatcher.board.centre.agents))
@@ -406,6 +409,7 @@ async def serve(settings: Settings) -> None:
                     _join_database(settings.database.url, drain, dispatcher, zone, partial(rows_since, pool))
                 ),
             )
+            own("clock", asyncio.create_task(clock.keep(lambda: not dispatcher.board.calls)))
             own("ledger", asyncio.create_task(ledger.follow(dispatcher.board)))
             own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
             own("customers", asyncio.create_task(customers.run()))

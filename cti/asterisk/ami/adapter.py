@@ -21,7 +21,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 import structlog
@@ -83,6 +84,9 @@ CONTEXTS: dict[type[Command], str] = {
     ConfirmCallback: "cti-asked",
 }
 """Where a Redirect of a caller without more to say ends."""
+STEP = timedelta(seconds=0.5)
+"""Clocks that differ by less are taken for one."""
+LATE_EVENT = timedelta(seconds=10)
 LIST_DEADLINE = timedelta(seconds=15)
 """For one list of the snapshot: 10,000 channels take Asterisk under a second."""
 
@@ -314,6 +318,17 @@ def _outside(number: str) -> str:
     return number
 
 
+def on_our_clock(signal: Signal, now: datetime, ahead: timedelta) -> Signal:
+    """A signal with its time on our clock, where the machine's was stepped and ours has not followed yet.
+
+    An event is read milliseconds after it was stamped; what does not come out so was stamped before the step.
+    """
+    if abs(ahead) < STEP:
+        return signal
+    at = signal.at + ahead
+    return replace(signal, at=at if timedelta() <= now - at <= LATE_EVENT else now)
+
+
 class AmiTelephony:
     """Satisfies `cti.services.ports.Telephony` with one Asterisk.
 
@@ -330,8 +345,11 @@ class AmiTelephony:
         clock: Clock,
         trunk: str = "trunk",
         ownership: Ownership | None = None,
+        ahead: Callable[[], timedelta] = timedelta,
     ) -> None:
+        """`ahead`: by how much our clock is ahead of the one Asterisk takes its stamps from, when that was stepped."""
         self.link = link
+        self._ahead = ahead
         self._ownership = ownership
         self._trunk = trunk
         self.translator = Translator(accounts)
@@ -426,9 +444,10 @@ class AmiTelephony:
                             AmiProtocolError(f"an event came {behind.total_seconds():.1f} s behind a younger one")
                         )
                         return
-                    signal = self.translator.signal(event, self._clock.now())
+                    now = self._clock.now()
+                    signal = self.translator.signal(event, now)
                     if signal is not None:
-                        self._deliver(signal)
+                        self._deliver(on_our_clock(signal, now, self._ahead()))
                     elif event.event == "Shutdown":
                         log.warning("asterisk is shutting down", restart=event.get("Restart"))
         finally:
