@@ -108,7 +108,7 @@ class Eyes:
                         port=self._settings.ports.of("ami"),
                         username=self._settings.asterisk.ami_user,
                         secret=self._secrets.ami,
-                        event_classes="off",
+                        event_classes="system",
                     ).open()
                 items = await self._ami.ask_list(STATUS)
             except RemoteError:
