@@ -43,7 +43,7 @@ def security_headers(
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
         "Permissions-Policy": (
-            "microphone=(self), camera=(), geolocation=(), display-capture=(), usb=(), serial=(), hid=(), bluetooth=(),"
+            "microphone=(self), camera=(), geolocation=(), display-capture=(), usb=(), serial=(), hid=(),"
             " payment=(), midi=()"
         ),
         # The tab of an outside customer system is used again for the next call; it gets no way back into our page.
