@@ -38,7 +38,7 @@ async def bridge_back(centre: TestCentre, old: int) -> None:
 
 async def kill_bridge(centre: TestCentre) -> float:
     """SIGKILL; returns when a new bridge is ready, with the seconds it took."""
-    old = centre.refresh()["pids"]["bridge"]
+    old = centre.pid("bridge")
     began = time.monotonic()
     os.kill(old, signal.SIGKILL)
     await bridge_back(centre, old)
@@ -108,7 +108,7 @@ async def test_calls_in_the_menu_waiting_and_talking_survive_and_the_order_holds
         assert longest_silence(tmp_path / "menu-heard.wav") < 3.0
         assert longest_silence(tmp_path / "waiting-heard.wav") < 3.0
         # Hang up the talk right when a third kill has happened: its end is seen by nobody but Asterisk's ledger.
-        old = centre.refresh()["pids"]["bridge"]
+        old = centre.pid("bridge")
         os.kill(old, signal.SIGKILL)
         await talk.hang_up()
         talk_ended = time.time()

@@ -181,7 +181,7 @@ async def test_a_killed_bridge_is_said_and_forgotten_while_the_call_goes_on(cent
         for window in (ada, supervisor):
             await window.page.evaluate("window.__same = true")
 
-        killed = centre.refresh()["pids"]["bridge"]
+        killed = centre.pid("bridge")
         os.kill(killed, signal.SIGKILL)
         for window in (ada, supervisor):
             said = await window.note("link", state="unknown")
@@ -196,7 +196,7 @@ async def test_a_killed_bridge_is_said_and_forgotten_while_the_call_goes_on(cent
         await supervisor.until("call-row", "Ada Park", state="talking")
         await supervisor.until("agent-1001", state="talking")
         await ada.until("agent-page", step="talking")
-        assert centre.refresh()["pids"]["bridge"] != killed
+        assert centre.pid("bridge") != killed
         await call.record(tmp_path / "caller-heard.wav")
         await ada.hears(AGENT_HERTZ)
         await asyncio.sleep(1)
@@ -216,4 +216,5 @@ async def test_a_killed_bridge_is_said_and_forgotten_while_the_call_goes_on(cent
         rows = await centre.query("SELECT count(*) AS n FROM report.calls WHERE call_id = $1", row["call_id"])
     assert rows[0]["n"] == 1
     assert (row["outcome"], row["hangup_by"], row["caller_number"]) == ("answered", "agent", "+15550100001")
-    assert row["talk_seconds"] == pytest.approx((over["at"] - connected["at"]) / 1000, abs=0.1)
+    # One talk, not two halves of it: a bridge takes seconds to come back. How exact talk is measured is test_calls's.
+    assert row["talk_seconds"] == pytest.approx((over["at"] - connected["at"]) / 1000, abs=0.5)

@@ -154,7 +154,7 @@ async def test_a_machine_a_refusal_and_a_killed_bridge_make_no_second_call(own_c
         assert (callbacks_in(state)[0]["callback"], callbacks_in(state)[0]["attempt"]) == ("waiting", 1)
 
         called = await rings(carrier)
-        old = centre.refresh()["pids"]["bridge"]
+        old = centre.pid("bridge")
         os.kill(old, signal.SIGKILL)
         await called.answer()
         await called.confirmed.wait()
@@ -263,7 +263,7 @@ async def test_an_agent_calls_back(own_centre: TestCentre) -> None:
         again = await ada.rings()
         await again.answer()
         called = await rings(carrier)
-        old = centre.refresh()["pids"]["bridge"]
+        old = centre.pid("bridge")
         os.kill(old, signal.SIGKILL)
         await called.answer()
         await called.confirmed.wait()

@@ -162,7 +162,7 @@ async def test_the_keypad_is_asked_about_and_fails_closed(own_centre: TestCentre
         assert carrier.incoming.empty()
 
         # Without the bridge: colleagues yes, outside no.
-        bridge = centre.told["pids"]["bridge"]
+        bridge = centre.pid("bridge")
         os.kill(bridge, signal.SIGSTOP)
         try:
             own = await bo.phone.dial(NUMBER.removeprefix("+"))

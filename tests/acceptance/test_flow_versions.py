@@ -138,7 +138,7 @@ async def through(boss: ApiPerson, number: str, call: PhoneCall) -> None:
 
 async def kill(centre: TestCentre) -> None:
     """SIGKILL the bridge, and wait for the next one."""
-    old = centre.refresh()["pids"]["bridge"]
+    old = centre.pid("bridge")
     os.kill(old, signal.SIGKILL)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

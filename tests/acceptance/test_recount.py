@@ -490,10 +490,11 @@ def stays(plan: Plan) -> list[Stay]:
 def parts(plan: Plan) -> list[Part]:
     """What the ledger says of the agents' parts."""
     found = []
+    assert plan.leg is not None
     for index, leg in enumerate(plan.answered):
         began = plan.moved if plan.kind in ("asked_then_sent", "all_talk") and index == 1 else leg.answered or 0
         # With the caller nobody talks who has hung up, even where the agents' own legs go a moment later.
-        found.append(Part(leg.agent, min(leg.ended or 0, plan.leg.ended if plan.leg else 0) - began))
+        found.append(Part(leg.agent, min(leg.ended or plan.leg.ended, plan.leg.ended) - began))
     return found
 
 
@@ -775,7 +776,7 @@ async def dial_out(floor: Floor, body: dict[str, str], stay: float) -> None:
 
 async def kill_while(centre: TestCentre, work: Callable[[], Any]) -> None:
     """Kill the bridge once while this goes on, and wait until another is there."""
-    old = (await asyncio.to_thread(centre.refresh))["pids"]["bridge"]
+    old = await asyncio.to_thread(centre.pid, "bridge")
     going = asyncio.ensure_future(work())
     await asyncio.sleep(1.5)
     os.kill(old, signal.SIGKILL)
@@ -806,7 +807,10 @@ async def settled(centre: TestCentre, supervisor: ApiPerson, calls: int) -> None
 
 async def check_live(account: Account, supervisor: ApiPerson, centre: TestCentre, began: datetime) -> None:
     """What the floor shows of today against the report of today: nobody is on the line."""
-    state = await supervisor.get("/state")
+    # The lines of the day are drawn every few seconds.
+    state = await supervisor.until(
+        "/state", lambda s: sum(s["centre"]["series"]["answered"]) == s["centre"]["answered"], within=20
+    )
     row = state["centre"]
     midnight = datetime.fromisoformat(row["day_start"])
     if midnight > began - timedelta(minutes=5):

@@ -148,7 +148,7 @@ async def test_the_bridge_dies_while_all_ring_and_one_answers_meanwhile(together
         await kill_bridge(together)
         # Still ringing, and the new bridge knows for whom.
         await supervisor.until("/state", lambda s: states(s, DESK) == ["ringing"] * 3, within=10)
-        old = together.refresh()["pids"]["bridge"]
+        old = together.pid("bridge")
         os.kill(old, signal.SIGKILL)
         await rung["1007"].answer()
         async with asyncio.timeout(3):

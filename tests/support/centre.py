@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,13 @@ from typing import Any
 
 import aiohttp
 import asyncpg
+
+from cti.centre_file import load_centre
+from cti.children import ended
+from cti.places import Places
+from cti.secrets_file import load_or_make
+from cti.settings import load_settings
+from cti.status import describe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROMPTS = REPOSITORY / ".build" / "prompts"
@@ -93,20 +102,35 @@ class TestCentre:
             if self._process.poll() is not None:
                 break
             if (self.data / "run" / "state.json").exists():
-                done = self.cti("status", "--json")
-                told = json.loads(done.stdout) if done.returncode == 0 else {}
-                if told and told["pids"].get("up") == self._process.pid:  # not what a killed run left
-                    self.told = told
+                told = self.refresh()
+                if told["ready"] and told["pids"].get("up") == self._process.pid:  # not what a killed run left
                     return time.monotonic() - began
-            time.sleep(0.2)
+            time.sleep(0.1)
         text = self.log.read_text(errors="replace")
         self.stop()
         raise AssertionError(f"the centre did not start:\n{text[-4000:]}")
 
     def refresh(self) -> dict[str, Any]:
-        """Ask `cti status --json` again."""
-        self.told = json.loads(self.cti("status", "--json").stdout)
+        """What `cti status --json` would say now, without a process of its own: that takes a second of both cores."""
+        settings = load_settings(environ=self.env, overrides={"data": str(self.data)})
+        centre = load_centre(Places(settings).centre)
+        self.told = describe(settings, centre, load_or_make(settings.data, centre))
+        try:
+            with urllib.request.urlopen(self.told["urls"]["readyz"], timeout=2) as answer:
+                self.told |= {"ready": answer.status == 200, "parts": json.load(answer)}
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            self.told |= {"ready": False, "parts": {"bridge": repr(error)}}
         return self.told
+
+    def pid(self, name: str, *, within: float = 30) -> int:
+        """The process of this name as it runs now: at the moment of a restart there may be none, or a dead one."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            found = self.refresh()["pids"].get(name)
+            if found and not ended(found):
+                return int(found)
+            time.sleep(0.05)
+        raise AssertionError(f"no {name} within {within} s: {self.told['pids']}; {self.log.read_text()[-2000:]}")
 
     def stop(self) -> int | None:
         """Ctrl-C, as a person would."""

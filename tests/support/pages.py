@@ -88,7 +88,7 @@ class Pages:
         assert await page.evaluate("() => window.hit ?? null") is None
         found = await page.locator(FOREIGN).evaluate_all("all => all.map((one) => one.outerHTML.slice(0, 200))")
         assert found == [], (page.url, found)
-        assert self.alarms == [], page.url
+        assert self.alarms == [], (page.url, self.alarms)
 
 
 def _free_port() -> int:
