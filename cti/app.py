@@ -82,8 +82,8 @@ from cti.store.reports import StoredReports
 from cti.supervision_rooms import emergency_voice
 from cti.web.app import build_app, serving
 from cti.web.auth.accounts import Accounts
-from cti.web.auth.scopes import queues_of_user
 from cti.web.auth.origins import allowed_origins
+from cti.web.auth.scopes import queues_of_user
 from cti.web.casework.news import teller
 from cti.web.deps import ReadyPart, WebDeps, phone_server
 
@@ -173,7 +173,12 @@ async def serve(settings: Settings) -> None:
     centre = parse_centre(text, source=str(places.centre))
     secrets = load_or_make(settings.data, centre)
     await asyncio.to_thread(
-        Accounts.write_first, places.accounts, secrets.logins, centre.agents, named=centre.supervisors
+        Accounts.write_first,
+        places.accounts,
+        secrets.logins,
+        centre.agents,
+        named=centre.supervisors,
+        walls=centre.walls,
     )
     metrics = Metrics()
     flows, flow_versions = open_flows(places, centre, clock)
@@ -294,7 +299,7 @@ async def serve(settings: Settings) -> None:
     agi = AgiServer(settings.asterisk.agi_host, settings.ports.of("agi"), handlers, meter=observer.agi)
 
     def readiness() -> Sequence[ReadyPart]:
-        state, stored = journal.state(), drain.state()
+        state, untaken = journal.state(), drain.trouble()
         return (
             ReadyPart(
                 name="asterisk",
@@ -303,7 +308,7 @@ async def serve(settings: Settings) -> None:
                 detail="" if telephony.connected() else "no link",
             ),
             ReadyPart(name="journal", ok=state.healthy, needed=False, detail=state.trouble),
-            ReadyPart(name="database", ok=stored.connected, needed=False, detail=stored.error),
+            ReadyPart(name="database", ok=not untaken, needed=False, detail=untaken),
         )
 
     accounts = Accounts.load(places.accounts)

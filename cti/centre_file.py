@@ -118,6 +118,10 @@ def _astray(form: CentreForm) -> Iterator[tuple[Place, str]]:
         yield from _unknown(("supervisors", user), "queue", mine_only, form.queues)
         if user in ("admin", "webcall", "trunk"):
             yield ("supervisors", user), f"{user} is the name of something else"
+    for user, shown in form.walls.items():
+        yield from _unknown(("walls", user), "queue", shown, form.queues)
+        if user in ("supervisor", "admin", "webcall", "trunk") or user in form.supervisors:
+            yield ("walls", user), f"{user} is the name of something else"
     for did, number in form.numbers.items():
         yield from _unknown(("numbers", did, "survival_queue"), "queue", [number.survival_queue], form.queues)
     yield from _unknown(("crm", "look_up"), "service", [form.crm.look_up] if form.crm.look_up else [], form.services)
@@ -241,5 +245,6 @@ def _centre(form: CentreForm) -> Centre:
         functions=dict(form.functions),
         phone_book=dict(form.phone_book),
         supervisors={name: tuple(map(QueueName, queues)) for name, queues in form.supervisors.items()},
+        walls={name: tuple(map(QueueName, queues)) for name, queues in form.walls.items()},
         transfer_flows={FlowName(flow): title for flow, title in form.transfer_flows.items()},
     )

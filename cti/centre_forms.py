@@ -326,6 +326,7 @@ class CentreForm(Form):
     phone_book: dict[DisplayName, Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{5,14}$")]] = {}
     transfer_flows: dict[Name, DisplayName] = {}
     supervisors: dict[Name, list[Name]] = {}
+    walls: dict[Name, list[Name]] = {}
     not_ready_reasons: list[Name] = ["break", "lunch", "meeting", "training", "admin"]
     not_ready_limits: dict[Name, Annotated[float, Field(ge=10, le=86400)]] = {}
 

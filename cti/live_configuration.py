@@ -113,7 +113,14 @@ class LiveConfiguration:
         everybody = replace(centre, agents={**board.centre.agents, **centre.agents})
         secrets = await self._make_secrets(everybody, self._secrets)
         fresh = {name: password for name, password in secrets.logins.items() if name not in known}
-        await self._accounts.follow(self._accounts_file, secrets.logins, everybody.agents, self._clock.now())
+        await self._accounts.follow(
+            self._accounts_file,
+            secrets.logins,
+            everybody.agents,
+            self._clock.now(),
+            named={**board.centre.supervisors, **centre.supervisors},
+            walls={**board.centre.walls, **centre.walls}.keys() - centre.supervisors.keys(),
+        )
         on_disk = await asyncio.to_thread(self._versions.read)
         now = self._clock.now()
         kept = await asyncio.to_thread(partial(self._versions.replace, text, at=now, keep=[self._current.text]))
@@ -139,7 +146,12 @@ class LiveConfiguration:
             table.clear()
             table.update(new)
         await self._accounts.follow(
-            self._accounts_file, made.logins, centre.agents, self._clock.now(), named=centre.supervisors
+            self._accounts_file,
+            made.logins,
+            centre.agents,
+            self._clock.now(),
+            named=centre.supervisors,
+            walls=centre.walls,
         )
         self._telephony.use_accounts(accounts_of(centre.agents))
         try:

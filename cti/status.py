@@ -67,7 +67,7 @@ def describe(settings: Settings, centre: Centre, secrets: Secrets) -> dict[str, 
             "users": [
                 {
                     "username": name,
-                    "role": "agent" if name in centre.agents else "admin" if name == "admin" else "supervisor",
+                    "role": _role(centre, name),
                     "password": password,
                 }
                 for name, password in secrets.logins.items()
@@ -102,3 +102,9 @@ async def ready(settings: Settings, *, seconds: float = 2.0) -> tuple[bool, dict
             return response.status == 200, parts
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return False, {"bridge": f"does not answer at {url}: {type(error).__name__}"}
+
+
+def _role(centre: Centre, username: str) -> str:
+    if username in centre.agents:
+        return "agent"
+    return "admin" if username == "admin" else "wall" if username in centre.walls else "supervisor"

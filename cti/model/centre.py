@@ -379,6 +379,8 @@ class Centre:
     supervision: SupervisionRules = SupervisionRules()
     supervisors: Mapping[str, tuple[QueueName, ...]] = field(default_factory=dict)
     """User names of those who supervise, with the queues they act on; none: all of them."""
+    walls: Mapping[str, tuple[QueueName, ...]] = field(default_factory=dict)
+    """User names of screens on the wall, with the queues they show; none: all of them."""
     services: Mapping[str, HttpService] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     """Functions in Python that flows may call, `module:function` by name."""

@@ -25,6 +25,10 @@ from cti.model.centre_tables import (
     tier_table,
 )
 
+PLAIN = frozenset(
+    ("titles", "skills", "tiers", "hours", "options", "phone_book", "supervisors", "walls", "transfer_flows")
+)
+"""Tables of which every line is told as its name and its value."""
 T = TypeVar("T")
 Goes: TypeAlias = Callable[[str], str]
 
@@ -132,7 +136,7 @@ def _value(key: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(f"({_value(key, item)})" if isinstance(item, dict) else _value(key, item) for item in value)
     if isinstance(value, dict):
-        plain = key in ("titles", "skills", "tiers", "hours", "options", "phone_book", "supervisors", "transfer_flows")
+        plain = key in PLAIN
         limits = key == "not_ready_limits"
         return ", ".join(
             f"{name} {_value('after' if limits else '' if plain else str(name), item)}"

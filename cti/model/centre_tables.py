@@ -287,6 +287,7 @@ def centre_table(centre: Centre) -> Table:
         "phone_book": dict(centre.phone_book),
         "targets": dict(centre.targets),
         "supervisors": {name: list(queues) for name, queues in centre.supervisors.items()},
+        "walls": {name: list(queues) for name, queues in centre.walls.items()},
         "transfer_flows": {str(flow): title for flow, title in centre.transfer_flows.items()},
     }
 

@@ -58,9 +58,9 @@ class Account(BaseModel):
     name: str = ""
     language: str = ""
     queues: tuple[str, ...] = ()
-    """The queues a supervisor acts on; none: all of them. Those of the centre's file count besides (`scope`)."""
+    """The queues a supervisor acts on, or a screen shows; none: all of them. Those of the centre's file count besides (`scope`)."""
     of_centre: bool = False
-    """Made for a supervisor whom the centre's file names; it goes when the file does not any more."""
+    """Made for a supervisor or a screen that the centre's file names; it goes when the file does not any more."""
     epoch: int = 0
     hash: str
     """Empty: no password opens it."""
@@ -124,12 +124,13 @@ class Accounts:
         agents: Mapping[AgentId, Agent],
         *,
         named: Collection[str] = (),
+        walls: Collection[str] = (),
         hasher: PasswordHasher | None = None,
     ) -> tuple[str, ...]:
         """Make accounts for the log-ins of `passwords` that the file does not have yet; returns their names.
 
         An agent's extension makes an agent's account; "admin" an administrator; any other name a supervisor.
-        `named` are the supervisors of the centre's file. Accounts that are there stay as they are, so a changed password is never set back.
+        `named` are the supervisors of the centre's file, `walls` its screens on the wall. Accounts that are there stay as they are, so a changed password is never set back.
         """
         have: list[Account] = _parse(path, path.read_bytes()) if path.exists() else []
         known = {account.username for account in have}
@@ -146,6 +147,8 @@ class Accounts:
                 role = Role.ADMIN
             elif username.isdigit():
                 continue  # an extension that is no agent of this centre any more
+            elif username in walls:
+                role = Role.WALL
             else:
                 role = Role.SUPERVISOR
             made.append(
@@ -153,7 +156,7 @@ class Accounts:
                     username=username,
                     role=role,
                     agent_id=username if agent is not None else None,
-                    of_centre=username in named,
+                    of_centre=username in named or username in walls,
                     hash=hasher.hash(password),
                 )
             )
@@ -170,13 +173,21 @@ class Accounts:
         now: datetime,
         *,
         named: Collection[str] = (),
+        walls: Collection[str] = (),
     ) -> None:
-        """Bring the accounts in line with the centre's agents and supervisors (`named`), in the file and here: new ones can log in from now on,
+        """Bring the accounts in line with the centre's agents, supervisors (`named`) and screens (`walls`), in the file and here: new ones can log in from now on,
         those who are gone cannot, and their sessions are over."""
         async with self._turn:
             gone = {a.username for a in self._accounts.values() if a.agent_id is not None and a.agent_id not in agents}
-            gone |= {a.username for a in self._accounts.values() if a.of_centre and a.username not in named}
-            new = [n for n in passwords if (n in agents or n in named) and n not in self._accounts]
+            kinds = {Role.SUPERVISOR: named, Role.WALL: walls}
+            gone |= {
+                a.username for a in self._accounts.values() if a.of_centre and a.username not in kinds.get(a.role, ())
+            }
+            new = [
+                n
+                for n in passwords
+                if (n in agents or n in named or n in walls) and (n not in self._accounts or n in gone)
+            ]
             if not gone and not new:
                 return
             hashes = await asyncio.to_thread(lambda: [self._hasher.hash(passwords[name]) for name in new])
@@ -186,7 +197,7 @@ class Accounts:
             made = [
                 Account(
                     username=name,
-                    role=Role.AGENT if name in agents else Role.SUPERVISOR,
+                    role=Role.AGENT if name in agents else Role.WALL if name in walls else Role.SUPERVISOR,
                     agent_id=name if name in agents else None,
                     of_centre=name not in agents,
                     epoch=int(now.timestamp()),

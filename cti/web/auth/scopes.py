@@ -129,7 +129,8 @@ def scope_of_account(account: Account, centre: Centre) -> frozenset[QueueName] |
     """The same without a log-in."""
     if account.role is Role.ADMIN:
         return None
-    named = (*account.queues, *centre.supervisors.get(account.username, ()))
+    of_centre = centre.walls if account.role is Role.WALL else centre.supervisors
+    named = (*account.queues, *of_centre.get(account.username, ()))
     return frozenset(map(QueueName, named)) or None
 
 

@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from cti.clock import Clock
 from cti.private_file import write_private
 from cti.web.auth.accounts import Account, Accounts
+from cti.web.auth.permissions import Role
 
 if TYPE_CHECKING:
     from cti.web.auth.access_file import ApiToken
@@ -36,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 LIFETIME = timedelta(hours=12)
 IDLE = timedelta(minutes=60)
+WALL_LIFETIME = timedelta(days=400)
+"""Of a screen on the wall, which nobody can log in every morning: as long as browsers keep a cookie. It never idles."""
 LOCAL_LIFETIME = timedelta(minutes=10)
 """Of sessions that commands on this machine make with the key itself."""
 MOST_PER_ACCOUNT = 20
@@ -120,7 +123,7 @@ class Sessions:
     ) -> tuple[str, Session]:
         """A token for that account, and what it stands for. Every log-in makes a new one."""
         now = self._clock.now()
-        lifetime = LOCAL_LIFETIME if method == LOCAL else self.lifetime
+        lifetime = LOCAL_LIFETIME if method == LOCAL else self._lifetime_of(account)
         session = Session(
             account=account,
             nonce=secrets.token_urlsafe(16),
@@ -142,6 +145,9 @@ class Sessions:
             }
         )
         return (token if isinstance(token, str) else token.decode()), session
+
+    def _lifetime_of(self, account: Account) -> timedelta:
+        return WALL_LIFETIME if account.role is Role.WALL else self.lifetime
 
     def _remember(self, session: Session, now: float, address: str, browser: str) -> None:
         username = session.account.username
@@ -192,7 +198,7 @@ class Sessions:
         seen = self._seen.get(nonce)
         if seen is None:  # made by this key elsewhere, or a moment before a crash
             self._remember(session, now, "", "")
-        elif now - seen.last > self._idle.total_seconds():
+        elif now - seen.last > self._idle.total_seconds() and session.account.role is not Role.WALL:
             return False
         else:
             seen.last = max(seen.last, now)

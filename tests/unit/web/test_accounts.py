@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+from datetime import UTC, datetime
 
 import pytest
 
@@ -125,3 +126,22 @@ async def test_a_flood_is_turned_away_and_the_loop_goes_on():
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert sum(isinstance(result, TooBusy) for result in results) == 6
     assert results.count(None) == 64
+
+
+async def test_screens_on_the_wall_are_accounts_of_their_own(tmp_path):
+    file = tmp_path / "accounts.json"
+    passwords = {"hall": "a", "lena": "b"}
+    Accounts.write_first(file, passwords, AGENTS, named=("lena",), walls=("hall",), hasher=QUICK_HASHER)
+    accounts = Accounts.load(file, hasher=QUICK_HASHER)
+    assert (await accounts.verify("hall", "a")).role is Role.WALL
+    assert (await accounts.verify("lena", "b")).role is Role.SUPERVISOR
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    more = {**passwords, "shop": "c"}
+    await accounts.follow(file, more, AGENTS, now, named=("lena",), walls=("hall", "shop"))
+    assert (accounts.get("shop").role, accounts.get("hall").epoch) == (Role.WALL, 0)
+    # A name that means something else now is another account: what the former was logged in as is over.
+    await accounts.follow(file, more, AGENTS, now, named=("lena", "hall"), walls=("shop",))
+    assert (accounts.get("hall").role, accounts.get("hall").epoch) == (Role.SUPERVISOR, int(now.timestamp()))
+    await accounts.follow(file, more, AGENTS, now, named=("lena",), walls=())
+    assert (accounts.get("shop"), accounts.get("hall")) == (None, None)
+    assert accounts.get("lena").epoch == 0
