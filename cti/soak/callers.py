@@ -105,11 +105,12 @@ class Crowd:
         return self.rate * self.stay
 
 
-def crowds(at_once: int) -> tuple[Crowd, ...]:
-    """So many callers at once: in the menu, straight to the queue, and some who stay long."""
+def crowds(at_once: int, *, pace: float = 1.0) -> tuple[Crowd, ...]:
+    """So many callers at once: in the menu, straight to the queue, and some who stay long; with a lesser `pace` all shorter."""
     shares = (("5000", 0.3, 25.0), ("5001", 0.45, 30.0), ("5001", 0.25, 60.0))
     return tuple(
-        Crowd(service=service, rate=round(at_once * share / stay, 3), stay=stay) for service, share, stay in shares
+        Crowd(service=service, rate=round(at_once * share / (stay * pace), 3), stay=stay * pace)
+        for service, share, stay in shares
     )
 
 

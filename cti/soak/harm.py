@@ -61,6 +61,8 @@ class Harm:
                 await self._ami(felt, planned)
             case Fault.ASTERISK_KILL:
                 await self._asterisk(felt)
+            case Fault.JOURNAL_FULL:
+                await self._journal(felt, planned)
             case _:
                 await self._database(felt, planned)
         if fatal is not None:
@@ -141,7 +143,7 @@ class Harm:
             case Fault.DATABASE_HOLE:
                 stage.cut(stage.database_proxy, Mode.SWALLOW)
             case Fault.DATABASE_FULL:
-                await asyncio.to_thread(stage.fill_disk)
+                await asyncio.to_thread(stage.fill_disk, planned.fault)
         largest, pending = before, 0.0
         while time.monotonic() < began + planned.seconds:
             if "noticed" not in felt.times and (parts := await self._eyes.parts()) and not parts["database"]["ok"]:
@@ -158,10 +160,24 @@ class Harm:
             case Fault.DATABASE_HOLE:
                 stage.cut(stage.database_proxy, Mode.PASS)
             case Fault.DATABASE_FULL:
-                await asyncio.to_thread(stage.free_disk)
+                await asyncio.to_thread(stage.free_disk, planned.fault)
         restored = time.monotonic()
         felt.times["drained"] = await until(self._drained, restored)
         felt.notes.append(f"memory {before:.0f} to {largest:.0f} MB, at most {pending:.0f} facts behind")
+
+    async def _journal(self, felt: Felt, planned: Planned) -> None:
+        began = time.monotonic()
+        await asyncio.to_thread(self._stage.fill_disk, planned.fault)
+        felt.times["noticed"] = await until(self._journal_in_trouble, began, planned.seconds)
+        await asyncio.sleep(max(0.0, began + planned.seconds - time.monotonic()))
+        await asyncio.to_thread(self._stage.free_disk, planned.fault)
+        restored = time.monotonic()
+        felt.times["durable"] = await until(lambda: self._eyes.part("journal"), restored)
+        felt.times["drained"] = await until(self._drained, restored)
+
+    async def _journal_in_trouble(self) -> bool:
+        parts = await self._eyes.parts()
+        return bool(parts) and not parts["journal"]["ok"]
 
     async def _drained(self) -> bool:
         """Whether the database has all but what came in the last moment."""

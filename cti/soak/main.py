@@ -16,7 +16,7 @@ import typer
 
 from cti.errors import CtiError
 from cti.settings import load_settings
-from cti.soak.plan import NEEDS_OWN_DATABASE, NEEDS_PROXY, Fault, plan
+from cti.soak.plan import NEEDS_OWN_CENTRE, Fault, plan
 from cti.soak.run import Report, Soak
 from cti.soak.stage import Stage
 
@@ -52,7 +52,7 @@ def soak(
         sys.stdout.flush()
 
     kinds = [] if faults in ("", "none") else [_fault(name) for name in faults.split(",")]
-    if data is not None and (NEEDS_PROXY | NEEDS_OWN_DATABASE) & set(kinds):
+    if data is not None and NEEDS_OWN_CENTRE & set(kinds):
         raise CtiError("some of these faults need a centre of our own", remedy="leave --data away")
     least, _, most = gap.partition(",")
     planned = plan(

@@ -29,6 +29,8 @@ class Fault(StrEnum):
     """Connections to PostgreSQL stay open and swallow everything; new ones too."""
     DATABASE_FULL = "database-full"
     """The disk of PostgreSQL is full."""
+    JOURNAL_FULL = "journal-full"
+    """The disk of the journal is full: nothing can be made durable."""
     ASTERISK_KILL = "asterisk-kill"
     """SIGKILL to Asterisk: the calls on it are gone, and nothing else may be."""
 
@@ -37,6 +39,11 @@ NEEDS_PROXY = frozenset({Fault.AMI_CUT, Fault.AMI_STALL, Fault.AMI_SLOW, Fault.D
 """Done on the way between two parts: only on a centre that the soak has started itself."""
 NEEDS_OWN_DATABASE = frozenset({Fault.DATABASE_STOP, Fault.DATABASE_FREEZE, Fault.DATABASE_HOLE, Fault.DATABASE_FULL})
 """Done to a database that the soak has started itself."""
+
+
+NEEDS_DISK = frozenset({Fault.DATABASE_FULL, Fault.JOURNAL_FULL})
+"""Done to a small disk that is mounted for it, which root may."""
+NEEDS_OWN_CENTRE = NEEDS_PROXY | NEEDS_OWN_DATABASE | NEEDS_DISK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +70,8 @@ def plan(
 ) -> tuple[Planned, ...]:
     """`times` faults, as evenly of all kinds as possible, in an order and at moments that follow from `seed` alone.
 
-    With `kill_inside` the bridge is killed at some moment of each fault that lasts.
+    With `kill_inside` the bridge is killed at some moment of each fault that lasts; not of a full journal: what nothing could
+    be written of is gone with the process, which is what the alarm is for.
     """
     if not faults:
         return ()
@@ -78,7 +86,7 @@ def plan(
             seconds=lasting if kind in lasts else 0.0,
             bridge_dies=(
                 round(rng.uniform(0.2, 0.8) * lasting, 3)
-                if kill_inside and kind in lasts and kind is not Fault.BRIDGE_STOP
+                if kill_inside and kind in lasts and kind not in (Fault.BRIDGE_STOP, Fault.JOURNAL_FULL)
                 else None
             ),
         )

@@ -41,7 +41,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Begin to listen. Raises `OSError`."""
-        self._server = await asyncio.start_server(self._serve, self._host, self.port)
+        self._server = await asyncio.start_server(self._connected, self._host, self.port)
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -65,11 +65,12 @@ class Proxy:
         for writer in list(self._open):
             writer.transport.abort()
 
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         self._open.add(writer)
         far: asyncio.StreamWriter | None = None
         try:
@@ -96,19 +97,20 @@ class Proxy:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while True:
             await self._flowing()
-            slow = self._mode is Mode.SLOW
-            changed = self._changed
-            data = await source.read(SLOW_BYTES if slow else CHUNK)
+            data = await source.read(CHUNK)
             await self._flowing()
             if not data:
                 raise EOFError
-            if self._mode is Mode.SWALLOW:
-                continue
-            sink.write(data)
-            await sink.drain()
-            if slow:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), SLOW_EVERY)
+            while data and self._mode is not Mode.SWALLOW:
+                slow, changed = self._mode is Mode.SLOW, self._changed
+                piece = SLOW_BYTES if slow else CHUNK
+                sink.write(data[:piece])
+                await sink.drain()
+                data = data[piece:]
+                if slow:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(changed.wait(), SLOW_EVERY)
+                    await self._flowing()
 
     async def _flowing(self) -> None:
         while self._mode is Mode.STALL:

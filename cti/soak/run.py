@@ -129,15 +129,17 @@ class Soak:
         at_once: int,
         seconds: float = 0.0,
         agents: int = 6,
+        pace: float = 1.0,
         say: Callable[[str], None] = print,
     ) -> None:
-        """The run lasts until the plan is done and `seconds` are over."""
+        """The run lasts until the plan is done and `seconds` are over; `pace` as in `crowds`."""
         self._stage = stage
         self._seed = seed
         self._plan = plan
         self._at_once = at_once
         self._seconds = seconds
         self._agents = agents
+        self._pace = pace
         self._say = say
         self._felt: list[Felt] = []
         self._samples: list[Sample] = []
@@ -149,7 +151,7 @@ class Soak:
         began_at, began = datetime.now(UTC), time.monotonic()
         told = stage.eyes.told
         host, _, port = told["sip"]["server"].rpartition(":")
-        kinds = crowds(self._at_once)
+        kinds = crowds(self._at_once, pace=self._pace)
         longest = max(self._seconds, sum(p.wait + p.seconds + 30 for p in self._plan)) + 600
         callers = [
             Callers(
@@ -169,7 +171,7 @@ class Soak:
                 working = [asyncio.create_task(agent.run(room, told["sip"]["server"])) for agent in agents]
                 for one in callers:
                     await one.begin()
-                await asyncio.sleep(max(kind.stay for kind in kinds) if len(kinds) > 1 and self._at_once > 5 else 5)
+                await asyncio.sleep(max(kind.stay for kind in kinds))  # then as many are on the line as wanted
                 await self._harm()
                 await asyncio.sleep(max(0.0, began + self._seconds - time.monotonic()))
                 self._say("no new calls; waiting for those on the line")

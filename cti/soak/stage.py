@@ -36,8 +36,8 @@ from cti.status import describe
 from cti.store.embedded import EmbeddedPostgres
 
 _PORTS = (8080, 5060, 8088, 5038, 4573, 8099)
-_DISK = "320m"
-"""Size of the small disk of a database that will find it full."""
+_DISKS = {Fault.DATABASE_FULL: "320m", Fault.JOURNAL_FULL: "48m"}
+"""Size of the small disk of what will find it full."""
 
 
 class Eyes:
@@ -159,7 +159,7 @@ class Stage:
         self.database: EmbeddedPostgres | None = None
         self.database_may_run = True
         self._environ = dict(environ)
-        self._disk: Path | None = None
+        self._disks: dict[Fault, Path] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self.carrier = settings.trunk.match[0] if settings.trunk.match else "127.0.0.2"
@@ -185,13 +185,19 @@ class Stage:
         }
         if NEEDS_PROXY & set(faults):
             environ["CTI_ASTERISK__AMI_HOST"] = f"127.{octets[2]}.{octets[0]}.{octets[1]}"
+        journal = folder / "journal"
+        if Fault.JOURNAL_FULL in faults:
+            journal.mkdir(parents=True)
+            environ["CTI_FOLDERS__JOURNAL"] = str(journal / "here")
         data = folder / "data"
         stage = cls(load_settings(environ=environ, overrides={"data": str(data)}), environ)
+        if Fault.JOURNAL_FULL in faults:
+            stage._disks[Fault.JOURNAL_FULL] = journal
         if NEEDS_OWN_DATABASE & set(faults):
             place = folder / "database"
             place.mkdir(parents=True)
             if Fault.DATABASE_FULL in faults:
-                stage._disk = place
+                stage._disks[Fault.DATABASE_FULL] = place
             stage.database = EmbeddedPostgres(place / "postgres")
         return stage
 
@@ -214,23 +220,27 @@ class Stage:
                 )
             await asyncio.sleep(0.2)
 
+    async def _mount(self) -> None:
+        for fault, place in list(self._disks.items()):
+            size = f"size={_DISKS[fault]},mode=0755"
+            made = await asyncio.to_thread(
+                subprocess.run,
+                ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)],
+                check=False,
+                capture_output=True,
+            )
+            if made.returncode:
+                del self._disks[fault]
+                raise ConfigError("no small disk could be mounted", remedy="a full disk is tried as root only")
+
     async def _start(self) -> None:
         settings = self.settings
+        await self._mount()
         if settings.asterisk.ami_host != "127.0.0.1":
             port = settings.ports.of("ami")
             self.ami_proxy = Proxy(settings.asterisk.ami_host, port, ("127.0.0.1", port))
             await self.ami_proxy.start()
         if self.database is not None:
-            if self._disk is not None:
-                made = await asyncio.to_thread(
-                    subprocess.run,
-                    ["mount", "-t", "tmpfs", "-o", f"size={_DISK},mode=0755", "tmpfs", str(self._disk)],
-                    check=False,
-                    capture_output=True,
-                )
-                if made.returncode:
-                    self._disk = None
-                    raise ConfigError("no small disk could be mounted", remedy="a full disk is tried as root only")
             dsn = await asyncio.to_thread(self.database.start)
             folder = Path(dsn.partition("host=")[2])
             self.database_proxy = Proxy("127.0.0.1", 0, folder / ".s.PGSQL.5432")
@@ -279,8 +289,8 @@ class Stage:
         if self.database is not None:
             self.freeze_database(signal.SIGCONT)
             await asyncio.to_thread(self.database.stop)
-        if self._disk is not None:
-            await asyncio.to_thread(subprocess.run, ["umount", "-l", str(self._disk)], check=False)
+        for place in self._disks.values():
+            await asyncio.to_thread(subprocess.run, ["umount", "-l", str(place)], check=False)
 
     # -- processes
 
@@ -317,18 +327,17 @@ class Stage:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, how)
 
-    def fill_disk(self) -> None:
-        """Leave no byte on the database's disk."""
-        if self._disk is None:
-            return
-        with (self._disk / "balloon").open("ab", buffering=0) as balloon, contextlib.suppress(OSError):
-            while True:
-                balloon.write(bytes(65536))
+    def fill_disk(self, fault: Fault) -> None:
+        """Leave no byte on the small disk of this fault."""
+        with (self._disks[fault] / "balloon").open("ab", buffering=0) as balloon, contextlib.suppress(OSError):
+            for size in (65536, 512):
+                with contextlib.suppress(OSError):
+                    while True:
+                        balloon.write(bytes(size))
 
-    def free_disk(self) -> None:
+    def free_disk(self, fault: Fault) -> None:
         """Give the space back."""
-        if self._disk is not None:
-            (self._disk / "balloon").unlink(missing_ok=True)
+        (self._disks[fault] / "balloon").unlink(missing_ok=True)
 
     # -- the database, asked past the proxy
 

@@ -40,6 +40,9 @@ _log = structlog.get_logger(__name__)
 GATHER = 0.2
 """Seconds facts gather before they are drained together. A transaction costs the same for one fact as for a hundred, and one
 right at each fact would compete for processor and disk with the call that the fact is about."""
+STALLED = 5.0
+"""Seconds without getting anything in after which the database counts as away, though its connection is open (a frozen server,
+a network that swallows)."""
 RETRY_FIRST = 0.1
 RETRY_MOST = 5.0
 
@@ -207,6 +210,14 @@ class Drain:
             drained=self._drained,
             unfolded=self._unfolded,
         )
+
+    def trouble(self) -> str:
+        """Why records do not get into the database, "" when they do; for /readyz."""
+        state = self.state()
+        if not state.connected:
+            return state.error or "no connection"
+        late = self.lag()
+        return f"it has taken nothing for {late:.0f} s, {state.behind} facts wait" if late > STALLED else ""
 
     async def close(self) -> None:
         """Give the connection back. What was not committed comes again at the next start."""
