@@ -74,11 +74,11 @@ def commands(number: str) -> list[Command]:
 
 
 def dialled(action: Mapping[str, object]) -> set[str]:
-    """The numbers, of seven digits and more, that stand in an action where Asterisk would dial them."""
+    """The numbers, of six digits and more, that stand in an action where Asterisk would dial them."""
     where = " ".join(str(action.get(key, "")) for key in ("Channel", "Exten", "Variable"))
     # Asterisk's names of channels and our own ids have digits, too.
     where = re.sub(r"PJSIP/trunk-[0-9a-f]{8}|a1-[0-9a-z.-]+", "", where)
-    return set(re.findall(r"[0-9]{7,}", where))
+    return set(re.findall(r"[0-9]{6,}", where))
 
 
 def test_nothing_off_the_list_is_dialled() -> None:
