@@ -3,10 +3,10 @@
 `python benchmarks/feed.py [--clients 1000] [--changes 200] [--rate 10] [--stuck 5] [--rounds 3]`
 
 The real web application runs in this process, on uvloop as the product does, over a fake floor; the readers are another
-process. Each change carries
-the moment it was applied; the readers measure from there to having the whole message. In turns with it, in the same run, the
-plain way: the same change, made a dict once, sent with aiohttp's `send_json` to one client after the other. Printed for each
-round: latency, this process's CPU a change and a message; then the ratios. At last some clients stop reading.
+process. Each change carries the moment it was applied; the readers measure from there to having the whole message. In turns
+with it, in the same run, the plain way: the same change, made a dict once, sent with aiohttp's `send_json` to one client after
+the other. Printed for each round: latency, this process's CPU a change and a message; then the ratios. At last some clients
+stop reading.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import cti.web.auth.sessions
 from cti.ids import AgentId
 from cti.services.floor import Change
 from cti.web.app import build_app, serving
@@ -45,6 +46,9 @@ from cti.web.wire import encode
 from tests.support.fake_floor import FakeFloor, demo_centre, make_deps
 
 MARK = b'"choice":"at '
+PING, CLOSE = 0x89, 0x88
+PONG = b"\x8a\x80" + bytes(4)
+"""Masked, as a client's must be, and empty."""
 
 
 async def connect(
@@ -72,6 +76,7 @@ class Reader(asyncio.Protocol):
     def __init__(self, changes: int, late: list[float], ready: Any) -> None:
         self._left, self._late, self._ready = changes, late, ready
         self._kept = b""
+        self.transport: Any = None
         self.done = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
@@ -89,6 +94,10 @@ class Reader(asyncio.Protocol):
             end = start + head + size
             if end > len(data):
                 break
+            if data[start] == PING:
+                self.transport.write(PONG)
+            elif data[start] == CLOSE and not self.done.done():
+                self.done.set_exception(ConnectionError(f"the server ended a feed: {data[start + head : end]!r}"))
             place = data.find(MARK, start, end)
             if place > 0:
                 self._late.append(now - float(data[place + len(MARK) : place + len(MARK) + 17]))
@@ -100,12 +109,17 @@ class Reader(asyncio.Protocol):
             start = end
         self._kept = data[start:]
 
+    def connection_lost(self, error: Exception | None) -> None:
+        """A dashboard that is cut off before the end would be waited for in vain."""
+        if not self.done.done():
+            self.done.set_exception(ConnectionError("the server ended a feed"))
+
 
 async def follow(port: int, token: str, changes: int, late: list[float], ready: Any) -> None:
     """Connect a dashboard, and wait until it has seen every change."""
     reader, writer = await connect(port, token)
     dashboard = Reader(changes, late, ready)
-    transport = writer.transport
+    transport = dashboard.transport = writer.transport
     transport.set_protocol(dashboard)
     if waiting := bytes(reader._buffer):  # type: ignore[attr-defined]
         dashboard.data_received(waiting)
@@ -186,6 +200,7 @@ async def ours(asked: argparse.Namespace, stuck: int) -> tuple[Figures, float]:
         sessions = Sessions(deps.accounts, key=deps.session_key, revoked_file=deps.revoked_file, clock=deps.clock)
         account = deps.accounts.get("supervisor")
         assert account is not None
+        cti.web.auth.sessions.MOST_PER_ACCOUNT = asked.clients + stuck  # a thousand supervisors, here one account
         tokens = [sessions.create(account)[0] for _ in range(asked.clients + stuck)]
         app = build_app(deps)
         figures = await drive(app, tokens, asked, stuck, floor, floor.apply, lambda: len(app[HUB].clients))

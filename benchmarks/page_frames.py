@@ -399,7 +399,7 @@ def told(name: str, values: list[float]) -> str:
     )
 
 
-async def measure(url: str, seconds: float, updates: float) -> None:
+async def measure(url: str, seconds: float, updates: float, keep: Path | None = None) -> None:
     """Open the page, let it settle, watch its frames."""
     program = shutil.which("chromium") or "chromium"
     async with async_playwright() as playwright:
@@ -426,6 +426,8 @@ async def measure(url: str, seconds: float, updates: float) -> None:
             watched = await page.evaluate(WATCH.replace("SECONDS", str(seconds)))
             await browser.stop_tracing()
             trace = json.loads(file.read_text())["traceEvents"]
+            if keep is not None:
+                shutil.copy(file, keep)
         nodes = await page.evaluate("document.querySelectorAll('*').length")
         print(f"{seconds:g} s at {updates:g} updates/s, {nodes} elements in the document")
         print(told("main thread a frame, processor time", frames_of(trace, "tdur")))
@@ -452,7 +454,7 @@ async def run(given: argparse.Namespace) -> None:
             print(f"{url}/supervisor: {given.agents} agents, {given.calls} calls, {given.queues} queues", flush=True)
             if given.serve:
                 await happening
-            await measure(url, given.seconds, given.updates)
+            await measure(url, given.seconds, given.updates, given.trace)
             happening.cancel()
 
 
@@ -464,6 +466,7 @@ def main() -> None:
     parser.add_argument("--queues", type=int, default=12)
     parser.add_argument("--updates", type=float, default=50.0, help="a second")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--trace", type=Path, help="keep Chromium's trace in this file")
     parser.add_argument("--serve", type=int, default=0, metavar="PORT")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run(parser.parse_args()))

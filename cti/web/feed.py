@@ -154,7 +154,7 @@ class FeedHub:
                 for client in tuple(islice(self._asleep, SENT_AT_ONCE)):
                     del self._asleep[client]
                     try:
-                        await client.flush()
+                        client.flush()
                     except Exception:  # one client's trouble must not end the feed of all
                         log.exception("sending to a feed failed")
                 await asyncio.sleep(0)
