@@ -47,7 +47,9 @@ def open_shelf(
     ring = KeyRing(places.secrets / KEYS)
     if chosen.seal or (places.secrets / KEYS).exists():
         ring.open(now, days=chosen.key_days if chosen.seal else 0)
-    (places.recordings / "live").mkdir(parents=True, exist_ok=True, mode=0o700)
+    live = places.recordings / "live"
+    live.mkdir(parents=True, exist_ok=True, mode=0o700)
+    live.chmod(0o700)  # Asterisk may have made it
     bucket = _bucket(chosen)
     here, voicemail = folder_of_sounds(places.recordings), folder_of_sounds(places.voicemail)
     return Shelf(

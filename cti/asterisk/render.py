@@ -184,7 +184,7 @@ def render(
     texts = _texts(settings, centre, secrets, binary, prompts, paths)
     for folder in (
         paths.etc, paths.etc / "cti", paths.run, paths.state, paths.state / "spool", paths.state / "keys", paths.log, paths.ledger.parent,
-        paths.recordings, paths.voicemail,
+        paths.recordings, paths.recordings / "live", paths.voicemail,
     ):  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _own_privately(paths.run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ from cti.services.recordings import NoRecording, RecordingAway
 
 PART = 8 * 1024 * 1024
 """Bytes sent at a time."""
+BELIEVED = 60.0
+"""Seconds for which a place that has answered is taken to be there."""
 DEADLINE = 60.0
 """Seconds that one request may take, its tries included."""
 
@@ -29,6 +32,8 @@ class StoredSounds:
     def __init__(self, store: Any, place: str) -> None:
         self._store = store
         self._place = place
+        self._answered = -BELIEVED
+        """When the place last proved to be there, on a clock that only rises."""
 
     @property
     def place(self) -> str:
@@ -58,10 +63,24 @@ class StoredSounds:
     async def delete(self, name: str) -> bool:
         """See `SoundStore.delete`."""
         if await self.size(name) is None:
+            await self._answers()
             return False
         async with _asking(name):
             await obstore.delete_async(self._store, name)
         return True
+
+    async def _answers(self) -> None:
+        """A bucket that is not there says of every file that it is not there: nothing is called deleted on its word. Raises
+        `RecordingAway`."""
+        if self._place == "local" or time.monotonic() < self._answered + BELIEVED:
+            return
+        try:
+            async with _asking(self._place), asyncio.timeout(DEADLINE):
+                async for _ in obstore.list(self._store, chunk_size=1):
+                    break
+        except NoRecording as error:
+            raise RecordingAway(f"the bucket does not answer: {error}", remedy="see recordings.s3_*") from error
+        self._answered = time.monotonic()
 
 
 @contextlib.asynccontextmanager
