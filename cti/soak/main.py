@@ -42,7 +42,7 @@ def soak(
 ) -> None:
     """Call a centre for hours, harm it by a plan, compare what SIP, Asterisk and Postgres say of every call.
 
-    Exit code 1 when anything was lost, doubled, dropped or did not come back. Callers are dialled in over the loopback
+    Ctrl-C ends it early, with the report. Exit code 1 when anything was lost, doubled, dropped or did not come back. Callers are dialled in over the loopback
     address that the setting trunk.match names.
     """
     began = time.monotonic()
@@ -72,9 +72,16 @@ def soak(
         say(
             f"seed {seed}; {len(planned)} faults; about {calls} callers at once; the centre is in {stage.settings.data}"
         )
+        running = Soak(stage, seed=seed, plan=planned, at_once=calls, seconds=hours * 3600, agents=agents, say=say)
+
+        def enough() -> None:
+            say("that is enough: coming to the end (again: stop at once, without a report)")
+            loop.add_signal_handler(signal.SIGINT, task.cancel)
+            running.finish()
+
+        loop.add_signal_handler(signal.SIGINT, enough)
         try:
-            soak_ = Soak(stage, seed=seed, plan=planned, at_once=calls, seconds=hours * 3600, agents=agents, say=say)
-            return await soak_.run()
+            return await running.run()
         finally:
             await stage.close()
 

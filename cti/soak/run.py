@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cti.demo.softphone import PhoneRoom
+from cti.errors import RemoteError
 from cti.soak.callers import Callers, crowds
 from cti.soak.crew import SoakAgent
 from cti.soak.harm import MISSING, Felt, Harm
@@ -144,6 +145,11 @@ class Soak:
         self._felt: list[Felt] = []
         self._samples: list[Sample] = []
         self._most = 0
+        self._enough = asyncio.Event()
+
+    def finish(self) -> None:
+        """No more faults and no new calls: come to the end and to the report."""
+        self._enough.set()
 
     async def run(self) -> Report:
         """Do it. Raises `CtiError` when the people cannot be had."""
@@ -171,9 +177,9 @@ class Soak:
                 working = [asyncio.create_task(agent.run(room, told["sip"]["server"])) for agent in agents]
                 for one in callers:
                     await one.begin()
-                await asyncio.sleep(max(kind.stay for kind in kinds))  # then as many are on the line as wanted
+                await self._pass(max(kind.stay for kind in kinds))  # then as many are on the line as wanted
                 await self._harm()
-                await asyncio.sleep(max(0.0, began + self._seconds - time.monotonic()))
+                await self._pass(began + self._seconds - time.monotonic())
                 self._say("no new calls; waiting for those on the line")
                 await asyncio.gather(*(one.stop() for one in callers))
                 for task in working:
@@ -194,10 +200,17 @@ class Soak:
         """The agents of the queue that is called straight, no more than wanted."""
         return [agent for agent in told["agents"] if "support" in agent["queues"]][: self._agents]
 
+    async def _pass(self, seconds: float) -> None:
+        """Let time pass, unless it is enough already."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._enough.wait(), max(0.0, seconds))
+
     async def _harm(self) -> None:
         harm = Harm(self._stage)
         for number, planned in enumerate(self._plan, 1):
-            await asyncio.sleep(planned.wait)
+            await self._pass(planned.wait)
+            if self._enough.is_set():
+                return
             felt = await harm.do(planned)
             self._felt.append(felt)
             self._say(f"{number}/{len(self._plan)} {felt.line()}")
@@ -230,7 +243,7 @@ class Soak:
         deadline = time.monotonic() + DRAINED_WITHIN
         stored: list[StoredCall] = []
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, TimeoutError):
+            with contextlib.suppress(RemoteError):
                 stored = await self._stored(began_at)
             if wanted <= {row.call_id for row in stored}:
                 break

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import asyncpg
 
 from cti.asterisk.ami.client import AmiLink, AmiSession
 from cti.asterisk.ami.snapshot import STATUS
@@ -34,6 +33,7 @@ from cti.soak.plan import NEEDS_OWN_DATABASE, NEEDS_PROXY, Fault
 from cti.soak.proxy import Mode, Proxy
 from cti.status import describe
 from cti.store.embedded import EmbeddedPostgres
+from cti.store.pool import connect
 
 _PORTS = (8080, 5060, 8088, 5038, 4573, 8099)
 _DISKS = {Fault.DATABASE_FULL: "320m", Fault.JOURNAL_FULL: "48m"}
@@ -341,10 +341,10 @@ class Stage:
 
     # -- the database, asked past the proxy
 
-    async def query(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Ask the centre's database, not by the way that faults are done to."""
+    async def query(self, sql: str, *arguments: Any) -> list[Any]:
+        """Ask the centre's database, not by the way that faults are done to. Rows by name. Raises `RemoteError`."""
         dsn = self.database.dsn if self.database is not None else self.places.read_state()["dsn"]
-        connection = await asyncpg.connect(dsn, timeout=10)
+        connection = await connect(dsn)
         try:
             return list(await connection.fetch(sql, *arguments))
         finally:

@@ -207,6 +207,7 @@ KEPT_IN: dict[str, tuple[str, ...]] = {
         "cti.flow_version_cli",
         "cti.report_cli",
         "cti.staffing_cli",
+        "cti.soak.main",
     ),
     "panoramisk": ("cti.asterisk.ami.client",),
     "asterisk": ("cti.asterisk.agi.scripts",),
