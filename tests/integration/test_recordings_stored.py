@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -177,8 +178,18 @@ async def test_recordings_go_by_age_and_queue_and_with_a_customer(stage: Stage) 
     keeping = RecordingKeeping(stage.pool, stage.shelf, stage, stage, StandingClock(NOW), keep=lambda: keep)  # type: ignore[arg-type]
     assert await keeping.erase_old() == 1
     assert await keeping.erase_old() == 0
+    # What callers said to flows is another kind, kept for another time.
+    (stage.folder / f"{support}-survey-1.wav").write_bytes(b"said")
+    await stage.append([
+        f.MessageRecorded(at=old, call_id=support, kind="comment", path=f"{support}-survey-1.wav", flow="survey", step="say", seconds=3),  # type: ignore[arg-type]
+        r.RecordingKept(at=old, call_id=support, path=f"{support}-survey-1.wav", kind="message", bytes=4, seconds=3, sha256=""),
+    ])  # fmt: skip
+    assert await keeping.erase_old() == 0
+    keep = replace(keep, messages=timedelta(days=30))
+    assert await keeping.erase_old() == 1
+    assert not (stage.folder / f"{support}-survey-1.wav").exists()
     assert await keeping.erase_calls([forgotten, "a1-9.9"], why="privacy", by="boss") == (forgotten,)
-    states = {row.call_id: (row.state, row.deleted_why) for row in await stage.found.find(Wanted())}
+    states = {row.call_id: (row.state, row.deleted_why) for row in await stage.found.find(Wanted(kind="talk"))}
     assert states == {
         support: ("kept", ""),
         sales: ("deleted", "retention"),
@@ -186,7 +197,8 @@ async def test_recordings_go_by_age_and_queue_and_with_a_customer(stage: Stage) 
         forgotten: ("deleted", "privacy"),
     }
     assert {file.name.split(".wav")[0] for file in stage.folder.glob("*.wav*")} == {support, young}
-    assert stage.acts == [("recording_delete", f"recording:{sales}"), ("recording_delete", f"recording:{forgotten}")]
+    gone_ids = (sales, f"message-{support}-survey-1", forgotten)
+    assert stage.acts == [("recording_delete", f"recording:{one}") for one in gone_ids]
     (gone,) = [row for row in await stage.found.find(Wanted()) if row.call_id == sales]
     with pytest.raises(NoRecording):
         await stage.found.sound(gone)
