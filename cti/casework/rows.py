@@ -25,11 +25,22 @@ class CaseRefused(CtiError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who asks. `queues` are those of the agent; supervisors may do what concerns any."""
+    """Who asks. `queues` are those of the agent; supervisors may do what concerns any, or any of their `scope`."""
 
     username: str
     supervises: bool = False
     queues: tuple[QueueName, ...] = ()
+    scope: tuple[str, ...] | None = None
+    """The queues that a supervisor has; None: all of them."""
+    people: tuple[str, ...] = ()
+    """Agents who serve these."""
+
+    def sees(self, queue: str | None, owner: str | None) -> bool:
+        """Whether what is of this queue and this owner's is told: their queues', their own, and what is of no queue, unless
+        somebody of other queues has it."""
+        if self.scope is None or queue in self.scope or owner == self.username:
+            return True
+        return queue is None and (owner is None or owner in self.people)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +212,8 @@ class ComplaintFilter:
     before: int | None = None
     """Page back: complaints with a lower number."""
     limit: int = 100
+    who: Asker | None = None
+    """Only what they see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,6 +379,7 @@ class Escalation:
     subject: str
     owner: str | None
     due_at: datetime
+    queue: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

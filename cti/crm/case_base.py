@@ -12,7 +12,7 @@ import orjson
 
 from cti.casework import churn, complaints, tiers
 from cti.casework.reading import RulesInvalid
-from cti.casework.rows import CaseEvent, CaseRefused, Escalation, Rules
+from cti.casework.rows import Asker, CaseEvent, CaseRefused, Escalation, Rules
 from cti.clock import Clock
 from cti.crm.numbers import normalise
 from cti.crm.trouble import naming
@@ -166,3 +166,25 @@ class StoredRules:
                 after, limit,
             )  # fmt: skip
         return tuple(CaseEvent(**row) for row in rows)
+
+
+def seen_by(who: Asker | None, alias: str, given: Callable[[Any], str]) -> str:
+    """`Asker.sees` as SQL. `given` puts a value among those of the query and says where it stands."""
+    if who is None or who.scope is None:
+        return "true"
+    return (
+        f"({alias}.queue = ANY({given(list(who.scope))}::text[]) OR {alias}.owner = {given(who.username)} OR ({alias}.queue"
+        f" IS NULL AND ({alias}.owner IS NULL OR {alias}.owner = ANY({given(list(who.people))}::text[]))))"
+    )
+
+
+class Values:
+    """The values of a query, in the order of their places."""
+
+    def __init__(self, *values: Any) -> None:
+        self.all = list(values)
+
+    def given(self, value: Any) -> str:
+        """One more; where it stands."""
+        self.all.append(value)
+        return f"${len(self.all)}"

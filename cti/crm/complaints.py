@@ -22,7 +22,7 @@ from cti.casework.rows import (
     Escalation,
     NewComplaint,
 )
-from cti.crm.case_base import CaseGround, complaint_rules, history, write_event
+from cti.crm.case_base import CaseGround, Values, complaint_rules, history, seen_by, write_event
 from cti.crm.trouble import naming
 from cti.ids import CallId, CustomerId
 
@@ -147,13 +147,9 @@ class StoredComplaints:
 
     async def list(self, which: ComplaintFilter) -> Sequence[ComplaintRow]:
         """See `Complaints.list`."""
-        values: list[Any] = [self._ground.now()]
-
-        def given(value: Any) -> str:
-            values.append(value)
-            return f"${len(values)}"
-
-        parts = []
+        values = Values(self._ground.now())
+        given = values.given
+        parts = [seen_by(which.who, "c", given)]
         if which.states:
             parts.append(f"c.state = ANY({given(list(which.states))}::text[])")
         if which.owner is not None:
@@ -180,32 +176,37 @@ class StoredComplaints:
             parts.append(f"c.opened_at < {given(which.until)}")
         if which.before is not None:
             parts.append(f"c.complaint_id < {given(which.before)}")
-        where = f" WHERE {' AND '.join(parts)}" if parts else ""
+        where = f" WHERE {' AND '.join(parts)}"
         with naming("complaints cannot be read"):
             rows = await self._ground.pool.fetch(
                 f"{_ROW}{where} ORDER BY c.complaint_id DESC LIMIT {given(which.limit)}",
-                *values,
+                *values.all,
             )
         return tuple(_row(row) for row in rows)
 
-    async def counts(self) -> Mapping[str, int]:
+    async def counts(self, who: Asker | None = None) -> Mapping[str, int]:
         """See `Complaints.counts`."""
         now = self._ground.now()
+        values = Values(now, sorted(OPEN), now - RECENT)
         with naming("complaints cannot be counted"):
             rows = await self._ground.pool.fetch(
-                "SELECT state, count(*) AS n, count(*) FILTER (WHERE due_at < $1) AS late FROM crm.complaints"
-                " WHERE state = ANY($2::text[]) OR state = 'closed' AND closed_at >= $3 GROUP BY state",
-                now, sorted(OPEN), now - RECENT,
+                "SELECT state, count(*) AS n, count(*) FILTER (WHERE due_at < $1) AS late FROM crm.complaints c"  # noqa: S608 - own words only
+                " WHERE (state = ANY($2::text[]) OR state = 'closed' AND closed_at >= $3)"
+                f" AND {seen_by(who, 'c', values.given)} GROUP BY state",
+                *values.all,
             )  # fmt: skip
         found = {str(state): 0 for state in (*State,) if state is not State.DISMISSED}
         found |= {row["state"]: row["n"] for row in rows}
         return {**found, "overdue": sum(row["late"] for row in rows if row["state"] in DUE)}
 
-    async def one(self, complaint_id: int) -> ComplaintDetail:
+    async def one(self, complaint_id: int, who: Asker | None = None) -> ComplaintDetail:
         """See `Complaints.one`."""
         with naming("the complaint cannot be read"):
             async with self._ground.pool.acquire() as connection:
-                return await self._detail(connection, complaint_id)
+                found = await self._detail(connection, complaint_id)
+        if who is not None and not who.sees(found.complaint.queue, found.complaint.owner):
+            raise _unknown(complaint_id)
+        return found
 
     async def _detail(self, connection: asyncpg.Connection, complaint_id: int) -> ComplaintDetail:
         row = await connection.fetchrow(f"{_ROW} WHERE c.complaint_id = $2", self._ground.now(), complaint_id)
@@ -235,7 +236,7 @@ class StoredComplaints:
                 row = await connection.fetchrow(
                     "SELECT * FROM crm.complaints WHERE complaint_id = $1 FOR UPDATE", complaint_id
                 )
-                if row is None:
+                if row is None or not by.sees(row["queue"], row["owner"]):
                     raise _unknown(complaint_id)
                 if revision is not None and row["revision"] != revision:
                     raise CaseRefused(
@@ -341,13 +342,14 @@ class StoredComplaints:
 
     # -- figures ---------------------------------------------------------------------------------------------------
 
-    async def causes(self, *, since: datetime, until: datetime, level: int) -> CauseCounts:
+    async def causes(self, *, since: datetime, until: datetime, level: int, who: Asker | None = None) -> CauseCounts:
         """See `Complaints.causes`. Dismissed ones do not count."""
+        values = Values(since, until)
         with naming("complaints cannot be counted"):
             rows = await self._ground.pool.fetch(
-                "SELECT cause, count(*) AS n FROM crm.complaints WHERE opened_at >= $1 AND opened_at < $2"
-                " AND state <> 'dismissed' GROUP BY cause",
-                since, until,
+                "SELECT cause, count(*) AS n FROM crm.complaints c WHERE opened_at >= $1 AND opened_at < $2"  # noqa: S608 - own words only
+                f" AND state <> 'dismissed' AND {seen_by(who, 'c', values.given)} GROUP BY cause",
+                *values.all,
             )  # fmt: skip
             rules = await complaint_rules(self._ground.pool, self._ground.centre())
         counts = {row["cause"]: row["n"] for row in rows}
@@ -389,6 +391,7 @@ class StoredComplaints:
                                 subject=row["subject"],
                                 owner=row["owner"],
                                 due_at=row["due_at"],
+                                queue=row["queue"],
                             )
                         )
                     if reached > row["escalation"]:

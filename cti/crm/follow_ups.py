@@ -28,7 +28,7 @@ from cti.casework.rows import (
     Preview,
 )
 from cti.casework.tasks import Hindrance
-from cti.crm.case_base import CaseGround, dumps, loads, write_event
+from cti.crm.case_base import CaseGround, Values, dumps, loads, seen_by, write_event
 from cti.crm.time_zones import time_zones
 from cti.crm.trouble import naming
 from cti.ids import CallId, CustomerId
@@ -202,25 +202,36 @@ class StoredFollowUps:
         return len(rows)
 
     async def list(
-        self, *, states: Sequence[str], plan_id: int | None, customer_id: CustomerId | None, limit: int
+        self,
+        *,
+        states: Sequence[str],
+        plan_id: int | None,
+        customer_id: CustomerId | None,
+        limit: int,
+        who: Asker | None = None,
     ) -> Sequence[FollowUpRow]:
         """See `FollowUps.list`."""
+        values = Values(list(states), plan_id, customer_id, limit)
         with naming("follow-up calls cannot be read"):
             rows = await self._ground.pool.fetch(
                 f"{_ROW} WHERE (cardinality($1::text[]) = 0 OR f.state = ANY($1::text[]))"
                 " AND ($2::bigint IS NULL OR f.plan_id = $2) AND ($3::bigint IS NULL OR i.current_id = $3)"
+                f" AND {seen_by(who, 'f', values.given)}"
                 " ORDER BY f.ended_at DESC NULLS FIRST, f.due_at, f.follow_up_id LIMIT $4",
-                list(states), plan_id, customer_id, limit,
+                *values.all,
             )  # fmt: skip
         return tuple(_row(row) for row in rows)
 
     # -- calling ---------------------------------------------------------------------------------------------------
 
-    async def preview(self, follow_up_id: int) -> Preview:
+    async def preview(self, follow_up_id: int, who: Asker | None = None) -> Preview:
         """See `FollowUps.preview`."""
         with naming("the follow-up call cannot be read"):
             async with self._ground.pool.acquire() as connection:
-                return await self._preview(connection, follow_up_id)
+                found = await self._preview(connection, follow_up_id)
+        if who is not None and not who.sees(found.follow_up.queue, found.follow_up.owner):
+            raise _unknown(follow_up_id)
+        return found
 
     async def _preview(self, connection: asyncpg.Connection, follow_up_id: int) -> Preview:
         row = await connection.fetchrow(f"{_ROW} WHERE f.follow_up_id = $1", follow_up_id)
@@ -305,7 +316,7 @@ class StoredFollowUps:
         with naming("the result cannot be kept"):
             async with self._ground.pool.acquire() as connection, connection.transaction():
                 row = await connection.fetchrow(f"{_ROW} WHERE f.follow_up_id = $1 FOR UPDATE OF f", follow_up_id)
-                if row is None:
+                if row is None or not by.sees(row["queue"], row["owner"]):
                     raise _unknown(follow_up_id)
                 if row["state"] not in ("due", "taken"):
                     raise CaseRefused("over", f"this follow-up call is {row['state']}", remedy="take the next one")

@@ -10,7 +10,7 @@ import asyncpg
 
 from cti.casework.rows import Asker, CaseRefused, NewTask, Work, WorkCounts
 from cti.casework.tasks import work_number
-from cti.crm.case_base import CaseGround, write_event
+from cti.crm.case_base import CaseGround, Values, seen_by, write_event
 from cti.crm.trouble import naming
 
 _TABLES = {
@@ -54,12 +54,14 @@ class StoredTasks:
 
     async def counts(self, who: Asker) -> WorkCounts:
         """See `Tasks.counts`."""
+        values = Values(*self._values(who))
         with naming("tasks cannot be counted"):
             rows = await self._ground.pool.fetch(
                 f"SELECT w.kind, {_MINE} AS mine, count(*) AS n,"  # noqa: S608 - own words only
                 " count(*) FILTER (WHERE w.due_at < $4 AND w.kind <> 'follow_up' AND w.state <> 'resolved') AS late"
-                f" FROM crm.work w WHERE {_TYPES} AND ({_MINE} OR {_FREE}) AND {_NOW} GROUP BY 1, 2",
-                *self._values(who),
+                f" FROM crm.work w WHERE {_TYPES} AND ({_MINE} OR {_FREE}) AND {_NOW}"
+                f" AND {seen_by(who, 'w', values.given)} GROUP BY 1, 2",
+                *values.all,
             )
         kinds: dict[str, int] = {}
         for row in rows:
@@ -89,13 +91,14 @@ class StoredTasks:
             "both": f"({_MINE} OR {_FREE})",
             "all": "true",
         }
+        values = Values(*self._values(who), later, list(kinds), limit)
         with naming("tasks cannot be read"):
             rows = await self._ground.pool.fetch(
                 f"{_ROW} WHERE {_TYPES} AND {part[whose]} AND ($5 OR {_NOW})"
-                " AND (cardinality($6::text[]) = 0 OR w.kind = ANY($6::text[]))"
+                f" AND (cardinality($6::text[]) = 0 OR w.kind = ANY($6::text[])) AND {seen_by(who, 'w', values.given)}"
                 f" ORDER BY coalesce({_MINE}, false) DESC, (w.due_at < $4) DESC, w.urgency DESC, w.due_at, w.work_id"
                 " LIMIT $7",
-                *self._values(who), later, list(kinds), limit,
+                *values.all,
             )  # fmt: skip
         return tuple(Work(**row) for row in rows)
 
@@ -251,11 +254,15 @@ class StoredTasks:
         found = work_number(work_id)
         with naming("the recording cannot be found"):
             if found is not None and found[0] == "complaint":
-                path = await self._ground.pool.fetchval(
-                    "SELECT 'recording:' || recording FROM crm.complaints WHERE complaint_id = $1", found[1]
+                row = await self._ground.pool.fetchrow(
+                    "SELECT 'recording:' || recording AS path, queue, owner FROM crm.complaints WHERE complaint_id = $1",
+                    found[1],
                 )
-                return path or ""
-            return (await self._one(self._ground.pool, work_id, by)).recording or ""
+                return (row["path"] or "") if row is not None and by.sees(row["queue"], row["owner"]) else ""
+            one = await self._one(self._ground.pool, work_id, by)
+            if not by.sees(one.queue, one.owner):
+                raise _gone(work_id)
+            return one.recording or ""
 
     # -- who may ---------------------------------------------------------------------------------------------------
 
@@ -271,7 +278,7 @@ class StoredTasks:
             " FOR UPDATE",
             number,
         )
-        if row is None:
+        if row is None or not by.sees(row["queue"], row["owner"]):
             raise _gone(work_id)
         mine = row["owner"] == by.username
         if not by.supervises and not mine:

@@ -84,12 +84,12 @@ class Complaints(Protocol):
         """Complaints, newest first."""
         ...
 
-    async def counts(self) -> Mapping[str, int]:
-        """How many in each state that is open, "overdue", and "closed" in the last 30 days."""
+    async def counts(self, who: Asker | None = None) -> Mapping[str, int]:
+        """How many that `who` sees (None: all) in each state that is open, "overdue", and "closed" in the last 30 days."""
         ...
 
-    async def one(self, complaint_id: int) -> ComplaintDetail:
-        """One complaint."""
+    async def one(self, complaint_id: int, who: Asker | None = None) -> ComplaintDetail:
+        """One complaint; one that `who` does not see is unknown to them."""
         ...
 
     async def change(
@@ -98,7 +98,7 @@ class Complaints(Protocol):
         """Move it, or change something of it. `revision`: as seen; another one is refused (`edit_conflict`)."""
         ...
 
-    async def causes(self, *, since: datetime, until: datetime, level: int) -> CauseCounts:
+    async def causes(self, *, since: datetime, until: datetime, level: int, who: Asker | None = None) -> CauseCounts:
         """Pareto and tree of the complaints that were opened in some time."""
         ...
 
@@ -121,12 +121,18 @@ class FollowUps(Protocol):
         ...
 
     async def list(
-        self, *, states: Sequence[str], plan_id: int | None, customer_id: CustomerId | None, limit: int
+        self,
+        *,
+        states: Sequence[str],
+        plan_id: int | None,
+        customer_id: CustomerId | None,
+        limit: int,
+        who: Asker | None = None,
     ) -> Sequence[FollowUpRow]:
         """Follow-ups, due first."""
         ...
 
-    async def preview(self, follow_up_id: int) -> Preview:
+    async def preview(self, follow_up_id: int, who: Asker | None = None) -> Preview:
         """One follow-up as the agent sees it before calling."""
         ...
 

@@ -583,3 +583,44 @@ async def test_the_demo_has_something_of_everything(office: Office) -> None:
     assert {"callback", "to_do", "complaint", "web_callback"} <= set(kinds)
     waiting = await office.all.follow_ups.list(states=("due",), plan_id=None, customer_id=None, limit=50)
     assert len(waiting) >= 7
+
+
+async def test_a_supervisor_of_certain_queues_sees_and_changes_what_is_of_these(office: Office) -> None:
+    lena = Asker(username="lena", supervises=True, scope=("support",), people=("1001",))
+    nobody = Asker(username="nobody", supervises=True, scope=())
+    tasks, complaints = office.all.tasks, office.all.complaints
+    made = {
+        title: await tasks.make(
+            NewTask(kind="to_do", title=title, due_at=T0, queue=queue, owner=owner, number="+14155550777"), by=BOSS
+        )
+        for title, queue, owner in (
+            ("ours", "support", None), ("theirs", "sales", None), ("hers", "sales", "lena"), ("ada", None, "1001"),
+            ("emil", None, "1005"),
+        )
+    }  # fmt: skip
+    found = await tasks.list(lena, kinds=(), whose="all", later=True, limit=50)
+    assert {work.title for work in found} == {"ours", "hers", "ada"}
+    assert (await tasks.counts(lena)).free == 1
+    assert await tasks.list(nobody, kinds=(), whose="all", later=True, limit=50) == ()
+    for title in ("theirs", "emil"):
+        with pytest.raises(CaseRefused) as error:
+            await tasks.take(made[title].work_id, by=lena)
+        assert error.value.status == 404
+        with pytest.raises(CaseRefused):
+            await tasks.recording(made[title].work_id, by=lena)
+    passed = await tasks.pass_on(made["ours"].work_id, by=lena, owner=None, queue="sales", note="")
+    assert passed.queue == "sales"
+    numbers = []
+    for queue in ("support", "sales"):
+        new = NewComplaint(source="call", subject=queue, text="x", queue=queue, cause="other")
+        numbers.append((await complaints.register(new, by="1001"))[0].complaint.complaint_id)
+    assert [row.complaint_id for row in await complaints.list(ComplaintFilter(who=lena))] == [numbers[0]]
+    assert ((await complaints.counts(lena))["new"], (await complaints.counts())["new"]) == (1, 2)
+    since, until = T0 - timedelta(days=1), T0 + timedelta(days=1)
+    assert (await complaints.causes(since=since, until=until, level=1, who=lena)).total == 1
+    assert (await complaints.one(numbers[0], lena)).complaint.subject == "support"
+    for refused in (complaints.one(numbers[1], lena), complaints.change(numbers[1], ComplaintChange(note="x"), by=lena, revision=None)):  # fmt: skip
+        with pytest.raises(CaseRefused) as error:
+            await refused
+        assert error.value.status == 404
+    assert await office.all.follow_ups.list(states=(), plan_id=None, customer_id=None, limit=5, who=lena) == ()

@@ -15,6 +15,7 @@ from cti.casework.rows import Asker, CaseRefused
 from cti.ids import AgentId
 from cti.services.casework import Casework
 from cti.web.auth.guard import session_of
+from cti.web.auth.own_queues import agents_asked, queues_told
 from cti.web.auth.permissions import Role
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
@@ -65,6 +66,8 @@ def asker(request: web.Request) -> Asker:
         username=account.agent_id or account.username,
         supervises=account.role is not Role.AGENT,
         queues=agent.queues if agent is not None else (),
+        scope=queues_told(request),
+        people=tuple(sorted(agents_asked(request) or ())),
     )
 
 

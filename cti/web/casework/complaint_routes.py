@@ -102,7 +102,7 @@ async def complaints(request: web.Request) -> web.Response:
         raise ApiError(
             400, "invalid_input", f"there is no state {unknown[0]!r}", remedy=f"states are {', '.join(State)}"
         )
-    now = request.app[DEPS].clock.now()
+    now, who = request.app[DEPS].clock.now(), asker(request)
     rows = await found.complaints.list(
         ComplaintFilter(
             states=states,
@@ -115,10 +115,11 @@ async def complaints(request: web.Request) -> web.Response:
             since=now - timedelta(days=query.days) if query.days is not None else None,
             before=query.before,
             limit=query.limit,
+            who=who,
         )
     )
     following = rows[-1].complaint_id if len(rows) == query.limit else None
-    return reply({"complaints": rows, "counts": await found.complaints.counts(), "next_before": following})
+    return reply({"complaints": rows, "counts": await found.complaints.counts(who), "next_before": following})
 
 
 @telling
@@ -148,7 +149,8 @@ async def register(request: web.Request) -> web.Response:
 @telling
 async def one(request: web.Request) -> web.Response:
     """One complaint, whole."""
-    return reply(await rooms(request).complaints.one(read_path(request, ComplaintParams).complaint_id))
+    number = read_path(request, ComplaintParams).complaint_id
+    return reply(await rooms(request).complaints.one(number, asker(request)))
 
 
 @telling
@@ -173,7 +175,7 @@ async def causes(request: web.Request) -> web.Response:
     """Pareto and tree."""
     query, now = read_query(request, CausesQuery), request.app[DEPS].clock.now()
     found = await rooms(request).complaints.causes(
-        since=now - timedelta(days=query.days), until=now + timedelta(minutes=5), level=query.level
+        since=now - timedelta(days=query.days), until=now + timedelta(minutes=5), level=query.level, who=asker(request)
     )
     return reply(found)
 

@@ -96,6 +96,7 @@ async def follow_ups(request: web.Request) -> web.Response:
         plan_id=query.plan,
         customer_id=CustomerId(query.customer) if query.customer is not None else None,
         limit=query.limit,
+        who=asker(request),
     )
     return reply({"follow_ups": found})
 
@@ -118,7 +119,8 @@ async def take_next(request: web.Request) -> web.Response:
 @telling
 async def preview(request: web.Request) -> web.Response:
     """One follow-up call as the agent sees it before calling."""
-    return reply(await rooms(request).follow_ups.preview(read_path(request, FollowUpParams).follow_up_id))
+    number = read_path(request, FollowUpParams).follow_up_id
+    return reply(await rooms(request).follow_ups.preview(number, asker(request)))
 
 
 @telling

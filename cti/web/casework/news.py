@@ -13,6 +13,7 @@ from aiohttp import web
 from cti.casework.rows import Escalation
 from cti.web.auth.accounts import Account
 from cti.web.auth.permissions import Role
+from cti.web.cuts import EVERYTHING, Cut
 from cti.web.feed import HUB, SLOW
 from cti.web.wire import encode
 
@@ -20,10 +21,11 @@ REMINDED = 1
 """The step at which only the owner is told."""
 
 
-def concerns(account: Account, escalation: Escalation) -> bool:
-    """Whether somebody with this account is told."""
+def concerns(account: Account, escalation: Escalation, cut: Cut = EVERYTHING) -> bool:
+    """Whether somebody with this account, who sees so much of the floor, is told."""
     mine = escalation.owner is not None and escalation.owner in (account.agent_id, account.username)
-    return mine or (escalation.step > REMINDED and account.role is not Role.AGENT)
+    theirs = cut.queues is None or escalation.queue is None or escalation.queue in cut.queues
+    return mine or (escalation.step > REMINDED and account.role in (Role.SUPERVISOR, Role.ADMIN) and theirs)
 
 
 def teller(app: web.Application) -> Callable[[Escalation], None]:
@@ -41,7 +43,7 @@ def teller(app: web.Application) -> Callable[[Escalation], None]:
             }
         )
         for client in hub.clients:
-            if concerns(client.session.account, escalation) and not client.say(message):
+            if concerns(client.session.account, escalation, client.cut) and not client.say(message):
                 hub.drop(client, SLOW, b"too slow")
 
     return tell
