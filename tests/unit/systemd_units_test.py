@@ -51,7 +51,7 @@ def test_systemd_ends_a_bridge_that_its_guard_did_not_and_waits_for_one_that_sto
     assert said["WatchdogSignal"] == ["SIGKILL"], "a stopped process takes no other"
     watchdog = float(said["WatchdogSec"][0])
     assert Settings().survival.hung_seconds + 0.5 <= watchdog <= 5
-    assert 4 * BEAT < watchdog
+    assert watchdog > 4 * BEAT
     assert float(said["TimeoutStopSec"][0]) > DRAIN_AT_END + 2
 
 
