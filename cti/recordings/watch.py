@@ -72,7 +72,7 @@ class _Call:
 
 
 class RecordingWatch:
-    """See the module. `told` hears every fact that is written."""
+    """See the module. `told` hears every fact that is written, of a recording that is flagged twice the first."""
 
     def __init__(
         self, shelf: Shelf, journal: Journal, clock: Clock, *, told: Callable[[Fact], None] = lambda _fact: None
@@ -176,7 +176,14 @@ class RecordingWatch:
         if not any(live.frames()):
             if begun and clock.talked and expected > 0.2:
                 trouble = "empty" if live.there() else "missing"
-                await self._flag(call_id, name, self._why(trouble), expected=expected, seconds=0.0)
+                await self._flag(
+                    call_id,
+                    name,
+                    call.flagged or self._why(trouble),
+                    expected=expected,
+                    seconds=0.0,
+                    again=bool(call.flagged),
+                )
             await self._shelf.discard(*live.files)
             return
         await self._make(call_id, live, name, expected, clock, call.flagged)
@@ -254,7 +261,15 @@ class RecordingWatch:
         `spoiled`: what was wrong with it before."""
         there = found.seconds - filled.seconds - lost
         if spoiled or _short(there, expected) or lost > SLACK:
-            await self._flag(call_id, name, spoiled or self._why("short"), kind=kind, expected=expected, seconds=there)
+            await self._flag(
+                call_id,
+                name,
+                spoiled or self._why("short"),
+                kind=kind,
+                expected=expected,
+                seconds=there,
+                again=bool(spoiled),
+            )
             return
         await self._tell(
             r.RecordingKept(
@@ -320,12 +335,13 @@ class RecordingWatch:
         for call_id, call in list(self._calls.items()):
             if not call.clock.running:
                 continue
-            seconds = live_sound(self._live, call_id).seconds()
+            live = live_sound(self._live, call_id)
+            seconds = live.seconds()
             if seconds > call.seconds:
                 call.seconds, call.grown = seconds, now
             elif not call.flagged and (now - call.grown > STALLED or seconds < call.seconds - SLACK):
                 stopped = "short" if seconds < call.seconds else "not_growing"
-                call.flagged = self._why(stopped if seconds else "missing")
+                call.flagged = self._why(stopped if live.there() else "missing")
                 expected = call.clock.at(self._clock.now())
                 name = call.path or f"{call_id}.wav"
                 await self._flag(
@@ -376,7 +392,9 @@ class RecordingWatch:
         kind: str = "talk",
         expected: float | None = None,
         seconds: float | None = None,
+        again: bool = False,
     ) -> None:
+        """`again`: it was told while people talked; now it is judged."""
         log.error("recording_flagged", call_id=call_id, kind=kind, trouble=trouble, expected=expected, seconds=seconds)
         await self._tell(
             r.RecordingFlagged(
@@ -387,11 +405,13 @@ class RecordingWatch:
                 trouble=trouble,
                 expected=round(expected, 2) if expected is not None else None,
                 seconds=round(seconds, 2) if seconds is not None else None,
-            )
+            ),
+            again=again,
         )
 
-    async def _tell(self, fact: Fact) -> None:
-        self._told(fact)
+    async def _tell(self, fact: Fact, *, again: bool = False) -> None:
+        if not again:
+            self._told(fact)
         await self._journal.append([fact])
 
 

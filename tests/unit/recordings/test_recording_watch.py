@@ -95,7 +95,8 @@ class Bench:
         self.shelf = Shelf({"talk": folder, "message": folder, "voicemail": folder}, keys=ring, sealing=sealing,
                            bucket=None, local=dict.fromkeys(("talk", "message", "voicemail"), folder_of_sounds(folder)))  # fmt: skip
         self.journal = Kept()
-        self.watch = RecordingWatch(self.shelf, self.journal, StandingClock(T0))
+        self.told: list[Fact] = []
+        self.watch = RecordingWatch(self.shelf, self.journal, StandingClock(T0), told=self.told.append)
 
     def sound(self, seconds: float) -> None:
         for side in ("caller", "others"):
@@ -254,6 +255,7 @@ async def test_what_was_flagged_while_people_talked_is_never_called_whole_not_ev
     again = await bench.verdict([*begun, flagged, ended], recovered=True)
     assert isinstance(again, r.RecordingFlagged)
     assert (again.trouble, again.seconds) == ("disk_full", 9.9)
+    assert bench.told == []  # it was counted when it was flagged
     assert not list(bench.live.iterdir())
 
 
