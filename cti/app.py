@@ -29,6 +29,7 @@ from cti.asterisk.cel import LedgerFile
 from cti.asterisk.reload import AsteriskFollower
 from cti.centre_file import parse_centre, read_text
 from cti.centre_versions import FOLDER, CentreVersions
+from cti.certificates import Certificates, encrypted
 from cti.clock import SteadyClock
 from cti.crm.casework import CaseOffice
 from cti.crm.directory import CustomerDirectory
@@ -80,12 +81,13 @@ from cti.store.queries import StoredCalls
 from cti.store.report_shelf import ReportShelf
 from cti.store.reports import StoredReports
 from cti.supervision_rooms import emergency_voice
-from cti.web.app import build_app, serving
+from cti.web.app import build_app
 from cti.web.auth.accounts import Accounts
 from cti.web.auth.origins import allowed_origins
 from cti.web.auth.scopes import queues_of_user
 from cti.web.casework.news import teller
 from cti.web.deps import ReadyPart, WebDeps, phone_server
+from cti.web_doors import open_doors
 
 log = structlog.get_logger(__name__)
 
@@ -274,6 +276,7 @@ async def serve(settings: Settings) -> None:
         settings.database.url,
         rules=lambda: rules_of(dispatcher.board.centre),
         zone=lambda: dispatcher.board.centre.time_zone,
+        allowed=lambda: dispatcher.board.centre.not_ready_allowed,
     )
     announcer = Announcer(dispatcher.board, flows.prompts.prompts, clock, dispatcher.promised)
     functions = Functions(lambda name: dispatcher.board.centre.functions.get(name))  # noqa: PLW0108 - as above
@@ -348,6 +351,7 @@ async def serve(settings: Settings) -> None:
         queues_of=lambda user: queues_of_user(accounts, dispatcher.board.centre, user),
     )
     sounds = {"voicemail": places.voicemail, "recording": places.recordings}
+    certificates = Certificates(settings, clock) if encrypted(settings) else None
     web = build_app(
         WebDeps(
             floor=dispatcher,
@@ -381,7 +385,11 @@ async def serve(settings: Settings) -> None:
             metrics=metrics,
             line=dispatcher,
             static=places.static,
-            origins=allowed_origins(settings),
+            origins=allowed_origins(settings, schemes=("https",) if certificates is not None else ("http", "https")),
+            secure_cookies=certificates is not None,
+            trusted_certificate=certificates is not None and certificates.files.own,
+            access=settings.access,
+            oidc=settings.oidc,
         )
     )
     office.tell = teller(web)
@@ -402,7 +410,9 @@ async def serve(settings: Settings) -> None:
     try:
         heart.start()
         await agi.start()
-        async with serving(web, settings.network.bind, settings.ports.of("web")):
+        async with open_doors(web, settings, certificates):
+            if certificates is not None:
+                own("certificate", asyncio.create_task(certificates.watch()))
             if standby is not None:
                 own("standby", asyncio.create_task(standby.keep()))
             own("telephony", asyncio.create_task(telephony.run()))

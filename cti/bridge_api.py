@@ -7,11 +7,13 @@ changed password does not matter.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
 
+from cti.certificates import client_context, encrypted
 from cti.clock import SystemClock
 from cti.errors import CtiError
 from cti.places import Places
@@ -50,7 +52,8 @@ class BridgeApi:
         host = self._settings.network.bind
         host = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - compared, not bound
         in_url = f"[{host}]" if ":" in host else host
-        return f"http://{in_url}:{self._settings.ports.of('web')}{path}"
+        scheme = "https" if encrypted(self._settings) else "http"
+        return f"{scheme}://{in_url}:{self._settings.ports.of('web')}{path}"
 
     async def there(self) -> bool:
         """Whether a bridge of this very centre answers."""
@@ -59,7 +62,7 @@ class BridgeApi:
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http,
-                http.get(self._url("/api/v1/config"), headers=self._session()) as answer,
+                http.get(self._url("/api/v1/config"), headers=self._session(), ssl=self._trust()) as answer,
             ):
                 if answer.status in (401, 403):
                     raise CtiError(
@@ -69,6 +72,9 @@ class BridgeApi:
                 return answer.status == 200
         except (aiohttp.ClientError, TimeoutError):
             return False
+
+    def _trust(self) -> ssl.SSLContext | bool:
+        return client_context(self._settings) or True
 
     def _session(self) -> dict[str, str]:
         places = Places(self._settings)
@@ -87,7 +93,11 @@ class BridgeApi:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as http,
                 http.request(
-                    method, self._url(path), json=body, headers={**self._session(), **(headers or {})}
+                    method,
+                    self._url(path),
+                    json=body,
+                    headers={**self._session(), **(headers or {})},
+                    ssl=self._trust(),
                 ) as answer,
             ):
                 said = json.loads(await answer.text() or "null")

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from cti.certificates import client_context, encrypted
 from cti.model.centre import Centre
 from cti.places import Places
 from cti.secrets_file import Secrets, secrets_path
@@ -17,7 +18,8 @@ def describe(settings: Settings, centre: Centre, secrets: Secrets) -> dict[str, 
     places = Places(settings)
     host = settings.network.public_address
     url_host = f"[{host}]" if ":" in host else host
-    web = f"http://{url_host}:{settings.ports.of('web')}"
+    scheme = "https" if encrypted(settings) else "http"
+    web = f"{scheme}://{url_host}:{settings.ports.of('web')}"
     sip = f"{url_host}:{settings.ports.of('sip')}"
     state = places.read_state()
     return {
@@ -92,11 +94,11 @@ async def ready(settings: Settings, *, seconds: float = 2.0) -> tuple[bool, dict
     """Ask the bridge whether calls can be served. False with a reason when it does not answer."""
     host = settings.network.bind
     host = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104 - compared, not bound
-    url = f"http://{host}:{settings.ports.of('web')}/readyz"
+    url = f"{'https' if encrypted(settings) else 'http'}://{host}:{settings.ports.of('web')}/readyz"
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds)) as session,
-            session.get(url) as response,
+            session.get(url, ssl=client_context(settings) or True) as response,
         ):
             parts = await response.json()
             return response.status == 200, parts

@@ -111,7 +111,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "places": BASE | {"private_file", "settings"},
     "children": BASE,
     "panel": set(),
-    "status": BASE | {"model"} | CENTRE,
+    "status": BASE | {"model", "certificates"} | CENTRE,
+    "certificates": BASE | {"clock", "private_file", "settings"},
+    "web_doors": {"certificates", "settings", "web"},
     "prompts": BASE | {"ivr", "clock", "services"},
     # the composition
     "live_flows": BASE | PURE | {"clock", "services"} | CENTRE,
@@ -129,7 +131,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
     "observe": BASE | PURE | {"clock", "journal", "metrics", "services", "store"},
     "app": BASE | {"clock", "journal", "services"} | PURE | ADAPTERS | CENTRE | GLUE | {"heart"},
-    "bridge_api": BASE | {"clock", "web"} | CENTRE,
+    "bridge_api": BASE | {"certificates", "clock", "web"} | CENTRE,
     "config_commands": BASE
     | {"model", "bridge_api", "clock", "centre_check", "centre_text", "services", "web"}
     | CENTRE,

@@ -27,11 +27,14 @@ def _origin(scheme: str, host: str, port: int) -> str:
     return f"{scheme}://{_in_url(host)}" if port == default else f"{scheme}://{_in_url(host)}:{port}"
 
 
-def allowed_origins(settings: Settings, *, extra: Iterable[str] = ()) -> frozenset[str]:
-    """Origins of our pages: every address this server is known by, http and https, with its port."""
+def allowed_origins(
+    settings: Settings, *, extra: Iterable[str] = (), schemes: Iterable[str] = ("http", "https")
+) -> frozenset[str]:
+    """Origins of our pages: every address this server is known by, with its port. Where it encrypts itself, https only."""
     port = settings.ports.of("web")
-    hosts = {settings.network.bind, settings.network.public_address, "localhost", "127.0.0.1"} - _EVERY_ADDRESS
-    return frozenset(_origin(scheme, host, port) for scheme in ("http", "https") for host in hosts) | frozenset(extra)
+    network = settings.network
+    hosts = {network.bind, network.public_address, *settings.tls.names, "localhost", "127.0.0.1"} - _EVERY_ADDRESS
+    return frozenset(_origin(scheme, host, port) for scheme in schemes for host in hosts) | frozenset(extra)
 
 
 def check_origin(request: web.Request, allowed: frozenset[str], *, by_cookie: bool, upgrade: bool = False) -> None:

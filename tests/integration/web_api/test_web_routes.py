@@ -19,7 +19,7 @@ from cti.services.floor import Change, Refused
 from cti.web.app import OPERATIONS
 from cti.web.auth.permissions import PERMISSIONS
 from cti.web.operations import Operation
-from tests.integration.web_api import casework_expected, more_expected, supervisor_expected
+from tests.integration.web_api import access_expected, casework_expected, more_expected, supervisor_expected
 
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 A1, A2 = AgentId("1001"), AgentId("1002")
@@ -80,6 +80,7 @@ EXPECTED: dict[str, set[str | None]] = {
     **casework_expected.EXPECTED,
     **more_expected.EXPECTED,
     **supervisor_expected.EXPECTED,
+    **access_expected.ELSEWHERE,
 }
 GOOD_BODY: dict[str, Any] = {
     "login": {"username": "1001", "password": "demo"},
@@ -99,7 +100,7 @@ GOOD_BODY: dict[str, Any] = {
     **casework_expected.GOOD_BODY,
     **more_expected.GOOD_BODY,
 }
-ELSEWHERE = {*more_expected.ELSEWHERE, *supervisor_expected.ELSEWHERE}
+ELSEWHERE = {*access_expected.ELSEWHERE, *more_expected.ELSEWHERE, *supervisor_expected.ELSEWHERE}
 GOOD_HEADERS = {"config_apply": {"If-Match": '"v1"'}}
 
 
@@ -110,7 +111,12 @@ def plain_path(operation: Operation) -> str:
 
 def concrete(operation: Operation) -> str:
     path = plain_path(operation)
-    for part, value in {**casework_expected.PARTS, **more_expected.PARTS, **supervisor_expected.PARTS}.items():
+    for part, value in {
+        **access_expected.PARTS,
+        **casework_expected.PARTS,
+        **more_expected.PARTS,
+        **supervisor_expected.PARTS,
+    }.items():
         path = path.replace(part, value)
     return (
         path.replace("{offer_id}", "1000001")

@@ -135,5 +135,7 @@ export const accountErrors = {
   unknown_token: "This token is gone already.",
   too_long: "A token may not live that long here.",
   too_many_tokens: "This account has as many tokens as it may. Revoke one first.",
+  provider_away: "The other log-in does not answer. Try again in a moment.",
+  provider_refused: "The other log-in has not let you in.",
   no_provider: "Nobody logs in elsewhere here.",
 };

@@ -136,5 +136,7 @@ export const accountErrors: typeof EnglishErrors = {
   unknown_token: "此令牌已不存在。",
   too_long: "这里的令牌不能使用那么久。",
   too_many_tokens: "此账户的令牌已达上限。请先撤销一个。",
+  provider_away: "另一处登录没有应答。请稍后再试。",
+  provider_refused: "另一处登录没有允许您进入。",
   no_provider: "这里没有别处登录。",
 };

@@ -1,0 +1,211 @@
+"""Encryption of the pages: whether it is on, and the certificate it is done with.
+
+Without a certificate of the centre's own one is made at the first start, for the names and addresses it is reached by; browsers
+warn of it once. It is made anew before it ends, and when a name was added. A certificate of one's own is read again when
+its file changes: `Certificates` owns the one TLS context, and new connections get what was loaded last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from cti.clock import Clock
+from cti.errors import ConfigError
+from cti.private_file import write_private
+from cti.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+GOOD_FOR = timedelta(days=397)
+"""No browser takes one that is for longer."""
+RENEW_BEFORE = timedelta(days=30)
+EVERY = 30.0
+"""Seconds between two looks whether the files have changed."""
+_LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFiles:
+    """Where the certificate and its key are. `own`: the centre's, not one made here."""
+
+    certificate: Path
+    key: Path
+    own: bool
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches that address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def encrypted(settings: Settings) -> bool:
+    """Whether the pages speak TLS."""
+    mode = settings.tls.mode
+    return mode == "on" or (mode == "auto" and not is_loopback(settings.network.bind))
+
+
+def files_of(settings: Settings) -> CertificateFiles:
+    """The certificate and key of this centre, whether or not they are there yet. Other servers of the centre may use them."""
+    tls, folder = settings.tls, settings.data / "secrets" / "tls"
+    if tls.certificate is not None and tls.key is not None:
+        return CertificateFiles(certificate=tls.certificate, key=tls.key, own=True)
+    return CertificateFiles(certificate=folder / "certificate.pem", key=folder / "key.pem", own=False)
+
+
+def names_of(settings: Settings) -> tuple[str, ...]:
+    """The names and addresses a certificate made here is for."""
+    every = (
+        settings.network.public_address, settings.network.bind, socket.gethostname(), *settings.tls.names, "localhost",
+        "127.0.0.1", "::1",
+    )  # fmt: skip
+    return tuple(dict.fromkeys(name.strip("[]") for name in every if name not in ("", "0.0.0.0", "::")))  # noqa: S104
+
+
+def ensure(settings: Settings, now: datetime) -> CertificateFiles:
+    """Check the centre's own certificate, or make one here where it is missing, ends soon, or is for other names.
+
+    Raises `ConfigError`.
+    """
+    files = files_of(settings)
+    if files.own:
+        server_context(files)
+        return files
+    if not _good(files, names_of(settings), now):
+        certificate, key = make(names_of(settings), now)
+        write_private(files.key, key)  # first: a certificate without its key would be none
+        write_private(files.certificate, certificate)
+    return files
+
+
+def _good(files: CertificateFiles, names: Sequence[str], now: datetime) -> bool:
+    try:
+        found = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        key = serialization.load_pem_private_key(files.key.read_bytes(), password=None)
+        told = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return False
+    if files.key.stat().st_mode & 0o077 or key.public_key() != found.public_key():
+        return False
+    known = {str(name) for name in (*told.get_values_for_type(x509.DNSName), *told.get_values_for_type(x509.IPAddress))}
+    return set(names) <= known and found.not_valid_after_utc - now > RENEW_BEFORE and found.not_valid_before_utc <= now
+
+
+def make(names: Sequence[str], now: datetime) -> tuple[bytes, bytes]:
+    """A self-signed certificate for these names and addresses, and its key; both PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:_LONGEST_NAME])])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + GOOD_FOR)
+        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def server_context(files: CertificateFiles) -> ssl.SSLContext:
+    """TLS 1.2 and later, with that certificate. Raises `ConfigError` when it cannot be read, or others can read the key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    _load(context, files)
+    return context
+
+
+def _load(context: ssl.SSLContext, files: CertificateFiles) -> None:
+    try:
+        if stat.S_IMODE(files.key.stat().st_mode) & 0o077:
+            raise ConfigError(f"{files.key}: others can read it", remedy=f"chmod 600 {files.key}")
+        context.load_cert_chain(files.certificate, files.key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"{files.certificate}: {error.strerror or error}", remedy="check tls.certificate and tls.key"
+        ) from None
+
+
+def client_context(settings: Settings) -> ssl.SSLContext | None:
+    """For programs on this machine that ask the bridge: they trust the certificate it has, and no other. None: no TLS."""
+    if not encrypted(settings):
+        return None
+    context = ssl.create_default_context()
+    context.check_hostname = False  # it is asked at an address of this machine, and must have this very certificate
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    with contextlib.suppress(OSError):  # not there yet: nothing is trusted then
+        context.load_verify_locations(files_of(settings).certificate)
+    return context
+
+
+class Certificates:
+    """The TLS context of the pages, kept up with its files."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Raises `ConfigError`."""
+        self._settings = settings
+        self._clock = clock
+        self.files = ensure(settings, clock.now())
+        self.context = server_context(self.files)
+        self._stamp = self._now()
+
+    def _now(self) -> tuple[int, ...]:
+        try:
+            return tuple(os.stat(file).st_mtime_ns for file in (self.files.certificate, self.files.key))
+        except OSError:
+            return ()
+
+    def look(self) -> bool:
+        """Take up what has changed; True when something was. What cannot be read is told, and the former one stays."""
+        try:
+            ensure(self._settings, self._clock.now())
+            stamp = self._now()
+            if stamp == self._stamp:
+                return False
+            self._stamp = stamp
+            server_context(self.files)  # tried apart: half of a pair must not get into the one in use
+            _load(self.context, self.files)
+        except ConfigError as error:
+            log.error("certificate_not_taken_up", error=str(error))
+            return False
+        log.info("certificate_taken_up", file=str(self.files.certificate))
+        return True
+
+    async def watch(self) -> None:
+        """Look again and again, for ever."""
+        while True:
+            await asyncio.sleep(EVERY)
+            await asyncio.to_thread(self.look)
