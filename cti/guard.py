@@ -6,8 +6,8 @@ is stopped or stuck does nothing for itself.
 
 Run as `python guard.py SILENCE` by the bridge, with a pipe as standard input. The watch begins with the first byte; after it, no
 byte for SILENCE seconds and then none for half a second more is the end of the parent. The second look is for the case that
-guard and bridge were stopped together (Ctrl-Z, a frozen container): then both wake up, and the bridge speaks first. The
-end of the pipe is the end of the guard. Only the standard library, so that it starts at once and takes little memory.
+guard and bridge were stopped together (Ctrl-Z, a frozen container): then both wake up, and the bridge speaks first. A bridge
+that wants to run and is not given a processor does not hang: it is given more time (`MOST_EXCUSED`). The end of the pipe is the end of the guard. Only the standard library, so that it starts at once and takes little memory.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ import sys
 
 SECOND_LOOK = 0.5
 """Seconds. The bridge's beats come several times in `SILENCE`, so this many are enough for one that is alive."""
+MOST_EXCUSED = 20.0
+"""Seconds of silence after which an overloaded machine is no excuse."""
+BUSY_SHARE = 0.5
+"""Who had the processor for this share of its silence hangs in a loop; who had less of it was kept from it."""
 
 
 def silent(beats: int, seconds: float) -> bool:
@@ -32,14 +36,38 @@ def silent(beats: int, seconds: float) -> bool:
     return False
 
 
+def running(pid: int) -> tuple[bool, float]:
+    """Whether the main thread wants the processor, and how many seconds it has had it so far. Of one that is gone: no."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return False, 0.0
+    return fields[0] == "R", (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def hangs(beats: int, bridge: int, silence: float) -> bool:
+    """Wait for a beat; True when none comes and there is no excuse. Raises `EOFError`."""
+    used = running(bridge)[1]
+    if not silent(beats, silence):
+        return False
+    waited = silence
+    while True:
+        if not silent(beats, SECOND_LOOK):
+            return False
+        waited += SECOND_LOOK
+        wants, now = running(bridge)
+        if not wants or now - used > BUSY_SHARE * waited or waited > MOST_EXCUSED:
+            return True
+
+
 def watch(beats: int, bridge: int, silence: float) -> None:
     """Until the pipe ends or the bridge was killed."""
     if not os.read(beats, 4096):
         return
     with contextlib.suppress(EOFError):
-        while True:
-            if silent(beats, silence) and silent(beats, SECOND_LOOK):
-                break
+        while not hangs(beats, bridge, silence):
+            pass
         if os.getppid() != bridge:
             return  # it is gone, and somebody else may have its number
         told = {"event": "bridge_hung_and_killed", "level": "critical", "pid": bridge, "silent_seconds": silence}

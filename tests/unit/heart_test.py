@@ -15,16 +15,21 @@ from pathlib import Path
 
 import pytest
 
+from cti import guard
 from cti.heart import BEAT, Heart
 
 BRIDGE = """
 import asyncio, os, signal, sys, time
 from cti.heart import Heart, asked_to_end
+def spin():
+    while True:
+        pass
 async def serve():
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, asked_to_end, stop)
     loop.add_signal_handler(signal.SIGUSR1, time.sleep, 60)
+    loop.add_signal_handler(signal.SIGUSR2, spin)
     heart = Heart(float(sys.argv[1]))
     heart.start()
     beating = asyncio.create_task(heart.run())
@@ -36,7 +41,7 @@ async def serve():
     await asyncio.sleep(float(sys.argv[2]))
 asyncio.run(serve())
 """
-"""SIGUSR1 blocks its event loop."""
+"""SIGUSR1 blocks its event loop, SIGUSR2 keeps it busy for ever."""
 
 
 Start = Callable[..., tuple[subprocess.Popen[bytes], int]]
@@ -73,11 +78,11 @@ def gone(pid: int, within: float = 10) -> bool:
     return False
 
 
-@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGUSR1], ids=["stopped", "blocked"])
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGUSR1, signal.SIGUSR2], ids=["stopped", "blocked", "busy"])
 def test_a_bridge_that_stands_still_is_killed_and_its_guard_says_so(bridge: Start, how: signal.Signals) -> None:
     process, guard = bridge()
     process.send_signal(how)
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(40) == -signal.SIGKILL
     assert process.stderr is not None
     told = json.loads(process.stderr.readline())
     assert (told["event"], told["pid"]) == ("bridge_hung_and_killed", process.pid)
@@ -163,3 +168,26 @@ async def test_systemd_does_not_wait_for_a_bridge_that_stands_by(tmp_path: Path)
         resting.cancel()
         heart.stop()
     assert heard == [b"READY=1\nSTATUS=stands by", b"WATCHDOG=1", b"WATCHDOG=1"]
+
+
+def test_one_that_is_kept_from_the_processor_is_excused_and_one_that_has_it_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listens, beats = os.pipe()
+    try:
+        looks: list[tuple[bool, float]] = []
+        monkeypatch.setattr(guard, "running", lambda _pid: looks.pop(0))
+        monkeypatch.setattr(guard, "SECOND_LOOK", 0.01)
+        looks[:] = [(True, 5.0), (True, 5.001), (True, 5.002), (False, 5.003)]
+        assert guard.hangs(listens, 1, 0.02)
+        assert not looks, "it was given more time twice, until it stood still"
+        looks[:] = [(True, 5.0), (True, 5.02)]
+        assert guard.hangs(listens, 1, 0.02), "it had the processor all the time"
+        os.write(beats, b".")
+        looks[:] = [(True, 5.0)]
+        assert not guard.hangs(listens, 1, 0.02)
+    finally:
+        os.close(listens)
+        os.close(beats)
+    monkeypatch.undo()
+    assert guard.running(os.getpid())[1] > 0
