@@ -177,6 +177,18 @@ async def test_a_child_is_started_again_and_stopped(tmp_path: Path) -> None:
     assert child.pid is None
 
 
+async def test_a_child_that_is_to_end_at_once_is_not_started_again(tmp_path: Path) -> None:
+    log = tmp_path / "c.log"
+    child = Child("c", [sys.executable, "-c", STUBBORN], log=log, env=os.environ)
+    await child.start()
+    started: list[int | None] = []
+    child.keep(on_restart=lambda again: started.append(again.pid))
+    child.kill()
+    await child.stop()
+    assert child.pid is None
+    assert started == []
+
+
 async def test_a_child_that_will_not_end_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "c.log"
     child = Child("c", [sys.executable, "-c", STUBBORN], log=log, env=os.environ)
