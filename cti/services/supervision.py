@@ -53,8 +53,9 @@ class MessageState:
 class SupervisionDesk(Protocol):
     """The dispatcher, as supervisors see it. Requests raise `cti.services.floor.Refused`; `by` is the user's name."""
 
-    async def watch(self, call_id: CallId, *, by: str, account: str, mode: WatchMode) -> WatchRow:
-        """Call the SIP account of a supervisor, for a part in this call."""
+    async def watch(self, call_id: CallId, *, by: str, account: str, mode: WatchMode, again: bool = False) -> WatchRow:
+        """Call the SIP account of a supervisor, for a part in this call. `again`: by a new leg, where one has a part in it
+        already and does not hear it any more."""
         ...
 
     async def change_watch(self, *, by: str, mode: WatchMode) -> WatchRow:

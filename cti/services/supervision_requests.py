@@ -29,11 +29,13 @@ class SupervisionRequests(ABC):
     async def _ask(self, action: Callable[[datetime], T], *, in_file: bool = False) -> T:
         """See `DeskRequests._ask`."""
 
-    async def watch(self, call_id: CallId, *, by: str, account: str, mode: WatchMode) -> WatchRow:
+    async def watch(self, call_id: CallId, *, by: str, account: str, mode: WatchMode, again: bool = False) -> WatchRow:
         """See `SupervisionDesk.watch`."""
         return self._row(
             await self._ask(
-                lambda now: supervision_watch.begin(self.board, call_id, now, by=by, account=account, mode=mode)
+                lambda now: supervision_watch.begin(
+                    self.board, call_id, now, by=by, account=account, mode=mode, again=again
+                )
             )
         )
 
@@ -47,7 +49,7 @@ class SupervisionRequests(ABC):
 
     def watches(self) -> Sequence[WatchRow]:
         """See `SupervisionDesk.watches`."""
-        return [self._row(watch) for watch in self.board.supervision.watches.values()]
+        return [self._row(watch) for watch in self.board.supervision.parts()]
 
     def _row(self, watch: Watch) -> WatchRow:
         paused = watch.call_id in self.board.supervision.paused

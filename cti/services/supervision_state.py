@@ -55,6 +55,8 @@ class Watch:
     """Whether it was sent to whisper."""
     in_room: bool = False
     """Whether it was sent into the call's room."""
+    replaces: str = ""
+    """The leg this one takes the place of: the supervisor's page was loaded anew, and the leg of before is not heard any more."""
     let_go: tuple[AgentId, ...] = ()
     """Agents whose legs were ended because this supervisor takes over."""
 
@@ -87,6 +89,7 @@ class Supervision:
         match fact:
             case WatchBegan():
                 self.legs[fact.call_id] = self.legs.get(fact.call_id, 0) + 1
+                former = self.of(fact.by)
                 self.watches[fact.leg_id] = Watch(
                     call_id=fact.call_id,
                     by=fact.by,
@@ -95,6 +98,7 @@ class Supervision:
                     mode=fact.mode,
                     since=fact.at,
                     watched=fact.watched,
+                    replaces=former.leg_id if former is not None else "",
                 )
             case WatchAnswered() | WatchChanged() if fact.leg_id in self.watches:
                 watch = self.watches[fact.leg_id]
@@ -148,8 +152,12 @@ class Supervision:
                 pass
 
     def of(self, by: str) -> Watch | None:
-        """The part that this supervisor has in a call, if any."""
-        return next((watch for watch in self.watches.values() if watch.by == by), None)
+        """The part that this supervisor has in a call, if any; of one that is taken again, the new leg."""
+        return next((watch for watch in reversed(self.watches.values()) if watch.by == by), None)
+
+    def parts(self) -> list[Watch]:
+        """Every supervisor's part, one each."""
+        return [watch for watch in self.watches.values() if self.of(watch.by) is watch]
 
     def forced_open(self, queue: QueueName, now: datetime) -> bool | None:
         """Whether a supervisor has opened (True) or closed (False) the queue; None: the calendar counts."""

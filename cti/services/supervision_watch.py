@@ -50,11 +50,22 @@ YOUNG = timedelta(seconds=2)
 
 
 def begin(
-    board: Switchboard, call_id: CallId, now: datetime, *, by: str, account: str, mode: WatchMode, shown: str = ""
+    board: Switchboard,
+    call_id: CallId,
+    now: datetime,
+    *,
+    by: str,
+    account: str,
+    mode: WatchMode,
+    again: bool = False,
 ) -> Watch:
-    """Call the supervisor's telephone, for a part in this call. Raises `Refused`."""
+    """Call the supervisor's telephone, for a part in this call. Raises `Refused`.
+
+    `again`: whoever has a part in it already gets a new leg, which takes the place of the one there is once it is there.
+    """
     call = _talked_in(board, call_id)
-    if board.supervision.of(by) is not None:
+    former = board.supervision.of(by)
+    if former is not None and not (again and former.call_id == call_id and former.answered and not former.replaces):
         raise Refused("already_watching", "you have a part in a call already", remedy="stop it first")
     _may(board, call, mode)
     fact = WatchBegan(
@@ -98,7 +109,8 @@ def change(board: Switchboard, now: datetime, *, by: str, mode: WatchMode) -> Wa
 def stop(board: Switchboard, now: datetime, *, by: str) -> CallId:
     """Have no part in the call any more; gives which it was. Raises `Refused`."""
     watch = _own(board, by)
-    _end(board, watch, WatchEnd.STOPPED, now)
+    for one in [one for one in board.supervision.watches.values() if one.by == by]:
+        _end(board, one, WatchEnd.STOPPED, now)
     return watch.call_id
 
 
@@ -149,10 +161,13 @@ def attend(board: Switchboard, now: datetime) -> None:
     for channel in state.stray:
         board.out.commands.append(HangUp(channel=channel))
     state.stray.clear()
+    current = {id(watch) for watch in state.parts()}
     for watch in list(state.watches.values()):
         call = board.calls.get(watch.call_id)
         if call is None:
             _end(board, watch, WatchEnd.CALL_ENDED, now)
+        elif id(watch) not in current:
+            continue  # stays as it is until the new leg is there
         elif not watch.answered:
             if watch.since + RING + MARGIN <= now:
                 _end(board, watch, WatchEnd.NO_ANSWER, now)
@@ -166,6 +181,24 @@ def attend(board: Switchboard, now: datetime) -> None:
                 _talk_along(board, watch, board.calls[watch.call_id], now)
             else:
                 _listen(board, watch, board.calls[watch.call_id], now)
+            _take_place(board, watch, board.calls[watch.call_id], now)
+
+
+def _take_place(board: Switchboard, watch: Watch, call: Call, now: datetime) -> None:
+    """The leg of before goes when the new one is where it should be: a caller is never alone in between."""
+    former = board.supervision.watches.get(watch.replaces) if watch.replaces else None
+    if former is None:
+        return
+    if watch.mode in IN_TALK and former.in_room:
+        there = any(watch.channel in members and call.channel in members for members in board.bridges.values())
+        if not (watch.in_room and there):
+            return
+        # The same party goes on to talk, by another leg: nobody joins and nobody leaves.
+        board.parties.names.pop(former.leg_id, None)
+        if former.channel is not None:
+            board.parties.legs.pop(former.channel, None)
+    watch.replaces = ""
+    _end(board, former, WatchEnd.STOPPED, now)
 
 
 def _listen(board: Switchboard, watch: Watch, call: Call, now: datetime) -> None:

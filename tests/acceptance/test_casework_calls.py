@@ -59,6 +59,18 @@ async def test_what_is_said_on_the_complaint_line_becomes_a_complaint(own_centre
             assert len(await answer.read()) > 16_000
         taken = await supervisor.post(f"/tasks/{work}/take")
         assert (taken["owner"], taken["state"]) == ("supervisor", "assigned")
+        # What is changed of it stands in the audit log as it was and as it is; not who complained.
+        detail = await supervisor.get(f"/complaints/{complaint['complaint_id']}")
+        revision, was = detail["complaint"]["revision"], detail["complaint"]["severity"]
+        await supervisor.post(
+            f"/complaints/{complaint['complaint_id']}",
+            {"revision": revision, "severity": "critical"},
+        )
+        log = await supervisor.until("/acts?act=complaint_change", lambda said: said["acts"])
+        (act,) = log["acts"]
+        assert act["subject"] == f"complaint:{complaint['complaint_id']}"
+        assert (act["before"]["severity"], act["after"]["severity"]) == (was, "critical")
+        assert COMPLAINS not in str(act)
 
 
 async def test_who_asks_on_the_web_is_called_once_and_talks_to_an_agent(own_centre: TestCentre) -> None:

@@ -71,6 +71,7 @@ async def overview(request: web.Request) -> web.Response:
                 if seen(e.queue)
             ),
             queues=tuple(sorted(scope)) if scope is not None else None,
+            flows=dict(deps.centre.transfer_flows),
         )
     )
 
@@ -113,7 +114,9 @@ async def watch(request: web.Request) -> web.Response:
             remedy="name the user under supervisors in centre.yaml",
         )
     tell(request, queue=_of_call(request, call_id), after={"mode": body.mode.value}, reason=body.reason)
-    row = await desk_of(request).watch(call_id, by=account.username, account=sip_account, mode=body.mode)
+    row = await desk_of(request).watch(
+        call_id, by=account.username, account=sip_account, mode=body.mode, again=body.again
+    )
     tell(request, after={"agent": row.agent_id or ""})
     return reply(Watched(watch=row))
 

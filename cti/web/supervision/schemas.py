@@ -37,10 +37,12 @@ class MessageParams(Params):
 
 
 class WatchBody(Body):
-    """A part in a call: listen, whisper, barge or take over. `device`: the telephone in the page, or one of another make."""
+    """A part in a call: listen, whisper, barge or take over. `device`: the telephone in the page, or one of another make.
+    `again`: one has a part in this call, and its leg is lost (a page that was loaded anew)."""
 
     mode: WatchMode = Field(strict=False)
     device: Literal["browser", "sip"] = "browser"
+    again: bool = False
     reason: Reason = ""
 
 
@@ -182,6 +184,8 @@ class Supervised(Answer):
     emergencies: tuple[EmergencyRow, ...]
     queues: tuple[str, ...] | None
     """The queues the asking supervisor acts on; null: all."""
+    flows: Mapping[str, str] = {}
+    """Flows that callers may be sent to, with their names for people."""
 
 
 class Messages(Answer):

@@ -54,6 +54,17 @@ export interface QueueRow {
   readonly reasons?: Readonly<Record<string, number>>;
 }
 
+/** Other queues or skills that an agent has for a while. */
+export interface Reassigned {
+  readonly since: Moment;
+  /** null: until the shift ends, or until taken back. */
+  readonly until: Moment | null;
+  readonly shift: boolean;
+  readonly by: string;
+  readonly usual_queues: readonly QueueName[];
+  readonly skills: Readonly<Record<string, number>> | null;
+}
+
 export interface AgentRow {
   readonly agent_id: AgentId;
   readonly name: string;
@@ -78,6 +89,8 @@ export interface AgentRow {
   readonly notices?: readonly Notice[];
   /** A supervisor listens, and the centre wants agents to know. */
   readonly watched?: boolean;
+  /** Other queues or skills for a while, and until when. */
+  readonly reassigned?: Reassigned | null;
   readonly hold_seconds_today?: number;
   readonly wrap_seconds_today?: number;
   /** Occupied, ready and not ready today, up to `since`. */

@@ -37,6 +37,16 @@ export interface Supervised {
   readonly forced: readonly Forced[];
   readonly emergencies: readonly Emergency[];
   readonly queues: readonly QueueName[] | null;
+  /** Flows that callers may be sent to, with their names for people. */
+  readonly flows?: Readonly<Record<string, string>>;
+}
+
+/** Other queues and skills for a while; what is left out is as usual. */
+export interface Reassignment {
+  readonly queues?: readonly QueueName[];
+  readonly skills?: Readonly<Record<string, number>>;
+  readonly until?: Moment | null;
+  readonly shift?: boolean;
 }
 
 /** One line of the audit log. */
@@ -96,7 +106,8 @@ export const acts = {
   supervision: () => request<Supervised>("GET", "/supervision"),
   phone: () => request<PhoneAccount>("GET", "/supervision/phone"),
   floor: () => request<Floor>("GET", "/state"),
-  watch: (call: CallId, mode: Mode) => request<{ watch: Watch }>("POST", `/calls/${id(call)}/watch`, { mode }),
+  watch: (call: CallId, mode: Mode, again = false) =>
+    request<{ watch: Watch }>("POST", `/calls/${id(call)}/watch`, { mode, ...(again ? { again } : {}) }),
   mode: (mode: Mode) => request<{ watch: Watch }>("POST", "/supervision/mode", { mode }),
   stop: () => request<unknown>("POST", "/supervision/stop"),
   end: (call: CallId, reason: string) => request<unknown>("POST", `/calls/${id(call)}/hangup`, { reason }),
@@ -106,6 +117,8 @@ export const acts = {
     request<unknown>("POST", `/agents/${id(agent)}/state`, { state, reason, why }),
   changeAgent: (agent: AgentId, to: { queues?: readonly QueueName[]; skills?: Readonly<Record<string, number>> }, reason: string) =>
     request<unknown>("POST", `/agents/${id(agent)}/membership`, { ...to, reason }),
+  reassign: (agent: AgentId, to: Reassignment, reason: string) =>
+    request<unknown>("POST", `/agents/${id(agent)}/reassignment`, { ...to, reason }),
   force: (queue: QueueName, open: boolean | null, until: string | null, reason: string) =>
     request<unknown>("POST", `/queues/${id(queue)}/open`, { open, until, reason }),
   announce: (queue: QueueName | null, text: Readonly<Record<string, string>>, until: string | null) =>

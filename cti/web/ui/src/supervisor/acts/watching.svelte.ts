@@ -9,6 +9,14 @@ const LOOK_MS = 1500;
 /** Milliseconds the telephone has to sign on before a part in a call is asked for. */
 const SIGN_ON_MS = 8000;
 
+/** Where a part in a call is noted for this window: a reload ends the telephone, and the part is taken again. */
+const KEPT = "cti.part";
+interface Kept {
+  readonly call: CallId;
+  readonly mode: Mode;
+  readonly me: string;
+}
+
 class Watching {
   readonly phone = new Phone();
   told = $state.raw<Supervised | null>(null);
@@ -34,13 +42,37 @@ class Watching {
     };
   }
 
+  /** Take again the part that this window had before it was loaded anew; gives the call, null where there was none. */
+  async again(): Promise<CallId | null> {
+    const kept = readKept();
+    if (kept === null) return null;
+    keep(null);
+    try {
+      const [told] = await Promise.all([acts.supervision(), this.#signOn()]);
+      const old = told.watches.find((one) => one.by === kept.me);
+      if (old === undefined || old.call_id !== kept.call) return null;
+      this.me = kept.me;
+      this.call = kept.call;
+      await acts.watch(kept.call, old.mode, true);
+      keep({ ...kept, mode: old.mode });
+      await this.refresh();
+      return kept.call;
+    } catch {
+      this.call = null;
+      return null; // the call is over, or somebody else's by now
+    }
+  }
+
   async refresh(): Promise<void> {
     try {
       this.told = await acts.supervision();
     } catch {
       return; // the page says elsewhere that the server is away
     }
-    if (this.call !== null && this.phone.talk === "ended" && this.mine === undefined) this.call = null;
+    if (this.call !== null && this.phone.talk === "ended" && this.mine === undefined) {
+      this.call = null;
+      keep(null);
+    }
   }
 
   /** Have a part in a call: sign on, ask, and answer the ringing telephone. */
@@ -50,6 +82,7 @@ class Watching {
     this.call = call;
     try {
       await acts.watch(call, mode);
+      keep({ call, mode, me });
     } catch (error) {
       this.call = null;
       throw error;
@@ -74,6 +107,7 @@ class Watching {
       if (!(error instanceof ApiError) || error.id !== "not_watching") throw error;
     }
     this.phone.hangUp();
+    keep(null);
     this.call = null;
     await this.refresh();
   }
@@ -84,6 +118,22 @@ class Watching {
     const until = Date.now() + SIGN_ON_MS;
     while ((this.phone.line as string) !== "ready" && Date.now() < until) await new Promise((go) => setTimeout(go, 50));
     if ((this.phone.line as string) !== "ready") throw new ApiError("phone_not_ready", "", "", 0);
+  }
+}
+
+function keep(part: Kept | null): void {
+  try {
+    if (part === null) sessionStorage.removeItem(KEPT);
+    else sessionStorage.setItem(KEPT, JSON.stringify(part));
+  } catch {
+    // Then a reload ends the part.
+  }
+}
+function readKept(): Kept | null {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT) ?? "null") as Kept | null;
+  } catch {
+    return null;
   }
 }
 
