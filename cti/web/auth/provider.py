@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 from joserfc import jwt
@@ -143,10 +143,12 @@ class OidcProvider:
             "client_id": self._settings.client_id,
             "code_verifier": started.verifier,
         }
-        auth = None
+        headers = {}
         if self._settings.client_secret_file is not None:
-            auth = aiohttp.BasicAuth(self._settings.client_id, await asyncio.to_thread(_secret, self._settings))
-        status, said = await self._ask("POST", str(document["token_endpoint"]), data=form, auth=auth)
+            secret = await asyncio.to_thread(_secret, self._settings)
+            pair = f"{quote(self._settings.client_id, safe='')}:{quote(secret, safe='')}"  # RFC 6749, 2.3.1
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        status, said = await self._ask("POST", str(document["token_endpoint"]), data=form, headers=headers)
         if status >= 500:
             raise ProviderAway("the provider does not answer as it should", remedy="try again in a moment")
         token = said.get("id_token") if status == 200 else None
@@ -245,7 +247,9 @@ class OidcProvider:
             self._known = (now, document, keys)
             return document, keys
 
-    async def _ask(self, method: str, address: str, **more: Any) -> tuple[int, Mapping[str, Any]]:
+    async def _ask(
+        self, method: str, address: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> tuple[int, Mapping[str, Any]]:
         if self._http is None:
             trust = ssl.create_default_context(cafile=self._settings.ca_file)
             self._http = aiohttp.ClientSession(
@@ -255,7 +259,11 @@ class OidcProvider:
             )
         try:
             async with self._http.request(
-                method, address, allow_redirects=False, headers={"Accept": "application/json"}, **more
+                method,
+                address,
+                allow_redirects=False,
+                headers={"Accept": "application/json", **(headers or {})},
+                **more,
             ) as answer:
                 raw = await answer.content.read(LARGEST + 1)
                 said = json.loads(raw) if len(raw) <= LARGEST else None
