@@ -67,7 +67,9 @@ class Verdict:
 
     calls: int
     dropped: tuple[str, ...]
-    """Ended by our side though the caller stayed."""
+    """Ended by our side though the caller stayed, and not after a message."""
+    messages: int
+    """Ended by our side after a message was taken (voicemail): no drop, but nobody served them."""
     refused: tuple[str, ...]
     """Never answered."""
     lost: tuple[str, ...]
@@ -131,6 +133,8 @@ def compare(
     told = {call.number for call in ours.values()}
     answered = {call.number for call in sip if call.answered}
     in_rows = Counter(row.number for row in rows)
+    ended = {call.number for call in sip if call.answered and call.ended in ("dropped", "failed")}
+    left_message = {row.number for row in rows if row.outcome == "voicemail"}
     survival = {call_id for call_id, call in ours.items() if call.survival}
     lost = sorted({*(answered - set(in_rows)), *(i for i in ours if i not in by_id), *(answered - told)})
     doubled = sorted(
@@ -138,7 +142,8 @@ def compare(
     )
     return Verdict(
         calls=len(sip),
-        dropped=tuple(sorted(call.number for call in sip if call.answered and call.ended in ("dropped", "failed"))),
+        dropped=tuple(sorted(ended - left_message)),
+        messages=len(ended & left_message),
         refused=tuple(sorted(call.number for call in sip if not call.answered)),
         lost=tuple(lost),
         doubled=tuple(doubled),

@@ -38,7 +38,10 @@ def soak(
     kill_inside: Annotated[bool, typer.Option(help="Kill the bridge besides, within each fault that lasts.")] = False,
     seed: Annotated[int, typer.Option(help="What the plan is made from.")] = 1,
     report: Annotated[Path | None, typer.Option("--report", help="Write everything here too (JSON).")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the folder of our own centre.")] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Leave the folder of our own centre (it is left when anything was wrong, too)."),
+    ] = False,
 ) -> None:
     """Call a centre for hours, harm it by a plan, compare what SIP, Asterisk and Postgres say of every call.
 
@@ -85,10 +88,13 @@ def soak(
         finally:
             await stage.close()
 
+    told: Report | None = None
     try:
         told = asyncio.run(run())
     finally:
-        if not keep:
+        if keep or (told is not None and not told.clean()):
+            typer.echo(f"kept, to look at: {folder}")
+        else:
             shutil.rmtree(folder, ignore_errors=True)
     typer.echo(told.text())
     if report is not None:

@@ -84,7 +84,8 @@ class Report:
             f"records lost: {upper_bound(len(verdict.lost), verdict.calls)};"
             f" doubled: {len(verdict.doubled)}; invented: {len(verdict.invented)};"
             f" unlike Asterisk's: {len(verdict.unlike)}; backwards: {len(verdict.negative)}",
-            f"order inversions: {verdict.inversions}; through Asterisk's own queue: {verdict.survived};"
+            f"order inversions: {verdict.inversions}; through Asterisk's own queue: {verdict.survived},"
+            f" with a message: {verdict.messages};"
             f" channels leaked: {self.leaked}; differences at the end: {len(self.differences)}",
         ]
         for name in ("dropped", "refused", "lost", "doubled", "invented", "unlike", "negative"):

@@ -87,6 +87,12 @@ def test_drops_are_forgiven_where_asterisk_was_killed_and_nothing_else_is() -> N
     assert not verdict(sip=[sip(ended="dropped")], rows=()).clean(drops_allowed=True)
 
 
+def test_a_message_that_was_taken_is_no_drop() -> None:
+    row = replace(ROW, outcome="voicemail", talk_seconds=None, answered_at=None)
+    seen = verdict(rows=(row,), sip=[sip(ended="dropped")], asterisk=in_asterisk(talk=None))
+    assert (seen.dropped, seen.messages, seen.clean()) == ((), 1, True)
+
+
 def test_calls_of_others_are_left_out() -> None:
     other = replace(ROW, call_id="a1-7.7", number="+441")
     assert verdict(rows=(ROW, other), numbers="+15552").clean()
