@@ -1,12 +1,26 @@
 // One clock for the whole page: rows carry moments, the page ticks locally, once a second and all together.
 import type { Moment } from "./rows";
 
-class Clock {
+export class Ticking {
   /** Server time now, in milliseconds since 1970; changes once a second. */
   now = $state(Date.now());
+
+  /** Whole seconds since `moment`, at least 0. */
+  since(moment: Moment): number {
+    return Math.max(0, Math.floor((this.now - Date.parse(moment)) / 1000));
+  }
+
+  /** Whole seconds until `moment`, at least 0. */
+  until(moment: Moment): number {
+    return Math.max(0, Math.ceil((Date.parse(moment) - this.now) / 1000));
+  }
+}
+
+class Clock extends Ticking {
   #offset = 0;
 
   constructor() {
+    super();
     const tick = (): void => {
       this.look();
       setTimeout(tick, 1000 - (Date.now() % 1000));
@@ -31,16 +45,6 @@ class Clock {
   /** Look at the time between two ticks, so that a moment that has just come does not lie in the future. */
   look(): void {
     this.now = this.read();
-  }
-
-  /** Whole seconds since `moment`, at least 0. */
-  since(moment: Moment): number {
-    return Math.max(0, Math.floor((this.now - Date.parse(moment)) / 1000));
-  }
-
-  /** Whole seconds until `moment`, at least 0. */
-  until(moment: Moment): number {
-    return Math.max(0, Math.ceil((Date.parse(moment) - this.now) / 1000));
   }
 }
 

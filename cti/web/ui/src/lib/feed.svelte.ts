@@ -3,6 +3,7 @@
 // The maps are replaced, never changed: reading ten thousand rows then costs no more than the loop itself.
 import { ApiError, api, goToLogIn } from "./api";
 import { clock } from "./clock.svelte";
+import { inItsTurn, outOfTurn } from "./turns";
 import type { TalkView } from "../agent/talk";
 import type { AgentId, AgentRow, AlertRow, CallId, CallRow, CentreRow, Change, FloorView, LinkView, OfferId, Pop, QueueName, QueueRow } from "./rows";
 
@@ -72,7 +73,6 @@ export class Feed {
   #changes: Change[] = [];
   /** What of the last gathered changes is still to be applied, in this order. */
   #steps: (() => void)[] = [];
-  #frame = 0;
   #flushing: ReturnType<typeof setTimeout> | undefined;
 
   /** Deltas are gathered for `gatherMs` and applied together; with 0 each one at once. */
@@ -257,17 +257,17 @@ export class Feed {
     // On a busy floor each kind of row has a frame of its own, so that no frame draws everything. Nobody sees a hidden
     // page, and a page that draws at once wants all of it at once.
     if (this.gatherMs === 0 || document.hidden) this.#finish();
-    else this.#step();
+    else inItsTurn(this, () => this.#step());
   }
 
   #step(): void {
     this.#steps.shift()?.();
-    if (this.#steps.length > 0) this.#frame = requestAnimationFrame(() => this.#step());
+    if (this.#steps.length > 0) inItsTurn(this, () => this.#step());
   }
 
   /** Do at once what is left of the changes before. */
   #finish(): void {
-    cancelAnimationFrame(this.#frame);
+    outOfTurn(this);
     for (const step of this.#steps) step();
     this.#steps = [];
   }
