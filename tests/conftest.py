@@ -28,8 +28,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files of those that run beside each other first, so that no process is left with one at the end."""
-    if all(item.get_closest_marker("beside") is not None for item in items):
+    """The longest files of real tests first, so that no process is left with one of them at the end."""
+    if all(item.get_closest_marker("real") is not None for item in items):
         items.sort(key=lambda item: -lanes.seconds_of(item.path.name))
 
 

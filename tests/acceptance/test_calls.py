@@ -70,7 +70,7 @@ async def test_a_call_is_answered_by_a_sip_phone_heard_both_ways_and_recorded_ri
     assert row["wrap_seconds"] == pytest.approx(wrapped - ended, abs=0.1)
     assert row["hold_seconds"] == 0
     assert row["wait_seconds"] == pytest.approx((row["answered_at"] - row["queued_at"]).total_seconds(), abs=0.001)
-    recording = centre.data / "recordings" / row["recording"]
+    recording = await centre.recording(row)
     assert recording.stat().st_size > 16_000 * 2
 
 

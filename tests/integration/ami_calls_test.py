@@ -21,7 +21,7 @@ from cti.model.facts import Device
 from tests.contract.ami.test_ami_telephony import Inbox
 from tests.integration import ami_asterisk as tiny
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 AGENT = AgentId("1001")
 
 

@@ -19,7 +19,7 @@ from tests.contract.ami.test_ami_telephony import Inbox
 from tests.integration.asterisk_rig import AgiSession, Rig, running_asterisk
 from tests.support.sipp import Sipp
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 AGENT, OTHER = AgentId("1001"), AgentId("1002")
 
 

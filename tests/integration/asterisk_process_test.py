@@ -14,7 +14,7 @@ from cti.asterisk.process import AsteriskFailed, AsteriskProcess
 from cti.asterisk.render import render
 from tests.integration.asterisk_rig import TestSecrets, free_settings, running_asterisk, small_centre, until
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 
 
 async def test_ready_command_line_and_stop(tmp_path: Path) -> None:

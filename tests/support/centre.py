@@ -73,6 +73,8 @@ class TestCentre:
             "CTI_PROMPTS": str(PROMPTS),
             "CTI_PORTS__RTP_FIRST": str(10000 + octets.randrange(0, 5000, 200) + self.offset % 2),
             "CTI_PORTS__RTP_LAST": "19999",
+            # A machine that does the work of several tests may stand still for seconds; one with a standby has the usual time.
+            **({} if "--standby" in args else {"CTI_SURVIVAL__HUNG_SECONDS": "20"}),
             "COLUMNS": "120",
             **(env or {}),
         }
@@ -178,6 +180,16 @@ class TestCentre:
                 return found[0]
             await asyncio.sleep(0.1)
         raise AssertionError(f"no such row within {within} s: {where}; newest: {found}")
+
+    async def recording(self, row: asyncpg.Record, *, within: float = 30) -> Path:
+        """The file of a call's recording, as soon as it is there: its channels are put together after the call."""
+        found = self.data / "recordings" / str(row["recording"])
+        deadline = time.monotonic() + within
+        while not found.exists():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {found.name} within {within} s: {sorted(found.parent.rglob('*'))}")
+            await asyncio.sleep(0.1)
+        return found
 
 
 class ApiPerson:

@@ -133,6 +133,7 @@ def test_serve_without_a_centre_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.beside
 def test_render_as_the_docs_say(tmp_path: Path) -> None:
     if find_asterisk(load_settings(environ={}))[0] is None:
         pytest.skip("no Asterisk here yet: cti asterisk install")
