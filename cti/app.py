@@ -70,6 +70,7 @@ from cti.services.flow_runner import FlowRunner
 from cti.settings import Settings
 from cti.standby import Standby
 from cti.store.acts import StoredActs
+from cti.store.anew import CountsAnew
 from cti.store.complaint_times import complaints_since
 from cti.store.day_rows import rows_since
 from cti.store.drain import Drain
@@ -127,6 +128,7 @@ async def _join_database(
     dispatcher: Dispatcher,
     zone: ZoneInfo,
     counted: Callable[[datetime], Awaitable[Sequence[Counted]]],
+    anew: CountsAnew,
 ) -> None:
     """When the database is there: bring its schema up to date, and count the calls of today that it knows."""
     while True:
@@ -136,12 +138,18 @@ async def _join_database(
         except CtiError as error:
             log.warning("database_not_joined", error=error.message)
             await asyncio.sleep(JOIN_AGAIN)
-    await drain.flush(30)
-    now = datetime.now(zone)
-    morning = now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    async def remember(*, last: bool = True) -> None:
+        await drain.flush(30)
+        morning = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        with contextlib.suppress(CtiError):
+            dispatcher.remember(await counted(morning - LAST_HOURS), last=last)
+
+    stale = True
     with contextlib.suppress(CtiError):
-        dispatcher.remember(await counted(morning - LAST_HOURS))
-    await asyncio.Event().wait()
+        stale = await anew.needed()
+    await remember(last=not stale)
+    await anew.run(remember)
 
 
 async def _floor_owned(standby: Standby, heart: Heart, stop: asyncio.Event) -> Ownership | None:
@@ -273,6 +281,12 @@ async def serve(settings: Settings) -> None:
     await journal.append([f.BridgeStarted(at=clock.now(), node=NodeName(settings.node), version=version("cti-server"))])
     drain = Drain(
         journal,
+        settings.database.url,
+        rules=lambda: rules_of(dispatcher.board.centre),
+        zone=lambda: dispatcher.board.centre.time_zone,
+        allowed=lambda: dispatcher.board.centre.not_ready_allowed,
+    )
+    anew = CountsAnew(
         settings.database.url,
         rules=lambda: rules_of(dispatcher.board.centre),
         zone=lambda: dispatcher.board.centre.time_zone,
@@ -421,7 +435,7 @@ async def serve(settings: Settings) -> None:
             own(
                 "database",
                 asyncio.create_task(
-                    _join_database(settings.database.url, drain, dispatcher, zone, partial(rows_since, pool))
+                    _join_database(settings.database.url, drain, dispatcher, zone, partial(rows_since, pool), anew)
                 ),
             )
             own("clock", asyncio.create_task(clock.keep(lambda: not dispatcher.board.calls)))

@@ -127,6 +127,7 @@ def _astray(form: CentreForm) -> Iterator[tuple[Place, str]]:
     yield from _unknown(("crm", "look_up"), "service", [form.crm.look_up] if form.crm.look_up else [], form.services)
     yield from _unknown(("alerts", "queues"), "queue", form.alerts.queues, form.queues)
     yield from _unknown(("not_ready_limits",), "reason", form.not_ready_limits, form.not_ready_reasons)
+    yield from _unknown(("not_ready_allowed",), "reason", form.not_ready_allowed, form.not_ready_reasons)
     for queue, settings in form.queues.items():
         here: Place = ("queues", queue)
         for where, wanted in (
@@ -229,6 +230,7 @@ def _centre(form: CentreForm) -> Centre:
         time_zone=form.time_zone,
         languages=tuple(form.languages),
         not_ready_reasons=tuple(form.not_ready_reasons),
+        not_ready_allowed={reason: timedelta(seconds=time) for reason, time in form.not_ready_allowed.items()},
         not_ready_limits={reason: timedelta(seconds=limit) for reason, limit in form.not_ready_limits.items()},
         queues={QueueName(name): queue_of(name, q) for name, q in form.queues.items()},
         agents={AgentId(ext): agent_of(ext, a, form.groups) for ext, a in form.agents.items()},

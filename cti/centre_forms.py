@@ -329,6 +329,7 @@ class CentreForm(Form):
     walls: dict[Name, list[Name]] = {}
     not_ready_reasons: list[Name] = ["break", "lunch", "meeting", "training", "admin"]
     not_ready_limits: dict[Name, Annotated[float, Field(ge=10, le=86400)]] = {}
+    not_ready_allowed: dict[Name, Annotated[float, Field(ge=0, le=86400)]] = {}
 
     @field_validator("time_zone")
     @classmethod

@@ -236,7 +236,10 @@ def rebuild_command(
 
     async def work(room: _Room) -> int:
         async with room.pool.acquire() as connection:
-            return await rebuild(connection, rules_of(room.centre), room.centre.time_zone, by_todays_rules=todays)
+            centre = room.centre
+            return await rebuild(
+                connection, rules_of(centre), centre.time_zone, allowed=centre.not_ready_allowed, by_todays_rules=todays
+            )
 
     try:
         count = _do(data, config, work)

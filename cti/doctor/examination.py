@@ -31,7 +31,9 @@ from cti.secrets_file import endpoints, read_secrets, secrets_path
 from cti.services.flow_library import FlowLibrary
 from cti.settings import Settings, meaningless
 from cti.status import ready
+from cti.store.anew import progress
 from cti.store.migrate import newest, revision
+from cti.store.pool import connect
 from cti.web.auth.accounts import Accounts
 
 PATIENCE = 3.0
@@ -391,7 +393,25 @@ async def _database(seen: Seen) -> list[Finding]:
     if at != newest():
         text = f"{where}: its schema is at {at or 'nothing'}, this version needs {newest()}"
         return [Finding(grade="bad", subject="database", finding=text, remedy="run `cti migrate`")]
-    return [Finding(grade="ok", subject="database", finding=f"{where}, schema {at}")]
+    fine = Finding(grade="ok", subject="database", finding=f"{where}, schema {at}")
+    return [fine, *await _figures(url)]
+
+
+async def _figures(url: str) -> list[Finding]:
+    """Whether everything is being counted anew."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            connection = await connect(url)
+            try:
+                found = await progress(connection)
+            finally:
+                await connection.close()
+    except (CtiError, TimeoutError):
+        return []
+    if found is None:
+        return []
+    text = f"everything is counted anew: {found.done} of {found.of} calls"
+    return [Finding(grade="note", subject="figures", finding=text, remedy="until then figures of the past still move")]
 
 
 def _ports(seen: Seen, *, spoke: bool) -> list[Finding]:

@@ -144,6 +144,9 @@ class KeepScore:
 
     question: str
     score: int
+    least: int
+    """The lowest and the highest key that could be pressed."""
+    most: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -372,6 +372,8 @@ class Centre:
     numbers: Mapping[str, Number]
     not_ready_reasons: tuple[str, ...] = ("break", "lunch", "meeting", "training", "admin")
     not_ready_limits: Mapping[str, timedelta] = field(default_factory=dict)
+    not_ready_allowed: Mapping[str, timedelta] = field(default_factory=dict)
+    """Reason -> how long a day an agent may be not ready for it; what is beyond counts against adherence. Others: without limit."""
     """Reasons that end by themselves: the agent is ready again then."""
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     outbound: Outbound = Outbound()

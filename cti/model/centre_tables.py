@@ -282,6 +282,7 @@ def centre_table(centre: Centre) -> Table:
         "time_zone": centre.time_zone,
         "languages": list(centre.languages),
         "not_ready_reasons": list(centre.not_ready_reasons),
+        "not_ready_allowed": {reason: seconds(allowed) for reason, allowed in centre.not_ready_allowed.items()},
         "not_ready_limits": {reason: seconds(limit) for reason, limit in centre.not_ready_limits.items()},
         "functions": dict(centre.functions),
         "phone_book": dict(centre.phone_book),

@@ -114,6 +114,9 @@ class SurveyAnswered(CallFact):
     step: str
     question: str
     score: int
+    least: int | None = None
+    """The lowest and the highest key of the scale; None: told before scales were kept."""
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

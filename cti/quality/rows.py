@@ -356,13 +356,13 @@ class SurveyGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurveyPoint:
-    """Answers to one question in one week or day. `csat` a share of 0 to 1."""
+    """Answers to one question in one week or day. `csat` a share of 0 to 1; None: no question of satisfaction."""
 
     question: str
     start: date
     answers: int
     mean: float
-    csat: float
+    csat: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

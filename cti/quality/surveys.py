@@ -1,8 +1,6 @@
 """What callers thought, as figures with their uncertainty: satisfaction, promoters, distribution, response.
 
-A question's scale is 1 to 5, or 0 to 9 where a key outside that was ever pressed (0-9 is the longest a telephone has).
-Satisfied are the upper quarter of the scale (4 and 5; 7, 8 and 9). Promoters and detractors: of 0-9 as usual 9 and at
-most 6; of 1-5: 5 and at most 3.
+Who is satisfied, a promoter or a detractor is said in one place for the whole product, `cti.reports.survey_scale`.
 """
 
 from __future__ import annotations
@@ -10,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
+
+from cti.reports.survey_scale import Scale
 
 Z = 1.959963984540054
 """Two-sided 95 %."""
@@ -61,42 +61,38 @@ def share(count: int, total: int) -> Share:
     )
 
 
-def scale_of(least: int, most: int) -> tuple[int, int]:
-    """The scale of a question of which these were the lowest and the highest answer ever."""
-    return (1, 5) if least >= 1 and most <= 5 else (0, max(9, most))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Votes:
+    """What answers say, as the reports count it (`cti.reports.survey_scale`): an answer is a rating or a recommendation."""
+
+    ratings: int = 0
+    satisfied: int = 0
+    recommendations: int = 0
+    promoters: int = 0
+    detractors: int = 0
+
+    def __add__(self, other: Votes) -> Votes:
+        return Votes(
+            ratings=self.ratings + other.ratings,
+            satisfied=self.satisfied + other.satisfied,
+            recommendations=self.recommendations + other.recommendations,
+            promoters=self.promoters + other.promoters,
+            detractors=self.detractors + other.detractors,
+        )
 
 
-def satisfied_from(least: int, most: int) -> float:
-    """The score from which a caller is satisfied."""
-    return most - (most - least) / 4
-
-
-def promoter_from(least: int, most: int) -> int:
-    """The score from which a caller is a promoter."""
-    return 9 if most >= 9 else most
-
-
-def detractor_to(least: int, most: int) -> int:
-    """The score to which a caller is a detractor."""
-    return 6 if most >= 9 else most - 2
-
-
-def scores(counts: Mapping[int, int], scale: tuple[int, int]) -> Scores:
-    """Figures of answers, by key how many."""
-    least, most = scale
-    whole = {key: counts.get(key, 0) for key in range(least, most + 1)}
-    n = sum(whole.values())
-    satisfied = sum(count for key, count in whole.items() if key >= satisfied_from(least, most))
-    up = sum(count for key, count in whole.items() if key >= promoter_from(least, most))
-    down = sum(count for key, count in whole.items() if key <= detractor_to(least, most))
+def scores(counts: Mapping[int, int], scale: Scale, votes: Votes) -> Scores:
+    """Figures of answers, by key how many, and what they say. No ratings: no CSAT; no recommendations: no NPS."""
+    whole = {key: counts.get(key, 0) for key in range(scale.least, scale.most + 1)}
+    up, down = votes.promoters, votes.detractors
     return Scores(
-        answers=n,
-        least=least,
-        most=most,
+        answers=sum(whole.values()),
+        least=scale.least,
+        most=scale.most,
         counts=whole,
-        mean=mean({float(key): count for key, count in whole.items()}, low=least, high=most),
-        csat=share(satisfied, n),
-        nps=_times(mean({1.0: up, 0.0: n - up - down, -1.0: down}, low=-1, high=1), 100),
+        mean=mean({float(key): count for key, count in whole.items()}, low=scale.least, high=scale.most),
+        csat=share(votes.satisfied, votes.ratings),
+        nps=_times(mean({1.0: up, 0.0: votes.recommendations - up - down, -1.0: down}, low=-1, high=1), 100),
     )
 
 

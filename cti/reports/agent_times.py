@@ -6,15 +6,15 @@ first of `FIRST` counts. Nothing is counted while the agent is offline and no ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from cti.model.facts import AgentState
 from cti.reports.counted import milliseconds
-from cti.reports.slots import HALF_HOUR, half_hour_of
+from cti.reports.slots import HALF_HOUR, day_start, half_hour_of
 from cti.reports.talks import Activity
 
 FIRST = (
@@ -111,8 +111,35 @@ def _pieces(began: datetime, ended: datetime, zone: ZoneInfo) -> Iterator[tuple[
         at = until
 
 
-def amounts_of(state: AgentState, ms: int) -> Mapping[str, int]:
-    """What so much time in a state adds to the figures of the agent."""
+Used = dict[tuple[date, str], int]
+"""(day, reason) -> milliseconds not ready."""
+AllowedAt = Callable[[str, datetime], int | None]
+"""How many milliseconds a day may be spent on a reason, as it was when the day began; None: as many as one likes."""
+
+
+def beyond_allowed(
+    times: Mapping[tuple[datetime, AgentState, str], int], used: Used, allowed: AllowedAt, zone: ZoneInfo
+) -> dict[tuple[datetime, AgentState, str], int]:
+    """What of one agent's time lies beyond what the day has for its reason, as `by_half_hour` gives the time.
+
+    `used`: what was used up of these days before; it goes on counting.
+    """
+    found: dict[tuple[datetime, AgentState, str], int] = {}
+    for key in sorted(times):
+        slot, state, reason = key
+        if state is not AgentState.NOT_READY:
+            continue
+        day = slot.astimezone(zone).date()
+        before = used.get((day, reason), 0)
+        used[day, reason] = after = before + times[key]
+        limit = allowed(reason, day_start(day, zone))
+        if limit is not None and after > limit:
+            found[key] = after - max(before, limit)
+    return found
+
+
+def amounts_of(state: AgentState, ms: int, over: int = 0) -> Mapping[str, int]:
+    """What so much time in a state, `over` of it beyond what is allowed, adds to the figures of the agent."""
     busy, ready = state in BUSY, state is AgentState.READY
     return {
         "ms": ms,
@@ -121,4 +148,6 @@ def amounts_of(state: AgentState, ms: int) -> Mapping[str, int]:
         "busy_ms": ms if busy else 0,
         "not_ready_ms": ms if state is AgentState.NOT_READY else 0,
         "staffed_ms": ms if busy or ready else 0,
+        "over_ms": over,
+        "kept_ms": ms - over,
     }

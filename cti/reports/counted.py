@@ -27,7 +27,7 @@ TALK_AMOUNTS = (
     "handled", "talk_ms", "hold_ms", "wrap_ms", "handle_ms", "transfers_out", "conferences", "consults",
 )  # fmt: skip
 ANSWER_AMOUNTS = ("answers", "ratings", "rating_sum", "satisfied", "nps_answers", "nps_net")
-TIME_AMOUNTS = ("ms", "signed_in_ms", "ready_ms", "busy_ms", "not_ready_ms", "staffed_ms")
+TIME_AMOUNTS = ("ms", "signed_in_ms", "ready_ms", "busy_ms", "not_ready_ms", "staffed_ms", "over_ms", "kept_ms")
 COMPLAINT_AMOUNTS = ("complaints",)
 AMOUNTS: Mapping[Grain, tuple[str, ...]] = {
     Grain.CALLS: CALL_AMOUNTS,

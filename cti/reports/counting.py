@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from cti.model import facts as f
 from cti.model.callback import is_callback
 from cti.model.facts import Direction, Outcome
+from cti.reports import survey_scale
 from cti.reports.call_record import CallRecord, fold, in_order
 from cti.reports.counted import Counted, RulesAt, usual_rules
 from cti.reports.metric import Grain
@@ -17,10 +18,6 @@ from cti.reports.visits import Visit, amounts_of, visits_of
 
 REPEAT = timedelta(days=7)
 """A call of the same customer to the same queue within this time is the same matter again."""
-SATISFIED = 4
-"""A rating from this key on is a good one."""
-_RECOMMEND = frozenset({"nps", "recommend"})
-_PROMOTER, _DETRACTOR = 9, 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,17 +153,14 @@ def _talk_row(record: CallRecord, talk: Talk, number: int, version: str | None) 
 def _answer_rows(told: Sequence[f.CallFact], record: CallRecord, version: str | None) -> Iterator[Counted]:
     answers = [fact for fact in told if isinstance(fact, f.SurveyAnswered)]
     for number, fact in enumerate(answers):
-        rating = fact.question not in _RECOMMEND
-        amounts = {
-            "answers": 1,
-            "ratings": int(rating),
-            "rating_sum": fact.score if rating else 0,
-            "satisfied": int(rating and fact.score >= SATISFIED),
-            "nps_answers": int(not rating),
-            "nps_net": 0 if rating else int(fact.score >= _PROMOTER) - int(fact.score <= _DETRACTOR),
-        }
         yield replace(
-            _row(record, Grain.ANSWERS, version, fact.at, amounts),
+            _row(
+                record,
+                Grain.ANSWERS,
+                version,
+                fact.at,
+                survey_scale.amounts_of(fact.question, fact.score, fact.least, fact.most),
+            ),
             number=number,
             words={"flow": fact.flow, "step": fact.step, "question": fact.question, "score": str(fact.score)},
         )

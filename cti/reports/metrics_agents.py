@@ -154,4 +154,26 @@ AGENT_METRICS = (
         },
         formula="not ready / signed in",
     ),
+    Metric(
+        name="adherence",
+        amount=_time("kept_ms"),
+        over=_time("signed_in_ms"),
+        unit=Unit.SHARE,
+        good=Good.UP,
+        titles={"en": "Adherence to reasons", "zh": "示忙遵守率"},
+        texts={
+            "en": "Share of the time signed in that was not beyond what the centre allows a day for each reason of not ready"
+            " (not_ready_allowed). By reason: of the time in that reason.",
+            "zh": "登录时间中未超出各示忙原因每日允许时长（not_ready_allowed）的比例；按原因划分时为该原因时间的比例。",
+        },
+        formula="(signed in - beyond allowed) / signed in",
+    ),
+    _sum(
+        "over_allowed_time",
+        _time("over_ms"),
+        "Not ready beyond allowed",
+        "超时示忙时长",
+        "Time not ready beyond what the centre allows an agent a day for the reason (not_ready_allowed).",
+        "超出该原因每日允许时长（not_ready_allowed）的未就绪时间。",
+    ),
 )

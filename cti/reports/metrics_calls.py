@@ -219,8 +219,11 @@ CALL_METRICS = (
         unit=Unit.SHARE,
         good=Good.UP,
         titles={"en": "Satisfaction rate", "zh": "满意率"},
-        texts={"en": "Share of those answers that are 4 or higher.", "zh": "上述回答中得分不低于 4 的比例。"},
-        formula="answers of 4 and more / answers",
+        texts={
+            "en": "Share of those answers in the upper quarter of the question's scale: 4 and 5 of 1-5, 7 to 9 of 0-9.",
+            "zh": "上述回答中位于量表上四分之一的比例：1-5 为 4、5，0-9 为 7 至 9。",
+        },
+        formula="answers in the upper quarter / answers",
     ),
     Metric(
         name="nps",
@@ -230,8 +233,8 @@ CALL_METRICS = (
         good=Good.UP,
         titles={"en": "Net promoter score", "zh": "净推荐值"},
         texts={
-            "en": "Questions named nps or recommend, one key 0-9: share of 9, less share of 0-6, times 100.",
-            "zh": "名为 nps 或 recommend 的题，按键 0-9：9 分比例减 0-6 分比例，乘 100。",
+            "en": "Questions named nps or recommend: share of the highest key, less share of 0-6 (of 1-5: of 1-3), times 100.",
+            "zh": "名为 nps 或 recommend 的题：最高分比例减 0-6 分（1-5 量表为 1-3 分）比例，乘 100。",
         },
         formula="100 x (promoters - detractors) / answers",
     ),

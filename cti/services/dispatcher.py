@@ -133,11 +133,11 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
         for call in self.board.calls.values():
             self._start_look_up(call.call_id, call.caller_number)
 
-    def remember(self, rows: Sequence[Counted]) -> None:
+    def remember(self, rows: Sequence[Counted], *, last: bool = True) -> None:
         """What the reports have of today: calls that ended before the journal's memory are counted too."""
 
         def add() -> None:
-            self.board.tally.remember(rows)
+            self.board.tally.remember(rows, last=last)
             self.board.begin_counting(self._clock.now())
 
         self._put(add)

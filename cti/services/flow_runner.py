@@ -299,6 +299,8 @@ class _Session:
             step=state.step,
             question=kept.question,
             score=kept.score,
+            least=kept.least,
+            most=kept.most,
         )
 
     async def _enqueue(self, enqueue: e.Enqueue) -> Target | None:

@@ -100,6 +100,8 @@ class Report:
     until_before: datetime | None = None
     unfinished: bool = False
     """Not all that happened until then is counted yet: facts are still on their way, or `until` lies ahead."""
+    anew: float | None = None
+    """Everything is being counted anew, and so much of it (0-1) is; None: it is not."""
     queues: tuple[str, ...] | None = None
     """The sums are over these queues only, which are all that the asker has; None: over the centre."""
 

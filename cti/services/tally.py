@@ -146,12 +146,17 @@ class Tally:
                 self._fresh[counted.record.call_id] = counted.rows
         self.closed(counted.record.outcome)
 
-    def remember(self, rows: Iterable[Counted]) -> None:
-        """What the reports have of today: this is what counts, with the calls they do not have yet."""
+    def remember(self, rows: Iterable[Counted], *, last: bool = True) -> None:
+        """What the reports have of today: this is what counts, with the calls they do not have yet. After the last time
+        calls are only added."""
+        if self._fresh is None:
+            return
         known: dict[CallId, list[Counted]] = {}
         for row in rows:
             known.setdefault(row.call_id, []).append(row)
-        fresh, self._fresh = self._fresh or {}, None
+        fresh = self._fresh
+        if last:
+            self._fresh = None
         self._anew()
         for call_id, of_call in known.items():
             self._take(call_id, of_call)

@@ -11,8 +11,8 @@ import asyncpg
 
 from cti.ids import AgentId
 from cti.model.facts import AgentState
-from cti.reports.agent_times import Chosen, by_half_hour, stretches
-from cti.reports.slots import half_hour_of
+from cti.reports.agent_times import AllowedAt, Chosen, Used, beyond_allowed, by_half_hour, stretches
+from cti.reports.slots import day_start, half_hour_of
 from cti.reports.talks import Activity
 
 
@@ -24,7 +24,9 @@ async def earliest_touched(connection: asyncpg.Connection, call_ids: Sequence[st
     return dict(rows)
 
 
-async def recount(connection: asyncpg.Connection, touched: Mapping[str, datetime], zone: ZoneInfo) -> None:
+async def recount(
+    connection: asyncpg.Connection, touched: Mapping[str, datetime], zone: ZoneInfo, allowed: AllowedAt
+) -> None:
     """Count the time of these agents again, each from the half-hour of that moment on (or from where it was counted to)."""
     if not touched:
         return
@@ -64,8 +66,20 @@ async def recount(connection: asyncpg.Connection, touched: Mapping[str, datetime
                 ended_at=row["ended_at"],
             )
         )
+    used: dict[str, Used] = {}
+    mornings = [day_start(moment.astimezone(zone).date(), zone) for moment in moments]
+    for row in await connection.fetch(
+        "SELECT t.agent, t.reason, sum(t.ms)::bigint AS ms, a.morning"
+        "  FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS a (agent, since, morning)"
+        "  JOIN cti.agent_times t ON t.agent = a.agent AND t.slot >= a.morning AND t.slot < a.since"
+        " WHERE t.state = 'not_ready' GROUP BY t.agent, t.reason, a.morning",
+        agents,
+        moments,
+        mornings,
+    ):
+        used.setdefault(row["agent"], {})[row["morning"].astimezone(zone).date(), row["reason"]] = row["ms"]
     # In a thread: agents with very many short calls would hold up the calls themselves.
-    rows, ends = await asyncio.to_thread(_counted, since, marks, chosen, took, zone)
+    rows, ends = await asyncio.to_thread(_counted, since, marks, chosen, took, used, allowed, zone)
     await connection.execute(
         "DELETE FROM cti.agent_times t USING unnest($1::text[], $2::timestamptz[]) AS a (agent, since)"
         " WHERE t.agent = a.agent AND t.slot >= a.since",
@@ -73,7 +87,7 @@ async def recount(connection: asyncpg.Connection, touched: Mapping[str, datetime
         moments,
     )
     await connection.copy_records_to_table(
-        "agent_times", records=rows, columns=("slot", "agent", "state", "reason", "ms"), schema_name="cti"
+        "agent_times", records=rows, columns=("slot", "agent", "state", "reason", "ms", "over_ms"), schema_name="cti"
     )
     await connection.executemany(
         "INSERT INTO cti.agent_marks VALUES ($1, $2, $3, $4) ON CONFLICT (agent) DO UPDATE"
@@ -87,10 +101,12 @@ def _counted(
     marks: Mapping[str, datetime],
     chosen: Mapping[str, Sequence[Chosen]],
     took: Mapping[str, Sequence[Activity]],
+    used: Mapping[str, Used],
+    allowed: AllowedAt,
     zone: ZoneInfo,
-) -> tuple[list[tuple[datetime, str, str, str, int]], list[tuple[str, datetime, str, str]]]:
+) -> tuple[list[tuple[datetime, str, str, str, int, int]], list[tuple[str, datetime, str, str]]]:
     """Rows of agents' time, and where each agent's is counted to."""
-    rows: list[tuple[datetime, str, str, str, int]] = []
+    rows: list[tuple[datetime, str, str, str, int, int]] = []
     ends: list[tuple[str, datetime, str, str]] = []
     for agent, begins in since.items():
         own, activities = chosen.get(agent, ()), took.get(agent, ())
@@ -99,7 +115,12 @@ def _counted(
             + ([marks[agent]] if agent in marks else [])
         )
         found = by_half_hour(stretches(own, activities, since=begins, until=until), zone)
-        rows += [(slot, agent, state.value, reason, ms) for (slot, state, reason), ms in found.items() if ms]
+        over = beyond_allowed(found, used.get(agent, {}), allowed, zone)
+        rows += [
+            (slot, agent, state.value, reason, ms, over.get((slot, state, reason), 0))
+            for (slot, state, reason), ms in found.items()
+            if ms
+        ]
         last = own[-1] if own else Chosen(at=until, state=AgentState.OFFLINE)
         ends.append((agent, until, last.state.value, last.reason))
     return rows, ends

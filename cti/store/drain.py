@@ -85,6 +85,7 @@ class Drain:
         *,
         rules: Rules | None = None,
         zone: Callable[[], str] = lambda: "UTC",
+        allowed: Callable[[], Mapping[str, timedelta]] | None = None,
         batch: int = 2000,
         command_timeout: float = 60.0,
     ) -> None:
@@ -94,6 +95,7 @@ class Drain:
             lambda: {queue: QueueRules(short_abandon=limit) for queue, limit in short_abandon().items()}
         )
         self._zone = zone
+        self._allowed_now = allowed
         self._batch = batch
         self._command_timeout = command_timeout
         self._connection: asyncpg.Connection | None = None
@@ -190,9 +192,13 @@ class Drain:
                 await self._connected(),
                 self._rules(),
                 self._zone(),
+                allowed=self._allowed(),
                 by_todays_rules=by_todays_rules,
                 unfolded=self._not_folded,
             )
+
+    def _allowed(self) -> Mapping[str, timedelta] | None:
+        return None if self._allowed_now is None else self._allowed_now()
 
     def lag(self) -> float:
         """Seconds since when Postgres has been behind; 0.0 when it has everything."""
@@ -313,7 +319,7 @@ class Drain:
         self._unfolded += 1
 
     async def _how(self, connection: asyncpg.Connection) -> Counting:
-        return await counting(connection, self._rules(), self._zone())
+        return await counting(connection, self._rules(), self._zone(), allowed=self._allowed())
 
     async def _agents(self, connection: asyncpg.Connection) -> None:
         """Count the time of agents who changed their state in this batch."""
@@ -322,7 +328,7 @@ class Drain:
         )
         if changed:
             how = await self._how(connection)
-            await recount(connection, dict(changed), how.zone)
+            await recount(connection, dict(changed), how.zone, how.allowed)
 
 
 def _rows(records: Iterable[Record]) -> tuple[list[tuple[Any, ...]], list[str]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 import structlog
@@ -18,6 +19,7 @@ from cti.reports.call_record import CallRecord
 from cti.reports.counted import AMOUNTS, QueueRules
 from cti.reports.counting import CountedCall, count
 from cti.reports.metric import Grain
+from cti.reports.metrics import DEFINITION_VERSION
 from cti.store.agent_hours import recount
 from cti.store.figures import LINKED, STORED, SUMMED, Counting, columns, counting, record_of, store_figures
 from cti.store.pool import naming
@@ -26,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 LOCK = 0x6374695F6472616E
 """Advisory lock of whoever counts ("cti_dran"): batches, rebuilds and checks take turns."""
-CHUNK = 1000
+CHUNK, GENTLE_CHUNK = 1000, 200
 COLUMNS = tuple(field.name for field in fields(CallRecord))
 _UPSERT = (
     f"INSERT INTO cti.calls ({', '.join(COLUMNS)}) "  # noqa: S608 - names of our own fields
@@ -100,21 +102,24 @@ async def _turn(connection: asyncpg.Connection) -> AsyncIterator[None]:
         yield
 
 
-async def _chunks(connection: asyncpg.Connection) -> AsyncGenerator[list[str], None]:
-    """Ids of calls that have ended, a chunk a turn."""
-    last = ""
+async def _chunks(connection: asyncpg.Connection, *, gently: bool = False) -> AsyncGenerator[list[str], None]:
+    """Ids of calls that have ended, a chunk a turn; `gently`: between turns as long a pause as the turn was."""
+    last, size = "", GENTLE_CHUNK if gently else CHUNK
     while True:
+        begun = time.monotonic()
         async with _turn(connection):
             rows = await connection.fetch(
                 "SELECT DISTINCT call_id FROM cti.facts WHERE kind = 'CallEnded' AND call_id > $1"
                 " ORDER BY call_id LIMIT $2",
                 last,
-                CHUNK,
+                size,
             )
             if not rows:
                 return
             yield [row[0] for row in rows]
         last = rows[-1][0]
+        if gently:
+            await asyncio.sleep(time.monotonic() - begun)
 
 
 async def rebuild(
@@ -122,31 +127,53 @@ async def rebuild(
     rules: Mapping[QueueName, QueueRules],
     zone: str,
     *,
+    allowed: Mapping[str, timedelta] | None = None,
     by_todays_rules: bool = False,
     unfolded: Callable[[str], None] = lambda _: None,
+    gently: bool = False,
 ) -> int:
     """Count every ended call again from its facts, and all agents' time; how many calls. Chunk by chunk: figures can be read,
     and calls drained, meanwhile. Calls whose facts are not stored any more keep their rows.
 
-    `by_todays_rules`: stays are judged by the queues' rules as they are now, not as they were then.
+    `by_todays_rules`: stays are judged by the queues' rules as they are now, not as they were then. `gently`: beside a bridge
+    that serves callers, so no more than half of the time. How far it is stands in `cti.report_state`.
     """
     with naming("figures cannot be counted again"):
         async with _turn(connection):
             if by_todays_rules:
                 await connection.execute("DELETE FROM cti.queue_rules")
-            how = await counting(connection, rules, zone, anew=True)
+                await connection.execute("DELETE FROM cti.reason_rules")
+            how = await counting(connection, rules, zone, allowed=allowed, anew=True)
+            whole = await connection.fetchval("SELECT count(DISTINCT call_id) FROM cti.facts WHERE kind = 'CallEnded'")
+            await connection.execute("UPDATE cti.report_state SET recount_done = 0, recount_of = $1", whole)
         done = 0
-        async with contextlib.aclosing(_chunks(connection)) as chunks:
+        async with contextlib.aclosing(_chunks(connection, gently=gently)) as chunks:
             async for ids in chunks:
                 counted = await counted_from_facts(connection, ids, how, unfolded)
                 await store_counted(connection, counted, how)
                 done += len(counted)
+                await connection.execute("UPDATE cti.report_state SET recount_done = $1", done)
         async with _turn(connection):
             since = await _since(connection)
             await connection.execute("DELETE FROM cti.agent_times")
             await connection.execute("DELETE FROM cti.agent_marks")
-            await recount(connection, since, how.zone)
+            await recount(connection, since, how.zone, how.allowed)
+            await connection.execute(
+                "UPDATE cti.report_state SET definition_version = $1, rebuilt_at = now(), recount_done = NULL,"
+                " recount_of = NULL",
+                DEFINITION_VERSION,
+            )
         return done
+
+
+async def stale(connection: asyncpg.Connection, zone: str) -> str:
+    """Why everything must be counted anew: "version", "zone"; empty: it need not. There is nothing to say of an empty database."""
+    state = await connection.fetchrow("SELECT definition_version, zone FROM cti.report_state")
+    if state is None:
+        return "version" if await connection.fetchval("SELECT EXISTS (SELECT FROM cti.calls)") else ""
+    if state["definition_version"] != DEFINITION_VERSION:
+        return "version"
+    return "zone" if state["zone"] != zone else ""
 
 
 async def _since(connection: asyncpg.Connection) -> dict[str, datetime]:
@@ -216,11 +243,12 @@ async def _agents_differ(connection: asyncpg.Connection, how: Counting, most: in
             since = await _since(connection)
             await connection.execute("DELETE FROM cti.agent_times")
             await connection.execute("DELETE FROM cti.agent_marks")
-            await recount(connection, since, how.zone)
+            await recount(connection, since, how.zone, how.allowed)
             rows = await connection.fetch(
-                "SELECT (slot, agent, state, reason)::text AS key, b.ms AS stored, a.ms AS counted FROM"
+                "SELECT (slot, agent, state, reason)::text AS key, (b.ms, b.over_ms)::text AS stored, (a.ms, a.over_ms)::text AS"
+                " counted FROM"
                 " pg_temp.before_check AS b FULL JOIN cti.agent_times AS a USING (slot, agent, state, reason)"
-                " WHERE a.ms IS DISTINCT FROM b.ms LIMIT $1",
+                " WHERE (a.ms, a.over_ms) IS DISTINCT FROM (b.ms, b.over_ms) LIMIT $1",
                 most,
             )
             found = [

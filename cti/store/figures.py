@@ -16,6 +16,7 @@ import asyncpg
 
 from cti.ids import QueueName
 from cti.model.centre import ServiceLevelOf
+from cti.reports.agent_times import AllowedAt
 from cti.reports.counted import AMOUNTS, Counted, QueueRules, RulesAt
 from cti.reports.counting import REPEAT, CountedCall
 from cti.reports.metric import Grain
@@ -86,31 +87,41 @@ class Counting:
 
     zone: ZoneInfo
     rules: RulesAt
+    allowed: AllowedAt
+    """How long a day agents may be not ready for a reason."""
 
 
 async def counting(
-    connection: asyncpg.Connection, rules: Mapping[QueueName, QueueRules], zone: str, *, anew: bool = False
+    connection: asyncpg.Connection,
+    rules: Mapping[QueueName, QueueRules],
+    zone: str,
+    *,
+    allowed: Mapping[str, timedelta] | None = None,
+    anew: bool = False,
 ) -> Counting:
     """How to count now. Writes down a change of the rules; `anew`: everything is about to be counted again.
+
+    `allowed`: how long a day agents may be not ready for a reason; None: as was written down last.
 
     The clock is the one everything so far was counted by, whatever the centre says meanwhile.
     """
     state = await connection.fetchrow("SELECT definition_version, zone FROM cti.report_state")
     if state is None or anew:
-        # Calls from before there were figures: version 0 says that they are not all counted.
+        # Version 0 says that calls are not all counted: they are from before there were figures, or are about to be counted.
         version = DEFINITION_VERSION
-        if not anew and await connection.fetchval("SELECT EXISTS (SELECT FROM cti.calls)"):
+        if anew or await connection.fetchval("SELECT EXISTS (SELECT FROM cti.calls)"):
             version = 0
         await connection.execute(
             "INSERT INTO cti.report_state (definition_version, zone) VALUES ($1, $2)"
-            " ON CONFLICT (one_row) DO UPDATE SET definition_version = excluded.definition_version, zone = excluded.zone,"
-            " rebuilt_at = now()",
+            " ON CONFLICT (one_row) DO UPDATE SET definition_version = excluded.definition_version, zone = excluded.zone",
             version,
             zone,
         )
     else:
         zone = state["zone"]
-    return Counting(zone=ZoneInfo(zone), rules=await _rules(connection, rules))
+    return Counting(
+        zone=ZoneInfo(zone), rules=await _rules(connection, rules), allowed=await _allowed(connection, allowed)
+    )
 
 
 async def _rules(connection: asyncpg.Connection, now: Mapping[QueueName, QueueRules]) -> RulesAt:
@@ -130,6 +141,32 @@ async def _rules(connection: asyncpg.Connection, now: Mapping[QueueName, QueueRu
             )
             history.setdefault(queue, []).append((since, *wanted))
     return RuleHistory(history)
+
+
+async def _allowed(connection: asyncpg.Connection, now: Mapping[str, timedelta] | None) -> AllowedAt:
+    history: dict[str, list[tuple[datetime, float | None]]] = {}
+    for row in await connection.fetch("SELECT reason, since, seconds FROM cti.reason_rules ORDER BY reason, since"):
+        history.setdefault(row["reason"], []).append((row["since"], row["seconds"]))
+    for reason in sorted({*history, *now}) if now is not None else ():
+        wanted = now[reason].total_seconds() if now is not None and reason in now else None
+        if reason not in history or history[reason][-1][1] != wanted:
+            since = await connection.fetchval(
+                "INSERT INTO cti.reason_rules VALUES ($1, now(), $2) ON CONFLICT (reason, since)"
+                " DO UPDATE SET seconds = excluded.seconds RETURNING since",
+                reason,
+                wanted,
+            )
+            history.setdefault(reason, []).append((since, wanted))
+
+    def allowed(reason: str, day: datetime) -> int | None:
+        """As it was when the day began; before the first that is known, that."""
+        rows = history.get(reason)
+        if not rows:
+            return None
+        seconds = next((seconds for since, seconds in reversed(rows) if since <= day), rows[0][1])
+        return None if seconds is None else round(seconds * 1000)
+
+    return allowed
 
 
 class RuleHistory:
@@ -190,7 +227,7 @@ async def store_figures(connection: asyncpg.Connection, calls: Sequence[CountedC
         columns=("call_id", "agent", "state", "began_at", "ended_at"),
         schema_name="cti",
     )
-    await recount(connection, touched, how.zone)
+    await recount(connection, touched, how.zone, how.allowed)
 
 
 async def _sum(connection: asyncpg.Connection, ids: Sequence[str], sign: int, grains: Iterable[Grain]) -> None:

@@ -35,6 +35,7 @@ from cti.services.reporting import (
     Spread,
     SpreadAnswer,
 )
+from cti.store.anew import progress
 from cti.store.pool import naming
 from cti.store.queries import COLUMNS
 from cti.store.report_shapes import funnel_of, spread_of
@@ -93,6 +94,7 @@ class StoredReports:
                     past = _Asked(by=query.by, filters=query.filters, since=since, until=until, zone=zone, teams=teams)
                     before = _moved(await self._parts(connection, past, metrics, now), past, asked)
                 current = await connection.fetchval("SELECT definition_version FROM cti.report_state")
+                anew = await progress(connection)
         ways = _ways(metrics, (*query.by, *query.filters))
         keys = _ordered(parts, before, asked)
         names = [dimension.value for dimension in query.by]
@@ -115,6 +117,7 @@ class StoredReports:
             since_before=None if before is None else since,
             until_before=None if before is None else until,
             unfinished=self._unfinished(query.until, now) or current not in (None, DEFINITION_VERSION),
+            anew=None if anew is None else min(1.0, anew.done / max(1, anew.of)),
         )
 
     def _unfinished(self, until: datetime, now: datetime) -> bool:
@@ -176,7 +179,7 @@ class StoredReports:
         )
         days = Days(asked.since, asked.until, asked.zone)
         keys = [choice.group(dimension, days) for dimension in asked.by]
-        names = ", ".join((*keys, "state", "sum(ms)::bigint"))
+        names = ", ".join((*keys, "state", "sum(ms)::bigint", "sum(over_ms)::bigint"))
         rows = await connection.fetch(
             f"SELECT {names} FROM {choice.table} WHERE {choice.text()}"  # noqa: S608 - our names
             f" GROUP BY {', '.join(str(number) for number in range(1, len(keys) + 2))}",
@@ -185,7 +188,7 @@ class StoredReports:
         told = _Keys(asked, days)
         parts: Parts = {}
         for row in rows:
-            _add_time(parts, told.of(row), AgentState(row[len(keys)]), row[len(keys) + 1])
+            _add_time(parts, told.of(row), AgentState(row[len(keys)]), row[len(keys) + 1], row[len(keys) + 2])
         # What each agent has been doing since the last that is known of them.
         marks = await connection.fetch(
             "SELECT agent, until, state, reason FROM cti.agent_marks WHERE state <> 'offline'"
@@ -340,9 +343,9 @@ def _inside(asked: _Asked, values: Mapping[str, str | None], slot: datetime) -> 
     return all(_told(asked, dimension, values, slot) in wanted for dimension, wanted in asked.filters.items())
 
 
-def _add_time(parts: Parts, keys: Keys, state: AgentState, ms: int) -> None:
+def _add_time(parts: Parts, keys: Keys, state: AgentState, ms: int, over: int = 0) -> None:
     part = parts.setdefault(keys, {})
-    for name, amount in amounts_of(state, ms).items():
+    for name, amount in amounts_of(state, ms, over).items():
         part[Grain.TIMES, name] = part.get((Grain.TIMES, name), 0) + amount
 
 

@@ -396,7 +396,7 @@ def mix(floor: Floor, chance: random.Random) -> list[Plan]:
     """One round of calls, of every kind."""
     kinds: list[tuple[int, str, str, str, float]] = [
         (9, "caller_leaves", "support", SUPPORT_DID, 1.2), (5, "agent_leaves", "support", SUPPORT_DID, 1.6),
-        (2, "refused_first", "support", SUPPORT_DID, 1.0), (4, "gives_up", "vip", VIP_DID, 0.8),
+        (2, "refused_first", "support", SUPPORT_DID, 1.0), (4, "gives_up", "vip", VIP_DID, 1.1),
         (4, "gives_up", "vip", VIP_DID, 2.6), (3, "goes_on_to_sales", "vip", VIP_DID, 1.5),
         (3, "to_agent", "support", SUPPORT_DID, 1.0), (2, "to_queue", "support", SUPPORT_DID, 1.2),
         (2, "asked_then_sent", "support", SUPPORT_DID, 1.0), (2, "all_talk", "support", SUPPORT_DID, 1.0),

@@ -23,6 +23,7 @@ from cti.quality_rooms import QualityWork
 from cti.store.pool import open_pool
 from tests.support.fake_floor import StandingClock, demo_centre
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
+from tests.support.quality_stage import count_answer, count_talk
 from tests.unit.quality.test_quality_rules import GOOD
 
 pytestmark = [pytest.mark.real, pytest.mark.beside]
@@ -55,6 +56,8 @@ class Stage:
             call_id, at, at + timedelta(seconds=20) if agent else None, at + timedelta(seconds=30 + talk), tier, queue,
             agent, "answered" if agent else "abandoned", talk, hold,
         )  # fmt: skip
+        if agent is not None:
+            await count_talk(self.pool, call_id, at, agent=agent, queue=queue, tier=tier, talk=talk, hold=hold, wrap=10)
 
     async def fact(self, kind: str, call_id: str, at: datetime, /, **body: Any) -> None:
         self._facts += 1
@@ -62,6 +65,9 @@ class Stage:
             "INSERT INTO cti.facts (journal_id, position, kind, call_id, at, body) VALUES ('j', $1, $2, $3, $4, $5)",
             self._facts, kind, call_id, at, orjson.dumps({"call_id": call_id, "at": at, **body}).decode(),
         )  # fmt: skip
+        if kind == "SurveyAnswered":
+            said = {name: body[name] for name in ("flow", "question", "score")}
+            await count_answer(self.pool, call_id, at, **said)
 
     async def form(self) -> FormRow:
         await self.work.begin()
@@ -400,7 +406,7 @@ async def test_surveys_by_group_with_response_low_scores_and_comments(stage: Sta
     ask: dict[str, Any] = {**window, "question": None, "queue": None, "agent": None, "each": "day"}
     found = await stage.all.surveys.figures(by="queue", queues=None, **ask)
     (whole,) = found.questions
-    assert (whole.scores.answers, whole.scores.csat.count, whole.scores.nps.value) == (4, 2, -25.0)
+    assert (whole.scores.answers, whole.scores.csat.count, whole.scores.nps.value) == (4, 2, None)
     assert {one.key: one.scores.answers for one in found.groups} == {"support": 3, "sales": 1}
     assert (found.response.count, found.response.total) == (4, 5)
     assert (found.response_by["sales"].count, found.response_by["sales"].total) == (1, 2)
@@ -427,3 +433,18 @@ async def test_everything_in_the_schema_has_a_comment(stage: Stage) -> None:
         " OR obj_description(c.oid) IS NULL)"
     )
     assert [tuple(row) for row in bare] == []
+
+
+async def test_whoever_talked_long_enough_may_be_drawn_not_only_who_talked_first(stage: Stage) -> None:
+    await stage.call("c1", T0 - timedelta(hours=1), talk=200)
+    await count_talk(
+        stage.pool, "c1", T0 - timedelta(minutes=50), agent="1002", queue="support", tier="gold", talk=90, hold=0,
+        wrap=10, number=1,
+    )  # fmt: skip
+    await count_talk(
+        stage.pool, "c1", T0 - timedelta(minutes=40), agent="1003", queue="support", tier="gold", talk=10, hold=0,
+        wrap=10, number=2,
+    )  # fmt: skip
+    plan_id = await stage.plan(per_agent=7, least_talk_seconds=30)
+    drawn = await stage.all.samples.draw(plan_id)
+    assert sorted((one.call_id, one.agent) for one in drawn) == [("c1", "1001"), ("c1", "1002")]

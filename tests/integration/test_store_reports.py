@@ -20,7 +20,7 @@ from cti.journal.writer import JournalWriter
 from cti.model import facts as f
 from cti.model.centre import Agent, Centre
 from cti.model.facts import AgentState, Device, HangupBy, Match
-from cti.reports.agent_times import Chosen, amounts_of, by_half_hour, stretches
+from cti.reports.agent_times import Chosen, amounts_of, beyond_allowed, by_half_hour, stretches
 from cti.reports.counted import Counted, QueueRules
 from cti.reports.counting import CountedCall, count, linked
 from cti.reports.folding import Sums, figure, sums
@@ -49,6 +49,7 @@ CENTRE = Centre(
     tiers={},
     numbers={},
 )
+LUNCH_MS = 5_400_000
 RULES = {QueueName("support"): QueueRules(service_level=timedelta(seconds=30), short_abandon=timedelta(seconds=6))}
 
 
@@ -150,11 +151,14 @@ def times_of(calls: Sequence[CountedCall], changes: Sequence[f.Fact]) -> list[Co
             if isinstance(fact, f.AgentChanged) and fact.agent_id == agent
         ]
         took = [one for call in calls for one in call.activities if one.agent == agent]
-        for (slot, state, reason), ms in by_half_hour(stretches(chosen, took, since=SINCE, until=UNTIL), ZONE).items():
+        times = by_half_hour(stretches(chosen, took, since=SINCE, until=UNTIL), ZONE)
+        beyond = beyond_allowed(times, {}, lambda reason, _day: LUNCH_MS if reason == "lunch" else None, ZONE)
+        for (slot, state, reason), ms in times.items():
+            over = beyond.get((slot, state, reason), 0)
             rows.append(
                 Counted(
                     grain=Grain.TIMES, call_id=CallId(""), number=0, at=slot, queue=None, agent=agent, tier=None, did=None,
-                    direction="", outcome=None, flow_version=None, amounts=amounts_of(state, ms),
+                    direction="", outcome=None, flow_version=None, amounts=amounts_of(state, ms, over),
                     words={"state": state.value, "reason": reason or None},
                 )
             )  # fmt: skip
@@ -182,7 +186,10 @@ async def test_what_postgres_says_is_what_the_facts_say(journal: JournalWriter, 
     late = [fact for history in histories[:40] for fact in history[3:5]]
     early = [fact for history in histories for fact in history if fact not in late]
     rng.shuffle(early)
-    drain = Drain(journal, migrated, rules=lambda: RULES, zone=lambda: ZONE.key, batch=150)
+    drain = Drain(
+        journal, migrated, rules=lambda: RULES, zone=lambda: ZONE.key, batch=150,
+        allowed=lambda: {"lunch": timedelta(milliseconds=LUNCH_MS)},
+    )  # fmt: skip
     # In any order, and some of it only when its call was counted already.
     for told in (early[: len(early) // 2], changes, early[len(early) // 2 :], late):
         await journal.append(told)
@@ -223,6 +230,7 @@ async def test_what_postgres_says_is_what_the_facts_say(journal: JournalWriter, 
                         assert totals == {name: figure(METRICS[name], whole) for name in names}
             found_check = await check(link)
             assert found_check.differences == ()
+            assert await link.fetchval("SELECT sum(over_seconds) FROM report.agent_times WHERE reason = 'lunch'") > 0
             assert found_check.calls == len(histories)
         # A day of 25 hours has fifty half-hours, the one before forty-eight.
         one_day = ReportQuery(

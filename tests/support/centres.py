@@ -274,6 +274,9 @@ def centres(draw: st.DrawFn) -> Centre:
             for did in dids
         },
         not_ready_reasons=reasons,
+        not_ready_allowed=draw(
+            st.dictionaries(st.sampled_from(reasons), within(0, 3600), max_size=2) if reasons else st.just({})
+        ),
         not_ready_limits=draw(
             st.dictionaries(st.sampled_from(reasons), within(10, 900), max_size=2) if reasons else st.just({})
         ),

@@ -22,6 +22,7 @@ from cti.clock import Clock, SystemClock
 from cti.crm.casework import CaseOffice
 from cti.ids import QueueName
 from cti.quality_rooms import QualityWork
+from cti.reports.survey_scale import amounts_of
 from cti.store.pool import open_pool
 from cti.store.queries import StoredCalls
 from cti.web.app import build_app
@@ -29,6 +30,32 @@ from cti.web.auth.sessions import Sessions
 from tests.support.fake_floor import FakeFloor, demo_centre, make_deps
 
 STATIC = Path(__file__).resolve().parents[2] / "cti" / "web" / "static"
+
+
+async def count_talk(
+    pool: asyncpg.Pool, call_id: str, at: datetime, *, agent: str, queue: str, tier: str, talk: float, hold: float,
+    wrap: float, number: int = 0,
+) -> None:  # fmt: skip
+    """An agent's part in a call, as the drain counts it."""
+    talked, held, after = (round(seconds * 1000) for seconds in (talk, hold, wrap))
+    await pool.execute(
+        "INSERT INTO cti.counted_talks (call_id, number, at, slot, until, queue, agent, tier, direction, outcome, handled,"
+        " talk_ms, hold_ms, wrap_ms, handle_ms) VALUES ($1, $2, $3::timestamptz, date_trunc('hour', $3::timestamptz), $3::timestamptz, $4, $5, $6, 'inbound',"
+        " 'answered', 1, $7, $8, $9, $10)",
+        call_id, number, at, queue, agent, tier, talked, held, after, talked + held + after,
+    )  # fmt: skip
+
+
+async def count_answer(pool: asyncpg.Pool, call_id: str, at: datetime, *, flow: str, question: str, score: int) -> None:
+    """An answer to a question, as the drain counts it."""
+    amounts = amounts_of(question, score)
+    await pool.execute(
+        "INSERT INTO cti.counted_answers (call_id, number, at, slot, queue, agent, tier, direction, flow, step, question,"
+        f" score, {', '.join(amounts)}) SELECT call_id, (SELECT count(*) FROM cti.counted_answers a WHERE a.call_id = $1), $2::timestamptz,"
+        " date_trunc('hour', $2::timestamptz), queue, agent, tier, direction, $3, 'q', $4, $5,"
+        f" {', '.join(f'${number}' for number in range(6, 6 + len(amounts)))} FROM cti.calls WHERE call_id = $1",
+        call_id, at, flow, question, score, *amounts.values(),
+    )  # fmt: skip
 
 
 class Written:
@@ -68,6 +95,9 @@ class QualitySite:
             f"{sum(call_id.encode()) % 1000:03d}",
         )  # fmt: skip
         talked = at + timedelta(seconds=35)
+        await count_talk(
+            self.pool, call_id, talked, agent=agent, queue=queue, tier="gold", talk=talk, hold=hold, wrap=25
+        )
         await self.fact(
             "CallStarted", call_id, at, node="pbx1", direction="inbound", channel="x", number="+15550100123", did="5000"
         )
@@ -84,6 +114,7 @@ class QualitySite:
                 await self.fact(
                     "SurveyAnswered", call_id, over, flow="survey", step="questions", question=question, score=given
                 )
+                await count_answer(self.pool, call_id, over, flow="survey", question=question, score=given)
             if comment:
                 await self.fact("MessageRecorded", call_id, over, flow="survey", step="questions", kind="comment",
                                 path=f"{call_id}-comment", seconds=6.5)  # fmt: skip

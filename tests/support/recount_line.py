@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass, field
 
-from tests.support.sip_caller import Caller, CarrierLine
+from tests.support.sip_caller import Caller, CarrierLine, came_at
 from tests.support.sip_phone import PhoneCall, SipPhone
 
 
@@ -70,7 +70,7 @@ class NotingPhone(SipPhone):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """asyncio: a SIP message; the clock is read before anything is done about it."""
-        at = time.time()
+        at = came_at(self._transport)
         super().datagram_received(data, addr)
         for call in self.calls[len(self.legs) :]:
             number = re.search(r"sip:([^@>;]+)@", call.invite["from"])
@@ -105,7 +105,7 @@ class NotingLine:
         """Call, and note when."""
         began = time.time()
         caller = await self.line.dial(did, number)
-        leg = CallerLeg(number=number, did=did, invited=began, answered=time.time(), caller=caller)
+        leg = CallerLeg(number=number, did=did, invited=began, answered=caller.answered_at, caller=caller)
         self.legs.append(leg)
         self._notes.append(asyncio.create_task(self._note(leg)))
         return leg
@@ -127,4 +127,4 @@ class NotingLine:
 
     async def _note(self, leg: CallerLeg) -> None:
         await leg.caller.ended.wait()
-        leg.ended = leg.ended or time.time()
+        leg.ended = leg.ended or leg.caller.ended_at or time.time()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import math
 import random
 import re
@@ -28,6 +29,7 @@ PRESS_TICKS, GAP_TICKS = 5, 4
 """A key is held for 100 ms, and the next one comes 80 ms after it, as an unhurried finger does."""
 SILENCE = b"\xff" * SAMPLES
 _SO_TIMESTAMPNS = 35
+_SIOCGSTAMP = 0x8906
 _RETRY = (0.5, 1.0, 2.0, 4.0, 4.0)
 
 
@@ -71,6 +73,8 @@ class Caller:
         """A tone instead of silence."""
         self.released: list[float] = []
         """When each key was let go (seconds since the epoch)."""
+        self.answered_at = self.ended_at = 0.0
+        """When the message came, or went, that answered the call or ended it (seconds since the epoch)."""
         self._call_id = f"{secrets.token_hex(8)}@walk"
         self._tag = secrets.token_hex(4)
         self._to = f"<sip:{did}@{line.server[0]}:{line.server[1]}>"
@@ -126,6 +130,7 @@ class Caller:
         """End the call; harmless when it is over."""
         if not self.ended.is_set() and self.answered.is_set():
             self.by_us = True
+            self.ended_at = time.time()
             self._send(f"BYE {self._contact} SIP/2.0", "2 BYE", f"z9hG4bK{secrets.token_hex(6)}")
         self._over()
 
@@ -251,6 +256,17 @@ class Caller:
             self._rtp.sendto(head + payload, self._remote or ("", 0))
 
 
+def came_at(transport: asyncio.BaseTransport | None) -> float:
+    """When the kernel got the datagram that was read last; a busy test reads it later. The first may not be known: then it is now."""
+    assert transport is not None
+    try:
+        stamp = fcntl.ioctl(transport.get_extra_info("socket").fileno(), _SIOCGSTAMP, bytes(16))
+    except OSError:
+        return time.time()
+    seconds, microseconds = struct.unpack("ll", stamp)
+    return float(seconds + microseconds / 1e6)
+
+
 class CarrierLine(asyncio.DatagramProtocol):
     """The carrier's end of the trunk: all callers share its SIP port."""
 
@@ -291,6 +307,7 @@ class CarrierLine(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """asyncio: a SIP message."""
+        at = came_at(self._transport)
         head, _, body = data.decode("utf-8", "replace").partition("\r\n\r\n")
         lines = head.split("\r\n")
         headers: dict[str, str] = {}
@@ -301,6 +318,8 @@ class CarrierLine(asyncio.DatagramProtocol):
         if lines[0].startswith("SIP/2.0 "):
             if caller is not None:
                 caller._answer(int(lines[0].split()[1]), headers.get("cseq", ""), headers, body)
+                caller.answered_at = caller.answered_at or (at if caller.answered.is_set() else 0.0)
+                caller.ended_at = caller.ended_at or (at if caller.ended.is_set() else 0.0)
             return
         method = lines[0].split()[0]
         if method == "ACK":
@@ -313,6 +332,7 @@ class CarrierLine(asyncio.DatagramProtocol):
         answer.append(f"Contact: <sip:caller@{self.local[0]}:{self.local[1]}>")
         self.send(answer, caller._sdp() if method == "INVITE" and caller is not None else "")
         if method == "BYE" and caller is not None:
+            caller.ended_at = caller.ended_at or at
             caller._over()
 
     async def keep_time(self) -> None:

@@ -20,6 +20,7 @@ name: Whole
 time_zone: Europe/Berlin
 not_ready_reasons: [break, lunch]
 not_ready_limits: {break: 900}
+not_ready_allowed: {break: 1800}
 outbound:
   allow: ["+1555", "+49"]
   caller_id: "+15550105000"
@@ -133,6 +134,7 @@ def test_groups_give_and_the_agents_own_word_counts_first() -> None:
 def test_the_centre_itself() -> None:
     centre = whole()
     assert centre.not_ready_limits == {"break": timedelta(minutes=15)}
+    assert centre.not_ready_allowed == {"break": timedelta(minutes=30)}
     out = centre.outbound
     assert (out.allow, out.caller_id, out.most_at_once) == (("+1555", "+49"), "+15550105000", 4)
     assert seconds(centre.numbers["5000"].head_start) == 30
@@ -257,6 +259,8 @@ REFUSED: list[tuple[str, str, str]] = [
     # the centre
     ("not_ready_limits: {break: 900}", "not_ready_limits: {nap: 900}", "not_ready_limits: there is no reason nap"),
     ("not_ready_limits: {break: 900}", "not_ready_limits: {break: 1}", "not_ready_limits.break: "),
+    ("not_ready_allowed: {break: 1800}", "not_ready_allowed: {nap: 900}", "not_ready_allowed: there is no reason nap"),
+    ("not_ready_allowed: {break: 1800}", "not_ready_allowed: {break: -1}", "not_ready_allowed.break: "),
     ('allow: ["+1555", "+49"]', 'allow: ["1555", "+49"]', "outbound.allow.0: "),
     ('caller_id: "+15550105000"', 'caller_id: "5000"', "outbound.caller_id: "),
     ("most_at_once: 4", "most_at_once: 0", "outbound.most_at_once: "),

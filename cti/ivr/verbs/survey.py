@@ -96,7 +96,9 @@ class Survey(Step):
 
     def _judge(self, answer: Answer, number: int) -> Move:
         if isinstance(answer, Answered):
-            effect = KeepScore(question=self.questions[number].name, score=int(answer.keys))
+            asked = self.questions[number]
+            keys = [int(key) for key in asked.question.allowed]
+            effect = KeepScore(question=asked.name, score=int(answer.keys), least=min(keys), most=max(keys))
             return Perform(effect=effect, scene=answer.scene, memo=Inside(number=number, asking=None))
         if isinstance(answer, Leave):
             return replace(answer, exit="left")

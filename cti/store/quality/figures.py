@@ -12,9 +12,9 @@ from typing import Any, Literal
 import asyncpg
 
 from cti.quality.rows import AgentDay, FigurePoint, FigureRow, Figures, LookAt, Note, Reader, TeamSummary
-from cti.quality.surveys import Figure, Z, satisfied_from, share
+from cti.quality.surveys import Figure, Z, share
 from cti.store.pool import naming
-from cti.store.quality.feedback import NOTE
+from cti.store.quality.feedback import NO_CALL_OR, NOTE, agents_of
 from cti.store.quality.ground import QualityGround, Wanted, only
 
 By = Literal["agent", "item", "team", "queue", "form", "scorer"]
@@ -92,39 +92,44 @@ class StoredFigures:
     async def summary(self, who: Reader, *, day: date, team: str) -> TeamSummary:
         """See `QualityFigures.summary`."""
         centre = self._ground.centre()
-        names = sorted(name for name, one in centre.agents.items() if not team or team in one.groups)
+        own = set(centre.agents if who.queues is None else agents_of(centre, who.queues))
+        names = sorted(name for name, one in centre.agents.items() if name in own and (not team or team in one.groups))
+        queues = None if who.queues is None else list(who.queues)
         since, until = self._ground.start_of(day), self._ground.start_of(day + timedelta(days=1))
         with naming("the day cannot be summed up"):
             async with self._ground.pool.acquire() as connection:
+                # `handled`, `aht` and `satisfaction_rate` of the reports.
                 calls = await connection.fetch(
-                    "SELECT agent, count(*) AS n, avg(coalesce(talk_seconds, 0) + coalesce(hold_seconds, 0) +"
-                    " coalesce(wrap_seconds, 0)) AS seconds FROM cti.calls WHERE started_at >= $1 AND started_at < $2"
-                    " AND answered_at IS NOT NULL AND agent = ANY($3::text[]) GROUP BY agent",
-                    since, until, names,
+                    "SELECT agent, sum(handled)::integer AS n, sum(handle_ms)::float8 / 1000 / sum(handled) AS seconds"
+                    " FROM cti.counted_talks WHERE at >= $1 AND at < $2 AND agent = ANY($3::text[])"
+                    " AND ($4::text[] IS NULL OR queue = ANY($4)) GROUP BY agent",
+                    since, until, names, queues,
                 )  # fmt: skip
                 answers = await connection.fetch(
-                    "SELECT c.agent, a.call_id, a.question, a.score FROM report.survey_answers a JOIN cti.calls c"
-                    " USING (call_id) WHERE a.at >= $1 AND a.at < $2 AND c.agent = ANY($3::text[])",
-                    since, until, names,
+                    "SELECT agent, call_id, question, score, ratings, satisfied FROM cti.counted_answers"
+                    " WHERE at >= $1 AND at < $2 AND agent = ANY($3::text[]) AND ($4::text[] IS NULL OR queue = ANY($4))",
+                    since, until, names, queues,
                 )  # fmt: skip
                 scores = await connection.fetch(
                     "SELECT score_id, call_id, agent, total, failed FROM report.quality_scores WHERE submitted_at >= $1"
-                    " AND submitted_at < $2 AND agent = ANY($3::text[]) ORDER BY score_id",
-                    since, until, names,
+                    " AND submitted_at < $2 AND agent = ANY($3::text[])"
+                    " AND ($4::text[] IS NULL OR queue = ANY($4)) ORDER BY score_id",
+                    since, until, names, queues,
                 )  # fmt: skip
                 praise = await connection.fetch(
                     f"{NOTE} WHERE kind = 'praise' AND withdrawn_at IS NULL AND written_at >= $1 AND written_at < $2"
-                    " AND agent = ANY($3::text[]) ORDER BY note_id",
-                    since, until, names,
+                    f" AND agent = ANY($3::text[]) AND ($4::text[] IS NULL OR {NO_CALL_OR} = ANY($4)) ORDER BY note_id",
+                    since, until, names, queues,
                 )  # fmt: skip
-                look_at = await self._look_at(connection, scores, answers, names, until)
+                look_at = await self._look_at(connection, scores, answers, names, until, queues)
         handled = {row["agent"]: row for row in calls}
         by_agent: dict[str, list[float]] = defaultdict(list)
         for row in scores:
             by_agent[row["agent"]].append(row["total"])
         good: dict[str, list[bool]] = defaultdict(list)
         for row in answers:
-            good[row["agent"]].append(_satisfied(row["score"]))
+            if row["ratings"]:
+                good[row["agent"]].append(bool(row["satisfied"]))
         thanks: dict[str, int] = defaultdict(int)
         for row in praise:
             thanks[row["agent"]] += 1
@@ -135,7 +140,7 @@ class StoredFigures:
             team=team,
             calls=number,
             handling_seconds=sum(row["seconds"] * row["n"] for row in calls) / number if number else None,
-            csat=share(sum(map(sum, good.values())), len(answers)),
+            csat=share(sum(map(sum, good.values())), sum(map(len, good.values()))),
             scores=len(totals),
             mean=round(fmean(totals), 2) if totals else None,
             agents=tuple(
@@ -162,6 +167,7 @@ class StoredFigures:
         answers: Sequence[asyncpg.Record],
         names: Sequence[str],
         until: datetime,
+        queues: Sequence[str] | None,
     ) -> tuple[LookAt, ...]:
         out = [
             LookAt(kind="fatal", count=len(row["failed"]), agent=row["agent"], call_id=row["call_id"],
@@ -180,8 +186,9 @@ class StoredFigures:
         ]  # fmt: skip
         asked = await connection.fetch(
             "SELECT score_id, call_id, agent, total FROM quality.scores WHERE review = 'asked' AND agent = ANY($1::text[])"
-            " ORDER BY score_id",
+            " AND ($2::text[] IS NULL OR queue = ANY($2)) ORDER BY score_id",
             names,
+            queues,
         )
         out += [
             LookAt(kind="review", count=1, agent=row["agent"], call_id=row["call_id"], score_id=row["score_id"],
@@ -190,23 +197,19 @@ class StoredFigures:
         ]  # fmt: skip
         means = await connection.fetch(
             "SELECT agent, avg(total) AS mean, count(*) AS n FROM report.quality_scores WHERE agent = ANY($1::text[])"
-            " AND submitted_at >= $2 AND submitted_at < $3 GROUP BY agent HAVING avg(total) < $4 ORDER BY agent",
-            names, until - timedelta(days=28), until, LOW_MEAN,
+            " AND submitted_at >= $2 AND submitted_at < $3 AND ($5::text[] IS NULL OR queue = ANY($5))"
+            " GROUP BY agent HAVING avg(total) < $4 ORDER BY agent",
+            names, until - timedelta(days=28), until, LOW_MEAN, queues,
         )  # fmt: skip
         out += [
             LookAt(kind="low_mean", count=row["n"], agent=row["agent"], value=round(row["mean"], 2)) for row in means
         ]
         late = await connection.fetchval(
             "SELECT count(*) FROM quality.samples WHERE state IN ('open', 'begun') AND due_at < $1 AND agent ="
-            " ANY($2::text[])",
-            self._ground.now(), names,
+            " ANY($2::text[]) AND ($3::text[] IS NULL OR queue = ANY($3))",
+            self._ground.now(), names, queues,
         )  # fmt: skip
         return (*out, *((LookAt(kind="overdue", count=late),) if late else ()))
-
-
-def _satisfied(score: int) -> bool:
-    """On the scale that the score itself shows: a 5 or less is of 1 to 5."""
-    return score >= (satisfied_from(1, 5) if score <= 5 else satisfied_from(0, 9))
 
 
 def _figure(key: str, rows: Sequence[Mapping[str, Any]]) -> FigureRow:

@@ -37,10 +37,10 @@ _SAMPLE = (
     " LEFT JOIN quality.scores o USING (sample_id) LEFT JOIN cti.calls k ON k.call_id = s.call_id"
 )
 _FOUND = (
-    "c.call_id, c.agent, coalesce(c.queue, '') AS queue, coalesce(c.tier, '') AS tier, c.started_at AS at,"
-    " coalesce(c.talk_seconds, 0) AS talk_seconds, coalesce(c.hold_seconds, 0) AS hold_seconds"
+    "c.call_id, c.agent, coalesce(c.queue, '') AS queue, coalesce(c.tier, '') AS tier, c.at,"
+    " c.talk_ms::float8 / 1000 AS talk_seconds, c.hold_ms::float8 / 1000 AS hold_seconds"
 )
-_TALKED = "c.agent IS NOT NULL AND c.answered_at IS NOT NULL"
+"""Of everybody who talked in a call, each with their own part of it."""
 
 
 class StoredSamples:
@@ -199,30 +199,30 @@ class StoredSamples:
                 query = (
                     f"SELECT {_FOUND}, k.complaint_id FROM (SELECT call_id, min(complaint_id) AS complaint_id"  # noqa: S608
                     " FROM crm.complaints WHERE opened_at >= $1 AND opened_at < $2 AND call_id IS NOT NULL"
-                    f" AND state <> 'dismissed' GROUP BY call_id) k JOIN cti.calls c USING (call_id) WHERE {_TALKED}"
+                    f" AND state <> 'dismissed' GROUP BY call_id) k JOIN cti.counted_talks c USING (call_id)"
                 )
             case PlanKind.LOW_SURVEY:
                 query = (
                     f"SELECT {_FOUND}, a.question, a.score FROM (SELECT DISTINCT ON (call_id) call_id, question, score"  # noqa: S608
                     " FROM report.survey_answers WHERE at >= $1 AND at < $2 AND ($3 = '' OR question = $3)"
-                    f" ORDER BY call_id, score, at) a JOIN cti.calls c USING (call_id) WHERE {_TALKED}"
+                    f" ORDER BY call_id, score, at) a JOIN cti.counted_talks c USING (call_id)"
                 )
             case PlanKind.NEW_AGENT:
                 query = (
-                    f"SELECT {_FOUND}, n.agent_since FROM (SELECT agent, (SELECT min(o.started_at) FROM cti.calls o"  # noqa: S608
-                    " WHERE o.agent = g.agent AND o.answered_at IS NOT NULL) AS agent_since FROM (SELECT DISTINCT agent"
-                    " FROM cti.calls WHERE started_at >= $1 AND started_at < $2 AND agent IS NOT NULL) g) n"
-                    " JOIN cti.calls c USING (agent) WHERE c.started_at >= $1 AND c.started_at < $2"
-                    f" AND n.agent_since > $1 - make_interval(days => $3) AND {_TALKED}"
+                    f"SELECT {_FOUND}, n.agent_since FROM (SELECT agent, (SELECT min(o.at) FROM cti.counted_talks o"  # noqa: S608
+                    " WHERE o.agent = g.agent) AS agent_since FROM (SELECT DISTINCT agent"
+                    " FROM cti.counted_talks WHERE at >= $1 AND at < $2) g) n"
+                    " JOIN cti.counted_talks c USING (agent) WHERE c.at >= $1 AND c.at < $2"
+                    " AND n.agent_since > $1 - make_interval(days => $3)"
                 )
             case _:
-                query = f"SELECT {_FOUND} FROM cti.calls c WHERE c.started_at >= $1 AND c.started_at < $2 AND {_TALKED}"  # noqa: S608
+                query = f"SELECT {_FOUND} FROM cti.counted_talks c WHERE c.at >= $1 AND c.at < $2"  # noqa: S608
         values: list[Any] = [since, to]
         if plan.kind is PlanKind.LOW_SURVEY:
             values.append(plan.question)
         if plan.kind is PlanKind.NEW_AGENT:
             values.append(plan.first_days)
-        rows = await connection.fetch(f"{query} ORDER BY c.started_at DESC LIMIT {MOST_CANDIDATES}", *values)
+        rows = await connection.fetch(f"{query} ORDER BY c.at DESC LIMIT {MOST_CANDIDATES}", *values)
         return tuple(Candidate(**row) for row in rows)
 
     async def _before(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import asyncpg
 
 from cti.quality.rows import Comment, LowScore, SurveyGroup, SurveyPoint, Surveys
-from cti.quality.surveys import satisfied_from, scale_of, scores, share
+from cti.quality.surveys import Scores, Votes, scores, share
+from cti.reports.survey_scale import Scale, scale_of
 from cti.store.pool import naming
 from cti.store.quality.ground import QualityGround, Wanted, only
 
@@ -27,6 +28,14 @@ _KEY = {
     "flow": "a.flow",
     "version": _VERSION,
 }
+
+
+_VOTES = (
+    "count(*) AS n, sum(a.ratings)::integer AS ratings, sum(a.satisfied)::integer AS satisfied,"
+    " sum(a.nps_answers)::integer AS recommendations, count(*) FILTER (WHERE a.nps_net = 1) AS promoters,"
+    " count(*) FILTER (WHERE a.nps_net = -1) AS detractors"
+)
+"""As the reports count them, of calls that have ended."""
 
 
 class StoredSurveys:
@@ -56,38 +65,37 @@ class StoredSurveys:
                 if question is not None:
                     wanted.add("a.question = {}", question)
                 rows = await connection.fetch(
-                    f"SELECT a.question, {key} AS key, a.score, count(*) AS n FROM report.survey_answers a"  # noqa: S608
+                    f"SELECT a.question, {key} AS key, a.score, {_VOTES} FROM cti.counted_answers a"  # noqa: S608
                     f" LEFT JOIN cti.calls c USING (call_id){wanted.where()} GROUP BY 1, 2, 3",
                     *wanted.values,
                 )
                 zone = wanted.value(self._ground.centre().time_zone)
                 days = await connection.fetch(
                     f"SELECT a.question, date_trunc('{each}', a.at AT TIME ZONE {zone}::text)::date AS start, a.score,"  # noqa: S608
-                    f" count(*) AS n FROM report.survey_answers a LEFT JOIN cti.calls c USING (call_id){wanted.where()}"
+                    f" {_VOTES} FROM cti.counted_answers a LEFT JOIN cti.calls c USING (call_id){wanted.where()}"
                     " GROUP BY 1, 2, 3",
                     *wanted.values,
                 )
                 came = await self._came(connection, key, self._wanted(since, until, queue, agent, queues))
-        groups: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
-        whole: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        groups: dict[tuple[str, str], list[asyncpg.Record]] = defaultdict(list)
+        whole: dict[str, list[asyncpg.Record]] = defaultdict(list)
         for row in rows:
-            groups[row["question"], row["key"]][row["score"]] = row["n"]
-            whole[row["question"]][row["score"]] += row["n"]
-        points: dict[tuple[str, date], dict[int, int]] = defaultdict(dict)
+            groups[row["question"], row["key"]].append(row)
+            whole[row["question"]].append(row)
+        points: dict[tuple[str, date], list[asyncpg.Record]] = defaultdict(list)
         for row in days:
-            points[row["question"], row["start"]][row["score"]] = row["n"]
+            points[row["question"], row["start"]].append(row)
         return Surveys(
             questions=tuple(
-                SurveyGroup(key="", question=name, scores=scores(counts, scales[name]))
-                for name, counts in sorted(whole.items())
+                SurveyGroup(key="", question=name, scores=_scores(parts, scales[name]))
+                for name, parts in sorted(whole.items())
             ),
             groups=tuple(
-                SurveyGroup(key=group, question=name, scores=scores(counts, scales[name]))
-                for (name, group), counts in sorted(groups.items())
+                SurveyGroup(key=group, question=name, scores=_scores(parts, scales[name]))
+                for (name, group), parts in sorted(groups.items())
             ),
             trend=tuple(
-                _point(name, start, counts, scales[name])
-                for (name, start), counts in sorted(points.items())
+                _point(name, start, _scores(parts, scales[name])) for (name, start), parts in sorted(points.items())
             ),
             response=share(sum(done for done, _ in came.values()), sum(all_ for _, all_ in came.values())),
             response_by={group: share(*counts) for group, counts in sorted(came.items())},
@@ -117,11 +125,13 @@ class StoredSurveys:
         only(queues, wanted, "coalesce(c.queue, '')")
         return wanted
 
-    async def _scales(self, connection: asyncpg.Connection) -> dict[str, tuple[int, int]]:
+    async def _scales(self, connection: asyncpg.Connection) -> dict[str, Scale]:
         rows = await connection.fetch(
-            "SELECT question, min(score) AS least, max(score) AS most FROM report.survey_answers GROUP BY question"
+            "SELECT body->>'question' AS question, min((body->>'score')::integer) AS lowest, max((body->>'score')::integer)"
+            " AS highest, min((body->>'least')::integer) AS least, max((body->>'most')::integer) AS most"
+            " FROM cti.facts WHERE kind = 'SurveyAnswered' GROUP BY 1"
         )
-        return {row["question"]: scale_of(row["least"], row["most"]) for row in rows}
+        return {row["question"]: scale_of(*row) for row in rows}
 
     async def low(
         self, *, since: datetime, until: datetime, at_most: int, queues: Sequence[str] | None, limit: int
@@ -165,13 +175,22 @@ class StoredSurveys:
         return tuple(Comment(**row) for row in rows)
 
 
-def _point(question: str, start: date, counts: dict[int, int], scale: tuple[int, int]) -> SurveyPoint:
-    n = sum(counts.values())
-    good = sum(count for score, count in counts.items() if score >= satisfied_from(*scale))
+def _scores(rows: Sequence[asyncpg.Record], scale: Scale) -> Scores:
+    counts: dict[int, int] = defaultdict(int)
+    votes = Votes()
+    for row in rows:
+        counts[row["score"]] += row["n"]
+        votes += votes_of(row)
+    return scores(counts, scale, votes)
+
+
+def votes_of(row: Mapping[str, Any]) -> Votes:
+    """What `_VOTES` counted."""
+    names = ("ratings", "satisfied", "recommendations", "promoters", "detractors")
+    return Votes(**{name: row[name] for name in names})
+
+
+def _point(question: str, start: date, found: Scores) -> SurveyPoint:
     return SurveyPoint(
-        question=question,
-        start=start,
-        answers=n,
-        mean=sum(score * count for score, count in counts.items()) / n,
-        csat=good / n,
+        question=question, start=start, answers=found.answers, mean=found.mean.value or 0.0, csat=found.csat.share
     )

@@ -113,6 +113,8 @@ class ReportAnswer(Answer):
     until_before: datetime | None
     unfinished: bool
     """Not all that happened until then is counted yet."""
+    anew: float | None = None
+    """Everything is being counted anew, and so much of it (0-1) is. Null: it is not."""
     queues: list[str] | None = None
     """The sums are over these queues only: all that the asker has. Null: over the centre."""
 

@@ -18,6 +18,8 @@ from cti.quality.agreement import icc, percent_agreement, weighted_kappa
 from cti.quality.forms import Choice, Fatal, Form, Item, ItemKind, Section, plain, read_form
 from cti.quality.sampling import Candidate, Period, Plan, PlanKind, draw, owed, period_of, share_out
 from cti.quality.scoring import marks, problems_of
+from cti.reports.metrics import METRICS
+from cti.reports.survey_scale import Scale, amounts_of
 
 T0 = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TITLES = {"en": "Something"}
@@ -297,20 +299,47 @@ def test_a_share_lies_in_its_range(count: int, more: int) -> None:
 
 
 @settings(max_examples=60)
-@given(st.dictionaries(st.integers(0, 9), st.integers(0, 40)), st.sampled_from([(1, 5), (0, 9)]))
-def test_survey_figures_are_those_of_the_answers_one_by_one(counts: dict[int, int], scale: tuple[int, int]) -> None:
-    found = surveys.scores(counts, scale)
-    each = [key for key, n in counts.items() if scale[0] <= key <= scale[1] for _ in range(n)]
+@given(
+    st.dictionaries(st.integers(0, 9), st.integers(0, 40)),
+    st.sampled_from([(1, 5), (0, 9)]),
+    st.sampled_from(["solved", "nps"]),
+)
+def test_survey_figures_are_those_of_the_answers_one_by_one(
+    counts: dict[int, int], ends: tuple[int, int], question: str
+) -> None:
+    """And the same as in the reports, which add up what each answer says."""
+    least, most = ends
+    each = [key for key, n in counts.items() if least <= key <= most for _ in range(n)]
+    votes = surveys.Votes()
+    told = [amounts_of(question, one, least, most) for one in each]
+    for amounts in told:
+        votes += surveys.Votes(
+            ratings=amounts["ratings"], satisfied=amounts["satisfied"], recommendations=amounts["nps_answers"],
+            promoters=int(amounts["nps_net"] == 1), detractors=int(amounts["nps_net"] == -1),
+        )  # fmt: skip
+    found = surveys.scores(counts, Scale(least=least, most=most), votes)
     assert found.answers == len(each) == sum(found.counts.values())
-    assert set(found.counts) == set(range(scale[0], scale[1] + 1))
+    assert set(found.counts) == set(range(least, most + 1))
     if not each:
         assert found.nps.value is found.mean.value is None
         return
     assert found.mean.value == pytest.approx(fmean(each))
-    good = {(1, 5): {4, 5}, (0, 9): {7, 8, 9}}[scale]
-    assert found.csat.count == sum(one in good for one in each)
-    up = {(1, 5): {5}, (0, 9): {9}}[scale]
-    down = {(1, 5): {1, 2, 3}, (0, 9): {0, 1, 2, 3, 4, 5, 6}}[scale]
-    assert found.nps.value == pytest.approx(100 * fmean((one in up) - (one in down) for one in each))
+    good = {(1, 5): {4, 5}, (0, 9): {7, 8, 9}}[ends]
+    up = {(1, 5): {5}, (0, 9): {9}}[ends]
+    down = {(1, 5): {1, 2, 3}, (0, 9): {0, 1, 2, 3, 4, 5, 6}}[ends]
+    if question == "nps":
+        assert found.csat.share is None
+        assert found.nps.value == pytest.approx(100 * fmean((one in up) - (one in down) for one in each))
+    else:
+        assert found.nps.value is None
+        assert found.csat.count == sum(one in good for one in each)
+    sums: Counter[str] = Counter()
+    for amounts in told:
+        sums.update(amounts)
+    for metric, value in (("satisfaction_rate", found.csat.share), ("nps", found.nps.value)):
+        said = METRICS[metric]
+        assert said.over is not None
+        reported = said.value(sums[said.amount.name], sums[said.over.name])
+        assert reported is value is None or reported == pytest.approx(value)
     for figure in (found.mean, found.nps):
         assert figure.low is None or figure.low <= figure.value <= figure.high  # type: ignore[operator]

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cti.model.facts import AgentState, CallEnded, CallFact
-from cti.reports.agent_times import BUSY, Chosen, by_half_hour, stretches
+from cti.reports.agent_times import BUSY, Chosen, Used, beyond_allowed, by_half_hour, stretches
 from cti.reports.call_record import fold
 from cti.reports.counted import AMOUNTS
 from cti.reports.counting import CountedCall, count, linked
@@ -188,6 +188,50 @@ def test_an_agents_time_is_counted_once_and_wholly(
     for key, ms in two:
         again[key] = again.get(key, 0) + ms
     assert again == halves
+
+
+@given(
+    st.dictionaries(
+        st.tuples(
+            st.integers(0, 200),
+            st.sampled_from([AgentState.NOT_READY, AgentState.READY]),
+            st.sampled_from(["", "lunch"]),
+        ),
+        st.integers(1, 1_800_000),
+        max_size=30,
+    ),
+    st.integers(0, 7_200_000),
+    ZONES,
+    st.integers(0, 200),
+)
+def test_what_is_beyond_allowed_is_what_the_day_has_not(
+    told: dict[tuple[int, AgentState, str], int], limit: int, zone_name: str, cut: int
+) -> None:
+    """Of each day and reason what exceeds the limit, the last of it; counted in two goes it is the same."""
+    zone = ZoneInfo(zone_name)
+    slots = {(half_hour_of(T0, zone) + n * HALF_HOUR, state, reason): ms for (n, state, reason), ms in told.items()}
+
+    def allowed(reason: str, day: datetime) -> int | None:
+        assert day == day_start(day.astimezone(zone).date(), zone)
+        return limit if reason == "lunch" else None
+
+    found = beyond_allowed(slots, {}, allowed, zone)
+    days: dict[object, list[int]] = {}
+    for key in sorted(slots):
+        slot, state, reason = key
+        assert 0 <= found.get(key, 0) <= slots[key]
+        if state is AgentState.NOT_READY and reason == "lunch":
+            sums_of_day = days.setdefault(slot.astimezone(zone).date(), [0, 0])
+            sums_of_day[0] += slots[key]
+            sums_of_day[1] += found.get(key, 0)
+            assert sums_of_day[1] == max(0, sums_of_day[0] - limit)  # at any moment of the day
+        else:
+            assert key not in found
+    used: Used = {}
+    at = half_hour_of(T0, zone) + cut * HALF_HOUR
+    first = beyond_allowed({key: ms for key, ms in slots.items() if key[0] < at}, used, allowed, zone)
+    second = beyond_allowed({key: ms for key, ms in slots.items() if key[0] >= at}, used, allowed, zone)
+    assert {**first, **second} == found
 
 
 def test_every_metric_is_told_in_both_languages_and_of_amounts_that_exist() -> None:

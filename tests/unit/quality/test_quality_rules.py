@@ -13,7 +13,8 @@ from cti.quality.forms import QualityInvalid, read_form
 from cti.quality.sampling import PlanKind, read_plan
 from cti.quality.sampling import plain as plain_plan
 from cti.quality.scoring import marks, problems_of
-from cti.quality.surveys import scale_of, scores, share
+from cti.quality.surveys import Votes, scores, share
+from cti.reports.survey_scale import Scale, scale_of
 
 GOOD: dict[str, int | str] = {
     "greeting": "yes", "identity": "yes", "listening": 5, "questions": 5, "correct": "right", "solved": 5, "hold": "na",
@@ -152,11 +153,14 @@ def test_scorers_are_compared_item_by_item() -> None:
 
 
 def test_survey_scales_and_ranges() -> None:
-    assert scale_of(1, 4) == (1, 5)
-    assert scale_of(0, 5) == (0, 9)
-    assert scale_of(3, 9) == (0, 9)
-    few = scores({5: 3, 1: 1}, (1, 5))
-    assert (few.mean.value, few.mean.low, few.nps.value) == (4.0, None, 50.0)
+    usual, long = Scale(least=1, most=5), Scale(least=0, most=9)
+    assert scale_of("q", 1, 4) == usual
+    assert scale_of("q", 0, 5) == scale_of("q", 3, 9) == scale_of("nps", 3, 4) == long
+    assert scale_of("q", 1, 3, 1, 3) == Scale(least=1, most=3)
+    few = scores({5: 3, 1: 1}, usual, Votes(ratings=4, satisfied=3))
+    assert (few.mean.value, few.mean.low, few.csat.share, few.nps.value) == (4.0, None, 0.75, None)
+    asked = scores({9: 3, 1: 1}, long, Votes(recommendations=4, promoters=3, detractors=1))
+    assert (asked.csat.share, asked.nps.value) == (None, 50.0)
     # Wilson's interval of 8 in 10, as the books have it.
     found = share(8, 10)
     assert found.low == pytest.approx(0.4902, abs=1e-4)

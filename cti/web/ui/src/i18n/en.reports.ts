@@ -98,6 +98,7 @@ export const reports = {
   cause: "Cause",
   noComplaints: "No complaint in these days.",
   unfinished: "This time is not over: figures still move.",
+  anew: (percent: number) => `Everything is being counted anew (${percent} %): figures of the past still move.`,
   empty: "Nothing in these days",
   emptyHint: "Choose other days, or take filters away.",
   again: "Try again",

@@ -95,6 +95,7 @@ export const reports = {
   cause: "原因",
   noComplaints: "这些日期内没有投诉。",
   unfinished: "该时段尚未结束，数字仍会变化。",
+  anew: (percent: number) => `正在重新统计全部数据（${percent}%），历史数字仍会变化。`,
   empty: "这些日期内没有数据",
   emptyHint: "请选择其他日期，或去掉筛选。",
   again: "重试",

@@ -258,7 +258,7 @@ export interface SurveyGroup {
 export interface Surveys {
   questions: readonly SurveyGroup[];
   groups: readonly SurveyGroup[];
-  trend: readonly { question: string; start: string; answers: number; mean: number; csat: number }[];
+  trend: readonly { question: string; start: string; answers: number; mean: number; csat: number | null }[];
   response: Share;
   response_by: Readonly<Record<string, Share>>;
 }

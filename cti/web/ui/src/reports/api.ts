@@ -42,6 +42,9 @@ export interface Report {
   readonly since_before: string | null;
   readonly until_before: string | null;
   readonly unfinished: boolean;
+  /** The sums are over these queues only: all that the asker has. */
+  readonly queues?: readonly string[] | null;
+  readonly anew?: number | null;
 }
 export interface CountedCall {
   readonly call_id: CallId;

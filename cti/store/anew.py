@@ -1,0 +1,89 @@
+"""Counting everything anew by itself: after an upgrade whose definitions are others, after a change of the centre's time zone.
+
+It goes on beside the calls, and is begun again by the next start when it did not come to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+import structlog
+
+from cti.errors import CtiError
+from cti.ids import QueueName
+from cti.reports.counted import QueueRules
+from cti.store.figure_check import rebuild, stale
+from cti.store.pool import UNREACHABLE, connect
+
+_log = structlog.get_logger(__name__)
+
+LOOK_EVERY = 60.0
+"""Seconds between looks whether something has to be counted anew."""
+CHUNK_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anew:
+    """How far it is."""
+
+    done: int
+    of: int
+
+
+async def progress(connection: asyncpg.Connection | asyncpg.Pool) -> Anew | None:
+    """How far the counting is; None: nothing is being counted anew."""
+    row = await connection.fetchrow("SELECT recount_done AS done, recount_of AS of FROM cti.report_state")
+    return None if row is None or row["of"] is None else Anew(done=row["done"], of=row["of"])
+
+
+class CountsAnew:
+    """A task of the application's. `rules`, `zone` and `allowed` as for the drain."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        rules: Callable[[], Mapping[QueueName, QueueRules]],
+        zone: Callable[[], str],
+        allowed: Callable[[], Mapping[str, timedelta]],
+    ) -> None:
+        self._dsn = dsn
+        self._rules = rules
+        self._zone = zone
+        self._allowed = allowed
+
+    async def run(self, counted: Callable[[], Awaitable[None]]) -> None:
+        """Look now and then, and count, for ever; `counted` after each time. What fails is told, and tried again."""
+        while True:
+            try:
+                if await self.once() is not None:
+                    await counted()
+            except (CtiError, asyncpg.PostgresError, *UNREACHABLE) as error:
+                _log.warning("figures_not_counted_anew", error=str(error).partition("\n")[0])
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def needed(self) -> bool:
+        """Whether everything has to be counted anew."""
+        connection = await connect(self._dsn)
+        try:
+            return bool(await stale(connection, self._zone()))
+        finally:
+            await connection.close(timeout=2.0)
+
+    async def once(self) -> int | None:
+        """Count everything anew where that is needed; how many calls. None: it was not."""
+        connection = await connect(self._dsn, command_timeout=CHUNK_TIMEOUT)
+        try:
+            why = await stale(connection, self._zone())
+            if not why:
+                return None
+            _log.info("figures_counted_anew", why=why)
+            count = await rebuild(connection, self._rules(), self._zone(), allowed=self._allowed(), gently=True)
+            _log.info("figures_are_counted", calls=count)
+            return count
+        finally:
+            await connection.close(timeout=2.0)
