@@ -82,3 +82,14 @@ async def call_in(phone: Softphone, did: str = "5000", *, keys: str = "1", after
         await asyncio.sleep(after)
         await call.press(key)
     return call
+
+
+async def key_in(call: PhoneCall, keys: str, *, after: float = 1.2) -> None:
+    """Listen, then press keys one after another, as fast as a person does.
+
+    Asterisk drops a key that ends between two commands of AGI, so faster ones are lost where bridge and machine are busy.
+    """
+    await asyncio.sleep(after)
+    for key in keys:
+        await call.press(key)
+        await asyncio.sleep(0.35)

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneRoom
-from tests.acceptance.people import caller, sip_agent
+from tests.acceptance.people import caller, key_in, sip_agent
 from tests.acceptance.test_more_steps import ended, walked, way
 from tests.support.centre import REPOSITORY, TestCentre
 
@@ -62,7 +62,7 @@ async def test_one_agent_is_asked_and_the_caller_goes_on_where_that_one_does_not
         call = await (await caller(centre, room, "+15550100090")).dial("5013")
         async with asyncio.timeout(20):
             await call.confirmed.wait()
-        await call.press("1004")
+        await key_in(call, "1004")
         ringing = await dora.rings()
         mine = await dora.api.get("/agent")
         assert mine["pop"]["number"] == "+15550100090"
@@ -78,7 +78,7 @@ async def test_one_agent_is_asked_and_the_caller_goes_on_where_that_one_does_not
         call = await (await caller(centre, room, "+15550100091")).dial("5013")
         async with asyncio.timeout(20):
             await call.confirmed.wait()
-        await call.press("1004")
+        await key_in(call, "1004")
         await (await dora.rings()).answer(486)
         await walked(centre, "+15550100091", "busy.done")
         await ended(call)
@@ -92,7 +92,7 @@ async def test_one_agent_is_asked_and_the_caller_goes_on_where_that_one_does_not
             call = await (await caller(centre, room, number)).dial("5013")
             async with asyncio.timeout(20):
                 await call.confirmed.wait()
-            await call.press(keys)
+            await key_in(call, keys)
             await ended(call)
             await walked(centre, number, "bye.done")
             assert await way(centre, number) == ["which.collected", *exits, "bye.done"]

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from cti.demo.softphone import PhoneCall, PhoneRoom
 from cti.ivr.flow import Flow, Text
 from cti.ivr.parser import parse_flow
-from tests.acceptance.people import caller
+from tests.acceptance.people import caller, key_in
 from tests.acceptance.test_more_steps import facts_of, walked, way
 from tests.support.centre import REPOSITORY, TestCentre
 from tests.support.played import PlayedLog
@@ -116,7 +116,7 @@ async def ask_for(centre: TestCentre, room: PhoneRoom, number: str, order: str, 
         await call.confirmed.wait()
         await call.record(heard)
         await walked(centre, number, "who.unknown")
-    await call.press(f"{order}#")
+    await key_in(call, f"{order}#")
     return call
 
 
@@ -134,7 +134,7 @@ async def test_a_caller_hears_what_the_shop_says_and_may_ask_again(
         assert shop.asked == [{"order": "4711", "caller": number}]
         await call.press("1")
         await walked(centre, number, "again.choice")
-        await call.press("9999#")
+        await key_in(call, "9999#")
         await played.until(words("We do not know this order number"), again)
         await call.press("0")
         await played.until(again, FALL_BACK)

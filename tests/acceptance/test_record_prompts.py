@@ -17,7 +17,7 @@ from cti.demo.softphone import PhoneRoom
 from cti.prompts.sound import Audio
 from cti.prompts.wave_file import write_wave
 from tests.acceptance.browser import chromium, log_in
-from tests.acceptance.people import caller
+from tests.acceptance.people import caller, key_in
 from tests.acceptance.test_more_steps import ended
 from tests.support.centre import PROMPTS, ApiPerson, TestCentre
 from tests.support.played import PlayedLog
@@ -87,7 +87,7 @@ async def test_callers_hear_an_upload_with_the_next_play_and_then_what_was_said_
         played.mark()
         wrong = await phone.dial(code["dial"])
         await played.until("en/studio_code")
-        await wrong.press("000000" if code["code"] != "000000" else "111111")
+        await key_in(wrong, "000000" if code["code"] != "000000" else "111111")
         await played.until("en/studio_code_wrong")
         await wrong.hang_up()
         await ended(wrong)
@@ -96,7 +96,7 @@ async def test_callers_hear_an_upload_with_the_next_play_and_then_what_was_said_
         played.mark()
         call = await phone.dial(code["dial"])
         await played.until("en/studio_code")
-        await call.press(code["code"])
+        await key_in(call, code["code"])
         await played.until("en/studio_now", "en/welcome", "en/studio_record")
         await call.press("1")
         await call.play_tone(500)
