@@ -28,6 +28,11 @@ _COLUMNS = (
     " ARRAY(SELECT DISTINCT x.body ->> 'agent_id' FROM cti.facts x WHERE x.call_id = v.call_id AND x.kind = 'CallAnswered') AS agents"
 )
 _FROM = " FROM report.recordings v JOIN cti.recordings r USING (recording_id)"
+_OF_A_TALK = (
+    "NOT (v.state = 'running' AND v.kind = 'talk' AND EXISTS"
+    " (SELECT FROM cti.calls c WHERE c.call_id = v.call_id AND c.answered_at IS NULL))"
+)
+"""Asterisk was told to record before somebody was rung, and nobody talked: there is no recording, and never was."""
 _READ = 1 << 20
 
 
@@ -84,8 +89,7 @@ class StoredRecordings:
             wanted.agent_id,
         )
         values.append(wanted.limit)
-        text = f" WHERE {' AND '.join(where)}" if where else ""
-        query = f"SELECT {_COLUMNS}{_FROM}{text} ORDER BY v.begun_at DESC, v.recording_id DESC LIMIT ${len(values)}"
+        query = f"SELECT {_COLUMNS}{_FROM} WHERE {' AND '.join([_OF_A_TALK, *where])} ORDER BY v.begun_at DESC, v.recording_id DESC LIMIT ${len(values)}"
         with asking("recordings cannot be listed"):
             rows = await self._pool.fetch(query, *values)
         return [_row(one) for one in rows]

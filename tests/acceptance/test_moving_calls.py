@@ -16,6 +16,7 @@ from cti.demo.softphone import PhoneCall, PhoneRoom, Softphone
 from tests.acceptance.people import SipAgent, call_in, caller, sip_agent
 from tests.acceptance.test_bridge_killed import kill_bridge
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.recorded import kept, sound_of, voices
 from tests.support.sound import assert_tone, assert_tones, loudness
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
@@ -171,7 +172,7 @@ async def test_sent_to_a_colleague_with_everything_known_and_back_when_nobody_an
         await ada.wrap_up()
         row = await centre.record(where=f"call_id = '{call_id}'")
     assert (row["agent"], row["outcome"], row["queue"]) == ("1001", "answered", "support")
-    recording = centre.data / "recordings" / row["recording"]
+    recording = await centre.recording(row)
     assert recording.stat().st_size > 16_000 * row["talk_seconds"] * 0.7  # it went on through all of it
     facts = await centre.query(
         "SELECT kind, body->>'agent_id' AS agent FROM cti.facts WHERE call_id = $1"
@@ -356,8 +357,20 @@ async def test_a_colleague_is_asked_swapped_joined_and_gets_the_caller(moving: T
         row = await centre.record(where=f"call_id = '{call_id}'")
     assert (row["agent"], row["outcome"], row["hangup_by"]) == ("1001", "answered", "agent")
     assert row["hold_seconds"] > 3
-    recording = centre.data / "recordings" / row["recording"]
-    assert recording.stat().st_size > 16_000 * row["talk_seconds"] * 0.7
+    # One file through consultations, a conference and the hand-over: the caller alone on the left; on the right whom the caller
+    # hears. What the two agents said to each other is not in it.
+    async with ApiPerson(centre, "supervisor") as supervisor:
+        await kept(supervisor, call_id)
+        samples, rate = await sound_of(centre, supervisor, call_id)
+        marks = (await supervisor.get(f"/recordings/{call_id}"))["marks"]
+    assert set().union(*voices(samples[:, 0], rate, CALLER, ADA, BO)) == {CALLER}
+    joined = next(mark["seconds"] for mark in marks if (mark["kind"], mark["text"]) == ("answered", "Emil Novak"))
+    before = voices(samples[: int((joined - 1) * rate), 1], rate, CALLER, ADA, BO)
+    later = voices(samples[int((joined - 1) * rate) :, 1], rate, CALLER, ADA, BO)
+    assert set().union(*before) == {ADA}
+    assert {ADA, BO} in later
+    assert later[-2] == {BO}
+    assert {"held", "retrieved"} <= {mark["kind"] for mark in marks}
 
 
 async def test_an_outside_expert_is_asked_and_the_caller_hangs_up_in_each_state(
