@@ -122,7 +122,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recording_line": BASE | PURE | {"asterisk", "clock", "prompts", "services"},
     "crm_rooms": BASE | {"clock", "crm", "metrics", "model", "outside", "services"},
     "customer_rooms": {"clock", "crm", "services", "settings", "web"},
-    "recording_rooms": BASE | {"clock", "metrics", "model", "places", "recordings", "services", "settings"},
+    "recording_rooms": BASE | {"clock", "journal", "metrics", "model", "places", "recordings", "services", "settings"},
     "quality_rooms": {"clock", "model", "store"},
     "supervision_rooms": {"prompts"},
     "report_office": BASE | PURE | {"clock", "services", "settings", "store"},

@@ -118,11 +118,12 @@ class Payment:
         await self.call.press(mine.callers_keys)
         await self.leg.press(mine.agents_keys)
         await self.agent.api.post(f"/agent/calls/{self.call_id}/keys", {"keys": mine.page_keys})
-        await asyncio.sleep(3.5)
+        await asyncio.sleep(4.5)
         assert not (await self.agent.api.post(own, {"action": "resume"}))["paused"]
         await asyncio.sleep(0.7)
         await self.call.hang_up()
         await self.agent.wrap_up()
+        await self.agent.api.post("/agent/state", {"state": "not_ready", "reason": "break"})  # the next call is another's
 
     async def listen(self, centre: TestCentre, supervisor: ApiPerson) -> None:
         """What is in the sound, and what is not."""
