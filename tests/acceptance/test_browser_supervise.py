@@ -26,7 +26,7 @@ CALLER, ADA = 1040, 620
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCentre]:
     data = tmp_path_factory.mktemp("watched-page") / "data"
     data.mkdir()
-    (data / "centre.yaml").write_text(centre_text(), encoding="utf-8")
+    (data / "centre.yaml").write_text(centre_text(told=False), encoding="utf-8")
     centre = TestCentre(data)
     centre.start()
     try:
@@ -61,6 +61,7 @@ async def test_a_call_is_listened_to_whispered_into_and_taken_over_from_the_page
         PhoneRoom() as room,
         chromium(centre, tmp_path) as people,
         sip_agent(centre, room, "1001") as ada,
+        ApiPerson(centre, "supervisor") as api,
     ):
         page = await people.supervisor()
         phone = await caller(centre, room, "+15550100002")
@@ -78,6 +79,13 @@ async def test_a_call_is_listened_to_whispered_into_and_taken_over_from_the_page
         await page.hears_something()
         await heard(call, tmp_path / "listen-caller.wav", ADA)
         await heard(leg, tmp_path / "listen-agent.wav", CALLER)
+        # This centre does not want its agents to know.
+        assert (await ada.api.get("/agent"))["agent"]["watched"] is False
+        # A reload ends the page's telephone, and not the part: it is taken again, on the same sheet.
+        await page.page.reload()
+        await page.until("call-acts", mode="listen", state="there", phone="talking", within=20)
+        await page.hears_something()
+        assert len((await api.get("/supervision"))["watches"]) == 1
         await press(page, "watch-whisper")
         await page.until("call-acts", mode="whisper")
         await heard(leg, tmp_path / "whisper-agent.wav", CALLER, MICROPHONE_HERTZ)
@@ -129,6 +137,20 @@ async def test_agents_and_queues_are_changed_by_keyboard_and_it_is_written_down(
         await press(page, "queues-do")
         await api.until("/state", lambda s: set(s["agents"]["1008"]["queues"]) == {"support", "sales"})
         assert "zh: 2" in (centre.data / "centre.yaml").read_text(encoding="utf-8")
+        await page.until("acts-said", re.compile("Kept"))
+        # For a while: the file stays as it is, the page says until when, and the act is undone.
+        file = (centre.data / "centre.yaml").read_text(encoding="utf-8")
+        await press(page, "agent-queues")
+        await page.one("serves-sales").uncheck()
+        await page.one("queues-lasts").select_option("shift")
+        await press(page, "queues-do")
+        await page.until("agent-acts", reassigned="shift")
+        state = await api.until("/state", lambda s: s["agents"]["1008"]["queues"] == ["support"])
+        assert set(state["agents"]["1008"]["reassigned"]["usual_queues"]) == {"support", "sales"}
+        assert (centre.data / "centre.yaml").read_text(encoding="utf-8") == file
+        await press(page, "acts-undo")
+        await page.until("agent-acts", reassigned="")
+        await api.until("/state", lambda s: set(s["agents"]["1008"]["queues"]) == {"support", "sales"})
         await page.page.keyboard.press("Escape")
         await press(page, "queue-open-sales")
         await press(page, "queue-open")

@@ -501,3 +501,63 @@ def test_who_talks_is_sent_to_voicemail_and_the_agent_has_work_after_it() -> Non
     assert [type(one) for one in rig.drain()] == [SendToVoicemail]
     assert rig.live(rig.call_id).state is CallState.MENU
     assert rig.board.agents[ADA].state is f.AgentState.WRAP_UP
+
+
+# ---- a part that is taken again
+
+
+AGAIN = ChannelName("PJSIP/boss-web-00000002")
+
+
+def taken_again(rig: Watched, mode: WatchMode) -> str:
+    """The page was loaded anew: its telephone is called once more, for the same part."""
+    watch = supervision_watch.begin(
+        rig.board, rig.call_id, rig.now, by="boss", account="boss-web", mode=mode, again=True
+    )
+    (dialled,) = [one for one in rig.attend() if isinstance(one, DialWatcher)]
+    assert dialled.channel_id == watch.leg_id == watch_leg(rig.call_id, 2)
+    assert len(rig.board.supervision.parts()) == 1
+    rig.signal(WatchLeg(at=rig.now, call_id=rig.call_id, leg_id=watch.leg_id, channel=AGAIN, event="there"))
+    return watch.leg_id
+
+
+def test_a_listener_s_new_leg_takes_the_place_of_the_lost_one() -> None:
+    rig = Watched()
+    leg_id = rig.begin()
+    with pytest.raises(Refused):  # it rings still: there is nothing to take again
+        taken_again(rig, WatchMode.LISTEN)
+    rig.there(leg_id)
+    new = taken_again(rig, WatchMode.LISTEN)
+    moves = rig.attend()
+    assert HangUp(channel=BOSS) in moves
+    assert [one.channel for one in moves if isinstance(one, SpyOn)] == [AGAIN]
+    assert list(rig.board.supervision.watches) == [new]
+    assert rig.attend() == []
+    with pytest.raises(Refused):
+        supervision_watch.begin(rig.board, rig.call_id, rig.now, by="boss", account="boss-web", mode=WatchMode.LISTEN)
+
+
+def test_who_took_over_never_leaves_the_caller_alone_while_the_new_leg_comes() -> None:
+    rig = Watched()
+    rig.there(rig.begin(WatchMode.TAKE_OVER))
+    caller = rig.channel(rig.call_id)
+    for channel in (caller, BOSS):
+        rig.joined(channel, rig.call_id, bridge="room")
+    rig.attend()
+    rig.gone(rig.leg("1001"), agent="1001")
+    assert rig.board.calls[rig.call_id].outsiders == (party_name("boss"),)
+    before = rig.kinds()
+    new = taken_again(rig, WatchMode.TAKE_OVER)
+    moves = rig.attend()
+    assert [one for one in moves if isinstance(one, EnterRoom)][0].channel == AGAIN
+    assert HangUp(channel=BOSS) not in moves  # not before caller and new leg are proved to be in one bridge
+    rig.joined(AGAIN, rig.call_id, bridge="room")
+    assert HangUp(channel=BOSS) in rig.attend()
+    rig.gone(BOSS, unique_id=watch_leg(rig.call_id, 1))
+    assert rig.board.calls[rig.call_id].outsiders == (party_name("boss"),)
+    assert rig.board.calls[rig.call_id].state in (CallState.TALKING, CallState.HELD)
+    told = rig.kinds()[len(before) :]
+    assert told == ["WatchBegan", "WatchAnswered", "WatchEnded"]
+    assert list(rig.board.supervision.watches) == [new]
+    rig.gone(AGAIN, unique_id=new)
+    assert rig.board.calls[rig.call_id].outsiders == ()
