@@ -21,7 +21,7 @@ import structlog
 
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
-from cti.ids import CallId, NodeName, QueueName
+from cti.ids import AgentId, CallId, NodeName, QueueName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
@@ -50,7 +50,7 @@ from cti.services import (
 from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
 from cti.services.desk_requests import DeskRequests
-from cti.services.floor import CentreRow, Change, FloorView, LinkView
+from cti.services.floor import AgentRow, CentreRow, Change, FloorView, LinkView
 from cti.services.floor_requests import FloorRequests
 from cti.services.line_requests import LineRequests
 from cti.services.ports import Directory, FlowEditions, Journal, LookUp, Telephony
@@ -406,6 +406,10 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
     def view(self) -> FloorView:
         """See `Floor.view`."""
         return self._rows.view(self._clock.now())
+
+    def agent_row(self, agent_id: AgentId) -> AgentRow | None:
+        """See `Floor.agent_row`."""
+        return self._rows.agent(agent_id)
 
     def centre_of(self, queues: Collection[QueueName]) -> CentreRow:
         """The day's figures of certain queues, for those who see no others."""

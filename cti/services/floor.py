@@ -352,6 +352,10 @@ class Floor(TalkDesk, Protocol):
         """Everything now."""
         ...
 
+    def agent_row(self, agent_id: AgentId) -> AgentRow | None:
+        """One agent's row of it; None: not on the floor."""
+        ...
+
     def changes(self) -> AsyncIterator[Change]:
         """Changes from now on, in order: take `view()` and this in the same loop turn and nothing is missed.
 

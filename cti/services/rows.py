@@ -97,6 +97,10 @@ class Rows:
             alerts=dict(self._board.alarms.rows),
         )
 
+    def agent(self, agent_id: AgentId) -> AgentRow | None:
+        """One agent's row, as of the last `change`."""
+        return self._agents.get(agent_id)
+
     def centre_of(self, queues: Collection[QueueName], now: datetime) -> CentreRow:
         """The centre's row of certain queues."""
         return self._figures.of(queues, now)

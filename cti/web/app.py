@@ -7,7 +7,6 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import cache
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -65,11 +64,12 @@ _MAKING = web.AppKey("making_document", asyncio.Lock)
 
 
 async def _openapi(request: web.Request) -> web.Response:
-    async with request.app[
-        _MAKING
-    ]:  # once, beside the loop: it takes a second, and a bridge that starts has no second to lose
-        body = await asyncio.to_thread(_document)
-    return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
+    if not _made:
+        # Once, beside the loop: it takes a second, and a bridge that starts has no second to lose.
+        async with request.app[_MAKING]:
+            if not _made:
+                _made.append(await asyncio.to_thread(_document))
+    return web.Response(body=_made[0], content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -113,9 +113,12 @@ OPERATIONS: tuple[Operation, ...] = (
 """The whole API."""
 
 
-@cache
+_made: list[bytes] = []
+"""The API's document, once somebody has asked: the same for every application of this process."""
+
+
 def _document() -> bytes:
-    """The same for every application of this process; it takes a while to make."""
+    """It takes a while to make."""
     return encode(openapi(OPERATIONS))
 
 

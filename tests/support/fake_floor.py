@@ -196,6 +196,9 @@ class FakeFloor:
             alerts=dict(self.alerts),
         )
 
+    def agent_row(self, agent_id: AgentId) -> AgentRow | None:
+        return self.agents.get(agent_id)
+
     def changes(self) -> AsyncIterator[Change]:
         subscriber = _Subscriber(self._most_behind)
         self._subscribers.append(subscriber)
