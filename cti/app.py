@@ -363,6 +363,7 @@ async def serve(settings: Settings) -> None:
         mail=settings.mail,
         clock=clock,
         queues_of=lambda user: queues_of_user(accounts, dispatcher.board.centre, user),
+        team_day=quality.team_day,
     )
     sounds = {"voicemail": places.voicemail, "recording": places.recordings}
     certificates = Certificates(settings, clock) if encrypted(settings) else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import date
 from typing import Any
 
 from cti.clock import Clock
 from cti.model.centre import Centre
+from cti.quality.rows import Reader, TeamSummary
 from cti.store.quality.office import QualityOffice
 
 
@@ -22,6 +24,11 @@ class QualityWork:
     ) -> None:
         self._office = QualityOffice(pool, clock=clock, centre=centre)
         self.rooms = self._office.inspections()
+
+    async def team_day(self, day: date, team: str, queues: Collection[str] | None) -> TeamSummary:
+        """A team's day, for its mail; of calls of these queues only, None: of all."""
+        who = Reader(username="", queues=None if queues is None else tuple(queues))
+        return await self.rooms.figures.summary(who, day=day, team=team)
 
     async def begin(self) -> None:
         """Make the first form, where there has never been one."""

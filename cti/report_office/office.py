@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import date, datetime
 from email.utils import parseaddr
 from zoneinfo import ZoneInfo
 
 from cti.clock import Clock
 from cti.model.centre import Centre
+from cti.quality.rows import TeamSummary
 from cti.report_office import auditing, planning
 from cti.report_office.files import file_of
 from cti.report_office.mailing import Mailing
-from cti.report_office.request import LONGEST, days_of, query_of, read_search
+from cti.report_office.request import LONGEST, TEAM_DAY, ReportRequest, days_of, query_of, read_search
 from cti.report_office.rhythm import next_due
 from cti.report_office.sheet import sheet_of
 from cti.report_office.smtp import MailServer
+from cti.report_office.team_day import team_of, team_sheet, text_of
 from cti.report_office.words import LANGUAGES, day_text, word
 from cti.services.own_reports import OwnReports
 from cti.services.report_desk import (
@@ -41,6 +43,8 @@ from cti.settings import Mail
 from cti.store.report_shelf import DueMail, ReportShelf
 
 MOST_RECIPIENTS = 50
+TeamDay = Callable[[date, str, Collection[str] | None], Awaitable[TeamSummary]]
+"""What quality says of a team's day (team empty: everybody), of calls of these queues (None: all)."""
 _ADDRESS = re.compile(r"[^@\s<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
 
@@ -56,10 +60,12 @@ class ReportOffice:
         mail: Mail,
         clock: Clock,
         queues_of: Callable[[str], Collection[str] | None] = lambda _user: None,
+        team_day: TeamDay | None = None,
     ) -> None:
-        """`queues_of`: the queues that a user has, None: all. A mail is over those of whoever has it sent, as they are then."""
+        """`team_day` tells what quality says of a team's day. `queues_of`: the queues that a user has, None: all. A mail is over those of whoever has it sent, as they are then."""
         self._reports = reports
         self._queues_of = queues_of
+        self._team_day = team_day
         self._shelf = shelf
         self._centre = centre
         self._mail = mail
@@ -97,13 +103,25 @@ class ReportOffice:
     ) -> ReportFile:
         centre = self._centre()
         request = read_search(search)
+        language = language if language in LANGUAGES else "en"
+        if request.view == TEAM_DAY and self._team_day is not None:
+            summary = await self._day(request, now, queues)
+            day_sheet = team_sheet(
+                summary, name=name, centre=centre, language=language, now=self._clock.now(), queues=queues
+            )
+            return await asyncio.to_thread(file_of, day_sheet, format, f"{TEAM_DAY}-{summary.day.isoformat()}")
         query = query_of(request, now, centre.time_zone)
         reports = self._reports if queues is None else OwnReports(self._reports, queues, centre)
         report = await reports.query(query)
-        language = language if language in LANGUAGES else "en"
         sheet = sheet_of(report, request, name=name, centre=centre, language=language, now=self._clock.now())
         first = query.since.astimezone(ZoneInfo(centre.time_zone)).date()
         return await asyncio.to_thread(file_of, sheet, format, f"{request.view or 'report'}-{first.isoformat()}")
+
+    async def _day(self, request: ReportRequest, now: datetime, queues: Collection[str] | None) -> TeamSummary:
+        """The day a request is about; of several the last."""
+        assert self._team_day is not None
+        _, last = days_of(request, now.astimezone(ZoneInfo(self._centre().time_zone)).date())
+        return await self._team_day(last, team_of(request), queues)
 
     async def _letter(self, mail: DueMail) -> tuple[str, str, ReportFile]:
         language = mail.language if mail.language in LANGUAGES else "en"
@@ -114,13 +132,12 @@ class ReportOffice:
         centre = self._centre()
         first, last = days_of(read_search(mail.search), mail.due_at.astimezone(ZoneInfo(centre.time_zone)).date())
         period = day_text(language, first) + ("" if first == last else f" – {day_text(language, last)}")
-        text = "\n\n".join(
-            (
-                word(language, "mail", name=mail.name),
-                word(language, "mail_made", centre=centre.name, period=period),
-                word(language, "automatic"),
-            )
-        )
+        parts = [
+            word(language, "mail", name=mail.name), word(language, "mail_made", centre=centre.name, period=period),
+        ]  # fmt: skip
+        if (request := read_search(mail.search)).view == TEAM_DAY and self._team_day is not None:
+            parts.append(text_of(await self._day(request, mail.due_at, self._queues_of(mail.author)), centre, language))
+        text = "\n\n".join((*parts, word(language, "automatic")))
         return f"{mail.name} – {period}", text + "\n", file
 
     # -- kept reports

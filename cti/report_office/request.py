@@ -26,6 +26,8 @@ PERIODS = (
 FILTERS = (
     Dimension.QUEUE, Dimension.AGENT, Dimension.TEAM, Dimension.TIER, Dimension.DID, Dimension.DIRECTION, Dimension.OUTCOME,
 )  # fmt: skip
+TEAM_DAY, TEAM_DAY_METRICS = "team_day", "handled,aht,satisfaction_rate"
+"""A team's day, with what quality has to say of it; and the figures of the reports in it."""
 _FINE = {Dimension.HALF_HOUR, Dimension.HOUR}
 _KNOWN = {"view", "period", "from", "to", "by", "metrics", "compare", "of", "sort", *(one.value for one in FILTERS)}
 
@@ -59,7 +61,8 @@ def read_search(search: str) -> ReportRequest:
         raise _wrong("there is a sign in it that nothing is named by")
     if unknown := given.keys() - _KNOWN:
         raise _wrong(f"it has {min(unknown)[:40]}, which means nothing")
-    metrics = tuple(dict.fromkeys(filter(None, given.get("metrics", "").split(","))))
+    usual = TEAM_DAY_METRICS if given.get("view") == TEAM_DAY else ""
+    metrics = tuple(dict.fromkeys(filter(None, (given.get("metrics") or usual).split(","))))
     if not metrics or len(metrics) > MOST_METRICS:
         raise _wrong("it names no figures, or too many")
     for name in metrics:

@@ -19,12 +19,18 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "cut": "The first {shown} of {rows} rows; CSV and XLSX hold all.", "page": "Page {page}", "yes": "yes",
         "mail": "The report “{name}” is attached.", "mail_made": "{centre}, {period}.",
         "automatic": "This mail was sent by the contact centre's server by schedule.",
+        "team_day": "The day", "scored_calls": "Scored calls", "mean_score": "Mean score", "praise": "Praise", "look_at": "To look at",
+        "look_fatal": "Fatal item failed", "look_low_survey": "Low survey score", "look_review": "Review asked for",
+        "look_overdue": "Overdue for scoring", "look_low_mean": "Low mean of four weeks",
     },
     "zh": {
         "report": "报表", "period": "时间", "zone": "时区", "filters": "仅限", "of_queues": "仅含以下队列", "compare": "对比", "version": "定义版本", "made": "生成时间",
         "whole": "合计", "before": "之前", "unfinished": "尚未结束，数字仍会变化", "definitions": "定义", "figure": "指标", "definition": "定义",
         "formula": "公式", "seconds": "秒", "cut": "共 {rows} 行，此处为前 {shown} 行；CSV 与 XLSX 含全部。", "page": "第 {page} 页", "yes": "是",
         "mail": "附件为报表“{name}”。", "mail_made": "{centre}，{period}。", "automatic": "本邮件由呼叫中心服务器按计划发送。",
+        "team_day": "每日汇总", "scored_calls": "已评分通话", "mean_score": "平均分", "praise": "表扬", "look_at": "需要关注",
+        "look_fatal": "致命项不合格", "look_low_survey": "调查低分", "look_review": "申请复核", "look_overdue": "逾期未评分",
+        "look_low_mean": "四周均分偏低",
     },
 }  # fmt: skip
 _DIMENSIONS: Mapping[str, Mapping[str, str]] = {
@@ -42,11 +48,11 @@ _DIMENSIONS: Mapping[str, Mapping[str, str]] = {
 _VIEWS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "today": "Today", "queues": "Queues", "agents": "Agents", "half_hours": "Half hours", "trends": "Trends", "week_map": "Week map",
-        "waits": "Waits", "menus": "Menus", "callbacks": "Callbacks", "surveys": "Surveys", "complaints": "Complaints",
+        "waits": "Waits", "menus": "Menus", "callbacks": "Callbacks", "surveys": "Surveys", "complaints": "Complaints", "team_day": "The day",
     },
     "zh": {
         "today": "今日", "queues": "队列", "agents": "座席", "half_hours": "半小时", "trends": "趋势", "week_map": "周热力图", "waits": "等待",
-        "menus": "菜单", "callbacks": "回呼", "surveys": "满意度调查", "complaints": "投诉",
+        "menus": "菜单", "callbacks": "回呼", "surveys": "满意度调查", "complaints": "投诉", "team_day": "每日汇总",
     },
 }  # fmt: skip
 _COMPARE = {

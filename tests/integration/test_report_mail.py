@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import ssl
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from datetime import date, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
+from cti.quality.rows import TeamSummary
 from cti.report_office.office import ReportOffice
 from cti.services.report_desk import DeskRefused, FileFormat, MailState, Rhythm, Schedule, ScheduleWish
 from cti.settings import Mail
@@ -25,6 +27,7 @@ from tests.support.fake_floor import StandingClock
 from tests.support.fake_reports import FakeReports
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.support.report_house import NOW, report_centre
+from tests.unit.report_office.test_team_day import DAY
 
 pytestmark = [pytest.mark.real, pytest.mark.beside]
 
@@ -80,12 +83,18 @@ class House:
         self.clock = StandingClock(NOW)
         self.reports = FakeReports(report_centre(), NOW, days=3, busy=4.0)
 
+    async def team_day(self, day: date, team: str, queues: Collection[str] | None) -> TeamSummary:
+        """What quality says of a day."""
+        assert queues is None
+        return dataclasses.replace(DAY, day=day, team=team)
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[ReportOffice]:
         pool = await open_pool(self.dsn)
         office = ReportOffice(
-            self.reports, ReportShelf(pool), centre=lambda: self.reports.centre, mail=self.mail, clock=self.clock
-        )
+            self.reports, ReportShelf(pool), centre=lambda: self.reports.centre, mail=self.mail, clock=self.clock,
+            team_day=self.team_day,
+        )  # fmt: skip
         work = asyncio.create_task(office.run())
         try:
             yield office
@@ -165,6 +174,23 @@ async def test_each_is_sent_once_over_restarts_and_what_was_missed_is_made_up_fo
         assert [subject[5:15] for subject in subjects] == ["2026-03-04", "2026-03-05", "2026-03-06", "2026-03-07"]
         identities = {message_from_bytes(mail.original_content or b"")["Message-ID"] for mail in post.mails}
         assert len(identities) == 4
+
+
+async def test_a_teams_day_is_mailed_too(migrated: str) -> None:  # noqa: F811
+    post = Post()
+    async with mail_server(post) as port:
+        house = House(migrated, plain(port))
+        async with house.running() as office:
+            kept = await office.save("supervisor", "Red", "view=team_day&period=yesterday&team=red", shared=True)
+            made = await office.schedule("supervisor", wish(kept.report_id))
+            await office.send_now(made.schedule_id)
+            await came_of(office, MailState.SENT)
+    message = message_from_bytes(post.mails[0].original_content or b"", policy=policy.default)
+    assert message["Subject"] == "Red – 2026-03-03 周二"
+    body, attached = message.get_body(), next(message.iter_attachments())
+    assert body is not None
+    assert "Calm and quick" in body.get_content()
+    assert (attached.get_filename(), attached.get_content_type()) == ("team_day-2026-03-03.csv", "text/csv")
 
 
 async def test_failures_are_shown_and_tried_again(migrated: str) -> None:  # noqa: F811

@@ -59,6 +59,7 @@ export const floor = {
   abandoned: "Abandoned",
   short: "Hung up at once",
   elsewhere: "Went elsewhere",
+  turnedAway: "Turned away",
   expected: "Expected wait",
   whoWaits: "Who waits",
   agentsOf: "Agents",

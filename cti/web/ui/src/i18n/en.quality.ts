@@ -208,6 +208,10 @@ export const quality = {
   calls: "Calls",
   handling: "Handling time",
   csat: "CSAT",
+  dayReport: "The day",
+  mailDay: "Keep it to be mailed",
+  dayKept: "Kept among the reports.",
+  toReports: "Say there when and to whom it is mailed.",
   lookAt: "What to look at",
   lookKinds: {
     fatal: "Fatal item failed", low_survey: "Low survey scores", review: "Review asked for", overdue: "Calls overdue for scoring", low_mean: "Scores of four weeks below 60",

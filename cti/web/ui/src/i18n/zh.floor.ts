@@ -59,6 +59,7 @@ export const floor = {
   abandoned: "放弃",
   short: "随即挂断",
   elsewhere: "转往别处",
+  turnedAway: "未能入队",
   expected: "预计等待",
   whoWaits: "等待者",
   agentsOf: "座席",

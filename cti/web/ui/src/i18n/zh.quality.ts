@@ -200,6 +200,10 @@ export const quality = {
   calls: "通话数",
   handling: "平均处理时长",
   csat: "满意率",
+  dayReport: "每日汇总",
+  mailDay: "保存以便邮件发送",
+  dayKept: "已保存到报表。",
+  toReports: "请在报表页设置发送时间和收件人。",
   lookAt: "需要关注",
   lookKinds: {
     fatal: "致命项不合格", low_survey: "满意度低分", review: "申请复核", overdue: "评分逾期", low_mean: "四周均分低于 60",

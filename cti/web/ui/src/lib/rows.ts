@@ -48,6 +48,7 @@ export interface QueueRow {
   readonly offered_now?: number;
   readonly short_abandoned_today?: number;
   readonly elsewhere_today?: number;
+  readonly turned_away_today?: number;
   /** State -> agents in it; states of nobody are missing. */
   readonly agents?: Readonly<Partial<Record<AgentState, number>>>;
   /** Reason -> agents not ready for it. */

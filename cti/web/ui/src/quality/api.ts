@@ -346,5 +346,6 @@ export interface CallFact {
 }
 export const callFacts = (call: string) =>
   request<{ facts: CallFact[]; call: { started_at: string; caller_number: string | null } | null; note: string; disposition: string }>("GET", `/calls/${encodeURIComponent(call)}`);
+export const keepReport = (name: string, search: string) => request<unknown>("POST", "/reports/saved", { name, search, shared: true });
 export const makeTask = (body: object) => request<unknown>("POST", "/tasks", body);
 export const registerComplaint = (body: object) => request<{ complaint: { complaint_id: number } }>("POST", "/complaints", body);

@@ -45,7 +45,7 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     id: "agents", kind: "figures", period: "this_week", by: ["agent"], compare: "", drawn: ["handled", "aht"],
-    metrics: ["handled", "aht", "talk", "hold", "wrap_up", "transfers_out", "signed_in_time", "occupancy", "not_ready_share", "csat"],
+    metrics: ["handled", "aht", "talk", "hold", "wrap_up", "transfers_out", "signed_in_time", "occupancy", "not_ready_share", "adherence", "csat"],
   },
   {
     id: "half_hours", kind: "figures", period: "yesterday", by: ["half_hour"], compare: "week_before", drawn: ["answered", "abandoned", "service_level"],
@@ -65,7 +65,7 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     id: "menus", kind: "menus", period: "this_week", by: [], compare: "", drawn: [],
-    metrics: ["inbound", "self_served", "self_service_share", "menu_hang_ups"],
+    metrics: ["inbound", "self_served", "self_service_share", "menu_hang_ups", "rejected"],
   },
   {
     id: "callbacks", kind: "figures", period: "last_28", by: ["day"], compare: "previous", drawn: ["callbacks_kept", "callbacks_late", "callbacks_kept_share"],
