@@ -112,7 +112,9 @@ class TestCentre:
             time.sleep(0.1)
         text = self.log.read_text(errors="replace")
         self.stop()
-        raise AssertionError(f"the centre did not start:\n{text[-4000:]}")
+        bridge = self.data / "log" / "bridge.log"
+        said = bridge.read_text(errors="replace") if bridge.exists() else ""
+        raise AssertionError(f"the centre did not start:\n{text[-4000:]}\nits bridge:\n{said[-3000:]}")
 
     def refresh(self) -> dict[str, Any]:
         """What `cti status --json` would say now, without a process of its own: that takes a second of both cores."""
