@@ -87,6 +87,7 @@ class Softphone:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "cti.demo.phone_process",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, limit=1 << 20,
+            start_new_session=True,  # Ctrl-C is for us: the phone ends with its standard input
         )  # fmt: skip
         self._reader = asyncio.create_task(self._read())
         try:

@@ -394,6 +394,7 @@ class AmiSession:
                 pong: asyncio.Future[list[AmiMessage]] = self._manager.send_action({"Action": "Ping"}, as_list=False)
             except AmiLinkLost:
                 return
+            pong.add_done_callback(_looked_at)
             while True:
                 done, _ = await asyncio.wait({pong}, timeout=patience)
                 if done:
@@ -412,6 +413,12 @@ class AmiSession:
                     )
                     break
             await asyncio.sleep(max(0.0, sent + timings.ping_interval.total_seconds() - loop.time()))
+
+
+def _looked_at(future: asyncio.Future[list[AmiMessage]]) -> None:
+    """Its failure is known: the link's end says it."""
+    if not future.cancelled():
+        future.exception()
 
 
 class AmiLink:
