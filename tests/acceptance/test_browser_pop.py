@@ -35,7 +35,7 @@ async def take_all(ada: AgentWindow, phones: dict[str, Softphone]) -> list[str]:
         await ada.note("pop_drawn", offer=offer)
         offers.append(offer)
         await calls[number].hang_up()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await calls[number].ended.wait()
         await ada.page.locator(f'[data-testid="pop"][data-offer="{offer}"]').wait_for(state="detached")
         calls[number] = await phones[number].dial("5001")

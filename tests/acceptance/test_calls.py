@@ -50,7 +50,7 @@ async def test_a_call_is_answered_by_a_sip_phone_heard_both_ways_and_recorded_ri
         await call.stop_recording()
         await ringing.hang_up()
         ended = time.time()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await call.ended.wait()
         await bo.api.until("/agent", lambda a: a["agent"]["state"] == "wrap_up")
         await asyncio.sleep(0.7)
@@ -160,7 +160,7 @@ async def test_the_vip_who_came_second_is_answered_first(centre: TestCentre) -> 
             await ringing.confirmed.wait()
             await asyncio.sleep(0.3)
             await ringing.hang_up()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 await call.ended.wait()
             await hugo.wrap_up()
 
@@ -171,7 +171,7 @@ async def test_a_caller_who_gives_up_frees_the_agent_and_is_counted(centre: Test
         call = await call_in(phone, "5001", keys="")
         ringing = await dora.rings()
         await call.hang_up()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await ringing.ended.wait()
         await dora.api.until("/agent", lambda a: a["agent"]["state"] == "ready")
         row = await centre.record(where="caller_number = '+15550100077'")

@@ -106,7 +106,7 @@ async def test_full_is_voicemail_closed_is_a_flow_and_who_waits_long_is_answered
         await ringing.confirmed.wait()
         await asyncio.sleep(0.5)
         await ringing.hang_up()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await waiting.ended.wait()
         spoke = await message
         await closed

@@ -106,7 +106,7 @@ async def test_calls_survive_and_a_new_agent_takes_who_waits(tmp_path: Path) -> 
                 # Into the talk that was there before the change, sound still flows; it ends as calls do.
                 assert not talking.ended.is_set()
                 await ringing.hang_up()
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(15):
                     await talking.ended.wait()
                 await bo.wrap_up()
                 await waiting[1].hang_up()

@@ -24,9 +24,9 @@ async def test_an_empty_database_gets_everything_and_a_second_time_nothing_happe
     assert await revision(database) == ""
     done = await migrate(database)
     assert (done.before, done.after) == ("", newest())
-    begin = time.monotonic()
+    begin = time.process_time()  # the work, however busy the machine is
     done = await migrate(database)
-    assert time.monotonic() - begin < 0.1
+    assert time.process_time() - begin < 0.1
     assert done.before == done.after == newest() == await revision(database)
 
 
