@@ -72,6 +72,7 @@ async def overview(request: web.Request) -> web.Response:
             ),
             queues=tuple(sorted(scope)) if scope is not None else None,
             flows=dict(deps.centre.transfer_flows),
+            reasons=deps.centre.not_ready_reasons,
         )
     )
 

@@ -186,6 +186,8 @@ class Supervised(Answer):
     """The queues the asking supervisor acts on; null: all."""
     flows: Mapping[str, str] = {}
     """Flows that callers may be sent to, with their names for people."""
+    reasons: tuple[str, ...] = ()
+    """The centre's reasons for not ready."""
 
 
 class Messages(Answer):

@@ -7,6 +7,7 @@ import { customers } from "./en.customers";
 import { desk, deskErrors } from "./en.desk";
 import { moreErrors } from "./en.errors";
 import { explain } from "./en.explain";
+import { scope } from "./en.scope";
 import { contact, work } from "./en.work";
 import { flowVersions } from "./en.flow_versions";
 import { prompts } from "./en.prompts";
@@ -25,6 +26,7 @@ export const en = {
   customers,
   desk,
   explain,
+  scope,
   work,
   contact,
   flowVersions,

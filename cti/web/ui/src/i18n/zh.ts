@@ -7,6 +7,7 @@ import { customers } from "./zh.customers";
 import { desk, deskErrors } from "./zh.desk";
 import { moreErrors } from "./zh.errors";
 import { explain } from "./zh.explain";
+import { scope } from "./zh.scope";
 import { contact, work } from "./zh.work";
 import { flowVersions } from "./zh.flow_versions";
 import { prompts } from "./zh.prompts";
@@ -25,6 +26,7 @@ export const zh: Dictionary = {
   customers,
   desk,
   explain,
+  scope,
   work,
   contact,
   flowVersions,

@@ -6,6 +6,8 @@ const KEY = "cti.alarm";
 
 class Alarm {
   on = $state(read());
+  /** On, but this browser lets nothing be heard before somebody has pressed something on the page. */
+  waits = $state(false);
   #context: AudioContext | null = null;
   /** The levels already heard, by alert. */
   #heard: Map<string, string> | null = null;
@@ -17,7 +19,22 @@ class Alarm {
     } catch {
       // Lasts as long as the page then.
     }
+    this.waits = false;
     if (this.on) this.#tones(1); // also asks the browser for leave, which only a press may
+  }
+
+  /** Look whether anything could be heard; to be called once by a page that nobody may touch for days. */
+  ready(): void {
+    if (!this.on) return;
+    try {
+      const context = (this.#context ??= new AudioContext());
+      const look = () => (this.waits = this.on && context.state !== "running");
+      context.onstatechange = look;
+      look();
+      for (const touch of ["pointerdown", "keydown"]) addEventListener(touch, () => void context.resume(), { once: true });
+    } catch {
+      this.waits = false;
+    }
   }
 
   /** Take the alerts of now; those that are new, or worse, and not seen to, are heard. Those of the first look are not. */

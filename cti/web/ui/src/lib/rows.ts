@@ -90,6 +90,8 @@ export interface AgentRow {
   readonly notices?: readonly Notice[];
   /** A supervisor listens, and the centre wants agents to know. */
   readonly watched?: boolean;
+  /** Busy with a call of a queue that is not this supervisor's; nothing is told of it. */
+  readonly elsewhere?: boolean;
   /** Other queues or skills for a while, and until when. */
   readonly reassigned?: Reassigned | null;
   readonly hold_seconds_today?: number;

@@ -39,6 +39,8 @@ export interface Supervised {
   readonly queues: readonly QueueName[] | null;
   /** Flows that callers may be sent to, with their names for people. */
   readonly flows?: Readonly<Record<string, string>>;
+  /** The centre's reasons for "not ready". */
+  readonly reasons: readonly string[];
 }
 
 /** Other queues and skills for a while; what is left out is as usual. */
