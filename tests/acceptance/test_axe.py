@@ -29,6 +29,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("supervisor", "/work", "h1, h2"),
     ("supervisor", "/quality", "[data-testid=quality-page][data-ready=true]"),
     ("supervisor", "/reports", "[data-testid=report]"),
+    ("supervisor", "/account", "[data-testid=factor-state]"),
 )
 """Every page of the product. A new page is a line here."""
 

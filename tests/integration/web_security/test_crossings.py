@@ -91,7 +91,7 @@ async def test_an_agent_asks_as_nobody_else_whatever_ids_it_names(peopled):
             body["agent_id"] = "1002"
         answer, _ = await peopled.ask(operation.method, path, "1001", json=body)
         assert answer.status != 500, (operation.name, path)
-        if "agent_id" in body and operation.body is not None:
+        if "agent_id" in body and operation.body is not None and "agent_id" not in operation.body.model_fields:
             assert answer.status in (400, 404), operation.name
     assert peopled.floor.asked
     assert {value for asked in peopled.floor.asked for value in asked if value in ("1001", "1002")} <= {AgentId("1001")}
