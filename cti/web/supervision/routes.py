@@ -71,7 +71,7 @@ async def overview(request: web.Request) -> web.Response:
                 if seen(e.queue)
             ),
             queues=tuple(sorted(scope)) if scope is not None else None,
-            flows=dict(deps.centre.transfer_flows),
+            flows={str(name): said for name, said in deps.centre.transfer_flows.items()},
             reasons=deps.centre.not_ready_reasons,
         )
     )

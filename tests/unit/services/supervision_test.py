@@ -549,7 +549,7 @@ def test_who_took_over_never_leaves_the_caller_alone_while_the_new_leg_comes() -
     before = rig.kinds()
     new = taken_again(rig, WatchMode.TAKE_OVER)
     moves = rig.attend()
-    assert [one for one in moves if isinstance(one, EnterRoom)][0].channel == AGAIN
+    assert next(one for one in moves if isinstance(one, EnterRoom)).channel == AGAIN
     assert HangUp(channel=BOSS) not in moves  # not before caller and new leg are proved to be in one bridge
     rig.joined(AGAIN, rig.call_id, bridge="room")
     assert HangUp(channel=BOSS) in rig.attend()
