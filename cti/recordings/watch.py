@@ -44,6 +44,8 @@ AGAIN = 30.0
 """Seconds until a file that could not be made, or sent, is tried again."""
 STRAY = 60.0
 """Live files of a call nobody knows, not written to for so long and open nowhere, are of a call that is over."""
+GRACE = 30.0
+"""Seconds after the start in which files of unknown calls are left alone."""
 ORPHAN = 3600.0
 """Files that an earlier run left are moved when they are so old."""
 SLACK, SHARE = 1.0, 0.05
@@ -85,6 +87,8 @@ class RecordingWatch:
         self._calls: dict[CallId, _Call] = {}
         self._finishing: set[CallId] = set()
         """Calls that are over and not judged yet."""
+        self._strays: set[CallId] = set()
+        """Calls nobody knew of when their files were finished."""
         self._work: set[asyncio.Task[None]] = set()
         self._started = False
         self._pending: list[Work] = []
@@ -143,7 +147,7 @@ class RecordingWatch:
                 call.messages.append(("voicemail", fact.path))
             case f.CallEnded():
                 self._calls.pop(call_id, None)
-                if ("talk", call.path or f"{call_id}.wav") not in done:
+                if ("talk", call.path or f"{call_id}.wav") not in done and call_id not in self._strays:
                     self._finishing.add(call_id)
                     self._do(self._finish(call_id, call))
                 for kind, name in call.messages:
@@ -203,6 +207,8 @@ class RecordingWatch:
         self, call_id: CallId, live: LiveSound, name: str, expected: float, clock: TalkClock, spoiled: str = ""
     ) -> None:
         target = self._shelf.plain("talk", name)
+        if not any(live.frames()):
+            return  # finished already: an empty file must not take the place of the sound
         lost = await asyncio.to_thread(live.lost)
         flagged = False
         while True:
@@ -317,13 +323,14 @@ class RecordingWatch:
         waiting, self._pending = self._pending, []
         for work in waiting:
             self._do(work)
-        swept = 0.0
+        began, swept = time.monotonic(), 0.0
         try:
             while True:
                 await self._look()
                 if time.monotonic() - swept > ORPHAN / 60:
                     swept = time.monotonic()
-                    await self._sweep()
+                    # Calls of a time without a bridge are told by the ledger, some seconds after the start.
+                    await self._sweep(strays=swept - began > GRACE)
                 await asyncio.sleep(LOOK)
         finally:
             for task in list(self._work):
@@ -349,11 +356,14 @@ class RecordingWatch:
                     seconds=round(seconds, 1),
                 )  # fmt: skip
 
-    async def _sweep(self) -> None:
+    async def _sweep(self, *, strays: bool) -> None:
         """Files of calls that nobody told of, and files that were not moved when the bridge ended."""
-        for call_id in await asyncio.to_thread(stray, self._live, time.time() - STRAY):
+        for call_id in await asyncio.to_thread(stray, self._live, time.time() - STRAY) if strays else ():
             live = live_sound(self._live, call_id)
-            if call_id not in {*self._calls, *self._finishing} and not await asyncio.to_thread(in_use, live.files):
+            if call_id not in {*self._calls, *self._finishing, *self._strays} and not await asyncio.to_thread(
+                in_use, live.files
+            ):
+                self._strays.add(call_id)
                 self._do(self._make(call_id, live, f"{call_id}.wav", 0.0, TalkClock()))
         if not self._shelf.moves:
             return

@@ -203,6 +203,7 @@ def test_what_a_pause_lacks_is_put_in_where_its_silence_is() -> None:
 async def test_files_of_a_call_nobody_knows_are_finished_when_nobody_writes_them(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watching, "GRACE", -1.0)
     bench.sound(3)
     files = list(bench.live.iterdir())
     for file in files:
@@ -217,6 +218,30 @@ async def test_files_of_a_call_nobody_knows_are_finished_when_nobody_writes_them
     kept = await bench.verdict([])
     assert isinstance(kept, r.RecordingKept)
     assert (kept.call_id, kept.seconds, list(bench.live.iterdir())) == (CALL, 3.0, [])
+    # The ledger tells of the call later: what was made stays as it is.
+    size = (tmp_path / "recordings" / kept.path).stat().st_size
+    task = asyncio.create_task(bench.watch.run())
+    await asyncio.sleep(0)
+    bench.watch.observe(talk(3), T0)
+    await asyncio.sleep(0.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert bench.journal.facts == [kept]
+    assert (tmp_path / "recordings" / kept.path).stat().st_size == size
+
+
+async def test_files_of_a_time_without_a_bridge_wait_for_the_ledger(bench: Bench) -> None:
+    bench.sound(10)
+    for file in bench.live.iterdir():
+        os.utime(file, (1, 1))
+    task = asyncio.create_task(bench.watch.run())
+    await asyncio.sleep(0.3)
+    assert bench.journal.facts == []
+    bench.watch.observe(talk(10), T0)
+    kept = await bench.journal.next()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (type(kept), kept.seconds) == (r.RecordingKept, 10.0)
 
 
 async def test_where_recordings_are_sealed_plain_sound_is_written_over_before_it_goes(
