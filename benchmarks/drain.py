@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -25,6 +25,9 @@ from pathlib import Path
 import asyncpg
 import orjson
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.processor import server_seconds
 from cti.ids import AgentId, CallId, FlowName, NodeName, OfferId, QueueName
 from cti.journal.codec import Position
 from cti.journal.writer import JournalWriter
@@ -86,23 +89,9 @@ BATCH = 2000
 
 async def _timed(what: Callable[[], Awaitable[object]], server: int) -> tuple[float, float, float]:
     """Seconds that it took, processor seconds of this process, and of the database's processes."""
-    begin, cpu, theirs = time.perf_counter(), time.process_time(), _cpu(server)
+    begin, cpu, theirs = time.perf_counter(), time.process_time(), server_seconds(server)
     await what()
-    return time.perf_counter() - begin, time.process_time() - cpu, _cpu(server) - theirs
-
-
-def _cpu(server: int) -> float:
-    """Processor seconds of a process, of those it has started and of those it had started."""
-    ticks = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(entry.name) == server:
-                    ticks += sum(int(field) for field in fields[11:15])
-                elif int(fields[1]) == server:
-                    ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return time.perf_counter() - begin, time.process_time() - cpu, server_seconds(server) - theirs
 
 
 async def _plainly(dsn: str, journal: JournalWriter) -> None:
