@@ -79,6 +79,18 @@ async def test_callers_hear_an_upload_with_the_next_play_and_then_what_was_said_
     assert said["sound"]["state"] == "recorded"
     async with PhoneRoom() as room:
         await welcomed(centre, room, "+15550100080", tmp_path / "upload.wav", 700)
+        # An emergency is told before anything else, to those who come.
+        alarm = Audio(0.3 * np.sin(2 * np.pi * 1100 * np.arange(5 * 44100) / 44100), 44100)
+        await request(
+            centre,
+            "PUT",
+            "/prompts/en/opening_hours/recording",
+            data=write_wave(alarm),
+            headers={"Content-Type": "audio/wav"},
+        )
+        await request(centre, "POST", "/announcement", json={"prompt": "opening_hours"})
+        await welcomed(centre, room, "+15550100080", tmp_path / "emergency.wav", 1100)
+        await request(centre, "POST", "/announcement", json={})
 
         account = centre.agent("1001")["sip"]
         phone = await room.phone(user=account["username"], password=account["password"], server=account["server"])

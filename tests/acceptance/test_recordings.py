@@ -299,6 +299,10 @@ async def test_a_file_that_is_deleted_or_cut_is_flagged_and_never_called_a_recor
             assert time.monotonic() - hung_up < 10
             status, _, _ = await fetch(centre, supervisor, f"/recordings/{call_id}/sound")
             assert status == (404 if damage == "delete" else 200)
+            # It is an alert until somebody has seen to it.
+            await supervisor.until("/alerts", lambda a: "-.recordings_flagged" in [x["alert"] for x in a["alerts"]], 10)
+            await supervisor.post("/alerts/-.recordings_flagged/acknowledge")
+            await supervisor.until("/alerts", lambda a: not a["alerts"])
         found = await centre.query(
             "SELECT count(*) AS n FROM cti.facts WHERE kind = 'RecordingKept' AND body ->> 'call_id' = $1", call_id
         )
