@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -96,16 +97,8 @@ class StoredReports:
                 current = await connection.fetchval("SELECT definition_version FROM cti.report_state")
                 anew = await progress(connection)
         ways = _ways(metrics, (*query.by, *query.filters))
-        keys = _ordered(parts, before, asked)
-        names = [dimension.value for dimension in query.by]
-        rows = tuple(
-            ReportRow(
-                keys=dict(zip(names, part, strict=True)),
-                figures=_figures(ways, parts.get(part, {})),
-                before=None if before is None else _figures(ways, before.get(part, {})),
-            )
-            for part in keys
-        )
+        # In a thread: thousands of rows would hold up the calls themselves.
+        rows = await asyncio.to_thread(_rows, ways, parts, before, asked)
         return Report(
             definition_version=DEFINITION_VERSION,
             zone=zone.key,
@@ -289,6 +282,18 @@ class StoredReports:
         """See `Reports.funnel`."""
         with naming("the steps of flows cannot be read"):
             return await funnel_of(self._pool, since=since, until=until, flow=flow, version=version, queues=queues)
+
+
+def _rows(ways: Sequence[_Way], parts: Parts, before: Parts | None, asked: _Asked) -> tuple[ReportRow, ...]:
+    names = [dimension.value for dimension in asked.by]
+    return tuple(
+        ReportRow(
+            keys=dict(zip(names, part, strict=True)),
+            figures=_figures(ways, parts.get(part, {})),
+            before=None if before is None else _figures(ways, before.get(part, {})),
+        )
+        for part in _ordered(parts, before, asked)
+    )
 
 
 def _teams(centre: Centre) -> dict[str, str]:
