@@ -91,7 +91,11 @@ export const api = {
     request<Me>("POST", "/login", { username, password, code }),
   ways: () => request<{ provider: { label: string; path: string } | null }>("GET", "/login"),
   logOut: () => request<unknown>("POST", "/logout"),
-  me: () => request<Me>("GET", "/me").then((answer) => answer.user),
+  me: () =>
+    request<Me>("GET", "/me").then((answer) => {
+      if (answer.must_enrol && location.pathname !== "/account") location.assign("/account");
+      return answer.user;
+    }),
   whoAmI: () => request<Me>("GET", "/me"),
   desk: () => request<AgentDesk>("GET", "/agent"),
   phone: () => request<PhoneAccount>("GET", "/agent/phone"),
