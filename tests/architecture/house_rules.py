@@ -89,7 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ivr": BASE | {"model"},
     "reports": BASE | {"model"},
     "casework": BASE | {"model"},
-    "quality": BASE | {"model", "casework"},
+    "quality": BASE | {"model", "casework", "reports"},
     "staffing": BASE | {"model"},
     "journal": BASE | {"clock", "model"},
     # the one owner, and the adapters that satisfy its ports
@@ -123,7 +123,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "crm_rooms": BASE | {"clock", "crm", "metrics", "model", "outside", "services"},
     "customer_rooms": {"clock", "crm", "services", "settings", "web"},
     "recording_rooms": BASE | {"clock", "journal", "metrics", "model", "places", "recordings", "services", "settings"},
-    "quality_rooms": {"clock", "model", "store"},
+    "quality_rooms": {"clock", "model", "quality", "store"},
     "supervision_rooms": {"prompts"},
     "report_office": BASE | PURE | {"clock", "services", "settings", "store"},
     "floor_rooms": BASE | {"clock", "outside", "services"},

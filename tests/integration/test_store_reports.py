@@ -28,6 +28,7 @@ from cti.reports.metric import DIMENSIONS_OF, Dimension, Grain
 from cti.reports.metrics import METRICS
 from cti.reports.slots import day_start
 from cti.services.reporting import CallsQuery, Compare, Part, ReportQuery, Spread
+from cti.store.anew import CountsAnew
 from cti.store.drain import Drain
 from cti.store.figure_check import check
 from cti.store.pool import open_pool
@@ -339,6 +340,49 @@ async def test_time_that_goes_on_is_counted_up_to_now(journal: JournalWriter, mi
         # A figure that cannot be chosen so is nothing, never the whole.
         other = dataclasses.replace(part, filters={Dimension.QUEUE: ("support",)})
         assert (await reports.query(other)).totals["not_ready_time"].value is None
+    finally:
+        await pool.close()
+        await drain.close()
+
+
+async def test_everything_is_counted_anew_by_itself_after_an_upgrade_or_a_change_of_the_clock(
+    journal: JournalWriter, migrated: str
+) -> None:
+    rng = random.Random(11)
+    histories = [a_call(rng, number) for number in range(30)]
+    zone = ["Europe/Berlin"]
+    drain = Drain(journal, migrated, rules=lambda: RULES, zone=lambda: zone[0])
+    await journal.append([fact for history in histories for fact in history])
+    while await drain.drain_once():
+        pass
+    anew = CountsAnew(migrated, rules=lambda: RULES, zone=lambda: zone[0], allowed=dict)
+    pool = await open_pool(migrated)
+    try:
+        reports = StoredReports(pool, lambda: CENTRE, clock=Now())
+        asked = ReportQuery(metrics=("offered", "asa"), since=SINCE, until=UNTIL)
+        before = await reports.query(asked)
+        assert not before.unfinished
+        assert await anew.needed() is False
+        assert await anew.once() is None
+        # As an older version would have left it: by other definitions.
+        await pool.execute("UPDATE cti.report_state SET definition_version = 1")
+        assert (await reports.query(asked)).unfinished
+        assert await anew.once() == len(histories)
+        after = await reports.query(asked)
+        assert (after.totals, after.unfinished, after.anew) == (before.totals, False, None)
+        async with pool.acquire() as link:
+            assert (await check(link)).differences == ()
+        zone[0] = "Asia/Shanghai"
+        assert await anew.needed() is True
+        assert await anew.once() == len(histories)
+        assert await pool.fetchval("SELECT zone FROM cti.report_state") == "Asia/Shanghai"
+        # One that did not come to its end is begun again; how far it is can be read meanwhile.
+        await pool.execute("UPDATE cti.report_state SET definition_version = 0, recount_done = 10, recount_of = 40")
+        assert (await reports.query(asked)).anew == 0.25
+        assert await anew.needed() is True
+        assert await anew.once() == len(histories)
+        assert (await reports.query(asked)).anew is None
+        assert await anew.needed() is False
     finally:
         await pool.close()
         await drain.close()

@@ -11,7 +11,10 @@ from cti.reports.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
-SQL = (ROOT / "cti" / "store" / "migrations" / "0010_reports.sql").read_text(encoding="utf-8")
+SQL = "\n".join(
+    (ROOT / "cti" / "store" / "migrations" / name).read_text(encoding="utf-8")
+    for name in ("0010_reports.sql", "0017_recount.sql")
+)
 
 
 def table(heading: str) -> list[list[str]]:
@@ -32,7 +35,8 @@ def test_every_figure_is_in_the_docs_as_it_is_defined() -> None:
 def test_columns_of_views_are_documented_and_commented_in_the_same_words(view: str) -> None:
     commented = re.findall(rf"COMMENT ON COLUMN report\.{view}\.(\w+) IS '((?:[^']|'')*)';", SQL)
     assert [[f"`{name}`", text.replace("''", "'")] for name, text in commented] == table(f"`report.{view}`")
-    defined = SQL.split(f"CREATE VIEW report.{view} AS\nSELECT ", 1)[1].split("\n  FROM ", 1)[0]
+    # The last definition counts: columns are only ever added at the end.
+    defined = re.split(rf"CREATE (?:OR REPLACE )?VIEW report\.{view} AS\nSELECT ", SQL)[-1].split("\n  FROM ", 1)[0]
     names = [column.strip().split(" AS ")[-1] for column in defined.split(",\n")]
     assert names == [name for name, _ in commented]
 
