@@ -17,23 +17,24 @@ from tests.acceptance.people import caller, sip_agent
 from tests.acceptance.test_bridge_killed import kill_bridge
 from tests.acceptance.test_moving_calls import ADA, BO, CALLER, ended, hears, in_state, rings, take, talk
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.recorded import kept, share, sound_of
 from tests.support.sound import loudness
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
 
-BOSS = 1450
-"""What the supervisor says."""
+BOSS, SECRET = 1450, 2100
+"""What the supervisor says; what the caller says while the recording is paused."""
 
 
-def centre_text() -> str:
-    """The demo centre with short rings, and a supervisor who acts on one queue."""
+def centre_text(*, told: bool = True) -> str:
+    """The demo centre with short rings, and a supervisor who acts on one queue. `told`: agents see that somebody listens."""
     yaml = YAML()
     tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
     for queue in tree["queues"].values():
         queue |= {"ring_timeout": 5, "wrap_up": 60}
     tree["agents"]["1005"]["queues"] = ["sales"]
     tree["supervisors"] = {"lena": ["sales"]}
-    tree["supervision"] = {"told": True}
+    tree["supervision"] = {"told": told}
     out = io.StringIO()
     yaml.dump(tree, out)
     return out.getvalue()
@@ -151,6 +152,9 @@ async def test_listening_whispering_barging_and_taking_over(watched: TestCentre,
             "TalkEnded",
             "PartyLeft",
         ]
+        legs = await centre.query("SELECT * FROM report.legs WHERE call_id = $1 AND leg = 'supervisor'", call_id)
+        assert [(leg["who"], leg["mode"], leg["direction"]) for leg in legs] == [("supervisor", "listen", "out")]
+        assert legs[0]["began_at"] <= legs[0]["answered_at"] <= legs[0]["ended_at"]
         acts = (await api.until("/acts?subject=call:" + call_id, lambda a: len(a["acts"]) >= 5))["acts"]
         assert [(act["act"], act["after"].get("mode"), act["queue"]) for act in reversed(acts)] == [
             ("call_watch", "listen", "support"),
@@ -223,6 +227,41 @@ async def test_a_bridge_that_dies_while_the_call_ends_leaves_no_leg_behind(watch
         assert (row["outcome"], row["hangup_by"], row["agent"]) == ("answered", "caller", "1001")
 
 
+async def test_nothing_of_a_whispering_supervisor_or_of_a_pause_is_on_the_recording(
+    watched: TestCentre, tmp_path: Path
+) -> None:
+    centre = watched
+    async with (
+        PhoneRoom() as room,
+        sip_agent(centre, room, "1001") as ada,
+        supervisor(centre, room) as (api, phone),
+    ):
+        call, leg, call_id = await talk(centre, room, ada)
+        own = f"/calls/{call_id}/recording"
+        await ada.api.until(own, lambda a: a["recording"])
+        boss = await begin(api, phone, call_id, "whisper")
+        await hears(leg, tmp_path / "whispered.wav", CALLER, BOSS)
+        # Payment data: nobody listens, nobody whispers, and nothing of it is kept.
+        await ada.api.post(own, {"action": "pause"})
+        await api.until("/supervision", lambda s: [w["silent"] for w in s["watches"]] == [True])
+        await call.play_tone(SECRET)
+        await hears(boss, tmp_path / "paused-boss.wav")
+        await hears(leg, tmp_path / "paused-agent.wav", SECRET)
+        await call.play_tone(CALLER)
+        await asyncio.sleep(0.5)
+        await ada.api.post(own, {"action": "resume"})
+        await hears(boss, tmp_path / "resumed-boss.wav", CALLER, ADA)
+        await call.hang_up()
+        await ended(leg, boss, within=20)
+        await ada.wrap_up()
+        await kept(api, call_id, "kept", "flagged", within=40)
+        samples, rate = await sound_of(centre, api, call_id)
+        for channel in samples.T:
+            assert share(channel, BOSS, rate) < 0.01
+            assert share(channel, SECRET, rate) < 0.01
+        assert max(share(channel, CALLER, rate) for channel in samples.T) > 0.3
+
+
 async def test_a_supervisor_of_another_queue_is_refused_and_acts_on_calls_leave_a_trace(
     watched: TestCentre, tmp_path: Path
 ) -> None:
@@ -292,3 +331,18 @@ async def test_an_emergency_is_heard_by_those_who_wait_and_who_come(watched: Tes
         await api.post("/queues/support/announcement", {})
         await call.hang_up()
         await ended(call)
+        # A queue that is closed by hand takes nobody who comes then.
+        await api.post("/queues/support/open", {"open": False, "reason": "storm"})
+        late = await line.dial("5001")
+        await late.confirmed.wait()
+        closed: list[Any] = []
+        async with asyncio.timeout(20):
+            while not closed:
+                await asyncio.sleep(0.2)
+                closed = await centre.query(
+                    "SELECT body ->> 'queue' AS queue FROM cti.facts WHERE kind = 'CallDequeued' AND body ->> 'reason' = 'closed'"
+                )
+        assert [row["queue"] for row in closed] == ["support"]
+        await late.hang_up()
+        await ended(late)
+        await api.post("/queues/support/open", {"open": None})
