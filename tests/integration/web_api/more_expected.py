@@ -37,8 +37,8 @@ ELSEWHERE: dict[str, set[str | None]] = {
     **dict.fromkeys(
         (
             "supervision", "supervisor_phone", "call_watch", "watch_change", "watch_stop", "call_end", "call_send",
-            "call_timeline", "agent_set", "agent_change", "queue_force", "queue_announce", "centre_announce", "message_send",
-            "messages", "acts", "acts_file", "reports", "report_query", "report_calls", "report_distribution",
+            "call_timeline", "agent_set", "agent_change", "agent_reassign", "queue_force", "queue_announce", "centre_announce",
+            "message_send", "messages", "acts", "acts_file", "reports", "report_query", "report_calls", "report_distribution",
             "report_funnel",
         ),
         _FLOOR,
