@@ -268,3 +268,5 @@ class Snapshot(Signal):
     channels: tuple[LiveChannel, ...]
     devices: tuple[DeviceReachable, ...]
     restarted: bool
+    asked_at: datetime | None = None
+    """When it was asked for: what it says is not older, and `at` may be much later where the link is slow. None: at `at`."""

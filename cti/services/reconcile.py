@@ -135,7 +135,7 @@ def _missing(board: Switchboard, snapshot: s.Snapshot) -> list[Call]:
     happens to them comes as signals, for the link was up when they began.
     """
     there = {channel.unique_id for channel in snapshot.channels}
-    judged = snapshot.at - YOUNG
+    judged = (snapshot.asked_at or snapshot.at) - YOUNG
     return [
         call
         for call in board.calls.values()
@@ -180,10 +180,22 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
             call_control.end_call(board, call, now, at=now, hangup_by=HangupBy.SYSTEM, inferred=True)
     for channel in callers.values():
         known = board.calls.get(channel.call_id) if channel.call_id is not None else None
+        if known is not None and _told_later(board, known, snapshot):
+            continue
         if known is None or not room_recovery.adopt(board, known, channel, snapshot, now):
             _place(board, channel, agents_legs, now)
     for device in snapshot.devices:
         call_control.device_changed(board, device, now)
+
+
+def _told_later(board: Switchboard, call: Call, snapshot: s.Snapshot) -> bool:
+    """Whether the ledger, which is read after the snapshot was taken, told of a talk's beginning or end that the snapshot may
+    not know: it would undo it. What came after it is told by signals, which flow from before the snapshot on."""
+    asked_at = snapshot.asked_at
+    return asked_at is not None and any(
+        isinstance(fact, f.CallAnswered | f.TalkEnded) and fact.at > asked_at
+        for fact in board.history.get(call.call_id, ())
+    )
 
 
 def _is_far_side(board: Switchboard, channel: s.LiveChannel) -> bool:

@@ -457,13 +457,14 @@ class AmiTelephony:
                 self._deliver(LinkLost(at=self._clock.now()))
 
     async def _take_snapshot(self, session: AmiSession, began: float) -> None:
+        asked_at = self._clock.now()
         channels = await session.ask_list(STATUS, deadline=LIST_DEADLINE)
         devices = await session.ask_list(DEVICES, deadline=LIST_DEADLINE)
         now = self._clock.now()
         restarted = was_restarted(self._last_uptime, session.uptime, began)
         self._last_uptime = (session.uptime, began)
         snapshot = snapshot_of(channels, devices, accounts=self.translator.accounts, at=now, restarted=restarted)
-        self._deliver(snapshot)
+        self._deliver(replace(snapshot, asked_at=asked_at))
         self._in_step = True
         log.info(
             "snapshot delivered", channels=len(snapshot.channels), devices=len(snapshot.devices), restarted=restarted
