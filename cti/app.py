@@ -88,7 +88,7 @@ from cti.web.auth.origins import allowed_origins
 from cti.web.auth.scopes import queues_of_user
 from cti.web.casework.news import teller
 from cti.web.deps import ReadyPart, WebDeps, phone_server
-from cti.web_doors import open_doors
+from cti.web.doors import open_doors
 
 log = structlog.get_logger(__name__)
 

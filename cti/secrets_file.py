@@ -66,7 +66,9 @@ def load_or_make(data: Path, centre: Centre, *, known: Secrets | None = None) ->
         ami=str(tree.get("ami") or secrets.token_urlsafe(24)),
         session_key=str(tree.get("session_key") or secrets.token_urlsafe(32)),
         sip={name: sip.get(name) or secrets.token_urlsafe(18) for name in endpoints(centre)},
-        logins={name: logins.get(name) or _password() for name in (*centre.agents, *supervisors(centre), *centre.walls)},
+        logins={
+            name: logins.get(name) or _password() for name in (*centre.agents, *supervisors(centre), *centre.walls)
+        },
     )
     fresh = {"ami": made.ami, "session_key": made.session_key, "sip": made.sip, "logins": made.logins}
     if fresh != tree:

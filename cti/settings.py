@@ -224,7 +224,9 @@ class Oidc(_Section):
     def _whole(self) -> Oidc:
         if self.issuer and not self.client_id:
             raise ValueError("oidc.client_id is needed where oidc.issuer is set")
-        if self.issuer.startswith("http://") and not re.match(r"^http://(localhost|127\.0\.0\.1|\[::1\])[:/]", self.issuer + "/"):
+        if self.issuer.startswith("http://") and not re.match(
+            r"^http://(localhost|127\.0\.0\.1|\[::1\])[:/]", self.issuer + "/"
+        ):
             raise ValueError("oidc.issuer must be an https:// address")
         return self
 

@@ -42,7 +42,11 @@ def describe(settings: Settings, centre: Centre, secrets: Secrets) -> dict[str, 
             {"did": n.did, "title": n.title, "flow": n.flow, "sip_uri": f"sip:{n.did}@{sip}"}
             for n in centre.numbers.values()
         ],
-        "sip": {"server": sip, "transport": "udp", "ws_url": f"ws://{url_host}:{settings.ports.of('ws')}/ws"},
+        "sip": {
+            "server": sip,
+            "transport": "udp",
+            "ws_url": f"{scheme.replace('http', 'ws')}://{url_host}:{settings.ports.of('ws')}/ws",
+        },
         "trunk": {
             "name": settings.trunk.name,
             "server": sip,

@@ -21,6 +21,8 @@ import jinja2
 
 from cti.asterisk.hold_music import write_hold_music
 from cti.asterisk.install import AsteriskBinary
+from cti.certificates import encrypted, ensure
+from cti.clock import SystemClock
 from cti.errors import ConfigError
 from cti.model.centre import Centre
 from cti.settings import Settings
@@ -242,6 +244,7 @@ def _texts(
             "required": REQUIRED_MODULES,
             "optional": [name for name in OPTIONAL_MODULES if binary.module_exists(name)],
         },
+        "certificate": ensure(settings, SystemClock().now()) if encrypted(settings) else None,
         "ami": {"read": AMI_READ, "write": AMI_WRITE, "events": AMI_EVENTS, "unused": AMI_UNUSED},
         "recorded": [name for name, queue in centre.queues.items() if queue.recording_rule.without_bridge],
         "trap_length": 1,

@@ -211,7 +211,13 @@ class Reports(Protocol):
         ...
 
     async def funnel(
-        self, *, since: datetime, until: datetime, flow: str = "", version: str = "", queues: Sequence[str] | None = None
+        self,
+        *,
+        since: datetime,
+        until: datetime,
+        flow: str = "",
+        version: str = "",
+        queues: Sequence[str] | None = None,
     ) -> Funnel:
         """How far callers went in a flow; empty: in all. `queues`: only those who came to these queues."""
         ...

@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from cti.certificates import encrypted
 from cti.clock import Clock, SystemClock
 from cti.metrics.registry import Metrics
 from cti.model.centre import Centre
@@ -64,7 +65,7 @@ def phone_server(settings: Settings, passwords: Mapping[str, str]) -> PhoneServe
     host = settings.network.public_address
     in_url = f"[{host}]" if ":" in host else host
     return PhoneServer(
-        ws_url=f"ws://{in_url}:{settings.ports.of('ws')}/ws",
+        ws_url=f"{'wss' if encrypted(settings) else 'ws'}://{in_url}:{settings.ports.of('ws')}/ws",
         domain=in_url,
         registrar=f"{in_url}:{settings.ports.of('sip')}",
         passwords=passwords,

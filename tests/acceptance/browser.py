@@ -236,7 +236,7 @@ class Window:
 
 ALWAYS_ALLOWED = (
     # The log-in page asks whether one is logged in already; the browser writes each such 401 to its console.
-    r"status of 401 .*\[http://[^/]+/api/v1/me\]$",
+    r"status of 401 .*\[https?://[^/]+/api/v1/me\]$",
 )
 SERVER_GONE = (
     r"WebSocket connection to .* failed",

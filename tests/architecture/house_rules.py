@@ -49,6 +49,7 @@ CENTRE = {
     "desk_forms",
     "form_types",
     "centre_versions",
+    "certificates",
     "flow_versions",
     "places",
     "secrets_file",
@@ -94,7 +95,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "journal": BASE | {"clock", "model"},
     # the one owner, and the adapters that satisfy its ports
     "services": BASE | {"clock", "journal"} | PURE,
-    **{room: BASE | {"clock", "private_file", "settings", "journal", "services"} | PURE for room in ADAPTERS},
+    **{
+        room: BASE | {"certificates", "clock", "private_file", "settings", "journal", "services"} | PURE
+        for room in ADAPTERS
+    },
     # what one centre is made of: files, sounds, processes, what a person is shown of it
     "secrets_file": BASE | {"model", "private_file", "settings"},
     "form_types": set(),
@@ -113,7 +117,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "panel": set(),
     "status": BASE | {"model", "certificates"} | CENTRE,
     "certificates": BASE | {"clock", "private_file", "settings"},
-    "web_doors": {"certificates", "settings", "web"},
     "prompts": BASE | {"ivr", "clock", "services"},
     # the composition
     "live_flows": BASE | PURE | {"clock", "services"} | CENTRE,

@@ -23,6 +23,7 @@ import aiohttp
 import asyncpg
 
 from cti.centre_file import load_centre
+from cti.certificates import client_context
 from cti.children import ended
 from cti.places import Places
 from cti.secrets_file import load_or_make
@@ -122,7 +123,9 @@ class TestCentre:
         centre = load_centre(Places(settings).centre)
         self.told = describe(settings, centre, load_or_make(settings.data, centre))
         try:
-            with urllib.request.urlopen(self.told["urls"]["readyz"], timeout=2) as answer:
+            with urllib.request.urlopen(
+                self.told["urls"]["readyz"], timeout=2, context=client_context(settings)
+            ) as answer:
                 self.told |= {"ready": answer.status == 200, "parts": json.load(answer)}
         except (OSError, ValueError, http.client.HTTPException) as error:
             self.told |= {"ready": False, "parts": {"bridge": repr(error)}}

@@ -490,6 +490,8 @@ class AmiLink:
             pause = self.timings.pause(failures, self._jitter())
             if isinstance(self.problem, AmiUnreachable):
                 pause = min(pause, self.timings.unreachable_retry.total_seconds())
-            if failures & (failures - 1) == 0:  # the first, second, fourth ...: an hour away must not be a thousand lines
+            if (
+                failures & (failures - 1) == 0
+            ):  # the first, second, fourth ...: an hour away must not be a thousand lines
                 log.warning("ami link down", problem=str(self.problem), attempt=failures, retry_in=round(pause, 2))
             await asyncio.sleep(pause)
