@@ -100,7 +100,9 @@ class Talk:
         assert self.call is not None
         await self.call.hang_up()
         await self.agent.wrap_up()
-        await self.agent.api.post("/agent/state", {"state": "not_ready", "reason": "break"})  # the next call is another's
+        await self.agent.api.post(
+            "/agent/state", {"state": "not_ready", "reason": "break"}
+        )  # the next call is another's
 
 
 async def flagged(person: ApiPerson, call_id: str, since: float) -> tuple[str, float]:

@@ -398,7 +398,13 @@ class FakeReports:
         )  # fmt: skip
 
     async def funnel(
-        self, *, since: datetime, until: datetime, flow: str = "", version: str = "", queues: Sequence[str] | None = None
+        self,
+        *,
+        since: datetime,
+        until: datetime,
+        flow: str = "",
+        version: str = "",
+        queues: Sequence[str] | None = None,
     ) -> Funnel:
         self._there()
         filters = {} if queues is None else {Dimension.QUEUE: tuple(queues)}

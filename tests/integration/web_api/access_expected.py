@@ -14,7 +14,7 @@ ELSEWHERE: dict[str, set[str | None]] = {
         ),
         _PEOPLE,
     ),
-    **dict.fromkeys(("accounts", "second_factor_reset"), {"admin"}),
+    **{key: {"admin"} for key in ("accounts", "second_factor_reset")},
 }  # fmt: skip
 """What they answer is asked in the tests of web_security: here it counts who is let in."""
 PARTS = {"{session_id}": "nobody", "{token_id}": "0123456789ab", "{username}": "1002"}

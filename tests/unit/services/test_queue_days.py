@@ -35,7 +35,9 @@ def facts(number: int, queue: QueueName, after: int, waited: int, answered: bool
     return [*told, f.CallEnded(at=end, call_id=call_id, hangup_by=HangupBy.CALLER)]
 
 
-CALLS = st.lists(st.tuples(st.sampled_from(QUEUES), st.integers(0, 7000), st.integers(1, 300), st.booleans()), max_size=12)
+CALLS = st.lists(
+    st.tuples(st.sampled_from(QUEUES), st.integers(0, 7000), st.integers(1, 300), st.booleans()), max_size=12
+)
 
 
 @given(calls=CALLS, some=st.sets(st.sampled_from(QUEUES)))

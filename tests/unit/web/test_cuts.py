@@ -98,9 +98,9 @@ def changes(draw: Any) -> Change:
     alerts: dict[str, AlertRow | None] = {}
     for queue in draw(st.sets(some([*QUEUES, None]), max_size=2)):
         alert = f"{queue or '-'}.waiting"
-        alerts[alert] = draw(st.booleans()) and AlertRow(
+        alerts[alert] = (draw(st.booleans()) and AlertRow(
             alert=alert, queue=queue, figure="waiting", level="warn", since=NOW, value=draw(st.integers(1, 3)), limit=1
-        ) or None  # fmt: skip
+        )) or None  # fmt: skip
     return Change(
         calls=calls,
         calls_gone=tuple(call for call in draw(st.sets(some(CALLS), max_size=1)) if call not in calls),
