@@ -44,7 +44,7 @@ SECONDS = {
     "test_browser_refresh.py": 79,
     "test_survival.py": 76,
     "test_calls.py": 75,
-    "test_faults.py": 75,
+    "test_faults.py": 220,
     "test_standby.py": 75,
     "test_bridge_killed.py": 63,
     "asterisk_announce_test.py": 54,
