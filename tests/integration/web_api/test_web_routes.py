@@ -254,7 +254,7 @@ async def test_call_queries_that_cannot_be_are_refused(site, query):
         ("GET", "/nothing", 404, "not_found"),
         ("GET", "/%00", 404, "not_found"),
         ("DELETE", "/api/v1/me", 405, "method_not_allowed"),
-        ("GET", "/api/v1/login", 405, "method_not_allowed"),
+        ("DELETE", "/api/v1/login", 405, "method_not_allowed"),
         ("TRACE", "/", 405, "method_not_allowed"),
     ],
 )
