@@ -189,6 +189,7 @@ async def serve(settings: Settings) -> None:
         centre.agents,
         named=centre.supervisors,
         walls=centre.walls,
+        epoch=int(clock.now().timestamp()),
     )
     metrics = Metrics()
     flows, flow_versions = open_flows(places, centre, clock)
@@ -328,7 +329,10 @@ async def serve(settings: Settings) -> None:
             ReadyPart(name="database", ok=not untaken, needed=False, detail=untaken),
         )
 
-    accounts = Accounts.load(places.accounts)
+    staff = dispatcher.board.centre.agents  # with those who talk still, though the file has them no more
+    accounts = await Accounts.take_up(
+        places.accounts, secrets.logins, staff, clock.now(), named=centre.supervisors, walls=centre.walls
+    )
     follower = AsteriskFollower(
         settings, prompts=places.prompts, out=places.asterisk, asterisk=telephony, accounts=secrets.sip
     )

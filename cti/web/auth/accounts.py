@@ -37,6 +37,8 @@ _MAY_WAIT = 64
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What a user name looks like."""
+BUILT_IN = frozenset({"supervisor", "admin"})
+"""Accounts that every centre has, whatever its file names."""
 
 
 def _usual_hasher() -> PasswordHasher:
@@ -73,7 +75,11 @@ _FILE = TypeAdapter(list[Account])
 
 def _parse(path: Path, raw: bytes) -> list[Account]:
     try:
-        return _FILE.validate_json(raw)
+        # Files of before may have a built-in one as the centre's, which would go with its line of the centre's file.
+        return [
+            one.model_copy(update={"of_centre": False}) if one.of_centre and one.username in BUILT_IN else one
+            for one in _FILE.validate_json(raw)
+        ]
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in problem["loc"])
@@ -117,6 +123,23 @@ class Accounts:
             raise ConfigError(f"{path}: a user name is there twice", remedy="delete one of the two accounts")
         return cls({account.username: account for account in accounts}, hasher=hasher, path=path)
 
+    @classmethod
+    async def take_up(
+        cls,
+        path: Path,
+        passwords: Mapping[str, str],
+        agents: Mapping[AgentId, Agent],
+        now: datetime,
+        *,
+        named: Collection[str] = (),
+        walls: Collection[str] = (),
+        hasher: PasswordHasher | None = None,
+    ) -> Accounts:
+        """The accounts of a centre that starts: the file as `follow` leaves it, for the centre's file may have changed meanwhile."""
+        accounts = cls.load(path, hasher=hasher)
+        await accounts.follow(path, passwords, agents, now, named=named, walls=walls)
+        return accounts
+
     @staticmethod
     def write_first(
         path: Path,
@@ -125,12 +148,14 @@ class Accounts:
         *,
         named: Collection[str] = (),
         walls: Collection[str] = (),
+        epoch: int = 0,
         hasher: PasswordHasher | None = None,
     ) -> tuple[str, ...]:
         """Make accounts for the log-ins of `passwords` that the file does not have yet; returns their names.
 
         An agent's extension makes an agent's account; "admin" an administrator; any other name a supervisor.
         `named` are the supervisors of the centre's file, `walls` its screens on the wall. Accounts that are there stay as they are, so a changed password is never set back.
+        `epoch` is that of the new ones: one that no session of a former account of the same name has.
         """
         have: list[Account] = _parse(path, path.read_bytes()) if path.exists() else []
         known = {account.username for account in have}
@@ -156,7 +181,8 @@ class Accounts:
                     username=username,
                     role=role,
                     agent_id=username if agent is not None else None,
-                    of_centre=username in named or username in walls,
+                    of_centre=username not in BUILT_IN and (username in named or username in walls),
+                    epoch=epoch,
                     hash=hasher.hash(password),
                 )
             )
@@ -199,7 +225,7 @@ class Accounts:
                     username=name,
                     role=Role.AGENT if name in agents else Role.WALL if name in walls else Role.SUPERVISOR,
                     agent_id=name if name in agents else None,
-                    of_centre=name not in agents,
+                    of_centre=name not in agents and name not in BUILT_IN,
                     epoch=int(now.timestamp()),
                     hash=hashed,
                 )

@@ -13,7 +13,7 @@ from aiohttp import web
 from cti.errors import CtiError
 from cti.ids import AgentId, CallId, QueueName
 from cti.model.centre import Centre
-from cti.web.auth.accounts import Account, Accounts
+from cti.web.auth.accounts import BUILT_IN, Account, Accounts
 from cti.web.auth.permissions import PERMISSIONS, Role
 from cti.web.auth.sessions import Session
 from cti.web.cuts import Cut
@@ -126,10 +126,12 @@ def scope_of(session: Session, centre: Centre) -> frozenset[QueueName] | None:
 
 
 def scope_of_account(account: Account, centre: Centre) -> frozenset[QueueName] | None:
-    """The same without a log-in."""
+    """The same without a log-in. Empty: none at all."""
     if account.role is Role.ADMIN:
         return None
     of_centre = centre.walls if account.role is Role.WALL else centre.supervisors
+    if account.of_centre and account.username not in BUILT_IN and account.username not in of_centre:
+        return frozenset()  # the centre does not know them yet, or not any more: not all queues, but none
     named = (*account.queues, *of_centre.get(account.username, ()))
     return frozenset(map(QueueName, named)) or None
 

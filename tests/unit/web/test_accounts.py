@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import json
 import os
 from datetime import UTC, datetime
@@ -8,7 +9,8 @@ import pytest
 from cti.errors import ConfigError
 from cti.web.auth.accounts import Account, Accounts, TooBusy
 from cti.web.auth.permissions import Role
-from tests.support.fake_floor import QUICK_HASHER, demo_centre
+from cti.web.auth.scopes import scope_of_account
+from tests.support.fake_floor import QUICK_HASHER, SALES, demo_centre
 
 AGENTS = demo_centre().agents
 FIRST = {"1001": "a", "supervisor": "b", "admin": "c", "7777": "an extension that is no agent"}
@@ -145,3 +147,42 @@ async def test_screens_on_the_wall_are_accounts_of_their_own(tmp_path):
     await accounts.follow(file, more, AGENTS, now, named=("lena",), walls=())
     assert (accounts.get("shop"), accounts.get("hall")) == (None, None)
     assert accounts.get("lena").epoch == 0
+
+
+async def test_who_was_removed_while_the_centre_was_down_is_out_at_its_start(tmp_path):
+    file, now = tmp_path / "accounts.json", datetime(2026, 3, 2, tzinfo=UTC)
+    passwords = {"1001": "a", "1002": "b", "lena": "c", "hall": "d", "supervisor": "e", "admin": "f"}
+    Accounts.write_first(file, passwords, AGENTS, named=("lena",), walls=("hall",), hasher=QUICK_HASHER)
+    fewer = {agent_id: agent for agent_id, agent in AGENTS.items() if agent_id != "1002"}
+    started = await Accounts.take_up(file, passwords, fewer, now, hasher=QUICK_HASHER)
+    assert [one.username for one in started.all()] == ["1001", "admin", "supervisor"]
+    assert [one.username for one in Accounts.load(file, hasher=QUICK_HASHER).all()] == ["1001", "admin", "supervisor"]
+    Accounts.write_first(file, passwords, AGENTS, named=("lena",), epoch=7, hasher=QUICK_HASHER)
+    assert Accounts.load(file, hasher=QUICK_HASHER).get("lena").epoch == 7  # a session of before is not this one's
+
+
+async def test_the_built_in_accounts_stay_whatever_the_centre_names(tmp_path):
+    file, now = tmp_path / "accounts.json", datetime(2026, 3, 2, tzinfo=UTC)
+    passwords = {"supervisor": "a", "admin": "b"}
+    Accounts.write_first(file, passwords, AGENTS, named=("supervisor",), hasher=QUICK_HASHER)
+    lines = json.loads(file.read_text())
+    assert not any(line["of_centre"] for line in lines)
+    # A file of before has them as the centre's.
+    file.write_text(json.dumps([{**line, "of_centre": True} for line in lines]))
+    accounts = await Accounts.take_up(file, passwords, AGENTS, now, hasher=QUICK_HASHER)
+    assert {one.username: one.of_centre for one in accounts.all()} == {"admin": False, "supervisor": False}
+    assert await accounts.verify("admin", "b")
+
+
+def test_whom_the_centre_does_not_name_any_more_has_no_queue():
+    centre = dataclasses.replace(demo_centre(), supervisors={"mo": (), "lena": (SALES,)}, walls={"hall": ()})
+
+    def scope(name, role=Role.SUPERVISOR, **more):
+        return scope_of_account(Account(username=name, role=role, hash="", **more), centre)
+
+    assert scope("gone", of_centre=True) == frozenset()
+    assert scope("gone", of_centre=True, queues=("sales",)) == frozenset()
+    assert scope("mo", Role.WALL, of_centre=True) == frozenset()
+    assert (scope("mo", of_centre=True), scope("hall", Role.WALL, of_centre=True)) == (None, None)
+    assert scope("lena", of_centre=True) == {SALES}
+    assert (scope("supervisor", of_centre=True), scope("other")) == (None, None)
