@@ -308,7 +308,7 @@ class Standby(_Section):
 
     enabled: bool = False
     """Whether bridges of this centre share the floor by a lease; `cti up --standby` sets it."""
-    hold_seconds: float = Field(default=2.0, ge=1.0, le=60.0)
+    hold_seconds: float = Field(default=2.0, ge=2.0, le=60.0)
     """How long a lease lasts that is not renewed; an owner that is alive and silent twice as long is killed."""
 
 

@@ -6,7 +6,8 @@ kind of trouble:
 1. The **lock** of the data folder (`flock`). The kernel gives it back the moment its holder ends, so the death of the owner is
    noticed within `LOOK` seconds, and two processes never write one journal.
 2. The **lease** in Postgres, with a token that rises with every owner (`cti.store.lease`). It ends when its holder does not
-   renew it. A holder that is alive and does not renew although the database answers is hung: it is killed, which frees the lock.
+   renew it. A holder that is alive, does not renew although the database answers, and whose event loop does not turn (the age of
+   `owner.json`) is hung: it is killed, which frees the lock.
 3. The **token in Asterisk** (`cti.asterisk.ami.fence`). An owner that finds a higher one there has been replaced and ends.
 
 The database away takes nothing from anybody: the owner goes on, and who stands by can still have the lock when the owner dies.
@@ -23,6 +24,7 @@ import os
 import secrets
 import signal
 import socket
+import time
 from pathlib import Path
 
 import structlog
@@ -121,8 +123,8 @@ class Standby:
                 _waiting_file(self._places).unlink(missing_ok=True)
         self._lock = descriptor
         began = self._clock.monotonic()
-        token = await self._first_lease()
-        self.ownership = Ownership(token=token, hold=self._hold, heard=began)
+        token, asked = await self._first_lease()
+        self.ownership = Ownership(token=token, hold=self._hold, heard=asked)
         self._tell(token)
         log.info("floor_owned", token=token, after=waited, seconds=round(self._clock.monotonic() - began, 3))
         return self.ownership
@@ -130,11 +132,12 @@ class Standby:
     async def keep(self) -> None:
         """Renew the lease for ever. Raises `LostFloor` when another one owns the floor."""
         while True:
-            await asyncio.sleep(self._hold / RENEWALS)
             await self._renew()
+            self._beat()
             if self._mine().standing(self._clock.monotonic()) is Standing.LOST:
                 log.error("floor_lost", token=self._mine().token, to=self._mine().lost_to)
                 raise LostFloor("another bridge owns the floor", remedy="nothing: this one ends and stands by again")
+            await asyncio.sleep(self._hold / RENEWALS)
 
     async def release(self) -> None:
         """Give everything back: who stands by takes over at once."""
@@ -148,27 +151,34 @@ class Standby:
 
     # -- the lease -----------------------------------------------------------------------------------------------------
 
-    async def _first_lease(self) -> int:
-        """A token, by the lease or, where the database does not answer, by counting on from the last one known here."""
+    async def _first_lease(self) -> tuple[int, float]:
+        """A token, and when it was asked for: by the lease or, where the database does not answer, by counting on from the
+        last one known here."""
         known = int(str((owner_of(self._places) or {}).get("token", 0)))
         deadline = self._clock.monotonic() + WITHOUT_DATABASE
         while True:
+            asked = self._clock.monotonic()
             try:
-                token = await self._lease.take(hold=self._hold, known=known)
+                token = await self._take(known)
                 if token is not None:
-                    return token
-                holder = await self._lease.look()
-                if holder is not None and holder.host == self._host:
-                    # Its lock is ours, so it is gone, however long its lease still lasts.
-                    token = await self._lease.take(hold=self._hold, known=known, instead_of=holder.holder)
-                    if token is not None:
-                        return token
+                    return token, asked
                 deadline = self._clock.monotonic() + WITHOUT_DATABASE  # it answers: the lease of another machine ends
             except RemoteError as error:
                 if self._clock.monotonic() > deadline:
                     log.warning("floor_owned_without_lease", error=error.message)
-                    return known + 1
+                    return known + 1, asked
             await asyncio.sleep(LOOK)
+
+    async def _take(self, known: int) -> int | None:
+        """The lease, where it is free, or its holder was on this machine: the lock is ours, so that one is gone, however long
+        its lease still lasts."""
+        token = await self._lease.take(hold=self._hold, known=known)
+        if token is not None:
+            return token
+        holder = await self._lease.look()
+        if holder is None or holder.host != self._host:
+            return None
+        return await self._lease.take(hold=self._hold, known=known, instead_of=holder.holder)
 
     async def _renew(self) -> None:
         mine, asked = self._mine(), self._clock.monotonic()
@@ -176,7 +186,7 @@ class Standby:
             if await self._lease.renew(mine.token, hold=self._hold):
                 mine.renewed(asked)
                 return
-            token = await self._lease.take(hold=self._hold, known=mine.token)
+            token = await self._take(mine.token)
             if token is not None:  # a database that was away when we began, or was restored from a copy
                 log.info("lease_taken_again", token=token, before=mine.token)
                 mine.token = token
@@ -205,9 +215,16 @@ class Standby:
             now = self._clock.monotonic()
             if self._quiet_since is None:
                 self._quiet_since = now
-            elif now - self._quiet_since > self._hold:
+            elif now - self._quiet_since > self._hold and self._silent() > 2 * self._hold:
                 self._kill(holder)
                 self._quiet_since = None
+
+    def _silent(self) -> float:
+        """Seconds since the owner's event loop turned: one that cannot reach the database is not hung."""
+        try:
+            return max(0.0, time.time() - _owner_file(self._places).stat().st_mtime)
+        except OSError:
+            return 0.0
 
     def _kill(self, holder: Holder) -> None:
         told = owner_of(self._places) or {}
@@ -223,6 +240,11 @@ class Standby:
         if self.ownership is None:
             raise RuntimeError("the floor is not ours yet")
         return self.ownership
+
+    def _beat(self) -> None:
+        """The owner's file is as young as the last turn of its event loop."""
+        with contextlib.suppress(OSError):
+            os.utime(_owner_file(self._places))
 
     def _tell(self, token: int) -> None:
         told = {"pid": os.getpid(), "token": token, "since": self._clock.now().isoformat()}

@@ -110,7 +110,7 @@ class Up:
         """Ctrl-C: in order. Again: at once, and the calls there are end; what is in the journal stays."""
         if self._stop.is_set():
             self.say("[yellow]at once[/]")
-            for part in (self._traffic, self._bridge, self._shop, self._asterisk):
+            for part in (self._traffic, self._standby, self._bridge, self._shop, self._asterisk):
                 if part is not None:
                     part.kill()
         self._stop.set()
@@ -355,9 +355,12 @@ class Up:
     async def _shut_down(self) -> None:
         self._stop.set()
         self.say("stopping")
-        for child in (self._traffic, self._standby, self._bridge, self._shop):
-            if child is not None:
-                await child.stop()
+        if self._traffic is not None:
+            await self._traffic.stop()
+        # Both at once: neither is to take over from the other now.
+        await asyncio.gather(*(child.stop() for child in (self._standby, self._bridge) if child is not None))
+        if self._shop is not None:
+            await self._shop.stop()
         if self._asterisk is not None:
             await self._asterisk.stop()
         if self._database_watch is not None:

@@ -6,7 +6,7 @@ Times are the database's own, so the clocks of the machines do not matter; `hold
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ import asyncpg
 from cti.store.pool import connect, naming
 
 ANSWER_WITHIN = 1.0
-"""Seconds a question may take. A frozen database is one that does not answer."""
+"""Seconds a question may take, with the time between two less than the shortest lease. A frozen database is one that does not answer."""
 
 _T = TypeVar("_T")
 
@@ -78,9 +78,8 @@ class LeaseTable:
 
     async def look(self) -> Holder | None:
         """Who has or had it; None: nobody ever."""
-        connection = await self._open()
         with naming("the lease on the floor cannot be read"):
-            row = await self._within(connection.fetchrow(_LOOK, self._node))
+            row = await self._within(lambda connection: connection.fetchrow(_LOOK, self._node))
         return Holder(**dict(row)) if row is not None else None
 
     async def close(self) -> None:
@@ -91,9 +90,8 @@ class LeaseTable:
             await asyncio.sleep(0)  # its socket is closed by the loop's next turn
 
     async def _ask(self, statement: str, *values: object) -> int | None:
-        connection = await self._open()
         with naming("the lease on the floor cannot be asked for"):
-            token: int | None = await self._within(connection.fetchval(statement, *values))
+            token: int | None = await self._within(lambda connection: connection.fetchval(statement, *values))
         return token
 
     async def _open(self) -> asyncpg.Connection:
@@ -101,11 +99,11 @@ class LeaseTable:
             self._connection = await connect(self._dsn, timeout=ANSWER_WITHIN, command_timeout=ANSWER_WITHIN)
         return self._connection
 
-    async def _within(self, question: Awaitable[_T]) -> _T:
-        """The answer. A connection that did not answer once is not asked again."""
+    async def _within(self, question: Callable[[asyncpg.Connection], Awaitable[_T]]) -> _T:
+        """The answer, a connection made for it included. One that did not answer once is not asked again."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
-                return await question
+                return await question(await self._open())
         except BaseException:
             await self.close()
             raise

@@ -95,6 +95,9 @@ _QUEUE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _DEVICES = {Device.SIP: "", Device.BROWSER: "-web"}
 """What a device adds to its agent's extension, as an account that can be rung together with others."""
 _KEYS = re.compile(r"[0-9*#]{1,32}")
+SURE_WITHIN = 3.0
+"""Seconds a command waits for a word on who owns the floor."""
+SURE_LOOK = 0.05
 KEY_SECONDS = 0.25
 """From the beginning of a pressed key to the next."""
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
@@ -381,8 +384,7 @@ class AmiTelephony:
         session = self._session
         if session is None:
             raise AmiLinkLost(f"{type(command).__name__} was not sent: there is no link to Asterisk")
-        if self._ownership is not None and self._ownership.standing(self._clock.monotonic()) is not Standing.OWNER:
-            raise RemoteError(f"{type(command).__name__} was not sent: another bridge may own the floor by now")
+        await self._owned(session, command)
         try:
             if isinstance(command, PressKeys):
                 await self._press(session, command)
@@ -394,6 +396,24 @@ class AmiTelephony:
             raise
         except CtiError as error:
             raise RemoteError(f"{type(command).__name__} was not sent: {error.message}") from error
+
+    async def _owned(self, session: AmiSession, command: Command) -> None:
+        """Wait until it is sure that we own the floor. Raises `RemoteError` when we do not.
+
+        Where it stays unsure the link is given up: the next session's snapshot has everything decided anew, and nobody waits
+        for a command that was never sent.
+        """
+        ownership = self._ownership
+        if ownership is None:
+            return
+        began = self._clock.monotonic()
+        while (standing := ownership.standing(self._clock.monotonic())) is Standing.UNSURE:
+            if self._clock.monotonic() - began > SURE_WITHIN:
+                session.abort(AmiProtocolError("whether this bridge owns the floor could not be made sure"))
+                break
+            await asyncio.sleep(SURE_LOOK)
+        if standing is not Standing.OWNER:
+            raise RemoteError(f"{type(command).__name__} was not sent: another bridge may own the floor by now")
 
     async def _press(self, session: AmiSession, command: PressKeys) -> None:
         """Keys one after another: two at once would be heard as one."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from cti.asterisk.ami import adapter
 from cti.asterisk.ami.adapter import AmiTelephony
 from cti.asterisk.ami.client import AmiLink, LinkTimings
 from cti.asterisk.ami.fence import EVENT, VARIABLE
@@ -106,11 +107,27 @@ async def test_on_an_old_word_nothing_is_sent() -> None:
         async with linked(server, mine) as telephony:
             await server.until(telephony.connected)
             mine.heard -= 10  # this process was frozen
+            waits = asyncio.create_task(telephony.perform(HANG_UP))
+            await asyncio.sleep(0)
+            assert not server.asked("Hangup")
+            mine.renewed(SystemClock().monotonic())
+            await waits
+        assert len(server.asked("Hangup")) == 1
+
+
+async def test_where_it_stays_unsure_the_link_is_given_up_and_looks_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "SURE_WITHIN", 0.2)
+    async with FakeAmi() as server:
+        Variables(server)
+        mine = owning(7, hold=5.0)
+        async with linked(server, mine) as telephony:
+            await server.until(telephony.connected)
+            mine.heard -= 10
             with pytest.raises(RemoteError, match="another bridge"):
                 await telephony.perform(HANG_UP)
             mine.renewed(SystemClock().monotonic())
-            await telephony.perform(HANG_UP)
-        assert len(server.asked("Hangup")) == 1
+            await server.until(lambda: len(server.asked("Status")) == 2)
+        assert not server.asked("Hangup")
 
 
 async def test_what_is_no_number_is_no_token() -> None:
