@@ -58,6 +58,10 @@ class Cutter:
         self._with: dict[CallId, set[AgentId]] = {}
         """Call -> agents whose rows, pops or talks name it: what they are told of it changes with its queue."""
         self._named: dict[AgentId, set[CallId]] = {}
+        self._live = (
+            {call_id for call_id in mirror.calls if self._is_here(call_id)} if cut.queues is not None else set()
+        )
+        """Calls in these queues: whenever one comes or goes the centre's row of them is another, though the whole's is not."""
         for agent_id in {*mirror.agents, *mirror.pops, *mirror.talks}:
             self._note(agent_id)
         _differing(self._queues, mirror.queues, self._queue)
@@ -97,7 +101,8 @@ class Cutter:
         pops, pops_gone = _differing(self._pops, {*change.pops, *moved}, self._pop)
         talks, talks_gone = _differing(self._talks, {*change.talks, *moved}, self._talk)
         alerts, alerts_gone = _differing(self._alerts, change.alerts, self._alert)
-        centre = self._centre_row() if change.centre is not None else None
+        moved_here = self._moved_here((*change.calls, *change.calls_gone))
+        centre = self._centre_row() if change.centre is not None or moved_here else None
         if centre == self._centre:
             centre = None
         elif centre is not None:
@@ -131,6 +136,18 @@ class Cutter:
             self._named[agent_id] = now
         for call_id in now:
             self._with.setdefault(call_id, set()).add(agent_id)
+
+    def _moved_here(self, calls: Iterable[CallId]) -> bool:
+        """Whether one of these calls came into our queues or left them; of all queues nobody asks."""
+        if self._cut.queues is None:
+            return False
+        moved = {call_id for call_id in calls if (call_id in self._live) != self._is_here(call_id)}
+        self._live ^= moved
+        return bool(moved)
+
+    def _is_here(self, call_id: CallId) -> bool:
+        row = self._mirror.calls.get(call_id)
+        return row is not None and self._ours(row.queue)
 
     # -- row by row: as it is told, None where it is not ---------------------------------------------------------------
 
@@ -176,7 +193,9 @@ class Cutter:
 
     def _alert(self, alert: str) -> AlertRow | None:
         row = self._mirror.alerts.get(alert)
-        return row if row is not None and self._ours(row.queue) else None
+        if row is None or not self._ours(row.queue):
+            return None
+        return replace(row, acknowledged_by="") if self._cut.wall else row  # that it is seen to, and not by whom
 
     def _centre_row(self) -> CentreRow | None:
         queues = self._cut.queues

@@ -99,7 +99,8 @@ def changes(draw: Any) -> Change:
     for queue in draw(st.sets(some([*QUEUES, None]), max_size=2)):
         alert = f"{queue or '-'}.waiting"
         alerts[alert] = (draw(st.booleans()) and AlertRow(
-            alert=alert, queue=queue, figure="waiting", level="warn", since=NOW, value=draw(st.integers(1, 3)), limit=1
+            alert=alert, queue=queue, figure="waiting", level="warn", since=NOW, value=draw(st.integers(1, 3)), limit=1,
+            acknowledged_by=(seen := draw(some(["", "lena.boss"]))), acknowledged_at=NOW if seen else None,
         )) or None  # fmt: skip
     return Change(
         calls=calls,
@@ -180,6 +181,7 @@ def test_a_page_shows_what_is_of_its_queues_and_nobody_else(history: list[Change
                 assert not any(mark.encode() in shown for mark in (call_id, number(call_id), name(call_id)))
             assert set(fresh.queues) == {q for q in whole.queues if cut.queues is None or q in cut.queues}
             assert all(cut.queues is None or row.queue in cut.queues for row in fresh.alerts.values())
+            assert not cut.wall or b"lena.boss" not in shown
             if cut.queues is not None and whole.centre is not None:
                 assert fresh.centre == day(cut.queues)
 
@@ -209,6 +211,38 @@ def test_an_agent_of_ours_with_anothers_call_is_busy_elsewhere_until_it_comes_to
     assert goes.calls_gone == (call_id,)
     assert goes.agents[agent_id].elsewhere
     assert AgentId("1003") not in cutter.view(NOW).agents  # sales and vip
+
+
+def test_figures_of_queues_are_told_anew_when_a_call_comes_or_goes_though_the_centres_own_row_stays() -> None:
+    floor = FakeFloor(demo_centre(), clock=StandingClock())
+    mirror = Mirror.of(floor.view())
+    asked: list[frozenset[QueueName]] = []
+
+    def live(queues: frozenset[QueueName]) -> CentreRow:
+        asked.append(queues)
+        return dataclasses.replace(day(queues), live=sum(call.queue in queues for call in mirror.calls.values()))
+
+    cuts = [Cut(queues=frozenset({SUPPORT}), wall=wall) for wall in (False, True)]
+    cutters = [Cutter(cut, mirror, live) for cut in cuts]
+
+    def told(change: Change) -> list[int | None]:
+        asked.clear()
+        mirror.apply(change)
+        changes_ = [cutter.change(change) for cutter in cutters]
+        return [one.centre.live if one is not None and one.centre is not None else None for one in changes_]
+
+    def call(queue: QueueName | None, mark: int = 0) -> Change:
+        return Change(calls={CALLS[0]: call_row(CALLS[0], queue, None, mark)})
+
+    assert told(call(None)) == [None, None]
+    assert told(call(SUPPORT)) == [1, 1]
+    assert told(call(SUPPORT, 1)) == [None, None]  # what changes no figure costs no counting
+    assert not asked
+    assert told(call(VIP)) == [0, 0]
+    assert told(call(SUPPORT)) == [1, 1]
+    assert told(Change(calls_gone=(CALLS[0],))) == [0, 0]
+    assert told(Change(centre=day(frozenset(QUEUES)))) == [None, None]  # the centre's is another, theirs is not
+    assert asked
 
 
 def test_a_wall_gets_states_and_figures_and_nobodys_name() -> None:

@@ -44,7 +44,7 @@ class Alarm {
     this.#heard = now;
     if (before === null || !untrack(() => this.on)) return;
     const fresh = [...alerts.values()].filter(
-      (alert) => alert.acknowledged_by === "" && before.get(alert.alert) !== alert.level && before.get(alert.alert) !== "critical",
+      (alert) => alert.acknowledged_at === null && before.get(alert.alert) !== alert.level && before.get(alert.alert) !== "critical",
     );
     if (fresh.length > 0) this.#tones(fresh.some((alert) => alert.level === "critical") ? 3 : 1);
   }
