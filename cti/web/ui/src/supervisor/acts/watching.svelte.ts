@@ -34,12 +34,23 @@ class Watching {
     this.#lookers += 1;
     if (this.#lookers === 1) {
       void this.refresh();
+      clearInterval(this.#timer); // it may still run for a part in a call
       this.#timer = setInterval(() => void this.refresh(), LOOK_MS);
     }
+    let looks = true;
     return () => {
+      if (!looks) return;
+      looks = false;
       this.#lookers -= 1;
-      if (this.#lookers === 0 && this.call === null) clearInterval(this.#timer);
+      this.#rest();
     };
+  }
+
+  /** Look no more when nobody does and there is no part in a call. */
+  #rest(): void {
+    if (this.#lookers > 0 || this.call !== null) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   /** Take again the part that this window had before it was loaded anew; gives the call, null where there was none. */
@@ -73,6 +84,7 @@ class Watching {
       this.call = null;
       keep(null);
     }
+    this.#rest();
   }
 
   /** Have a part in a call: sign on, ask, and answer the ringing telephone. */
