@@ -57,6 +57,7 @@ class _Told:
     subject: str = ""
     queue: QueueName | None = None
     reason: str = ""
+    nothing: bool = False
 
 
 _TOLD = web.RequestKey("told", _Told)
@@ -82,6 +83,12 @@ def tell(
     told.reason = reason or told.reason
 
 
+def tell_nothing(request: web.Request) -> None:
+    """Say that the request succeeded and has changed nothing: no line is written. Harmless where none would be."""
+    if (told := request.get(_TOLD)) is not None:
+        told.nothing = True
+
+
 def is_act(operation: str, method: str) -> bool:
     """Whether this operation belongs into the audit log."""
     roles = PERMISSIONS[operation]
@@ -104,7 +111,7 @@ async def keep_act(request: web.Request, session: Session, operation: str, handl
         response = await handler(request)
     finally:
         written.reset(token)
-    if response.status >= 300 or kept:
+    if response.status >= 300 or kept or told.nothing:
         return response
     before, after, subject = await watched.told(response)
     await deps.acts.acted(

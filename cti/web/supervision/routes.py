@@ -6,9 +6,10 @@ from aiohttp import hdrs, web
 
 from cti.ids import CallId, QueueName
 from cti.model.facts import DestinationKind
+from cti.services.floor import Refused
 from cti.services.supervision import SupervisionDesk, WatchRow
 from cti.web.agent.schemas import CallParams
-from cti.web.auth.acts import tell
+from cti.web.auth.acts import tell, tell_nothing
 from cti.web.auth.guard import session_of
 from cti.web.auth.scopes import check_queues, scope_of
 from cti.web.deps import DEPS
@@ -138,8 +139,14 @@ async def change(request: web.Request) -> web.Response:
 
 
 async def stop(request: web.Request) -> web.Response:
-    """Have no part in the call any more."""
-    call_id = await desk_of(request).stop_watch(by=session_of(request).account.username)
+    """Have no part in the call any more. What is over already is not refused: a page asks when the call may just have ended."""
+    try:
+        call_id = await desk_of(request).stop_watch(by=session_of(request).account.username)
+    except Refused as refused:
+        if refused.error_id != "not_watching":
+            raise
+        tell_nothing(request)
+        return reply(Stopped(call_id=None))
     tell(request, subject=f"call:{call_id}", queue=_of_call(request, call_id))
     return reply(Stopped(call_id=call_id))
 
@@ -227,7 +234,7 @@ OPERATIONS = (
         handler=stop,
         summary="Have no part in the call any more",
         answer=Stopped,
-        errors=_NOW,
+        errors=NO_DESK,
     ),
     Operation(
         name="call_end",

@@ -136,9 +136,9 @@ class Watched(Answer):
 
 
 class Stopped(Answer):
-    """Which call it was."""
+    """Which call it was; null: one had no part in any, or it was over already."""
 
-    call_id: str
+    call_id: str | None
 
 
 class ForcedRow(Answer):

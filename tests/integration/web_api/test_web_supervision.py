@@ -162,8 +162,10 @@ async def test_an_act_leaves_one_line_and_a_refused_one_none(limited: Any) -> No
         "POST", f"/api/v1/calls/{SALES_CALL}/watch", "supervisor", json={"mode": "whisper", "reason": "new agent"}
     )
     assert (answer.status, said["watch"]["mode"]) == (200, "whisper")
-    answer, _ = await site.ask("POST", "/api/v1/supervision/stop", "supervisor")
-    assert answer.status == 409
+    answer, _ = await site.ask("POST", f"/api/v1/calls/{SALES_CALL}/hangup", "supervisor", json={"reason": "x" * 2000})
+    assert answer.status == 400
+    answer, said = await site.ask("POST", "/api/v1/supervision/stop", "supervisor")  # over already: no line
+    assert (answer.status, said) == (200, {"call_id": None})
     (act,) = limited.journal.facts
     assert (act.by, act.act, act.subject, act.queue, act.reason) == (
         "supervisor",

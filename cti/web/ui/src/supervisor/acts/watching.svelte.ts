@@ -113,11 +113,7 @@ class Watching {
   }
 
   async stop(): Promise<void> {
-    try {
-      await acts.stop();
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.id !== "not_watching") throw error;
-    }
+    await acts.stop();
     this.phone.hangUp();
     keep(null);
     this.call = null;
