@@ -71,39 +71,81 @@ def files_of(settings: Settings) -> CertificateFiles:
     return CertificateFiles(certificate=folder / "certificate.pem", key=folder / "key.pem", own=False)
 
 
-def names_of(settings: Settings) -> tuple[str, ...]:
-    """The names and addresses a certificate made here is for."""
-    every = (
+def _told(settings: Settings) -> tuple[str, ...]:
+    return (
         settings.network.public_address, settings.network.bind, socket.gethostname(), *settings.tls.names, "localhost",
         "127.0.0.1", "::1",
     )  # fmt: skip
-    return tuple(dict.fromkeys(name.strip("[]") for name in every if name not in ("", "0.0.0.0", "::")))  # noqa: S104
+
+
+def _written(name: str) -> str | None:
+    """A name or address as certificates and browsers write it: addresses in their one short form, names in ASCII.
+
+    Empty: every address, or nothing. None: no name that could be written so.
+    """
+    bare = name.strip("[]")
+    try:
+        address = ipaddress.ip_address(bare.partition("%")[0])  # a zone is this machine's own word
+    except ValueError:
+        pass
+    else:
+        return "" if address.is_unspecified else str(address)
+    try:
+        return bare if bare.isascii() else bare.encode("idna").decode()
+    except UnicodeError:
+        return None
+
+
+def names_of(settings: Settings) -> tuple[str, ...]:
+    """The names and addresses a certificate made here is for. What cannot be written in one is left out."""
+    return tuple(dict.fromkeys(name for told in _told(settings) if (name := _written(told))))
 
 
 def ensure(settings: Settings, now: datetime) -> CertificateFiles:
     """Check the centre's own certificate, or make one here where it is missing, ends soon, or is for other names.
 
-    Raises `ConfigError`.
+    Where none can be made, the one that is there goes on until it ends. Raises `ConfigError`.
     """
     files = files_of(settings)
     if files.own:
         server_context(files)
         return files
-    if not _good(files, names_of(settings), now):
-        certificate, key = make(names_of(settings), now)
-        write_private(files.key, key)  # first: a certificate without its key would be none
-        write_private(files.certificate, certificate)
+    names, there = names_of(settings), _pair(files)
+    if there is None or not _good(there, names, now):
+        for told in _told(settings):
+            if _written(told) is None:
+                log.warning("name_not_in_certificate", name=told, remedy="write it as xn--... in tls.names")
+        try:
+            certificate, key = make(names, now)
+            write_private(files.key, key)  # first: a certificate without its key would be none
+            write_private(files.certificate, certificate)
+        except (OSError, ValueError) as error:
+            there = _pair(files)
+            if there is None or not there.not_valid_before_utc <= now < there.not_valid_after_utc:
+                raise ConfigError(
+                    f"{files.certificate}: no certificate can be made: {error}",
+                    remedy=f"let the user the centre runs as write to {files.certificate.parent}, "
+                    "or name a certificate of your own: tls.certificate, tls.key",
+                ) from None
+            log.warning("certificate_not_renewed", error=str(error), ends=there.not_valid_after_utc.isoformat())
     return files
 
 
-def _good(files: CertificateFiles, names: Sequence[str], now: datetime) -> bool:
+def _pair(files: CertificateFiles) -> x509.Certificate | None:
+    """The certificate, when it can be read and is of its key, which nobody else may read."""
     try:
         found = x509.load_pem_x509_certificate(files.certificate.read_bytes())
         key = serialization.load_pem_private_key(files.key.read_bytes(), password=None)
+        private = not files.key.stat().st_mode & 0o077
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if private and key.public_key() == found.public_key() else None
+
+
+def _good(found: x509.Certificate, names: Sequence[str], now: datetime) -> bool:
+    try:
         told = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (OSError, ValueError, x509.ExtensionNotFound):
-        return False
-    if files.key.stat().st_mode & 0o077 or key.public_key() != found.public_key():
+    except (ValueError, x509.ExtensionNotFound):
         return False
     known = {str(name) for name in (*told.get_values_for_type(x509.DNSName), *told.get_values_for_type(x509.IPAddress))}
     return set(names) <= known and found.not_valid_after_utc - now > RENEW_BEFORE and found.not_valid_before_utc <= now
@@ -198,7 +240,7 @@ class Certificates:
             self._stamp = stamp
             server_context(self.files)  # tried apart: half of a pair must not get into the one in use
             _load(self.context, self.files)
-        except ConfigError as error:
+        except (ConfigError, OSError, ValueError) as error:  # whatever it is must not end the looking
             log.error("certificate_not_taken_up", error=str(error))
             return False
         log.info("certificate_taken_up", file=str(self.files.certificate))

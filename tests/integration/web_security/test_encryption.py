@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from cryptography import x509
 
+from cti import certificates as module
 from cti.certificates import GOOD_FOR, Certificates, client_context, encrypted, ensure, make, names_of
 from cti.errors import ConfigError
 from cti.settings import load_settings
@@ -60,6 +61,45 @@ def test_the_certificate_made_here_is_private_named_and_renewed(tmp_path):
         Certificates(
             settings(tmp_path, **{"tls.certificate": str(files.certificate), "tls.key": str(files.key)}), clock
         )
+
+
+def test_names_however_they_are_written_are_of_one_certificate(tmp_path):
+    told = ["[FD00:0:0::0001]", "fe80::1%eth0", "bücher.example", "ü" * 70 + ".example", "0:0:0:0:0:0:0:0"]
+    chosen = settings(tmp_path, **{"network.bind": "0.0.0.0", "tls.names": told})
+    names = names_of(chosen)
+    assert {"fd00::1", "fe80::1", "xn--bcher-kva.example", "::1"} <= set(names)
+    assert all(name.isascii() and name not in ("::", "0.0.0.0") for name in names)
+    now = StandingClock().now()
+    first = ensure(chosen, now).certificate.read_bytes()
+    assert ensure(chosen, now).certificate.read_bytes() == first
+
+
+def test_a_certificate_that_cannot_be_made_anew_goes_on_until_it_ends(tmp_path, monkeypatch):
+    clock = StandingClock()
+    chosen = settings(tmp_path, **{"network.bind": "0.0.0.0"})
+
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_private", full)
+    with pytest.raises(ConfigError, match="No space left") as caught:
+        ensure(chosen, clock.now())
+    assert "tls.certificate" in caught.value.remedy
+    monkeypatch.undo()
+    certificates = Certificates(chosen, clock)
+    monkeypatch.setattr(module, "write_private", full)
+    clock.move(GOOD_FOR - timedelta(days=3))
+    assert ensure(chosen, clock.now()) == certificates.files
+    clock.move(timedelta(days=4))
+    with pytest.raises(ConfigError, match="no certificate can be made"):
+        ensure(chosen, clock.now())
+    assert not certificates.look()
+
+    def broken(settings, now):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(module, "ensure", broken)
+    assert not certificates.look()
 
 
 def test_a_certificate_comes_with_its_key(tmp_path):
