@@ -1,6 +1,6 @@
 """Counting everything anew by itself: after an upgrade whose definitions are others, after a change of the centre's time zone.
 
-It goes on beside the calls, and is begun again by the next start when it did not come to its end.
+It goes on beside the calls; what did not come to its end is gone on with by the next start.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class CountsAnew:
             if not why:
                 return None
             _log.info("figures_counted_anew", why=why)
-            count = await rebuild(connection, self._rules(), self._zone(), allowed=self._allowed(), gently=True)
+            count = await rebuild(
+                connection, self._rules(), self._zone(), allowed=self._allowed(), gently=True, go_on=True
+            )
             _log.info("figures_are_counted", calls=count)
             return count
         finally:

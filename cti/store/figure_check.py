@@ -20,7 +20,7 @@ from cti.reports.counted import AMOUNTS, QueueRules
 from cti.reports.counting import CountedCall, count
 from cti.reports.metric import Grain
 from cti.reports.metrics import DEFINITION_VERSION
-from cti.store.agent_hours import recount
+from cti.store.agent_hours import recount, windows
 from cti.store.figures import LINKED, STORED, SUMMED, Counting, columns, counting, record_of, store_figures
 from cti.store.pool import naming
 
@@ -66,10 +66,10 @@ async def counted_from_facts(
         " (SELECT call_id FROM cti.facts WHERE kind = 'CallEnded' AND call_id = ANY($1))",
         call_ids,
     )
-    return await asyncio.to_thread(_counted, [tuple(row) for row in stored], how, unfolded) if stored else []
+    return await asyncio.to_thread(_counted, stored, how, unfolded) if stored else []
 
 
-def _counted(stored: Sequence[tuple[str, str]], how: Counting, unfolded: Callable[[str], None]) -> list[CountedCall]:
+def _counted(stored: Sequence[asyncpg.Record], how: Counting, unfolded: Callable[[str], None]) -> list[CountedCall]:
     """The calls out of their facts. In a thread: a batch after an outage takes a while."""
     facts: dict[str, list[Fact]] = {}
     for call_id, body in stored:
@@ -86,12 +86,14 @@ def _counted(stored: Sequence[tuple[str, str]], how: Counting, unfolded: Callabl
     return counted
 
 
-async def store_counted(connection: asyncpg.Connection, counted: Sequence[CountedCall], how: Counting) -> None:
-    """The calls' rows and everything they add to figures."""
+async def store_counted(
+    connection: asyncpg.Connection, counted: Sequence[CountedCall], how: Counting, *, agents: bool = True
+) -> None:
+    """The calls' rows and everything they add to figures; `agents` as for `store_figures`."""
     if counted:
         rows = [tuple(getattr(call.record, name) for name in COLUMNS) for call in counted]
         await connection.executemany(_UPSERT, rows)
-        await store_figures(connection, counted, how)
+        await store_figures(connection, counted, how, agents=agents)
 
 
 @contextlib.asynccontextmanager
@@ -102,9 +104,12 @@ async def _turn(connection: asyncpg.Connection) -> AsyncIterator[None]:
         yield
 
 
-async def _chunks(connection: asyncpg.Connection, *, gently: bool = False) -> AsyncGenerator[list[str], None]:
-    """Ids of calls that have ended, a chunk a turn; `gently`: between turns as long a pause as the turn was."""
-    last, size = "", GENTLE_CHUNK if gently else CHUNK
+async def _chunks(
+    connection: asyncpg.Connection, last: str = "", *, gently: bool = False
+) -> AsyncGenerator[list[str], None]:
+    """Ids of calls that have ended, those after `last`, a chunk a turn; `gently`: between turns as long a pause as the turn
+    was."""
+    size = GENTLE_CHUNK if gently else CHUNK
     while True:
         begun = time.monotonic()
         async with _turn(connection):
@@ -131,39 +136,100 @@ async def rebuild(
     by_todays_rules: bool = False,
     unfolded: Callable[[str], None] = lambda _: None,
     gently: bool = False,
+    go_on: bool = False,
 ) -> int:
     """Count every ended call again from its facts, and all agents' time; how many calls. Chunk by chunk: figures can be read,
     and calls drained, meanwhile. Calls whose facts are not stored any more keep their rows.
 
     `by_todays_rules`: stays are judged by the queues' rules as they are now, not as they were then. `gently`: beside a bridge
-    that serves callers, so no more than half of the time. How far it is stands in `cti.report_state`.
+    that serves callers, so no more than half of the time. `go_on`: where one that did not come to its end stopped, if it
+    counted by these definitions and this clock. How far it is stands in `cti.report_state`.
     """
     with naming("figures cannot be counted again"):
+        begun = await _begun(connection, zone) if go_on and not by_todays_rules else None
         async with _turn(connection):
             if by_todays_rules:
                 await connection.execute("DELETE FROM cti.queue_rules")
                 await connection.execute("DELETE FROM cti.reason_rules")
             how = await counting(connection, rules, zone, allowed=allowed, anew=True)
-            whole = await connection.fetchval("SELECT count(DISTINCT call_id) FROM cti.facts WHERE kind = 'CallEnded'")
-            await connection.execute("UPDATE cti.report_state SET recount_done = 0, recount_of = $1", whole)
-        done = 0
-        async with contextlib.aclosing(_chunks(connection, gently=gently)) as chunks:
+            if begun is None:
+                begun = _Begun()
+                await connection.execute(
+                    "UPDATE cti.report_state SET recount_done = 0, recount_version = $1, recount_call = '',"
+                    " recount_agent = '', recount_of ="
+                    " (SELECT count(DISTINCT call_id) FROM cti.facts WHERE kind = 'CallEnded')",
+                    DEFINITION_VERSION,
+                )
+        done = begun.done
+        async with contextlib.aclosing(_chunks(connection, begun.call, gently=gently)) as chunks:
             async for ids in chunks:
                 counted = await counted_from_facts(connection, ids, how, unfolded)
-                await store_counted(connection, counted, how)
+                await store_counted(connection, counted, how, agents=False)
                 done += len(counted)
-                await connection.execute("UPDATE cti.report_state SET recount_done = $1", done)
+                await connection.execute(
+                    "UPDATE cti.report_state SET recount_done = $1, recount_call = $2", done, ids[-1]
+                )
+        await _agents_anew(connection, how, begun.agent, gently=gently)
         async with _turn(connection):
-            since = await _since(connection)
-            await connection.execute("DELETE FROM cti.agent_times")
-            await connection.execute("DELETE FROM cti.agent_marks")
-            await recount(connection, since, how.zone, how.allowed)
+            gone = await connection.fetch(
+                "DELETE FROM cti.agent_marks m WHERE NOT EXISTS (SELECT FROM cti.agent_activities a WHERE a.agent = m.agent)"
+                " AND NOT EXISTS (SELECT FROM cti.facts f WHERE f.kind = 'AgentChanged' AND f.body->>'agent_id' = m.agent)"
+                " RETURNING agent"
+            )
+            await connection.execute("DELETE FROM cti.agent_times WHERE agent = ANY($1)", [row[0] for row in gone])
             await connection.execute(
                 "UPDATE cti.report_state SET definition_version = $1, rebuilt_at = now(), recount_done = NULL,"
-                " recount_of = NULL",
+                " recount_of = NULL, recount_version = NULL, recount_call = NULL, recount_agent = NULL",
                 DEFINITION_VERSION,
             )
         return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """How far counting anew is."""
+
+    done: int = 0
+    call: str = ""
+    agent: str = ""
+    """The last that was counted."""
+
+
+async def _begun(connection: asyncpg.Connection, zone: str) -> _Begun | None:
+    """How far the one that did not come to its end is; None: there is none that can be gone on with."""
+    row = await connection.fetchrow(
+        "SELECT recount_done, recount_call, recount_agent FROM cti.report_state WHERE definition_version = 0"
+        " AND recount_version = $1 AND zone = $2 AND recount_of IS NOT NULL",
+        DEFINITION_VERSION,
+        zone,
+    )
+    return row and _Begun(done=row["recount_done"], call=row["recount_call"], agent=row["recount_agent"])
+
+
+async def _agents_anew(connection: asyncpg.Connection, how: Counting, last: str, *, gently: bool) -> None:
+    """Count the time of all agents after `last` anew, a stretch of one agent's a turn: an agent's whole past is too much for
+    one beside a bridge that serves callers. Until then what was counted before is there to be read."""
+    known = await connection.fetch(
+        "SELECT agent, min(first) AS first, max(last) AS last FROM (SELECT agent, began_at AS first, ended_at AS last"
+        " FROM cti.agent_activities UNION ALL SELECT body->>'agent_id', at, at FROM cti.facts WHERE kind = 'AgentChanged')"
+        " AS t WHERE agent > $1 GROUP BY agent ORDER BY agent",
+        last,
+    )
+    for agent, first, end in known:
+        begins = windows(first, end, how.zone)
+        for number, since in enumerate(begins):
+            until = begins[number + 1] if number + 1 < len(begins) else None
+            begun = time.monotonic()
+            async with _turn(connection):
+                if number == 0:
+                    await connection.execute("DELETE FROM cti.agent_times WHERE agent = $1 AND slot < $2", agent, since)
+                if until is None:
+                    await connection.execute("DELETE FROM cti.agent_marks WHERE agent = $1", agent)
+                await recount(connection, {agent: since}, how.zone, how.allowed, until=until)
+                if until is None:
+                    await connection.execute("UPDATE cti.report_state SET recount_agent = $1", agent)
+            if gently:
+                await asyncio.sleep(time.monotonic() - begun)
 
 
 async def stale(connection: asyncpg.Connection, zone: str) -> str:

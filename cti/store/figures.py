@@ -189,8 +189,13 @@ class RuleHistory:
         return next((rules for since, rules in reversed(rows) if since <= at), rows[0][1])
 
 
-async def store_figures(connection: asyncpg.Connection, calls: Sequence[CountedCall], how: Counting) -> None:
-    """Count these calls (again). In a transaction that nobody else counts in meanwhile."""
+async def store_figures(
+    connection: asyncpg.Connection, calls: Sequence[CountedCall], how: Counting, *, agents: bool = True
+) -> None:
+    """Count these calls (again). In a transaction that nobody else counts in meanwhile.
+
+    `agents`: agents' time, too; not where all of it is about to be counted anew.
+    """
     if not calls:
         return
     ids = [call.record.call_id for call in calls]
@@ -227,7 +232,8 @@ async def store_figures(connection: asyncpg.Connection, calls: Sequence[CountedC
         columns=("call_id", "agent", "state", "began_at", "ended_at"),
         schema_name="cti",
     )
-    await recount(connection, touched, how.zone, how.allowed)
+    if agents:
+        await recount(connection, touched, how.zone, how.allowed)
 
 
 async def _sum(connection: asyncpg.Connection, ids: Sequence[str], sign: int, grains: Iterable[Grain]) -> None:

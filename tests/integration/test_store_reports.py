@@ -10,11 +10,13 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
 
+from cti.errors import CtiError
 from cti.ids import AgentId, CallId, CustomerId, FlowName, NodeName, OfferId, QueueName
 from cti.journal.writer import JournalWriter
 from cti.model import facts as f
@@ -28,6 +30,7 @@ from cti.reports.metric import DIMENSIONS_OF, Dimension, Grain
 from cti.reports.metrics import METRICS
 from cti.reports.slots import day_start
 from cti.services.reporting import CallsQuery, Compare, Part, ReportQuery, Spread
+from cti.store import figure_check
 from cti.store.anew import CountsAnew
 from cti.store.drain import Drain
 from cti.store.figure_check import check
@@ -383,6 +386,69 @@ async def test_everything_is_counted_anew_by_itself_after_an_upgrade_or_a_change
         assert await anew.once() == len(histories)
         assert (await reports.query(asked)).anew is None
         assert await anew.needed() is False
+    finally:
+        await pool.close()
+        await drain.close()
+
+
+async def test_agents_pasts_are_counted_anew_in_short_turns_that_a_restart_goes_on_with(
+    journal: JournalWriter, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(5)
+    drain = Drain(journal, migrated, rules=lambda: RULES, zone=lambda: ZONE.key)
+    states = (AgentState.READY, AgentState.NOT_READY, AgentState.OFFLINE)
+    await journal.append([fact for number in range(20) for fact in a_call(rng, number)])
+    await journal.append(
+        [
+            f.AgentChanged(at=SINCE - timedelta(hours=7 * number), agent_id=who, state=(state := rng.choice(states)),
+                           reason="lunch" if state is AgentState.NOT_READY else None)
+            for who in PEOPLE for number in range(120)
+        ]
+    )  # fmt: skip
+    while await drain.drain_once():
+        pass
+    anew = CountsAnew(migrated, rules=lambda: RULES, zone=lambda: ZONE.key, allowed=dict)
+    pool = await open_pool(migrated)
+    turns: list[str] = []
+    counted, dies_at = figure_check.recount, "1002"
+
+    async def recounted(connection: asyncpg.Connection, touched: dict[str, datetime], *how: Any, **until: Any) -> None:
+        (agent,) = touched
+        turns.append(agent)
+        if agent == dies_at:
+            raise ConnectionResetError
+        await counted(connection, touched, *how, **until)
+
+    monkeypatch.setattr(figure_check, "recount", recounted)
+    folded: list[str] = []
+    stored = figure_check.store_counted
+
+    async def noted(connection: asyncpg.Connection, calls: Sequence[CountedCall], *how: Any, **parts: Any) -> None:
+        folded.extend(call.record.call_id for call in calls)
+        await stored(connection, calls, *how, **parts)
+
+    monkeypatch.setattr(figure_check, "store_counted", noted)
+    try:
+        before = await pool.fetch("SELECT * FROM cti.agent_times ORDER BY slot, agent, state, reason")
+        await pool.execute("UPDATE cti.report_state SET definition_version = 1")
+        await pool.execute(
+            "INSERT INTO cti.agent_marks VALUES ('9999', now(), 'ready', '')"
+        )  # nobody knows of this one
+        with pytest.raises(CtiError):
+            await anew.once()
+        assert len(folded) == 20
+        assert (turns.count("1001"), turns.count("1002")) == (3, 1)  # 35 days
+        assert await anew.needed() is True
+        turns.clear()
+        folded.clear()
+        dies_at = ""
+        assert await anew.once() == 20
+        assert (folded, set(turns)) == ([], {"1002", "1003"})
+        assert await pool.fetch("SELECT * FROM cti.agent_times ORDER BY slot, agent, state, reason") == before
+        assert await pool.fetchval("SELECT count(*) FROM cti.agent_marks") == len(PEOPLE)
+        monkeypatch.undo()
+        async with pool.acquire() as link:
+            assert (await check(link)).differences == ()
     finally:
         await pool.close()
         await drain.close()

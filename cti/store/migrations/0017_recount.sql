@@ -30,6 +30,12 @@ COMMENT ON COLUMN cti.counted_answers.nps_net IS '1: the highest key of the scal
 
 ALTER TABLE cti.report_state ADD COLUMN recount_done bigint;
 ALTER TABLE cti.report_state ADD COLUMN recount_of bigint;
+ALTER TABLE cti.report_state ADD COLUMN recount_version integer;
+ALTER TABLE cti.report_state ADD COLUMN recount_call text;
+ALTER TABLE cti.report_state ADD COLUMN recount_agent text;
 COMMENT ON COLUMN cti.report_state.definition_version IS 'Version of the definitions of cti.reports.metrics. 0: not everything is counted.';
 COMMENT ON COLUMN cti.report_state.recount_done IS 'Calls counted anew so far. NULL: nothing is being counted anew.';
 COMMENT ON COLUMN cti.report_state.recount_of IS 'Of how many.';
+COMMENT ON COLUMN cti.report_state.recount_version IS 'Version of the definitions that they are counted anew by.';
+COMMENT ON COLUMN cti.report_state.recount_call IS 'The last call that was counted anew: after a restart it goes on from there.';
+COMMENT ON COLUMN cti.report_state.recount_agent IS 'The last agent whose time was counted anew, likewise.';
