@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import structlog
@@ -151,7 +152,7 @@ async def rebuild(
             if by_todays_rules:
                 await connection.execute("DELETE FROM cti.queue_rules")
                 await connection.execute("DELETE FROM cti.reason_rules")
-            how = await counting(connection, rules, zone, allowed=allowed, anew=True)
+            await counting(connection, rules, zone, allowed=allowed, anew=True)
             if begun is None:
                 begun = _Begun()
                 await connection.execute(
@@ -163,13 +164,14 @@ async def rebuild(
         done = begun.done
         async with contextlib.aclosing(_chunks(connection, begun.call, gently=gently)) as chunks:
             async for ids in chunks:
+                how = await _as_written(connection, zone)
                 counted = await counted_from_facts(connection, ids, how, unfolded)
                 await store_counted(connection, counted, how, agents=False)
                 done += len(counted)
                 await connection.execute(
                     "UPDATE cti.report_state SET recount_done = $1, recount_call = $2", done, ids[-1]
                 )
-        await _agents_anew(connection, how, begun.agent, gently=gently)
+        await _agents_anew(connection, zone, begun.agent, gently=gently)
         async with _turn(connection):
             gone = await connection.fetch(
                 "DELETE FROM cti.agent_marks m WHERE NOT EXISTS (SELECT FROM cti.agent_activities a WHERE a.agent = m.agent)"
@@ -206,7 +208,12 @@ async def _begun(connection: asyncpg.Connection, zone: str) -> _Begun | None:
     return row and _Begun(done=row["recount_done"], call=row["recount_call"], agent=row["recount_agent"])
 
 
-async def _agents_anew(connection: asyncpg.Connection, how: Counting, last: str, *, gently: bool) -> None:
+async def _as_written(connection: asyncpg.Connection, zone: str) -> Counting:
+    """How to count, by the rules as they are written down now: they may have changed since counting anew began."""
+    return replace(await counting(connection, {}, zone), zone=ZoneInfo(zone))
+
+
+async def _agents_anew(connection: asyncpg.Connection, zone: str, last: str, *, gently: bool) -> None:
     """Count the time of all agents after `last` anew, a stretch of one agent's a turn: an agent's whole past is too much for
     one beside a bridge that serves callers. Until then what was counted before is there to be read."""
     known = await connection.fetch(
@@ -216,7 +223,7 @@ async def _agents_anew(connection: asyncpg.Connection, how: Counting, last: str,
         last,
     )
     for agent, first, end in known:
-        begins = windows(first, end, how.zone)
+        begins = windows(first, end, ZoneInfo(zone))
         for number, since in enumerate(begins):
             until = begins[number + 1] if number + 1 < len(begins) else None
             begun = time.monotonic()
@@ -225,6 +232,7 @@ async def _agents_anew(connection: asyncpg.Connection, how: Counting, last: str,
                     await connection.execute("DELETE FROM cti.agent_times WHERE agent = $1 AND slot < $2", agent, since)
                 if until is None:
                     await connection.execute("DELETE FROM cti.agent_marks WHERE agent = $1", agent)
+                how = await _as_written(connection, zone)
                 await recount(connection, {agent: since}, how.zone, how.allowed, until=until)
                 if until is None:
                     await connection.execute("UPDATE cti.report_state SET recount_agent = $1", agent)

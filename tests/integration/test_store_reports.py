@@ -31,6 +31,7 @@ from cti.reports.metrics import METRICS
 from cti.reports.slots import day_start
 from cti.services.reporting import CallsQuery, Compare, Part, ReportQuery, Spread
 from cti.store import figure_check
+from cti.store.agent_hours import recount
 from cti.store.anew import CountsAnew
 from cti.store.drain import Drain
 from cti.store.figure_check import check
@@ -401,7 +402,7 @@ async def test_agents_pasts_are_counted_anew_in_short_turns_that_a_restart_goes_
     await journal.append(
         [
             f.AgentChanged(at=SINCE - timedelta(hours=7 * number), agent_id=who, state=(state := rng.choice(states)),
-                           reason="lunch" if state is AgentState.NOT_READY else None)
+                           reason="lunch" if state is AgentState.NOT_READY else "")
             for who in PEOPLE for number in range(120)
         ]
     )  # fmt: skip
@@ -410,7 +411,7 @@ async def test_agents_pasts_are_counted_anew_in_short_turns_that_a_restart_goes_
     anew = CountsAnew(migrated, rules=lambda: RULES, zone=lambda: ZONE.key, allowed=dict)
     pool = await open_pool(migrated)
     turns: list[str] = []
-    counted, dies_at = figure_check.recount, "1002"
+    counted, dies_at = recount, "1002"
 
     async def recounted(connection: asyncpg.Connection, touched: dict[str, datetime], *how: Any, **until: Any) -> None:
         (agent,) = touched
@@ -449,6 +450,46 @@ async def test_agents_pasts_are_counted_anew_in_short_turns_that_a_restart_goes_
         monkeypatch.undo()
         async with pool.acquire() as link:
             assert (await check(link)).differences == ()
+    finally:
+        await pool.close()
+        await drain.close()
+
+
+async def test_a_rule_that_changes_while_everything_is_counted_anew_holds(
+    journal: JournalWriter, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(3)
+    drain = Drain(journal, migrated, rules=lambda: RULES, allowed=lambda: {"lunch": timedelta(hours=1)})
+    await journal.append([fact for number in range(6) for fact in a_call(rng, number)])
+    while await drain.drain_once():
+        pass
+    pool = await open_pool(migrated)
+    seen: list[tuple[timedelta, int | None]] = []
+    counted, stored = recount, figure_check.store_counted
+
+    async def change(seconds: int) -> None:
+        """As the drain writes it down, between two turns."""
+        await pool.execute("INSERT INTO cti.queue_rules VALUES ('support', now(), $1, 6, 'offered')", float(seconds))
+        await pool.execute("INSERT INTO cti.reason_rules VALUES ('lunch', now(), $1)", float(seconds))
+
+    async def noted(connection: asyncpg.Connection, calls: Any, how: Any, **parts: Any) -> None:
+        seen.append((how.rules(QueueName("support"), datetime.max.replace(tzinfo=UTC)).service_level, None))
+        await stored(connection, calls, how, **parts)
+        await change(41 + len(seen))
+
+    async def recounted(
+        connection: asyncpg.Connection, touched: Any, zone: ZoneInfo, allowed: Any, **until: Any
+    ) -> None:
+        seen.append((timedelta(0), allowed("lunch", datetime.max.replace(tzinfo=UTC))))
+        await counted(connection, touched, zone, allowed, **until)
+
+    monkeypatch.setattr(figure_check, "CHUNK", 3)
+    monkeypatch.setattr(figure_check, "store_counted", noted)
+    monkeypatch.setattr(figure_check, "recount", recounted)
+    try:
+        await drain.rebuild()
+        assert [level.total_seconds() for level, _ in seen[:2]] == [30, 42]
+        assert {allowed for _, allowed in seen[2:]} == {43_000}
     finally:
         await pool.close()
         await drain.close()
