@@ -1,4 +1,5 @@
-"""Which segments a restart would still need: those with open calls, wrap-ups, and the last word on each agent."""
+"""Which segments a restart would still need: those with open calls, wrap-ups, and the last word on each agent, each agent's
+re-assignment, each queue that was forced open or closed, and each emergency."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from datetime import datetime, timedelta
 from cti.ids import AgentId, CallId
 from cti.journal.codec import Position
 from cti.journal.segments import Segment
-from cti.model.facts import AgentChanged, CallAnswered, CallEnded, CallFact, Fact, WrapUpEnded
+from cti.model.facts import AgentChanged, AgentState, CallAnswered, CallEnded, CallFact, Fact, WrapUpEnded
+from cti.model.supervision_facts import AgentReassigned, EmergencySet, QueueForced
 
 _WRAP_UP_PATIENCE = timedelta(hours=1)
 """A call that ended so long ago (by the newest fact) no longer waits for a wrap-up that nobody ended."""
@@ -27,18 +29,21 @@ class Retention:
 
     def __init__(self) -> None:
         self._calls: dict[CallId, _Call] = {}
-        self._agents: dict[AgentId, int] = {}
-        """Position of the last word on each agent."""
+        self._last: dict[tuple[str, str], int] = {}
+        """What a word is on -> position of the last one. A word that takes back counts too: an earlier one may be retained for
+        another reason, and must not come back without it."""
+        self._shifts: set[AgentId] = set()
+        """Agents whose re-assignment ends when they go offline."""
         self._newest: datetime | None = None
 
     def note(self, segment: Segment, position: int, fact: Fact) -> None:
         """Remember what would make this segment needed after a restart."""
         if self._newest is None or fact.at > self._newest:
             self._newest = fact.at
-        if isinstance(fact, AgentChanged):
-            segment.agents.add(fact.agent_id)
-            self._agents[fact.agent_id] = position
-        elif isinstance(fact, CallFact):
+        for word in self._words(fact):
+            segment.words.add(word)
+            self._last[word] = position
+        if isinstance(fact, CallFact):
             segment.calls.add(fact.call_id)
             call = self._calls.get(fact.call_id)
             if call is None:
@@ -72,8 +77,29 @@ class Retention:
 
     def _is_needed(self, segment: Segment) -> bool:
         return any(self._is_open(self._calls.get(call_id)) for call_id in segment.calls) or any(
-            segment.first <= self._agents.get(agent, -1) < segment.end for agent in segment.agents
+            segment.first <= self._last.get(word, -1) < segment.end for word in segment.words
         )
+
+    def _words(self, fact: Fact) -> tuple[tuple[str, str], ...]:
+        """What this fact is a word on."""
+        match fact:
+            case AgentChanged():
+                words = [("agent", str(fact.agent_id))]
+                if fact.state is AgentState.OFFLINE and fact.agent_id in self._shifts:
+                    # It is the word that ends the re-assignment, and later ones on the agent's state do not say so.
+                    self._shifts.discard(fact.agent_id)
+                    words.append(("reassigned", str(fact.agent_id)))
+                return tuple(words)
+            case AgentReassigned():
+                there = fact.queues is not None or fact.skills is not None
+                (self._shifts.add if fact.shift and there else self._shifts.discard)(fact.agent_id)
+                return (("reassigned", str(fact.agent_id)),)
+            case QueueForced():
+                return (("forced", str(fact.queue)),)
+            case EmergencySet():
+                return (("emergency", str(fact.queue or "")),)  # no queue has an empty name: it is the centre's
+            case _:
+                return ()
 
     def _is_open(self, call: _Call | None) -> bool:
         if call is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from cti.ids import AgentId, CallId
+from cti.ids import CallId
 from cti.journal.codec import HEAD_LENGTH, Position, Record, read_segment_head, replay, segment_head
 from cti.journal.errors import JournalError
 
@@ -55,9 +55,10 @@ class Segment:
     length: int
     """Bytes that are durable and whole, head included."""
     noted: bool = False
-    """Whether `calls` and `agents` tell all its facts: only then may it be deleted."""
+    """Whether `calls` and `words` tell all its facts: only then may it be deleted."""
     calls: set[CallId] = field(default_factory=set)
-    agents: set[AgentId] = field(default_factory=set)
+    words: set[tuple[str, str]] = field(default_factory=set)
+    """What it has a word on, of which the last one is kept (`retention.Retention`)."""
 
 
 class Segments:

@@ -355,8 +355,8 @@ class JournalWriter:
     def forget(self, before: Position) -> int:
         """Delete segments that lie wholly before `before` (drained) and that a restart does not need; how many went.
 
-        Needed are: facts of calls still open or in wrap-up, the last word on each agent's state, and always the last
-        `segment_bytes` of history. Any thread may call it.
+        Needed are: facts of calls still open or in wrap-up, the last word on each agent's state and re-assignment, each forced
+        queue and each emergency, and always the last `segment_bytes` of history. Any thread may call it.
         """
         segments = self._segments
         with self._lock:

@@ -29,6 +29,8 @@ from cti.model.facts import (
     HangupBy,
     WrapUpEnded,
 )
+from cti.model.supervision_facts import AgentReassigned, EmergencySet, QueueForced
+from cti.services.supervision_state import Supervision
 
 T0 = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 
@@ -381,6 +383,48 @@ async def test_open_calls_wrap_ups_and_agent_states_keep_their_segments(tmp_path
         await fill(journal, 101, 30)
         assert journal.forget(journal.end) > 0
         assert journal.first > 100
+
+
+async def test_what_supervisors_said_last_is_kept_and_what_they_took_back_does_not_come_back(tmp_path: Path) -> None:
+    support, sales, one, two, three = QueueName("support"), QueueName("sales"), *map(AgentId, ("1001", "1002", "1003"))
+    said: list[Fact] = [
+        QueueForced(at=T0, queue=support, open=True, by="sam"),
+        QueueForced(at=T0, queue=sales, open=False, by="sam"),
+        EmergencySet(at=T0, queue=None, prompt="storm", by="sam"),
+        EmergencySet(at=T0, queue=sales, prompt="fire", by="sam"),
+        AgentReassigned(at=T0, agent_id=one, queues=(sales,), by="sam"),
+        AgentReassigned(at=T0, agent_id=two, queues=(sales,), by="sam"),
+        AgentReassigned(at=T0, agent_id=three, queues=(sales,), shift=True, by="sam"),
+    ]
+    taken_back: list[Fact] = [
+        QueueForced(at=T0, queue=sales, open=None, by="sam"),
+        EmergencySet(at=T0, queue=sales, prompt="", by="sam"),
+        AgentReassigned(at=T0, agent_id=two, by="sam"),
+        AgentChanged(at=T0, agent_id=three, state=AgentState.OFFLINE),
+    ]
+
+    def state(facts: list[Fact]) -> Supervision:
+        found = Supervision()
+        for fact in facts:
+            found.fact(fact)
+        return found
+
+    async with JournalWriter(tmp_path, segment_bytes=2000) as journal:
+        await journal.append([started(0, call="a1-open.1"), *said])  # the open call keeps what was taken back later
+        await fill(journal, 1, 30)
+        await journal.append(taken_back)
+        await fill(journal, 40, 30)
+        await journal.append([AgentChanged(at=T0, agent_id=three, state=AgentState.READY)])
+        await fill(journal, 80, 40)
+        assert journal.forget(journal.end) > 0
+    for _ in range(2):
+        async with JournalWriter(tmp_path, segment_bytes=2000) as journal:
+            facts = journal.recover()
+            assert journal.forget(journal.end) == 0
+        now = state(facts)
+        assert len(facts) < 150
+        assert (now.forced, now.emergencies) == ({support: said[0]}, {None: said[2]})
+        assert now.reassigned == {one: said[4]}
 
 
 async def test_the_reader_of_a_deleted_segment_goes_on_with_the_next(tmp_path: Path) -> None:
