@@ -55,16 +55,18 @@ def rate_of(head: bytes) -> int:
 
 
 def silences(live: LiveSound) -> tuple[tuple[float, float], ...]:
-    """Stretches in which every sample of both files is zero, in seconds, to a hundredth. Raises OSError."""
+    """Stretches in which every sample of both files is zero, in seconds, to a hundredth. A file that is missing, or empty, is
+    silent throughout. Raises OSError."""
     size = live.rate // TICK * WIDTH
     nothing, at = bytes(size), 0
     found: list[tuple[float, float]] = []
     begin: int | None = None
-    frames = min(live.frames())
-    with live.caller.open("rb") as caller, live.others.open("rb") as others:
-        while at < frames * WIDTH // size:
-            one, other = caller.read(size), others.read(size)
-            silent = one == nothing and other == nothing
+    there = {file: frames for file, frames in zip(live.files, live.frames(), strict=True) if frames}
+    with contextlib.ExitStack() as open_files:
+        sounds = [open_files.enter_context(file.open("rb")) for file in there]
+        while at < min(there.values(), default=0) * WIDTH // size:
+            pieces = [sound.read(size) for sound in sounds]
+            silent = all(piece == nothing for piece in pieces)
             if silent and begin is None:
                 begin = at
             elif not silent and begin is not None:

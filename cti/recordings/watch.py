@@ -89,6 +89,9 @@ class RecordingWatch:
         """Calls that are over and not judged yet."""
         self._strays: set[CallId] = set()
         """Calls nobody knew of when their files were finished."""
+        self._moving: set[tuple[str, str]] = set()
+        """(kind, name) of what is being sealed and sent away, or waits to be tried again: never twice at once, or one would
+        seal what the other has written zeros over."""
         self._work: set[asyncio.Task[None]] = set()
         self._started = False
         self._pending: list[Work] = []
@@ -293,7 +296,16 @@ class RecordingWatch:
         )
 
     async def _move(self, call_id: CallId, kind: str, name: str) -> None:
-        """Seal and send away; again and again until it is done."""
+        """Seal and send away; again and again until it is done. Nothing to do where that is under way already."""
+        if (kind, name) in self._moving:
+            return
+        self._moving.add((kind, name))
+        try:
+            await self._keep(call_id, kind, name)
+        finally:
+            self._moving.discard((kind, name))
+
+    async def _keep(self, call_id: CallId, kind: str, name: str) -> None:
         while self._shelf.moves:
             try:
                 async with self._turns:
@@ -427,7 +439,8 @@ class RecordingWatch:
 
 def _filling(live: LiveSound, clock: TalkClock) -> Filling:
     """What the pauses of a talk lack in what was written. Raises OSError."""
-    return filling(silences(live) if clock.pauses else (), clock.pauses, live.seconds())
+    whole = live.seconds() or max(live.frames()) / live.rate  # of one side alone, where the other's file is missing
+    return filling(silences(live) if clock.pauses else (), clock.pauses, whole)
 
 
 def _short(seconds: float, expected: float) -> bool:

@@ -270,6 +270,55 @@ async def test_where_recordings_are_sealed_plain_sound_is_written_over_before_it
     assert all(content and not content.strip(b"\0") for content in left.values())
 
 
+async def test_nothing_is_moved_twice_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path / "recordings", sealing=True)
+    old = tmp_path / "recordings" / f"{CALL}.wav"
+    old.write_bytes(b"sound")
+    os.utime(old, (1, 1))
+    monkeypatch.setattr(watching, "AGAIN", 0.0)
+    monkeypatch.setitem(bench.shelf.folders, "voicemail", tmp_path / "voicemail")
+    moving, tried, answers = 0, 0, False
+
+    async def keep(kind: str, name: str) -> None:
+        nonlocal moving, tried
+        moving, tried = moving + 1, tried + 1
+        assert moving == 1, "another one moves it"
+        for _ in range(3):
+            await asyncio.sleep(0)
+        moving -= 1
+        if not answers:
+            raise RemoteError("the place does not answer")
+
+    monkeypatch.setattr(bench.shelf, "keep", keep)
+    bench.watch._started = True
+    for _ in range(3):
+        await bench.watch._sweep(strays=False)
+    async with asyncio.timeout(20):
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert tried > 3, "it does not give up"
+        answers = True
+        while bench.watch._work:
+            await asyncio.gather(*bench.watch._work)
+    await bench.watch._sweep(strays=False)
+    assert bench.watch._work, "what is still there later is tried anew"
+    await asyncio.gather(*bench.watch._work)
+
+
+@pytest.mark.parametrize("missing", ["caller", "others"])
+async def test_a_recording_with_a_pause_is_made_of_one_side_where_the_other_is_missing(
+    bench: Bench, tmp_path: Path, missing: str
+) -> None:
+    bench.sound(6)
+    (bench.live / f"{CALL}.{missing}.sln16").unlink()
+    flagged = await bench.verdict(talk(10, pause=(4, 8)))
+    assert isinstance(flagged, r.RecordingFlagged)
+    assert flagged.trouble == "short"
+    with wave.open(str(tmp_path / "recordings" / f"{CALL}.wav"), "rb") as sound:
+        assert sound.getnframes() == 16_000 * 10
+        assert any(sound.readframes(16_000 * 4)), "before the pause there is sound"
+
+
 async def test_what_was_flagged_while_people_talked_is_never_called_whole_not_even_after_a_restart(
     bench: Bench,
 ) -> None:
