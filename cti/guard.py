@@ -23,6 +23,7 @@ SECOND_LOOK = 0.5
 """Seconds. The bridge's beats come several times in `SILENCE`, so this many are enough for one that is alive."""
 MOST_EXCUSED = 20.0
 """Seconds of silence after which an overloaded machine is no excuse."""
+PROC = "/proc"
 BUSY_SHARE = 0.5
 """Who had the processor for this share of its silence hangs in a loop; who had less of it was kept from it."""
 
@@ -37,13 +38,27 @@ def silent(beats: int, seconds: float) -> bool:
 
 
 def running(pid: int) -> tuple[bool, float]:
-    """Whether the main thread wants the processor, and how many seconds it has had it so far. Of one that is gone: no."""
+    """Whether the process wants the processor, and how many seconds it has had it so far. Of one that is gone: no.
+
+    It wants it when any of its threads does (another may hold the interpreter's lock while it is kept from the processor),
+    or when the main one waits for the disk.
+    """
+    main, used = _stat(f"{PROC}/{pid}/stat")
     try:
-        with open(f"/proc/{pid}/task/{pid}/stat", encoding="ascii", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
+        threads = os.listdir(f"{PROC}/{pid}/task")
     except OSError:
         return False, 0.0
-    return fields[0] == "R", (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return main == "D" or any(_stat(f"{PROC}/{pid}/task/{thread}/stat")[0] == "R" for thread in threads), used
+
+
+def _stat(path: str) -> tuple[str, float]:
+    """State, and seconds of the processor so far: of a process (the state is its main thread's) or of a thread."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return "", 0.0
+    return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def hangs(beats: int, bridge: int, silence: float) -> bool:

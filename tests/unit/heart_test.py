@@ -191,3 +191,25 @@ def test_one_that_is_kept_from_the_processor_is_excused_and_one_that_has_it_is_n
         os.close(beats)
     monkeypatch.undo()
     assert guard.running(os.getpid())[1] > 0
+
+
+def test_it_wants_the_processor_when_any_thread_does_or_the_main_one_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "PROC", str(tmp_path))
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def states(main: str, *others: str) -> tuple[bool, float]:
+        for number, state in enumerate((main, *others), 7):
+            thread = tmp_path / "7" / "task" / str(number)
+            thread.mkdir(parents=True, exist_ok=True)
+            (thread / "stat").write_text(f"{number} (a )b) {state} " + "0 " * 10 + f"{ticks} 0 0 0\n")
+        (tmp_path / "7" / "stat").write_text(f"7 (a )b) {main} " + "0 " * 10 + f"{3 * ticks} {ticks} 0 0\n")
+        return guard.running(7)
+
+    assert guard.running(7) == (False, 0.0), "there is none"
+    assert states("S", "S") == (False, 4.0), "the seconds are those of all its threads"
+    assert states("S", "R") == (True, 4.0), "the one that holds the lock is kept from the processor"
+    assert states("D", "S") == (True, 4.0)
+    assert states("S", "D") == (False, 4.0)
+    assert states("R", "S") == (True, 4.0)
