@@ -367,7 +367,7 @@ class _Budget:
         return self._left >= 0
 
 
-async def _listen(client: Client, hub: FeedHub, deps: WebDeps) -> None:
+async def _listen(client: Client, hub: FeedHub, deps: WebDeps, page_of: AgentId | None) -> None:
     budget = _Budget(deps.clock.monotonic())
     async for message in client.ws:
         if not budget.take(deps.clock.monotonic()):
@@ -392,11 +392,11 @@ async def _listen(client: Client, hub: FeedHub, deps: WebDeps) -> None:
             taken = True
             if isinstance(said, Ping):
                 taken = client.say(encode({"type": "pong", "at": deps.clock.now()}))
-            elif client.audience is not None and isinstance(said, PopSeen):
-                hub.pop_seen(client.audience, OfferId(said.offer_id))
-            elif client.audience is not None and isinstance(said, Heartbeat):
+            elif page_of is not None and isinstance(said, PopSeen):
+                hub.pop_seen(page_of, OfferId(said.offer_id))
+            elif page_of is not None and isinstance(said, Heartbeat):
                 pulse = Pulse(microphone=said.microphone, registered=said.registered, visible=said.visible)
-                deps.line.pulse(client.audience, pulse)
+                deps.line.pulse(page_of, pulse)
         if not taken:
             hub.drop(client, SLOW, b"too slow")
             return
@@ -406,6 +406,8 @@ async def feed(request: web.Request) -> web.StreamResponse:
     """Open a feed."""
     deps, hub, session = request.app[DEPS], request.app[HUB], session_of(request)
     audience = agent_of(request) if session.account.role is Role.AGENT else None
+    # A program with a token looks on: an agent is there when a page is.
+    page_of = audience if session.token is None else None
     clients = hub.clients
     mine = sum(client.session.nonce == session.nonce for client in clients)
     if len(clients) >= MOST_CLIENTS or mine >= MOST_PER_SESSION:
@@ -437,16 +439,16 @@ async def feed(request: web.Request) -> web.StreamResponse:
     client.writer = asyncio.create_task(client.write(), name="feed-write")
     left = (session.expires - deps.clock.now()) / timedelta(seconds=1)
     ends = asyncio.get_running_loop().call_later(max(0.0, left), hub.drop, client, LOGGED_OUT, b"log-in ended")
-    if audience is not None:
-        deps.floor.page(audience, connected=True)
+    if page_of is not None:
+        deps.floor.page(page_of, connected=True)
     try:
         hub.join(client)
-        await _listen(client, hub, deps)
+        await _listen(client, hub, deps, page_of)
     finally:
         ends.cancel()
         hub.leave(client)
-        if audience is not None:
-            deps.floor.page(audience, connected=False)
+        if page_of is not None:
+            deps.floor.page(page_of, connected=False)
         client.writer.cancel()
         await asyncio.gather(client.writer, return_exceptions=True)
         if client.closing is not None:  # returning now would cut the connection before the close frame is out

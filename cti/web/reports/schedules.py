@@ -11,8 +11,10 @@ from pydantic import Field
 
 from cti.services.report_desk import DeskRefused, FileFormat, MailState, Rhythm, Schedule, ScheduleWish
 from cti.web.auth.acts import tell
+from cti.web.auth.guard import session_of
 from cti.web.auth.own_queues import scope_asked
 from cti.web.deps import DEPS
+from cti.web.errors import ApiError
 from cti.web.operations import Answer, Body, Done, Operation
 from cti.web.reports.asking import AWAY, Language, NumberParams, desk, telling, user
 from cti.web.wire import read_body, read_path, reply
@@ -104,6 +106,18 @@ def _words(one: Schedule) -> dict[str, str]:
     return {"when": when, "to": ", ".join(wish.to), "format": wish.format.value, "active": str(wish.active).lower()}
 
 
+def _check_token(request: web.Request) -> None:
+    """A mail is over all queues of whoever it is by, so a token for some of them has none sent. Raises `ApiError` 403."""
+    token = session_of(request).token
+    if token is not None and token.queues:
+        raise ApiError(
+            403,
+            "outside_scopes",
+            "a token for certain queues mails nothing: mails are over all queues of its owner",
+            remedy="make a token without queues on the page /account, or log in",
+        )
+
+
 async def _mine(request: web.Request) -> Sequence[Schedule]:
     """All of them; for whoever has certain queues, those of their own making: others may be of more queues."""
     found = await desk(request).schedules()
@@ -126,6 +140,7 @@ async def schedules(request: web.Request) -> web.Response:
 @telling
 async def add(request: web.Request) -> web.Response:
     """Mail a report from now on."""
+    _check_token(request)
     body = await read_body(request, ScheduleBody)
     made = await desk(request).schedule(user(request), body.wish())
     tell(request, subject=made.name, after=_words(made))
@@ -135,6 +150,7 @@ async def add(request: web.Request) -> web.Response:
 @telling
 async def change(request: web.Request) -> web.Response:
     """Change how a report is mailed."""
+    _check_token(request)
     number = read_path(request, NumberParams).number
     body = await read_body(request, ScheduleBody)
     await _check_mine(request, number)
@@ -157,6 +173,7 @@ async def remove(request: web.Request) -> web.Response:
 @telling
 async def send(request: web.Request) -> web.Response:
     """Send one now."""
+    _check_token(request)
     number = read_path(request, NumberParams).number
     await _check_mine(request, number)
     await desk(request).send_now(number)

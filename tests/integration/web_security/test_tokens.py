@@ -164,3 +164,38 @@ async def test_a_token_of_one_queue_acts_on_that_queue_only(attacked):
     assert set(view["queues"]) == {"sales"}
     answer, refused = await ask(attacked, token, "POST", "/api/v1/announcement", json={"prompt": "x"})
     assert answer.status == 403
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("PUT", "/1"), ("POST", "/1/send")])
+async def test_a_token_for_certain_queues_mails_nothing(attacked, method, path):
+    """A mail is over all queues of whoever has it sent, which such a token must not get by it."""
+    _, some = await make(attacked, "supervisor", scopes=["reports:write"], queues=["support"])
+    answer, said = await ask(attacked, some["token"], method, f"/api/v1/reports/schedules{path}")
+    assert (answer.status, said["error"]["id"]) == (403, "outside_scopes")
+    assert "queues" in said["error"]["message"]
+    _, whole = await make(attacked, "supervisor", scopes=["reports:write"])
+    answer, said = await ask(attacked, whole["token"], method, f"/api/v1/reports/schedules{path}")
+    assert said["error"]["id"] != "outside_scopes"
+
+
+async def test_a_program_that_looks_on_is_no_page_of_the_agent(attacked):
+    _, said = await make(attacked, "1001", scopes=["floor:read"])
+    pulses = []
+    object.__setattr__(attacked.deps.line, "pulse", lambda *told: pulses.append(told))
+    feed = await attacked.client.ws_connect("/api/v1/feed", headers={"Authorization": f"Bearer {said['token']}"})
+    assert (await feed.receive_json())["type"] == "snapshot"
+    await feed.send_json({"type": "heartbeat", "microphone": "silent", "registered": False})
+    await feed.send_json({"type": "ping"})
+    assert (await feed.receive_json())["type"] == "pong"
+    assert (attacked.deps.floor.pages, pulses) == ({}, [])
+    await feed.close()
+    page = await attacked.client.ws_connect(
+        "/api/v1/feed", headers={"Authorization": f"Bearer {await attacked.token('1001')}"}
+    )
+    await page.receive_json()
+    await page.send_json({"type": "heartbeat"})
+    await page.send_json({"type": "ping"})
+    while (await page.receive_json())["type"] != "pong":
+        pass
+    assert (set(attacked.deps.floor.pages.values()), len(pulses)) == ({1}, 1)
+    await page.close()
