@@ -84,7 +84,7 @@ from cti.store.reports import StoredReports
 from cti.supervision_rooms import emergency_voice
 from cti.web.app import build_app
 from cti.web.auth.accounts import Accounts
-from cti.web.auth.origins import allowed_origins
+from cti.web.auth.origins import allowed_origins, usual_origin
 from cti.web.auth.scopes import queues_of_user
 from cti.web.casework.news import teller
 from cti.web.deps import ReadyPart, WebDeps, phone_server
@@ -405,6 +405,7 @@ async def serve(settings: Settings) -> None:
             line=dispatcher,
             static=places.static,
             origins=allowed_origins(settings, schemes=("https",) if certificates is not None else ("http", "https")),
+            usual_origin=usual_origin(settings, "https" if certificates is not None else "http"),
             secure_cookies=certificates is not None,
             trusted_certificate=certificates is not None and certificates.files.own,
             access=settings.access,

@@ -97,6 +97,8 @@ class WebDeps:
     """Folder of the built pages."""
     origins: frozenset[str]
     """Exact origins of our own pages, see `cti.web.auth.origins.allowed_origins`."""
+    usual_origin: str = ""
+    """The one of them that others are sent to, whatever the asker calls us; empty: any."""
     reports: Reports | None = None
     """None: there are no figures of the past here."""
     line: AgentLine = field(default_factory=NoLine)

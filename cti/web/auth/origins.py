@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from aiohttp import hdrs, web
 
+from cti.certificates import names_of
 from cti.settings import Settings
 from cti.web.errors import ApiError
 
@@ -32,9 +33,14 @@ def allowed_origins(
 ) -> frozenset[str]:
     """Origins of our pages: every address this server is known by, with its port. Where it encrypts itself, https only."""
     port = settings.ports.of("web")
-    network = settings.network
-    hosts = {network.bind, network.public_address, *settings.tls.names, "localhost", "127.0.0.1"} - _EVERY_ADDRESS
+    # The names of the certificate, so that a page that opens without a warning works, too.
+    hosts = {settings.network.bind, *names_of(settings)} - _EVERY_ADDRESS
     return frozenset(_origin(scheme, host, port) for scheme in schemes for host in hosts) | frozenset(extra)
+
+
+def usual_origin(settings: Settings, scheme: str) -> str:
+    """The origin that this server tells others to come by: at its public address."""
+    return _origin(scheme, names_of(settings)[0], settings.ports.of("web"))
 
 
 def check_origin(request: web.Request, allowed: frozenset[str], *, by_cookie: bool, upgrade: bool = False) -> None:

@@ -55,7 +55,9 @@ def _own_address(request: web.Request) -> str:
     deps = request.app[DEPS]
     scheme = "https" if deps.secure_cookies else "http"
     origin = f"{scheme}://{request.host.lower()}"
-    return origin if origin in deps.origins else min(one for one in deps.origins if one.startswith(f"{scheme}:"))
+    if origin in deps.origins:
+        return origin
+    return deps.usual_origin or min(one for one in deps.origins if one.startswith(f"{scheme}:"))
 
 
 async def login_provider(request: web.Request) -> web.StreamResponse:

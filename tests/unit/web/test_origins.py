@@ -1,5 +1,7 @@
+import socket
+
 from cti.settings import load_settings
-from cti.web.auth.origins import allowed_origins
+from cti.web.auth.origins import allowed_origins, usual_origin
 from cti.web.deps import phone_server
 from cti.web.security import content_security_policy
 
@@ -15,8 +17,21 @@ def test_origins_are_every_address_we_are_known_by():
     assert known == {
         f"{scheme}://{host}:8090"
         for scheme in ("http", "https")
-        for host in ("floor.example", "localhost", "127.0.0.1")
+        for host in ("floor.example", "localhost", "127.0.0.1", "[::1]", socket.gethostname().lower())
     }
+
+
+def test_every_name_of_the_certificate_is_an_origin_as_browsers_write_it():
+    chosen = settings(**{"network.bind": "0.0.0.0", "tls.names": ["bücher.example", "FD00:0::1"], "ports.web": 443})
+    assert {"https://xn--bcher-kva.example", "https://[fd00::1]"} <= allowed_origins(chosen, schemes=("https",))
+
+
+def test_the_usual_origin_is_the_public_address():
+    chosen = settings(
+        **{"network.bind": "0.0.0.0", "network.public_address": "Floor.example", "tls.names": ["a.example"]}
+    )
+    assert usual_origin(chosen, "https") == "https://floor.example:8080"
+    assert usual_origin(chosen, "https") in allowed_origins(chosen)
 
 
 def test_the_schemes_own_port_is_left_out_and_ipv6_is_in_brackets():
