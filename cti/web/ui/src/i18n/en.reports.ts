@@ -15,7 +15,7 @@ export const reports = {
   views: {
     today: "Today", queues: "Queues", agents: "Agents", half_hours: "Half hours", trends: "Trends", week_map: "Week map", waits: "Waits",
     menus: "Menus", callbacks: "Callbacks", surveys: "Surveys", complaints: "Complaints", staffing: "Staffing", audit: "Service audit",
-    mail: "Scheduled mail",
+    mail: "Scheduled mail", team_day: "The day",
   } as Words,
   filters: "What is shown",
   period: "Period",
@@ -90,6 +90,9 @@ export const reports = {
   meanTime: "Mean time",
   wentOn: "Went on to",
   endOfFlow: "end",
+  teamDay: "A team's day: calls, scores, praise, and what to look at. It is drawn on the page of quality.",
+  teamDayHint: "Here it is kept and exported; under scheduled mail you say when and to whom it goes.",
+  toTeamDay: "Open the day",
   noMenus: "No caller was in a flow in these days.",
   spreadOf: "Of what",
   spreads: { wait: "Waits of those answered", abandon_wait: "Waits of those who gave up", talk: "Talks", handle: "Handling" } as Words,

@@ -15,6 +15,7 @@ export const reports = {
   views: {
     today: "今日", queues: "队列", agents: "座席", half_hours: "半小时", trends: "趋势", week_map: "周热力图", waits: "等待",
     menus: "菜单", callbacks: "回呼", surveys: "满意度调查", complaints: "投诉", staffing: "排班测算", audit: "服务审核", mail: "定时邮件",
+    team_day: "每日汇总",
   } as Words,
   filters: "显示范围",
   period: "时间",
@@ -87,6 +88,9 @@ export const reports = {
   meanTime: "平均用时",
   wentOn: "去向",
   endOfFlow: "结束",
+  teamDay: "班组的一天：通话、评分、表扬和需要关注的内容，在质检页面显示。",
+  teamDayHint: "在此可保存和导出；在“定时邮件”中设置发送时间和收件人。",
+  toTeamDay: "打开每日汇总",
   noMenus: "这些日期内没有来电进入流程。",
   spreadOf: "统计对象",
   spreads: { wait: "接通者的等待", abandon_wait: "放弃者的等待", talk: "通话", handle: "处理" } as Words,

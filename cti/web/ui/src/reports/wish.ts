@@ -25,7 +25,7 @@ export interface Wish {
 
 export interface Preset {
   readonly id: string;
-  readonly kind: "figures" | "heat" | "waits" | "menus" | "causes";
+  readonly kind: "figures" | "heat" | "waits" | "menus" | "causes" | "day";
   readonly period: Period;
   readonly by: readonly string[];
   readonly metrics: readonly string[];
@@ -81,12 +81,17 @@ export const PRESETS: readonly Preset[] = [
   },
 ];
 
+/** A team's day, drawn on /quality: here it is only kept, and taken out of the house. */
+export const TEAM_DAY: Preset = {
+  id: "team_day", kind: "day", period: "yesterday", by: [], compare: "", drawn: [], metrics: ["handled", "aht", "satisfaction_rate"],
+};
+
 const NO_FILTERS: Readonly<Record<Filter, readonly string[]>> = {
   queue: [], agent: [], team: [], tier: [], did: [], direction: [], outcome: [],
 };
 
 export function presetOf(view: string): Preset {
-  return PRESETS.find((preset) => preset.id === view) ?? (PRESETS[0] as Preset);
+  return view === TEAM_DAY.id ? TEAM_DAY : (PRESETS.find((preset) => preset.id === view) ?? (PRESETS[0] as Preset));
 }
 
 const list = (text: string | null): readonly string[] => (text ? text.split(",").filter(Boolean) : []);
