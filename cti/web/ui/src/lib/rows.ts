@@ -165,6 +165,8 @@ export interface CentreRow {
   readonly complaint_rate: number | null;
   readonly complaints: number;
   readonly effective_answer_rate: number | null;
+  /** Turned away at the door. */
+  readonly rejected?: number;
   readonly targets: Readonly<Partial<Record<FigureName, number>>>;
   /** Each half hour of today that has begun. */
   readonly series: Readonly<Partial<Record<FigureName | "answered", readonly (number | null)[]>>>;
