@@ -38,6 +38,8 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 KEPT_SECONDS = 3600.0
 AGAIN_SECONDS = 10.0
 ASK_SECONDS = 10.0
+AWAY_SECONDS = 5.0
+"""So long a provider that did not answer is not asked again: who comes meanwhile is told the same."""
 LARGEST = 256 * 1024
 """Bytes of an answer of the provider."""
 LEEWAY = 60
@@ -99,6 +101,7 @@ class OidcProvider:
         self._http: aiohttp.ClientSession | None = None
         self._turn = asyncio.Lock()
         self._known: tuple[float, Mapping[str, Any], KeySet] | None = None
+        self._failed: tuple[float, ProviderAway] | None = None
 
     async def close(self) -> None:
         """Close what is open."""
@@ -226,26 +229,35 @@ class OidcProvider:
                 age = now - self._known[0]
                 if age < (AGAIN_SECONDS if again else KEPT_SECONDS):
                     return self._known[1], self._known[2]
-            issuer = self._settings.issuer
-            status, document = await self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-            if status != 200 or document.get("issuer") != issuer:
-                raise ProviderAway("the provider does not say who it is", remedy="check oidc.issuer")
-            for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                if not _may_ask(document.get(name), issuer):
-                    raise ProviderAway(f"the provider's {name} is not to be used", remedy="check oidc.issuer")
-            status, published = await self._ask("GET", str(document["jwks_uri"]))
+            if self._failed is not None and now - self._failed[0] < AWAY_SECONDS:
+                raise ProviderAway(self._failed[1].message, remedy=self._failed[1].remedy)
             try:
-                # Keys for signatures only; one of a kind we do not know is left out.
-                wanted = [
-                    key
-                    for key in published["keys"]
-                    if key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig" and "d" not in key
-                ]
-                keys = KeySet.import_key_set({"keys": wanted})
-            except (JoseError, KeyError, TypeError, ValueError, AttributeError):
-                raise ProviderAway("the provider's keys cannot be read", remedy="check oidc.issuer") from None
-            self._known = (now, document, keys)
+                document, keys = await self._discover()
+            except ProviderAway as error:
+                self._failed = (self._clock.monotonic(), error)
+                raise
+            self._known, self._failed = (now, document, keys), None
             return document, keys
+
+    async def _discover(self) -> tuple[Mapping[str, Any], KeySet]:
+        issuer = self._settings.issuer
+        status, document = await self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+        if status != 200 or document.get("issuer") != issuer:
+            raise ProviderAway("the provider does not say who it is", remedy="check oidc.issuer")
+        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+            if not _may_ask(document.get(name), issuer):
+                raise ProviderAway(f"the provider's {name} is not to be used", remedy="check oidc.issuer")
+        status, published = await self._ask("GET", str(document["jwks_uri"]))
+        try:
+            # Keys for signatures only; one of a kind we do not know is left out.
+            wanted = [
+                key
+                for key in published["keys"]
+                if key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig" and "d" not in key
+            ]
+            return document, KeySet.import_key_set({"keys": wanted})
+        except (JoseError, KeyError, TypeError, ValueError, AttributeError):
+            raise ProviderAway("the provider's keys cannot be read", remedy="check oidc.issuer") from None
 
     async def _ask(
         self, method: str, address: str, *, headers: Mapping[str, str] | None = None, **more: Any

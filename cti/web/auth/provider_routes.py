@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,8 @@ from pydantic import ConfigDict, Field
 
 from cti.ids import AgentId
 from cti.web.auth.accounts import USERNAME, Account
-from cti.web.auth.entering import drop_cookie, let_in, put_cookie, set_cookies
+from cti.web.auth.attempts import Attempts
+from cti.web.auth.entering import address_of, drop_cookie, let_in, put_cookie, set_cookies
 from cti.web.auth.guard import cookie_name
 from cti.web.auth.permissions import Role
 from cti.web.auth.provider import OidcProvider, Person, ProviderAway, ProviderRefused, Started
@@ -30,7 +32,10 @@ BACK = "/api/v1/login/provider/back"
 COOKIE = "cti_away"
 AWAY_SECONDS = 600
 OIDC = web.AppKey("oidc", OidcProvider)
-_USED = web.AppKey("used_states", dict[str, float])
+TRIES, TRIES_WINDOW = 20, 60.0
+"""Of going away, and of coming back, from one address within so many seconds: each makes us ask the provider."""
+_USED = web.AppKey("used_states", OrderedDict[str, float])
+_TRIES = web.AppKey("provider_tries", Attempts)
 
 
 class Back(Params):
@@ -60,6 +65,17 @@ def _own_address(request: web.Request) -> str:
     return deps.usual_origin or min(one for one in deps.origins if one.startswith(f"{scheme}:"))
 
 
+def _limited(request: web.Request, way: str) -> bool:
+    """Counts one more; whether it is one too many."""
+    deps, tries = request.app[DEPS], request.app[_TRIES]
+    key, now = f"{way} {address_of(request)}", deps.clock.monotonic()
+    if tries.wait(key, now):
+        deps.metrics.logins.labels(result="limited").inc()
+        return True
+    tries.add(key, now)
+    return False
+
+
 async def login_provider(request: web.Request) -> web.StreamResponse:
     """Send the browser to the provider."""
     deps = request.app[DEPS]
@@ -67,6 +83,8 @@ async def login_provider(request: web.Request) -> web.StreamResponse:
         raise ApiError(
             404, "no_provider", "nobody logs in elsewhere here", remedy="set oidc.issuer, see docs/settings.md"
         )
+    if _limited(request, "away"):
+        return _page("/?refused=too_many_attempts")
     try:
         address, started = await request.app[OIDC].begin(_own_address(request) + BACK)
     except ProviderAway as error:
@@ -86,6 +104,8 @@ async def login_provider_back(request: web.Request) -> web.StreamResponse:
         raise ApiError(
             404, "no_provider", "nobody logs in elsewhere here", remedy="set oidc.issuer, see docs/settings.md"
         )
+    if _limited(request, "back"):
+        return _page("/?refused=too_many_attempts")
     try:
         started = _started(request)
         asked = {name: value for name, value in request.query.items() if len(request.query.getall(name)) == 1}
@@ -115,8 +135,8 @@ def _started(request: web.Request) -> Started:
     except (BadData, TypeError, IndexError, KeyError):
         raise ProviderRefused("wrong_state", "this browser was not sent away from here") from None
     now = deps.clock.monotonic()
-    for state in [state for state, ends in used.items() if ends <= now]:
-        del used[state]
+    while used and next(iter(used.values())) <= now:  # all are kept for as long, so the first ones end first
+        used.popitem(last=False)
     if started.state in used:
         raise ProviderRefused("wrong_state", "this answer was used before")
     if request.query.get("state", "") == started.state:
@@ -184,7 +204,8 @@ async def provider_at_hand(app: web.Application) -> AsyncIterator[None]:
 def add_provider(app: web.Application, deps: WebDeps) -> None:
     """What the operations here need."""
     app[OIDC] = OidcProvider(deps.oidc, deps.clock)
-    app[_USED] = {}
+    app[_USED] = OrderedDict()
+    app[_TRIES] = Attempts(TRIES, TRIES_WINDOW)
     app.cleanup_ctx.append(provider_at_hand)
 
 

@@ -17,7 +17,8 @@ from yarl import URL
 from cti.clock import SystemClock
 from cti.settings import Oidc
 from cti.web.auth.permissions import Role
-from cti.web.auth.provider_routes import BACK, START
+from cti.web.auth.provider import ProviderAway
+from cti.web.auth.provider_routes import BACK, OIDC, START, TRIES
 from tests.support.fake_floor import StandingClock
 from tests.support.forging_provider import CLIENT, ForgingProvider
 
@@ -39,7 +40,7 @@ class Home:
         """Comes back; gives the reason of a refusal, or "" and is logged in."""
         async with browser.get(URL(BACK).with_query(query), allow_redirects=False) as answer:
             text = await answer.text()
-            cookies = answer.headers.getall("Set-Cookie")
+            cookies = answer.headers.getall("Set-Cookie", [])
         reason = text.split("refused=")[1].split('"')[0] if "refused=" in text else ""
         assert any(one.startswith("cti_session=") for one in cookies) == (reason == "")
         return reason
@@ -234,6 +235,40 @@ async def test_a_provider_that_is_away_lets_nobody_in_and_passwords_work(home):
     async with browser.get(START, allow_redirects=False) as answer:
         assert "refused=provider_away" in await answer.text()
     assert (await home.site.log_in(browser, "1001"))[0] == 200
+
+
+async def test_a_provider_that_failed_is_left_alone_for_a_moment(home):
+    asked = []
+    provider = home.site.client.app[OIDC]
+    ask = provider._ask
+
+    async def failing(method, address, **more):
+        asked.append(address)
+        raise ProviderAway("the provider does not answer", remedy="try again in a moment")
+
+    provider._ask = failing
+    browser = home.site.from_address("127.0.0.5")
+    for _ in range(3):
+        async with browser.get(START, allow_redirects=False) as answer:
+            assert "refused=provider_away" in await answer.text()
+    assert len(asked) == 1
+    provider._ask = ask
+    home.site.clock.move(timedelta(seconds=5))
+    assert await home.log_in(browser) == ""
+
+
+async def test_one_address_makes_us_ask_so_often_a_minute(home):
+    browser = home.site.from_address("127.0.0.5")
+    assert await home.log_in(browser) == ""
+    for _ in range(TRIES - 1):
+        await home.away(browser)
+        assert await home.back(browser, {"code": "x", "state": "another"}) == "wrong_state"
+    async with browser.get(START, allow_redirects=False) as answer:
+        assert "refused=too_many_attempts" in await answer.text()
+    assert await home.back(browser, {"code": "x", "state": "another"}) == "too_many_attempts"
+    assert await home.log_in(home.site.from_address("127.0.0.6")) == ""
+    home.site.clock.move(timedelta(seconds=61))
+    assert await home.log_in(browser) == ""
 
 
 async def test_a_provider_that_others_wrote(make_attacked, tmp_path):

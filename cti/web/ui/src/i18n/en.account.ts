@@ -111,6 +111,7 @@ export const logInMore = {
   or: "or",
   refused: {
     provider_away: "The other log-in does not answer. Try again in a moment.",
+    too_many_attempts: "Too many log-ins from here at once. Try again in a minute.",
     denied: "The other log-in has not let you in.",
     no_role: "You are known there, and have no role here. Ask your administrator.",
     no_agent: "There is no agent with your extension here. Ask your administrator.",

@@ -112,6 +112,7 @@ export const logInMore: typeof EnglishMore = {
   or: "或",
   refused: {
     provider_away: "另一处登录没有应答。请稍后再试。",
+    too_many_attempts: "此处同时登录的次数过多。请一分钟后再试。",
     denied: "另一处登录没有允许您进入。",
     no_role: "那边认识您，但您在这里没有角色。请联系管理员。",
     no_agent: "这里没有您分机号的座席。请联系管理员。",
