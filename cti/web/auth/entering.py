@@ -74,7 +74,9 @@ async def let_in(request: web.Request, account: Account, method: str) -> tuple[s
         request.app[HUB].end_session(old.nonce)
     deps.metrics.logins.labels(result="right").inc()
     log.info("logged_in", username=account.username, method=method, address=address_of(request))
-    return sessions.create(account, method=method, address=address_of(request), browser=browser_of(request))
+    made = sessions.create(account, method=method, address=address_of(request), browser=browser_of(request))
+    await sessions.keep_evicted()
+    return made
 
 
 def set_cookies(request: web.Request, answer: web.StreamResponse, token: str, session: Session) -> None:
@@ -165,6 +167,7 @@ async def check_own(request: web.Request, account: Account, password: str, code:
         if right and access.second_factor(account.username) is not None:
             right = await access.check(account.username, code)
     except TooBusy:
+        one_try.undecided()
         raise too_busy() from None
     if not right:
         one_try.wrong()

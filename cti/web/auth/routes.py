@@ -62,6 +62,7 @@ async def login(request: web.Request) -> web.Response:
                 remedy="wait for the next code of the authenticator; each one opens once",
             )
     except TooBusy:
+        one_try.undecided()
         raise too_busy() from None
     one_try.right()
     token, session = await let_in(request, account, PASSWORD if factor is None else SECOND_FACTOR)

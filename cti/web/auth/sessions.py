@@ -102,6 +102,8 @@ class Sessions:
         self._revoked = self._load(self._file, _REVOKED)
         self._seen = self._load(self._seen_file, _SEEN)
         self._changed = False
+        self._evicted = False
+        """Sessions were ended to make room, which the file of those logged out does not say yet."""
 
     def _load(self, file: Path, form: TypeAdapter[Any]) -> Any:
         try:
@@ -163,6 +165,7 @@ class Sessions:
         mine = sorted((seen.last, nonce) for nonce, seen in self._seen.items() if seen.username == username)
         for _, nonce in mine[:-MOST_PER_ACCOUNT]:
             self._revoked[nonce] = self._seen.pop(nonce).ends
+            self._evicted = True
 
     def read(self, token: str) -> Session | None:
         """What a token stands for; None when forged, ended, idle, logged out, or its account is gone or changed."""
@@ -230,7 +233,16 @@ class Sessions:
         self._seen.pop(nonce, None)
         self._changed = True
         self._revoked[nonce] = ends
+        await self._write_revoked()
+
+    async def keep_evicted(self) -> None:
+        """Write down that sessions were ended to make room, if some were: they must not be back after a restart."""
+        if self._evicted:
+            await self._write_revoked()
+
+    async def _write_revoked(self) -> None:
         async with self._write:
+            self._evicted = False
             now = self._clock.now().timestamp()
             self._revoked = {nonce: ends for nonce, ends in self._revoked.items() if ends > now}
             await asyncio.to_thread(write_private, self._file, json.dumps(self._revoked).encode())
@@ -247,6 +259,7 @@ class Sessions:
 
     async def keep(self) -> None:
         """Write down when sessions were last used, if that has changed; called now and then, and at the end."""
+        await self.keep_evicted()
         if not self._changed:
             return
         self._changed = False

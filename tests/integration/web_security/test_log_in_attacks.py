@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import WSServerHandshakeError
 
+from cti.web.auth.accounts import TooBusy
 from tests.integration.web_api.conftest import OURS
 from tests.integration.web_security.conftest import close_code
 
@@ -240,3 +241,23 @@ async def test_a_page_whose_account_is_gone_is_told_within_seconds(attacked):
     await feed.receive_json()
     del attacked.deps.accounts._accounts[MINE]
     assert await close_code(feed) == 4401
+
+
+async def test_a_try_that_nobody_had_time_for_is_not_a_wrong_one(attacked, monkeypatch):
+    """N = 40 tries, of which more than a few wrong ones would make the account wait."""
+
+    async def busy(username, password):
+        raise TooBusy
+
+    browser = attacked.from_address("127.0.0.5")
+    assert (await attacked.log_in(browser, "1001"))[0] == 200
+    monkeypatch.setattr(attacked.deps.accounts, "verify", busy)
+    other = attacked.from_address("127.0.0.6")
+    change = {"password": "demo", "new_password": "quite another one"}
+    for _ in range(20):
+        assert (await attacked.log_in(other, "1002"))[0] == 503
+        async with browser.post("/api/v1/account/password", json=change, headers={"Origin": OURS}) as answer:
+            assert answer.status == 503, await answer.text()
+    monkeypatch.undo()
+    assert (await attacked.log_in(other, "1002"))[0] == 200
+    assert (await attacked.log_in(browser, "1001"))[0] == 200

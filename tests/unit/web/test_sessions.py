@@ -70,7 +70,7 @@ def test_an_open_page_keeps_its_session(tmp_path):
     assert made.read(token) is None
 
 
-def test_one_account_has_so_many_sessions(tmp_path):
+async def test_one_account_has_so_many_sessions(tmp_path):
     clock = StandingClock()
     made = sessions(tmp_path, clock, account())
     tokens = []
@@ -78,6 +78,8 @@ def test_one_account_has_so_many_sessions(tmp_path):
         tokens.append(made.create(account())[0])
         clock.move(timedelta(seconds=1))
     assert [made.read(token) is not None for token in tokens] == [False] * 3 + [True] * MOST_PER_ACCOUNT
+    await made.keep_evicted()
+    assert sessions(tmp_path, clock, account()).read(tokens[0]) is None  # nor after a restart
     assert len(made.of("x")) == MOST_PER_ACCOUNT
 
 
