@@ -23,6 +23,7 @@ from cti.reports.counted import Counted, QueueRules
 from cti.reports.counting import count
 from cti.reports.metric import Grain
 from cti.reports.rules import rules_of
+from cti.reports.slots import day_start
 from cti.services.agent_hours import AgentHours, Hours
 from cti.services.day_series import Counts, HalfHours, share
 from cti.services.queue_days import QueueDays
@@ -86,6 +87,10 @@ def _minute(moment: datetime) -> int:
     return int(moment.timestamp() // 60)
 
 
+def _ended(rows: Sequence[Counted]) -> datetime:
+    return max(row.until or row.at for row in rows)
+
+
 class Tally:
     """Calls that have ended, as the centre's present day has them, by call id: adding a call twice changes nothing."""
 
@@ -101,11 +106,13 @@ class Tally:
         self._zone = ZoneInfo(centre.time_zone)
         self._calls: set[CallId] = set()
         self._fresh: dict[CallId, tuple[Counted, ...]] | None = {}
-        """Rows of calls that ended before the reports were asked; None: they have been."""
+        """Rows of calls of today that ended before the reports were asked; None: they have been."""
         self._early: list[Counted] = []
         """Of a day that has not begun here yet."""
         self._complaints: tuple[datetime, ...] = ()
         self._minute = _minute(now)
+        self._day_zone = self._zone
+        """By whose clock the present day is one."""
         self.begins = self._midnight(now)
         """Of the present day."""
         self._ends = self._midnight(self.begins + timedelta(hours=36))
@@ -118,7 +125,7 @@ class Tally:
         self._hours = AgentHours(self.begins)
 
     def _midnight(self, now: datetime) -> datetime:
-        return now.astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+        return day_start(now.astimezone(self._zone).date(), self._zone)
 
     def use(self, centre: Centre, now: datetime | None = None) -> None:
         """From now on this is the centre. Stays that began before are judged as they were."""
@@ -146,6 +153,11 @@ class Tally:
                 self._fresh[counted.record.call_id] = counted.rows
         self.closed(counted.record.outcome)
 
+    @property
+    def asks(self) -> bool:
+        """Whether it has still to be told what the reports have of today: since the start, since a change of the clock."""
+        return self._fresh is not None
+
     def remember(self, rows: Iterable[Counted], *, last: bool = True) -> None:
         """What the reports have of today: this is what counts, with the calls they do not have yet. After the last time
         calls are only added."""
@@ -166,7 +178,7 @@ class Tally:
 
     def _take(self, call_id: CallId, rows: Sequence[Counted]) -> None:
         self._calls.add(call_id)
-        ended = max(row.until or row.at for row in rows)
+        ended = _ended(rows)
         for row in rows:
             if row.at >= self._ends:
                 self._early.append(row)
@@ -235,6 +247,12 @@ class Tally:
             return False
         self.begins, self._minute = begins, _minute(now)
         self._ends = self._midnight(begins + timedelta(hours=36))
+        if self._zone != self._day_zone:
+            # Much of the day that it is now may have been counted already, as the end of another one.
+            self._day_zone, self._fresh = self._zone, self._fresh or {}
+        if self._fresh:
+            kept_from = begins - timedelta(minutes=HOUR_MINUTES)
+            self._fresh = {call_id: rows for call_id, rows in self._fresh.items() if _ended(rows) >= kept_from}
         minutes = {name: queue.minutes for name, queue in self._queues.items() if queue.minutes}
         early = self._early
         self._anew()

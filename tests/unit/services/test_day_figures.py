@@ -153,6 +153,40 @@ def test_what_the_reports_have_of_today_is_what_counts() -> None:
     assert sum(slot.count("calls") for slot in tally.series.until(BEGIN + timedelta(hours=1))) == 4
 
 
+def test_after_a_change_of_the_clock_the_reports_are_asked_again() -> None:
+    tally, now = tally_at(BEGIN), BEGIN + timedelta(hours=1)  # 10:00 in London, 18:00 in Shanghai
+    told = [call(n, BEGIN - timedelta(hours=n), waited=5, answered=True) for n in (1, 2)]
+    tally.remember(rows_of(*told))
+    assert not tally.asks
+    tally.use(centre(CENTRE_TEXT + "time_zone: Asia/Shanghai\n"), now)
+    assert tally.roll(now)
+    assert tally.begins == datetime(2026, 2, 28, 16, tzinfo=UTC)
+    assert tally.asks
+    tally.close(call(3, now, waited=5, answered=True))
+    evening = call(9, datetime(2026, 2, 28, 17, tzinfo=UTC), waited=5, answered=True)  # yesterday by the other clock
+    tally.remember(rows_of(*told, evening))
+    assert (tally.total.count("calls"), tally.asks) == (4, False)
+    assert tally.roll(now + timedelta(hours=10))  # an ordinary midnight
+    assert not tally.asks
+
+
+def test_what_the_reports_are_not_asked_of_yet_does_not_grow_for_ever() -> None:
+    tally = tally_at(BEGIN)
+    midnight = datetime(2026, 3, 2, tzinfo=UTC)
+    for number, at in enumerate((BEGIN, midnight - timedelta(minutes=10), midnight + timedelta(minutes=1))):
+        tally.close(call(number, at, waited=5, answered=True))
+    tally.roll(midnight + timedelta(minutes=5))
+    assert tally.asks
+    assert {call_id[-1] for call_id in tally._fresh or ()} == {"1", "2"}  # no more of the morning of the day before
+    tally.remember([])
+    assert tally.total.count("calls") == 1
+
+
+def test_a_day_whose_midnight_comes_twice_begins_at_the_first() -> None:
+    second = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)  # half past midnight, for the second time
+    assert tally_at(second, "America/Havana").begins == datetime(2026, 11, 1, 4, tzinfo=UTC)
+
+
 def test_a_changed_limit_judges_what_comes_after() -> None:
     tally = tally_at(BEGIN)
     tally.use(
