@@ -60,6 +60,7 @@ from cti.recording_rooms import RecordingWork
 from cti.report_office.office import ReportOffice
 from cti.reports.counted import Counted
 from cti.reports.rules import rules_of
+from cti.reports.slots import day_start
 from cti.secrets_file import load_or_make
 from cti.services import outbound
 from cti.services.acts import JournalActs
@@ -126,7 +127,6 @@ async def _join_database(
     dsn: str,
     drain: Drain,
     dispatcher: Dispatcher,
-    zone: ZoneInfo,
     counted: Callable[[datetime], Awaitable[Sequence[Counted]]],
     anew: CountsAnew,
 ) -> None:
@@ -139,17 +139,13 @@ async def _join_database(
             log.warning("database_not_joined", error=error.message)
             await asyncio.sleep(JOIN_AGAIN)
 
-    async def remember(*, last: bool = True) -> None:
-        await drain.flush(30)
-        morning = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-        with contextlib.suppress(CtiError):
-            dispatcher.remember(await counted(morning - LAST_HOURS), last=last)
+    async def today(*, last: bool) -> None:
+        caught_up = await drain.flush(30)
+        zone = ZoneInfo(dispatcher.board.centre.time_zone)
+        morning = day_start(datetime.now(zone).date(), zone)
+        dispatcher.remember(await counted(morning - LAST_HOURS), last=last and caught_up)
 
-    stale = True
-    with contextlib.suppress(CtiError):
-        stale = await anew.needed()
-    await remember(last=not stale)
-    await anew.run(remember)
+    await anew.run(today, lambda: dispatcher.board.tally.asks)
 
 
 async def _floor_owned(standby: Standby, heart: Heart, stop: asyncio.Event) -> Ownership | None:
@@ -216,7 +212,7 @@ async def serve(settings: Settings) -> None:
         ownership=ownership,
         ahead=clock.ahead,
     )
-    ledger = CelLedger(LedgerFile(places.ledger), places.run / "cel.position")
+    ledger = CelLedger(LedgerFile(places.ledger), places.run / "cel.position", clock=clock, ahead=clock.ahead)
     http_services = HttpServices(lambda name: dispatcher.board.centre.services.get(name), clock=clock)  # noqa: PLW0108 - the centre may be another by then
     customers = CustomerWork(
         pool,
@@ -441,7 +437,7 @@ async def serve(settings: Settings) -> None:
             own(
                 "database",
                 asyncio.create_task(
-                    _join_database(settings.database.url, drain, dispatcher, zone, partial(rows_since, pool), anew)
+                    _join_database(settings.database.url, drain, dispatcher, partial(rows_since, pool), anew)
                 ),
             )
             own("clock", asyncio.create_task(clock.keep(lambda: not dispatcher.board.calls)))
