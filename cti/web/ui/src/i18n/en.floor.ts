@@ -47,7 +47,7 @@ export const floor = {
   counted: (n: number) => (n === 1 ? "1 answer" : `${n} answers`),
   complaints: (n: number) => (n === 1 ? "1 complaint" : `${n} complaints`),
   none: "nothing yet",
-  halfHours: (figure: string) => `${figure} by half hour, today`,
+  halfHours: (figure: string) => `${figure} by half hour`,
   allCalls: "All calls of today",
   toReports: "Open in reports",
 

@@ -47,7 +47,7 @@ export const floor = {
   counted: (n: number) => `${n} 份评价`,
   complaints: (n: number) => `${n} 件投诉`,
   none: "暂无",
-  halfHours: (figure: string) => `今日${figure}（每半小时）`,
+  halfHours: (figure: string) => `${figure}（每半小时）`,
   allCalls: "今日全部通话",
   toReports: "在报表中打开",
 
