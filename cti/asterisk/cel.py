@@ -28,6 +28,13 @@ class LedgerFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def size(self) -> int:
+        """Bytes it has; 0 for one that is not there. Raises `OSError`."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def read(self, position: int = 0) -> LedgerRead:
         """Everything from byte `position` to the last whole line.
 
