@@ -131,7 +131,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report_office": BASE | PURE | {"clock", "services", "settings", "store"},
     "floor_rooms": BASE | {"clock", "outside", "services"},
     "standby": BASE | {"clock", "model", "places", "private_file", "settings", "store"},
-    "ledger": BASE | PURE | {"asterisk", "services", "private_file"},
+    "ledger": BASE | PURE | {"asterisk", "clock", "services", "private_file"},
     "observe": BASE | PURE | {"clock", "journal", "metrics", "services", "store"},
     "app": BASE | {"clock", "journal", "services"} | PURE | ADAPTERS | CENTRE | GLUE | {"heart"},
     "bridge_api": BASE | {"certificates", "clock", "web"} | CENTRE,
