@@ -81,6 +81,7 @@ class Up:
         self._traffic: Child | None = None
         self._dsn = settings.database.url
         self._stop = asyncio.Event()
+        self._lock: int | None = None
 
     def say(self, text: str) -> None:
         """One line of progress, with the seconds since the start."""
@@ -369,8 +370,8 @@ class Up:
             await asyncio.wait({self._database_start})
         if self._database is not None:
             await asyncio.to_thread(self._database.stop)
-        with contextlib.suppress(FileNotFoundError):
-            self.places.state_file.unlink()
+        if self._lock is not None:  # without the lock it is another run's, which goes on
+            self.places.state_file.unlink(missing_ok=True)
         self.say("stopped")
 
 

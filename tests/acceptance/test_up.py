@@ -113,6 +113,7 @@ def test_a_taken_port_and_a_running_centre_are_refused_with_the_remedy(centre: T
     second = centre.cti("up")
     assert second.returncode == 1
     assert "running already" in second.stderr
+    assert centre.refresh()["pids"]["bridge"]  # what is known of the one that runs is not taken away
     thief = TestCentre(tmp_path / "thief")
     thief.env["CTI_PORTS__OFFSET"] = str(centre.offset)
     refused = thief.cti("up")
