@@ -29,7 +29,7 @@ from cti.asterisk.cel import LedgerFile
 from cti.asterisk.reload import AsteriskFollower
 from cti.centre_file import parse_centre, read_text
 from cti.centre_versions import FOLDER, CentreVersions
-from cti.certificates import Certificates, encrypted
+from cti.certificates import Certificates, encrypted, reached_by_https
 from cti.clock import SteadyClock
 from cti.crm.casework import CaseOffice
 from cti.crm.directory import CustomerDirectory
@@ -282,6 +282,7 @@ async def serve(settings: Settings) -> None:
         rules=lambda: rules_of(dispatcher.board.centre),
         zone=lambda: dispatcher.board.centre.time_zone,
         allowed=lambda: dispatcher.board.centre.not_ready_allowed,
+        ruled_since=lambda: dispatcher.board.tally.ruled_since(),  # noqa: PLW0108 - as above
     )
     anew = CountsAnew(
         settings.database.url,
@@ -402,7 +403,7 @@ async def serve(settings: Settings) -> None:
             static=places.static,
             origins=allowed_origins(settings, schemes=("https",) if certificates is not None else ("http", "https")),
             usual_origin=usual_origin(settings, "https" if certificates is not None else "http"),
-            secure_cookies=certificates is not None,
+            secure_cookies=reached_by_https(settings),
             trusted_certificate=certificates is not None and certificates.files.own,
             access=settings.access,
             oidc=settings.oidc,

@@ -141,7 +141,7 @@ def _take_up(board: Switchboard, now: datetime) -> None:
     board.centre = centre = with_reassigned(there, board.configured, board.supervision.reassigned)
     board.supervision.reassigned_anew = False
     board.retiring_since = {name: since for name, since in board.retiring_since.items() if name in queues}
-    board.tally.use(centre)
+    board.tally.use(centre, now)
     for agent_id in [agent_id for agent_id in board.agents if agent_id not in centre.agents]:
         _forget(board, agent_id, now)
     for agent_id in centre.agents:

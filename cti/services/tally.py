@@ -127,14 +127,17 @@ class Tally:
     def _midnight(self, now: datetime) -> datetime:
         return day_start(now.astimezone(self._zone).date(), self._zone)
 
-    def use(self, centre: Centre, now: datetime | None = None) -> None:
+    def use(self, centre: Centre, now: datetime) -> None:
         """From now on this is the centre. Stays that began before are judged as they were."""
-        since = now or datetime.fromtimestamp(self._minute * 60, UTC)
         for queue, rules in rules_of(centre).items():
             known = self._rules.setdefault(queue, [(datetime.min.replace(tzinfo=UTC), rules)])
             if known[-1][1] != rules:
-                known.append((since, rules))
+                known.append((now, rules))
         self._zone = ZoneInfo(centre.time_zone)
+
+    def ruled_since(self) -> dict[QueueName, datetime]:
+        """Since when each queue's stays are judged as they are now; without those that were always judged so."""
+        return {queue: known[-1][0] for queue, known in self._rules.items() if len(known) > 1}
 
     def _rules_at(self, queue: QueueName, at: datetime) -> QueueRules:
         known = self._rules.get(queue)

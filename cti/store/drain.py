@@ -86,6 +86,7 @@ class Drain:
         rules: Rules | None = None,
         zone: Callable[[], str] = lambda: "UTC",
         allowed: Callable[[], Mapping[str, timedelta]] | None = None,
+        ruled_since: Callable[[], Mapping[QueueName, datetime]] = dict,
         batch: int = 2000,
         command_timeout: float = 60.0,
     ) -> None:
@@ -96,6 +97,7 @@ class Drain:
         )
         self._zone = zone
         self._allowed_now = allowed
+        self._ruled_since = ruled_since
         self._batch = batch
         self._command_timeout = command_timeout
         self._connection: asyncpg.Connection | None = None
@@ -319,7 +321,9 @@ class Drain:
         self._unfolded += 1
 
     async def _how(self, connection: asyncpg.Connection) -> Counting:
-        return await counting(connection, self._rules(), self._zone(), allowed=self._allowed())
+        return await counting(
+            connection, self._rules(), self._zone(), allowed=self._allowed(), ruled_since=self._ruled_since()
+        )
 
     async def _agents(self, connection: asyncpg.Connection) -> None:
         """Count the time of agents who changed their state in this batch."""

@@ -97,11 +97,13 @@ async def counting(
     zone: str,
     *,
     allowed: Mapping[str, timedelta] | None = None,
+    ruled_since: Mapping[QueueName, datetime] | None = None,
     anew: bool = False,
 ) -> Counting:
     """How to count now. Writes down a change of the rules; `anew`: everything is about to be counted again.
 
-    `allowed`: how long a day agents may be not ready for a reason; None: as was written down last.
+    `allowed`: how long a day agents may be not ready for a reason; None: as was written down last. `ruled_since`: since when
+    a queue's rules are these; where nothing is said, since now if they are others than before.
 
     The clock is the one everything so far was counted by, whatever the centre says meanwhile.
     """
@@ -120,11 +122,15 @@ async def counting(
     else:
         zone = state["zone"]
     return Counting(
-        zone=ZoneInfo(zone), rules=await _rules(connection, rules), allowed=await _allowed(connection, allowed)
+        zone=ZoneInfo(zone),
+        rules=await _rules(connection, rules, ruled_since or {}),
+        allowed=await _allowed(connection, allowed),
     )
 
 
-async def _rules(connection: asyncpg.Connection, now: Mapping[QueueName, QueueRules]) -> RulesAt:
+async def _rules(
+    connection: asyncpg.Connection, now: Mapping[QueueName, QueueRules], ruled_since: Mapping[QueueName, datetime]
+) -> RulesAt:
     stored = await connection.fetch("SELECT * FROM cti.queue_rules ORDER BY queue, since")
     history: dict[str, list[tuple[datetime, float, float, str]]] = {}
     for row in stored:
@@ -132,12 +138,16 @@ async def _rules(connection: asyncpg.Connection, now: Mapping[QueueName, QueueRu
     for queue, rules in now.items():
         wanted = (rules.service_level.total_seconds(), rules.short_abandon.total_seconds(), rules.level_of.value)
         if queue not in history or history[queue][-1][1:] != wanted:
+            told = ruled_since.get(queue)
+            if told is not None and queue in history and told <= history[queue][-1][0]:
+                told = None  # a clock went back: what is written down stays in its order
             since = await connection.fetchval(
-                "INSERT INTO cti.queue_rules VALUES ($1, now(), $2, $3, $4) ON CONFLICT (queue, since) DO UPDATE SET"
+                "INSERT INTO cti.queue_rules VALUES ($1, coalesce($5, now()), $2, $3, $4) ON CONFLICT (queue, since) DO UPDATE SET"
                 " service_level = excluded.service_level, short_abandon = excluded.short_abandon,"
                 " level_of = excluded.level_of RETURNING since",
                 queue,
                 *wanted,
+                told,
             )
             history.setdefault(queue, []).append((since, *wanted))
     return RuleHistory(history)

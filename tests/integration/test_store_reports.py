@@ -35,6 +35,7 @@ from cti.store.agent_hours import recount
 from cti.store.anew import CountsAnew
 from cti.store.drain import Drain
 from cti.store.figure_check import check
+from cti.store.figures import counting
 from cti.store.pool import open_pool
 from cti.store.reports import StoredReports
 from tests.support.postgres import ThrowawayPostgres, database, migrated, postgres_server  # noqa: F401 - fixtures
@@ -490,6 +491,14 @@ async def test_a_rule_that_changes_while_everything_is_counted_anew_holds(
         await drain.rebuild()
         assert [level.total_seconds() for level, _ in seen[:2]] == [30, 42]
         assert {allowed for _, allowed in seen[2:]} == {43_000}
+        # Since when a rule holds is said by whoever changed it, unless a clock went back.
+        support, later = QueueName("support"), datetime.now(UTC) + timedelta(hours=1)
+        of_then = "SELECT since FROM cti.queue_rules WHERE queue = 'support' AND service_level = $1"
+        for level, since in ((50, later), (51, later - timedelta(hours=2))):
+            rules = {support: QueueRules(service_level=timedelta(seconds=level))}
+            async with pool.acquire() as link:
+                await counting(link, rules, "UTC", ruled_since={support: since})
+            assert (await pool.fetchval(of_then, float(level)) == since) is (level == 50)
     finally:
         await pool.close()
         await drain.close()

@@ -195,6 +195,7 @@ def test_a_changed_limit_judges_what_comes_after() -> None:
     )
     tally.close(call(1, BEGIN, waited=30, answered=True))
     tally.close(call(2, BEGIN + timedelta(minutes=6), waited=30, answered=True))
+    assert tally.ruled_since() == {SUPPORT: BEGIN + timedelta(minutes=5)}
     assert (tally.queue(SUPPORT).answered, tally.queue(SUPPORT).in_time) == (2, 1)
 
 

@@ -102,6 +102,12 @@ def test_a_call_in_talk_and_its_wrap_up_survive_with_the_new_settings(rig: Rig) 
     assert rig.board.wrap_until[ADA] == rig.now + timedelta(seconds=25)
 
 
+def test_the_moment_of_the_change_is_since_when_the_live_figures_judge_by_it(rig: Rig) -> None:
+    rig.pass_time(17.5)
+    rig.apply(CENTRE_TEXT, ("wrap_up: 10", "wrap_up: 10, service_level: 40"))
+    assert rig.board.tally.ruled_since() == {SUPPORT: rig.now}
+
+
 def test_an_offer_goes_on_when_its_queue_and_agent_are_taken_out(rig: Rig) -> None:
     rig.ready("1001")
     call = rig.call()
