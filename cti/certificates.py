@@ -63,6 +63,11 @@ def encrypted(settings: Settings) -> bool:
     return mode == "on" or (mode == "auto" and not is_loopback(settings.network.bind))
 
 
+def reached_by_https(settings: Settings) -> bool:
+    """Whether browsers come by https: to us, or to a proxy in front."""
+    return encrypted(settings) or settings.network.public_url.startswith("https://")
+
+
 def files_of(settings: Settings) -> CertificateFiles:
     """The certificate and key of this centre, whether or not they are there yet. Other servers of the centre may use them."""
     tls, folder = settings.tls, settings.data / "secrets" / "tls"

@@ -34,6 +34,20 @@ class Network(_Section):
 
     bind: str = "127.0.0.1"
     public_address: str = "127.0.0.1"
+    public_url: str = ""
+    """What browsers open behind a proxy, such as https://cc.example.com; the proxy sends /ws on to `ports.ws`. Empty: no proxy."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        # As browsers write an origin: in small letters, without the scheme's own port.
+        found = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?/?", value.lower())
+        if not value:
+            return value
+        if found is None:
+            raise ValueError("write it as https://cc.example.com: scheme, name and port, and nothing more")
+        scheme, host, port = found.groups(default="")
+        return f"{scheme}://{host}{'' if port == {'http': ':80', 'https': ':443'}[scheme] else port}"
 
 
 class Ports(_Section):

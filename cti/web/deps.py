@@ -64,8 +64,10 @@ def phone_server(settings: Settings, passwords: Mapping[str, str]) -> PhoneServe
     """The phone server as the settings place it."""
     host = settings.network.public_address
     in_url = f"[{host}]" if ":" in host else host
+    proxy = settings.network.public_url
+    own = f"{'https' if encrypted(settings) else 'http'}://{in_url}:{settings.ports.of('ws')}"
     return PhoneServer(
-        ws_url=f"{'wss' if encrypted(settings) else 'ws'}://{in_url}:{settings.ports.of('ws')}/ws",
+        ws_url=f"ws{(proxy or own).removeprefix('http')}/ws",
         domain=in_url,
         registrar=f"{in_url}:{settings.ports.of('sip')}",
         passwords=passwords,

@@ -35,12 +35,13 @@ def allowed_origins(
     port = settings.ports.of("web")
     # The names of the certificate, so that a page that opens without a warning works, too.
     hosts = {settings.network.bind, *names_of(settings)} - _EVERY_ADDRESS
-    return frozenset(_origin(scheme, host, port) for scheme in schemes for host in hosts) | frozenset(extra)
+    own = frozenset(_origin(scheme, host, port) for scheme in schemes for host in hosts)
+    return own | frozenset(extra) | ({settings.network.public_url} - {""})
 
 
 def usual_origin(settings: Settings, scheme: str) -> str:
-    """The origin that this server tells others to come by: at its public address."""
-    return _origin(scheme, names_of(settings)[0], settings.ports.of("web"))
+    """The origin that this server tells others to come by: the proxy's, or at its public address."""
+    return settings.network.public_url or _origin(scheme, names_of(settings)[0], settings.ports.of("web"))
 
 
 def check_origin(request: web.Request, allowed: frozenset[str], *, by_cookie: bool, upgrade: bool = False) -> None:

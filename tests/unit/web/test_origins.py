@@ -1,5 +1,9 @@
 import socket
 
+import pytest
+
+from cti.certificates import encrypted, reached_by_https
+from cti.errors import ConfigError
 from cti.settings import load_settings
 from cti.web.auth.origins import allowed_origins, usual_origin
 from cti.web.deps import phone_server
@@ -43,6 +47,26 @@ def test_the_schemes_own_port_is_left_out_and_ipv6_is_in_brackets():
 def test_the_phone_server_is_where_the_settings_place_it():
     phone = phone_server(settings(**{"network.public_address": "10.0.0.5", "ports.offset": 100}), {"1001": "p"})
     assert (phone.ws_url, phone.registrar, phone.domain) == ("ws://10.0.0.5:8188/ws", "10.0.0.5:5160", "10.0.0.5")
+
+
+def test_behind_a_proxy_browsers_come_by_its_address():
+    chosen = settings(**{"network.public_url": "HTTPS://CC.example.com:443/", "tls.mode": "off"})
+    assert chosen.network.public_url == usual_origin(chosen, "http") == "https://cc.example.com"
+    assert {"https://cc.example.com", "http://127.0.0.1:8080"} <= allowed_origins(chosen)
+    assert phone_server(chosen, {}).ws_url == "wss://cc.example.com/ws"
+    assert (encrypted(chosen), reached_by_https(chosen)) == (False, True)
+    plain = settings(**{"network.public_url": "http://cc.example:81"})
+    assert (phone_server(plain, {}).ws_url, reached_by_https(plain)) == ("ws://cc.example:81/ws", False)
+    assert reached_by_https(settings(**{"network.bind": "0.0.0.0"}))
+    assert not reached_by_https(settings())
+
+
+@pytest.mark.parametrize(
+    "url", ["cc.example.com", "https://cc.example.com/app", "https://u@cc.example", "ftp://x", "https://"]
+)
+def test_a_public_url_that_is_no_origin_is_refused(url):
+    with pytest.raises(ConfigError, match="public_url"):
+        settings(**{"network.public_url": url})
 
 
 def test_the_policy_names_the_phone_server_and_the_own_feeds():
