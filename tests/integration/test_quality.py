@@ -8,6 +8,7 @@ import asyncio
 import copy
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ import asyncpg
 import orjson
 import pytest
 
-from cti.ids import NodeName
+from cti.ids import AgentId, NodeName
 from cti.quality.example import EXAMPLE
 from cti.quality.forms import QualityInvalid
 from cti.quality.rows import FormRow, QualityRefused, Reader, Remark, Scored, ScoreDetail
@@ -388,6 +389,23 @@ async def test_figures_by_agent_item_and_queue_and_the_days_summary(stage: Stage
         ("fatal", "1002"), ("low_survey", "1002"), ("low_mean", "1002"),
     ]  # fmt: skip
     assert {one.agent: one.praise for one in day.agents} == {"1001": 1, "1002": 0}
+
+
+async def test_a_teams_day_is_of_the_reports_teams_and_everybodys_of_those_who_left_too(stage: Stage) -> None:
+    there = demo_centre()
+    ada, bo = (there.agents[AgentId(name)] for name in ("1001", "1002"))
+    agents = {ada.agent_id: replace(ada, groups=("red", "blue")), bo.agent_id: replace(bo, groups=("blue",))}
+    work = QualityWork(stage.pool, clock=stage.clock, centre=lambda: replace(there, agents=agents))
+    for number, agent in enumerate(("1001", "1002", "1003")):  # the last is not of the centre any more
+        await stage.call(f"c{number}", T0, agent=agent, queue=("support", "support", "sales")[number])
+    ben = Reader(username="ben", queues=("sales",))
+    for who, team, known in (
+        (BOSS, "red", {"1001"}), (BOSS, "blue", {"1002"}), (BOSS, "", {"1001", "1002", "1003"}), (ben, "", {"1003"}),
+        (ben, "red", set()),
+    ):  # fmt: skip
+        day = await work.rooms.figures.summary(who, day=T0.date(), team=team)
+        assert {one.agent for one in day.agents} == known
+        assert day.calls == len(known)
 
 
 async def test_surveys_by_group_with_response_low_scores_and_comments(stage: Stage) -> None:

@@ -92,8 +92,14 @@ class StoredFigures:
     async def summary(self, who: Reader, *, day: date, team: str) -> TeamSummary:
         """See `QualityFigures.summary`."""
         centre = self._ground.centre()
-        own = set(centre.agents if who.queues is None else agents_of(centre, who.queues))
-        names = sorted(name for name, one in centre.agents.items() if name in own and (not team or team in one.groups))
+        # The reports' teams; without one everybody who had calls, whether they are still of the centre or not.
+        of_team: list[str] | None = None
+        if team:
+            of_team = [name for name, one in centre.agents.items() if one.groups[:1] == (team,)]
+        names = of_team
+        if who.queues is not None:
+            # What is about no call is told of the agents of the queues only.
+            names = [name for name in agents_of(centre, who.queues) if of_team is None or name in of_team]
         queues = None if who.queues is None else list(who.queues)
         since, until = self._ground.start_of(day), self._ground.start_of(day + timedelta(days=1))
         with naming("the day cannot be summed up"):
@@ -101,24 +107,27 @@ class StoredFigures:
                 # `handled`, `aht` and `satisfaction_rate` of the reports.
                 calls = await connection.fetch(
                     "SELECT agent, sum(handled)::integer AS n, sum(handle_ms)::float8 / 1000 / sum(handled) AS seconds"
-                    " FROM cti.counted_talks WHERE at >= $1 AND at < $2 AND agent = ANY($3::text[])"
-                    " AND ($4::text[] IS NULL OR queue = ANY($4)) GROUP BY agent",
-                    since, until, names, queues,
+                    " FROM cti.counted_talks WHERE at >= $1 AND at < $2 AND agent IS NOT NULL"
+                    " AND ($3::text[] IS NULL OR agent = ANY($3))"
+                    " AND ($4::text[] IS NULL OR queue = ANY($4)) GROUP BY agent HAVING sum(handled) > 0",
+                    since, until, of_team, queues,
                 )  # fmt: skip
                 answers = await connection.fetch(
                     "SELECT agent, call_id, question, score, ratings, satisfied FROM cti.counted_answers"
-                    " WHERE at >= $1 AND at < $2 AND agent = ANY($3::text[]) AND ($4::text[] IS NULL OR queue = ANY($4))",
-                    since, until, names, queues,
+                    " WHERE at >= $1 AND at < $2 AND agent IS NOT NULL"
+                    " AND ($3::text[] IS NULL OR agent = ANY($3)) AND ($4::text[] IS NULL OR queue = ANY($4))",
+                    since, until, of_team, queues,
                 )  # fmt: skip
                 scores = await connection.fetch(
                     "SELECT score_id, call_id, agent, total, failed FROM report.quality_scores WHERE submitted_at >= $1"
-                    " AND submitted_at < $2 AND agent = ANY($3::text[])"
+                    " AND submitted_at < $2 AND agent IS NOT NULL AND ($3::text[] IS NULL OR agent = ANY($3))"
                     " AND ($4::text[] IS NULL OR queue = ANY($4)) ORDER BY score_id",
-                    since, until, names, queues,
+                    since, until, of_team, queues,
                 )  # fmt: skip
                 praise = await connection.fetch(
                     f"{NOTE} WHERE kind = 'praise' AND withdrawn_at IS NULL AND written_at >= $1 AND written_at < $2"
-                    f" AND agent = ANY($3::text[]) AND ($4::text[] IS NULL OR {NO_CALL_OR} = ANY($4)) ORDER BY note_id",
+                    " AND ($3::text[] IS NULL OR agent = ANY($3))"
+                    f" AND ($4::text[] IS NULL OR {NO_CALL_OR} = ANY($4)) ORDER BY note_id",
                     since, until, names, queues,
                 )  # fmt: skip
                 look_at = await self._look_at(connection, scores, answers, names, until, queues)
@@ -153,8 +162,7 @@ class StoredFigures:
                     mean=round(fmean(by_agent[name]), 2) if by_agent[name] else None,
                     praise=thanks[name],
                 )
-                for name in names
-                if name in handled or by_agent[name] or good[name] or thanks[name]
+                for name in sorted({*handled, *by_agent, *good, *thanks})
             ),
             praise=tuple(Note(**row) for row in praise),
             look_at=look_at,
@@ -165,7 +173,7 @@ class StoredFigures:
         connection: asyncpg.Connection,
         scores: Sequence[asyncpg.Record],
         answers: Sequence[asyncpg.Record],
-        names: Sequence[str],
+        names: Sequence[str] | None,
         until: datetime,
         queues: Sequence[str] | None,
     ) -> tuple[LookAt, ...]:
@@ -185,7 +193,8 @@ class StoredFigures:
             for agent, rows in sorted(low.items())
         ]  # fmt: skip
         asked = await connection.fetch(
-            "SELECT score_id, call_id, agent, total FROM quality.scores WHERE review = 'asked' AND agent = ANY($1::text[])"
+            "SELECT score_id, call_id, agent, total FROM quality.scores WHERE review = 'asked'"
+            " AND ($1::text[] IS NULL OR agent = ANY($1))"
             " AND ($2::text[] IS NULL OR queue = ANY($2)) ORDER BY score_id",
             names,
             queues,
@@ -196,7 +205,8 @@ class StoredFigures:
             for row in asked
         ]  # fmt: skip
         means = await connection.fetch(
-            "SELECT agent, avg(total) AS mean, count(*) AS n FROM report.quality_scores WHERE agent = ANY($1::text[])"
+            "SELECT agent, avg(total) AS mean, count(*) AS n FROM report.quality_scores"
+            " WHERE ($1::text[] IS NULL OR agent = ANY($1))"
             " AND submitted_at >= $2 AND submitted_at < $3 AND ($5::text[] IS NULL OR queue = ANY($5))"
             " GROUP BY agent HAVING avg(total) < $4 ORDER BY agent",
             names, until - timedelta(days=28), until, LOW_MEAN, queues,
@@ -205,8 +215,8 @@ class StoredFigures:
             LookAt(kind="low_mean", count=row["n"], agent=row["agent"], value=round(row["mean"], 2)) for row in means
         ]
         late = await connection.fetchval(
-            "SELECT count(*) FROM quality.samples WHERE state IN ('open', 'begun') AND due_at < $1 AND agent ="
-            " ANY($2::text[]) AND ($3::text[] IS NULL OR queue = ANY($3))",
+            "SELECT count(*) FROM quality.samples WHERE state IN ('open', 'begun') AND due_at < $1"
+            " AND ($2::text[] IS NULL OR agent = ANY($2)) AND ($3::text[] IS NULL OR queue = ANY($3))",
             self._ground.now(), names, queues,
         )  # fmt: skip
         return (*out, *((LookAt(kind="overdue", count=late),) if late else ()))
