@@ -60,5 +60,5 @@ def check_origin(request: web.Request, allowed: frozenset[str], *, by_cookie: bo
         403,
         "wrong_origin",
         "this request did not come from a page of this server",
-        remedy="open the page by the address the server prints at start, or set network.public_address to the one used",
+        remedy="open the page by the address the server prints at start, or set network.public_address, or behind a proxy network.public_url, to the one used",
     )
