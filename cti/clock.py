@@ -38,10 +38,6 @@ BUSY_RATE = 0.02
 """By how much a second of ours may differ from a real one while somebody is on the line."""
 IDLE_RATE = 0.5
 """The same while nobody is, to come back to a clock that was put back."""
-WORKED_OFF_IN = 2 * 3600.0
-"""Seconds after which no difference is left, be somebody on the line or not: a larger one is worked off faster."""
-MOST_HELD_BACK = 0.9
-"""Time goes on at this much less than its speed, at most: then a clock put back by a day is waited for a little longer than that day."""
 FOLLOW_EVERY = 1.0
 LARGEST_STEP = 2 * 3600.0
 
@@ -51,9 +47,8 @@ class SteadyClock:
 
     It begins with the machine's time and goes on with the monotonic clock. When the machine's clock is stepped, every deadline
     and every duration in the house would be wrong by the step: wrap-ups end early, calls last an hour or less than
-    nothing. So a difference is worked off slowly while calls are on the line (`BUSY_RATE`; faster where it would take longer
-    than `WORKED_OFF_IN`, for a centre that is never idle), at once forward and at half speed backward while there are none.
-    `now` never steps back. Time zones and summer time are no steps: all of it is UTC.
+    nothing. So a difference is worked off slowly while calls are on the line (`BUSY_RATE`), at once forward and at half
+    speed backward while there are none. `now` never steps back. Time zones and summer time are no steps: all of it is UTC.
     """
 
     def __init__(
@@ -68,8 +63,6 @@ class SteadyClock:
         self._at = wall()
         self._behind = 0.0
         """What is still to be worked off, as seen at `_since`."""
-        self._owed = 0.0
-        """The largest difference since there was none."""
         self._rate = BUSY_RATE
 
     def now(self) -> datetime:
@@ -99,11 +92,8 @@ class SteadyClock:
         behind = self._wall() - here
         if behind > 0 and idle:
             here, behind = here + behind, 0.0
-        settled = abs(behind) < BUSY_RATE * FOLLOW_EVERY or (behind > 0) != (self._behind > 0)
-        self._owed = abs(behind) if settled else max(self._owed, abs(behind))
         self._at, self._since, self._behind = here, moment, behind
-        rate = max(IDLE_RATE if idle else BUSY_RATE, self._owed / WORKED_OFF_IN)
-        self._rate = rate if behind > 0 else min(rate, MOST_HELD_BACK)
+        self._rate = IDLE_RATE if idle else BUSY_RATE
 
     async def keep(self, idle: Callable[[], bool]) -> NoReturn:
         """Follow the machine's clock for ever."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cti.asterisk.ami.adapter import LATE_EVENT, on_our_clock
-from cti.clock import BUSY_RATE, LARGEST_STEP, WORKED_OFF_IN, SteadyClock
+from cti.clock import BUSY_RATE, LARGEST_STEP, SteadyClock
 from cti.model.signals import LinkLost
 
 START = datetime(2028, 2, 28, 23, 59, tzinfo=UTC)  # the next day is the 29th
@@ -40,9 +40,7 @@ def test_a_step_neither_ends_a_timer_early_nor_makes_a_call_longer_while_somebod
     answered = machine.clock.now()
     machine.offset += step
     machine.pass_by(120)
-    # No jump; a large step is worked off at the pace that takes two hours.
-    off = 120 * max(BUSY_RATE, abs(step) / WORKED_OFF_IN) + 0.1
-    assert machine.clock.now() - answered == pytest.approx(timedelta(seconds=120), abs=timedelta(seconds=off))
+    assert machine.clock.now() - answered == pytest.approx(timedelta(seconds=120), abs=timedelta(seconds=2.5))
 
 
 def test_with_nobody_on_the_line_it_goes_forward_at_once_and_back_at_half_speed() -> None:
@@ -83,40 +81,8 @@ def test_it_never_steps_back_and_durations_in_calls_are_right(steps: list[tuple[
         assert last >= before
         if not idle:
             # What was owed at half speed from before is still worked off until the clock is next told otherwise.
-            pace = max(BUSY_RATE, sum(abs(one[0]) for one in steps) / WORKED_OFF_IN)
-            slack = timedelta(seconds=pace * (seconds + every) + 0.5 * every + 0.001)
+            slack = timedelta(seconds=BUSY_RATE * seconds + 0.5 * every + 0.001)
             assert abs((last - before) - timedelta(seconds=machine.passed - began)) <= slack
-
-
-@given(st.floats(-6000, 90000), st.floats(-300, 300))
-@settings(max_examples=30)
-def test_where_calls_never_end_a_step_is_worked_off_within_two_hours_or_so(step: float, another: float) -> None:
-    machine = Machine()
-    machine.offset += step
-    last = machine.clock.now()
-    for part in range(310):
-        machine.pass_by(30, every=15)
-        assert machine.clock.now() >= last
-        last = machine.clock.now()
-        if part == 60:
-            machine.offset += another
-    machine.pass_by(600, every=15)
-    assert abs(machine.clock.ahead()) < timedelta(milliseconds=1)
-    before = machine.clock.now()
-    machine.offset += 30
-    machine.pass_by(60)
-    assert machine.clock.now() - before < timedelta(seconds=61.5), "the pace of the step before is not kept"
-
-
-def test_a_clock_put_back_by_a_day_does_not_hold_time() -> None:
-    machine, every = Machine(), 60.0
-    machine.offset -= 86400
-    machine.pass_by(1)
-    before = machine.clock.now()
-    machine.pass_by(3600, every=every)
-    assert machine.clock.now() - before >= timedelta(seconds=355)
-    machine.pass_by(100_000, every=every)
-    assert abs(machine.clock.ahead()) < timedelta(milliseconds=1)
 
 
 def test_a_restart_goes_on_after_what_was_recorded_unless_that_is_too_far_ahead() -> None:
