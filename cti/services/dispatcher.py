@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -114,6 +114,8 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
         self.board.supervision.wake = lambda: self._put(lambda: None)
         self._subscribers = Subscribers()
         self._look_ups: dict[CallId, asyncio.Task[LookUp]] = {}
+        self._lost_at: datetime | None = None
+        """When the link to the telephone system went last."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._answers: list[tuple[Callable[[], None], bool]] = []
         """Of this turn's requests, to be given when its facts are durable; or (True) in the journal's file."""
@@ -288,6 +290,7 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
         now = self._clock.now()
         if isinstance(signal, s.LinkLost):
             self.board.linked = False
+            self._lost_at = signal.at
             self._rows.link(LinkView(connected=False, unknown_since=signal.at))
         elif isinstance(signal, s.Snapshot):
             return self._adopt(signal)
@@ -296,22 +299,19 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
         return None
 
     async def _adopt(self, snapshot: s.Snapshot) -> None:
-        ages = [channel.seconds for channel in snapshot.channels]
-        eldest = snapshot.at - timedelta(seconds=max(ages, default=0.0) + 1.0)
+        dead = reconcile.dead_before(snapshot, self._lost_at)
         for pause in LEDGER_PAUSES:
             await asyncio.sleep(pause)
             try:
-                missed = await self._ledger.missed(
-                    self.board, asterisk_started_at=eldest if snapshot.restarted else None
-                )
+                missed = await self._ledger.missed(self.board, asterisk_started_at=dead)
             except (OSError, ValueError) as error:
                 log.error("ledger_unreadable", error=str(error))
                 break
             taken = reconcile.adopt_ledger(self.board, missed, self._clock.now())
             log.info("ledger_adopted", facts=taken)
-            if not reconcile.unexplained(self.board, snapshot):
+            if not reconcile.unexplained(self.board, snapshot, dead):
                 break
-        reconcile.adopt_snapshot(self.board, snapshot, self._clock.now())
+        reconcile.adopt_snapshot(self.board, snapshot, self._clock.now(), dead=dead)
         self.board.linked = True
         self._rows.link(LinkView(connected=True, unknown_since=None))
         log.info("snapshot_adopted", channels=len(snapshot.channels), calls=len(self.board.calls))

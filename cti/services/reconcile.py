@@ -128,14 +128,30 @@ def _leave_offer(board: Switchboard, call: Call, now: datetime, *, at: datetime)
     board.leave_queue(call.call_id, now)
 
 
-def _missing(board: Switchboard, snapshot: s.Snapshot) -> list[Call]:
-    """Live calls that the snapshot should have and has not.
+def dead_before(snapshot: s.Snapshot, lost_at: datetime | None) -> datetime | None:
+    """Asterisk was restarted: no call that began before this moment lives. None: it was not.
+
+    `lost_at` is when the link went, which is not before Asterisk did. Had it gone only after the new Asterisk took calls,
+    the eldest of these in the snapshot is younger than the moment.
+    """
+    if not snapshot.restarted:
+        return None
+    ages = [channel.seconds for channel in snapshot.channels]
+    eldest = snapshot.at - timedelta(seconds=max(ages, default=0.0) + 1.0)
+    if lost_at is None or lost_at > snapshot.at:
+        return eldest
+    return min(lost_at, eldest) if ages else max(lost_at, eldest)
+
+
+def _missing(board: Switchboard, snapshot: s.Snapshot, dead: datetime | None = None) -> list[Call]:
+    """Live calls that the snapshot should have and has not; `dead` as `dead_before` gave it.
 
     The ledger is read after the snapshot was taken and knows younger calls: about those this snapshot says nothing. What
     happens to them comes as signals, for the link was up when they began.
     """
     there = {channel.unique_id for channel in snapshot.channels}
     judged = (snapshot.asked_at or snapshot.at) - YOUNG
+    judged = max(judged, dead) if dead is not None else judged
     return [
         call
         for call in board.calls.values()
@@ -143,13 +159,13 @@ def _missing(board: Switchboard, snapshot: s.Snapshot) -> list[Call]:
     ]
 
 
-def unexplained(board: Switchboard, snapshot: s.Snapshot) -> bool:
+def unexplained(board: Switchboard, snapshot: s.Snapshot, dead: datetime | None = None) -> bool:
     """Whether a call we hold live is gone without a word."""
-    return bool(_missing(board, snapshot))
+    return bool(_missing(board, snapshot, dead))
 
 
-def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> None:
-    """Correct the floor by what the telephone system has now."""
+def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime, *, dead: datetime | None = None) -> None:
+    """Correct the floor by what the telephone system has now. `dead` as `dead_before` gave it."""
     callers: dict[CallId, s.LiveChannel] = {}
     agents_legs: list[s.LiveChannel] = []
     for channel in snapshot.channels:
@@ -172,7 +188,7 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> N
     dialling.adopt(board, snapshot, now)
     for call, agent_id in agent_first.adopt(board, snapshot, now):
         call_control.answered(board, call, agent_id, now, at=now, inferred=True)
-    for call in _missing(board, snapshot):
+    for call in _missing(board, snapshot, dead):
         # Who hung up is in the ledger. A customer who was reached, and is gone without a word, went with Asterisk itself.
         if call.dialling or (call.parent is not None and call.state in (CallState.WAITING, CallState.OFFERED)):
             callbacks.lost(board, call, now, at=now)

@@ -360,3 +360,26 @@ def test_a_call_younger_than_the_snapshot_is_not_closed_by_it(rig: FloorRig) -> 
     adopt_snapshot(rig.board, taken, rig.now)
     assert set(rig.board.calls) == {"t1-9.9"}
     assert not unexplained(rig.board, taken)
+
+
+def test_a_call_that_began_a_moment_before_asterisk_died_is_closed(rig: FloorRig) -> None:
+    from dataclasses import replace
+
+    from cti.services.reconcile import adopt_snapshot, dead_before, unexplained
+
+    young = rig.call()
+    rig.queue(young)
+    rig.pass_time(0.3)
+    lost_at = rig.now
+    rig.pass_time(0.5)  # it is back at once
+    taken = replace(snapshot(rig), restarted=True)
+    dead = dead_before(taken, lost_at)
+    assert dead == lost_at
+    assert unexplained(rig.board, taken, dead)
+    assert dead_before(replace(taken, restarted=False), lost_at) is None
+    late = replace(taken, channels=(replace(caller_channel(rig, young, "cti-flow-run", ""), seconds=3.0),))
+    adopt_snapshot(rig.board, taken, rig.now, dead=dead)
+    assert not rig.board.calls
+    assert dead_before(late, lost_at) == taken.at - timedelta(seconds=4), (
+        "the new Asterisk took calls before we noticed"
+    )
