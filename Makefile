@@ -7,7 +7,7 @@ UI_SOURCES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -pat
 ARGS ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: up demo test check ui lint types unit doctor screenshots bench clean help
+.PHONY: up demo test advisories check ui lint types unit doctor screenshots bench clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -20,15 +20,19 @@ demo: $(VENV)/.local ui ## the same with simulated callers and agents, and four 
 
 test: $(VENV)/.dev ui test-tools lint types ## prove it: lint, types, every test, real Asterisk, SIP, Postgres and browser
 	@mkdir -p .build && rm -f .build/tests-*.xml
-	@# Every lane runs, whatever the one before it said. Those beside each other measure no times, those in pairs little else.
+	@# Every lane runs, whatever the one before it said. Those beside each other measure no times, those in pairs some; those alone all.
 	@failed=0; lane() { xml=$$1; shift; echo "== $$xml"; \
 	    $(BIN)/python -m pytest "$$@" --junit-xml=.build/tests-$$xml.xml $(ARGS) || failed=1; }; \
 	$(BIN)/python -m tests.support.prepare & \
 	lane pure -n 2 -m "not real"; wait; \
 	lane beside -n 4 --dist loadfile --no-loadscope-reorder -m "real and beside"; \
-	lane real -n 2 --dist loadfile --no-loadscope-reorder -m "real and not beside"; \
-	$(BIN)/python tests/total.py .build/tests-pure.xml .build/tests-beside.xml .build/tests-real.xml || failed=1; \
+	lane real -n 2 --dist loadfile --no-loadscope-reorder -m "real and not beside and not alone"; \
+	lane alone -m "real and alone"; \
+	$(BIN)/python tests/total.py .build/tests-pure.xml .build/tests-beside.xml .build/tests-real.xml .build/tests-alone.xml || failed=1; \
 	exit $$failed
+
+advisories: $(VENV)/.dev ui ## ask the advisory databases about everything we depend on
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/advisories.py
 
 check: $(VENV)/.dev lint types unit ## fast: lint, types, and the tests that need nothing real (< 60 s)
 

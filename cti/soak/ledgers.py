@@ -176,21 +176,22 @@ def _backwards(row: StoredCall) -> bool:
 
 
 def inversions(rows: Sequence[StoredCall]) -> int:
-    """Pairs served against their order although both waited at the time, by more than half a second.
+    """Pairs offered to agents against their order although both waited at the time, by more than half a second.
 
-    Among the bridge's own offers only: a caller whom repeated faults drove into Asterisk's queue stands in another line.
+    Among the bridge's own offers only: a caller whom repeated faults drove into Asterisk's queue stands in another line. The
+    offer that was answered counts: one that a fault undid is none; and how fast which agent picks up is nobody's order.
     """
     served = [
-        (row.queued_at, row.answered_at)
+        (row.queued_at, row.offered_at)
         for row in rows
         if row.outcome == "answered" and row.offered_at and row.queued_at and row.answered_at
     ]
     return sum(
-        queued < other_answered
+        queued < other_offered
         and (queued - other_queued).total_seconds() > 0.5
-        and (other_answered - answered).total_seconds() > 0.5
-        for queued, answered in served
-        for other_queued, other_answered in served
+        and (other_offered - offered).total_seconds() > 0.5
+        for queued, offered in served
+        for other_queued, other_offered in served
     )
 
 

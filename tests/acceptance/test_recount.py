@@ -59,7 +59,7 @@ CLOSED_DID, NOBODY_DID, OVERFLOW_DID, NO_DID = "5011", "5012", "5013", "5999"
 QUEUES = ("support", "vip", "later", "closed", "nobody", "crowded")
 """Those with a number of their own."""
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(2400 if LONG else 300)]
+pytestmark = [pytest.mark.real, pytest.mark.alone, pytest.mark.timeout(2400 if LONG else 300)]
 
 
 def centre_text() -> str:

@@ -27,7 +27,12 @@ LASTING = 60.0 if LONG else 8.0
 AT_ONCE = 55 if LONG else 14
 PACE = 1.0 if LONG else 0.4
 
-pytestmark = [pytest.mark.real, pytest.mark.needs("sipp"), pytest.mark.timeout(40000 if LONG else 400)]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.alone,
+    pytest.mark.needs("sipp"),
+    pytest.mark.timeout(40000 if LONG else 400),
+]
 
 
 def small_disk(folder: Path) -> bool:

@@ -99,10 +99,14 @@ def test_calls_of_others_are_left_out() -> None:
 
 
 def test_who_came_later_and_was_served_sooner_is_an_inversion() -> None:
-    first = replace(ROW, queued_at=T0, answered_at=T0 + timedelta(seconds=30))
-    second = replace(ROW, queued_at=T0 + timedelta(seconds=5), answered_at=T0 + timedelta(seconds=20))
+    def served(queued: float, offered: float, answered: float) -> StoredCall:
+        at = [T0 + timedelta(seconds=seconds) for seconds in (queued, offered, answered)]
+        return replace(ROW, queued_at=at[0], offered_at=at[1], answered_at=at[2])
+
+    first, second = served(0, 29, 30), served(5, 19, 20)
     assert inversions([first, second]) == 1
-    assert inversions([first, replace(second, answered_at=T0 + timedelta(seconds=29.8))]) == 0
+    assert inversions([first, served(5, 28.8, 29.8)]) == 0
+    assert inversions([served(0, 18, 30), second]) == 0, "offered in order: the one's agent was slower to pick up"
     assert inversions([first, replace(second, offered_at=None)]) == 0, "served by Asterisk's own queue"
 
 
