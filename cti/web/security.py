@@ -11,10 +11,13 @@ from aiohttp import hdrs, web
 def content_security_policy(*, phone_ws: str, origins: frozenset[str]) -> str:
     """The policy: own scripts, styles, pictures and sounds; connections to the API, the own feed and the phone server.
 
-    The feed is named for every own origin because not every browser reads 'self' as covering WebSockets.
+    The feed is named for every own origin because not every browser reads 'self' as covering WebSockets. But those at an
+    address of IPv6: a policy has no way to write these, and browsers warn of them on every page.
     """
     feeds = sorted(
-        f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/api/v1/feed" for parts in map(urlsplit, origins)
+        f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/api/v1/feed"
+        for parts in map(urlsplit, origins)
+        if "[" not in parts.netloc
     )
     connect = " ".join(("'self'", phone_ws, *feeds))
     return "; ".join(
