@@ -76,3 +76,10 @@ def test_the_policy_names_the_phone_server_and_the_own_feeds():
     assert "connect-src 'self' wss://phone.example:8089/ws wss://floor.example/api/v1/feed;" in policy
     assert "unsafe" not in policy
     assert "*" not in policy
+
+
+def test_the_policy_names_no_address_of_ipv6_which_it_cannot_say() -> None:
+    policy = content_security_policy(
+        phone_ws="ws://127.0.0.1:8088/ws", origins=frozenset({"http://[::1]:8080", "http://127.0.0.1:8080"})
+    )
+    assert "connect-src 'self' ws://127.0.0.1:8088/ws ws://127.0.0.1:8080/api/v1/feed;" in policy
