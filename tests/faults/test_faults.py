@@ -79,7 +79,9 @@ async def test_no_fault_of_ours_loses_a_call_or_a_record(tmp_path: Path) -> None
         kinds.append(Fault.DATABASE_FULL)
     report = await soaked(tmp_path / "stage", kinds)
     verdict = report.verdict
-    assert verdict.clean(), report.text()
+    # One for a link that goes in the middle of a command; without such faults there is none (`cti-soak --faults bridge-kill`).
+    links = sum(kind in (Fault.AMI_CUT, Fault.AMI_STALL, Fault.AMI_SLOW) for kind in kinds)
+    assert verdict.clean(inversions_allowed=links), report.text()
     assert (report.leaked, report.differences) == (0, [])
     assert report.outcomes.get("answered", 0) >= 5, report.text()
     # Limits are those of docs/reliability.md and as much again, for a machine that does other things besides.
