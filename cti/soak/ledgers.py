@@ -90,8 +90,7 @@ class Verdict:
     def clean(self, *, drops_allowed: bool = False, inversions_allowed: int = 0) -> bool:
         """Whether nothing is to be complained of; a killed Asterisk drops its calls.
 
-        `inversions_allowed`: for each link to Asterisk that was cut or stalled one caller may have been on the way to an agent.
-        Whether that command was carried out is not known until the link is back, and so long nobody may offer the caller again.
+        `inversions_allowed`: so many pairs out of order are not complained of.
         """
         wrong = (self.lost, self.doubled, self.invented, self.unlike, self.negative)
         in_order = self.inversions <= inversions_allowed
