@@ -6,6 +6,13 @@ UI := cti/web/ui
 UI_SOURCES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 ARGS ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Where bytecode is not kept (some images say so), every start of a process compiles half a thousand modules anew: a second each.
+export PYTHONDONTWRITEBYTECODE :=
+
+# What waits for nothing else is made at the same time: Debian's packages, Python's, the pages.
+ifneq ($(filter test,$(MAKECMDGOALS)),)
+MAKEFLAGS += -j3
+endif
 
 .PHONY: up demo test advisories check ui lint types unit doctor screenshots bench clean help
 
@@ -18,18 +25,8 @@ up: $(VENV)/.local ui ## start the whole centre on this machine (Ctrl-C stops it
 demo: $(VENV)/.local ui ## the same with simulated callers and agents, and four weeks behind them
 	@exec $(BIN)/cti up --demo --history 28 $(ARGS)
 
-test: $(VENV)/.dev ui test-tools lint types ## prove it: lint, types, every test, real Asterisk, SIP, Postgres and browser
-	@mkdir -p .build && rm -f .build/tests-*.xml
-	@# Every lane runs, whatever the one before it said. Those beside each other measure no times, those in pairs some; those alone all.
-	@failed=0; lane() { xml=$$1; shift; echo "== $$xml"; \
-	    $(BIN)/python -m pytest "$$@" --junit-xml=.build/tests-$$xml.xml $(ARGS) || failed=1; }; \
-	$(BIN)/python -m tests.support.prepare & \
-	lane pure -n 2 -m "not real"; wait; \
-	lane beside -n 4 --dist loadfile --no-loadscope-reorder -m "real and beside"; \
-	lane real -n 2 --dist loadfile --no-loadscope-reorder -m "real and not beside and not alone"; \
-	lane alone -m "real and alone"; \
-	$(BIN)/python tests/total.py .build/tests-pure.xml .build/tests-beside.xml .build/tests-real.xml .build/tests-alone.xml || failed=1; \
-	exit $$failed
+test: $(VENV)/.dev ui test-tools ## prove it: lint, types, every test, real Asterisk, SIP, Postgres and browser
+	@sh tests/every_lane.sh $(ARGS)
 
 advisories: $(VENV)/.dev ui ## ask the advisory databases about everything we depend on
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/advisories.py

@@ -75,7 +75,7 @@ async def measure(options: argparse.Namespace, half: Pipe, whole: Pipe) -> None:
         for _ in range(5):
             await session.command("SET VARIABLE", "X", "1", deadline=timedelta(seconds=5))
 
-    async with AgiServer("127.0.0.1", 0, {"call": call}, max_sessions=options.connections + 100) as server:
+    async with AgiServer("127.0.0.1", 0, {"call": call}, most_unasked=options.connections + 100) as server:
         print(f"{'':8} {'longest stall, ms':>20} {'99.9 %, ms':>12} {'a session of 5 commands, ms':>30}")
         for number in range(options.rounds):
             for name in ("alone", "half-open"):

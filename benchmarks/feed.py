@@ -41,7 +41,9 @@ from cti.ids import AgentId
 from cti.services.floor import Change
 from cti.web.app import build_app, serving
 from cti.web.auth.sessions import Sessions
+from cti.web.deps import DEPS
 from cti.web.feed import HUB
+from cti.web.gate_limits import GateLimits
 from cti.web.wire import encode
 from tests.support.fake_floor import FakeFloor, demo_centre, make_deps
 
@@ -49,6 +51,8 @@ MARK = b'"choice":"at '
 PING, CLOSE = 0x89, 0x88
 PONG = b"\x8a\x80" + bytes(4)
 """Masked, as a client's must be, and empty."""
+ALL_FROM_HERE = GateLimits(most_of_address=4000, strangers=4000, strangers_of_address=4000)
+"""A thousand dashboards have one address here, and come at once."""
 
 
 async def connect(
@@ -213,7 +217,9 @@ async def plain(asked: argparse.Namespace) -> Figures:
     sender = asyncio.create_task(way.run())
     tokens = ["x"] * asked.clients
     floor = FakeFloor(demo_centre())
-    figures = await drive(way.app, tokens, asked, 0, floor, way.tell, lambda: len(way.clients))
+    with tempfile.TemporaryDirectory() as folder:
+        way.app[DEPS] = make_deps(floor, Path(folder))  # the gate before both counts in its metrics
+        figures = await drive(way.app, tokens, asked, 0, floor, way.tell, lambda: len(way.clients))
     sender.cancel()
     return figures
 
@@ -229,7 +235,7 @@ async def drive(
 ) -> Figures:
     """Serve the application, connect its readers, tell the changes."""
     clients = asked.clients
-    async with serving(app, "127.0.0.1", 0) as port:
+    async with serving(app, "127.0.0.1", 0, limits=ALL_FROM_HERE) as port:
         spawn = multiprocessing.get_context("spawn")
         ready, results = spawn.Semaphore(0), spawn.Queue()
         child = spawn.Process(target=readers, args=(port, tokens[:clients], asked.changes, ready, results))

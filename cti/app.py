@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import sys
@@ -25,8 +24,9 @@ from cti.asterisk.agi.server import AgiServer
 from cti.asterisk.ami.adapter import AmiTelephony
 from cti.asterisk.ami.client import AmiLink
 from cti.asterisk.ami.translate import accounts_of
-from cti.asterisk.cel import LedgerFile
+from cti.asterisk.life import AsteriskLife
 from cti.asterisk.reload import AsteriskFollower
+from cti.asterisk.render import run_folder
 from cti.centre_file import parse_centre, read_text
 from cti.centre_versions import FOLDER, CentreVersions
 from cti.certificates import Certificates, encrypted, reached_by_https
@@ -39,12 +39,13 @@ from cti.customer_rooms import CustomerWork
 from cti.entry import Doors
 from cti.errors import CtiError
 from cti.floor_rooms import FloorWork
-from cti.heart import Heart, asked_to_end
+from cti.heart import Heart, asked_to_end, settle_memory
 from cti.ids import NodeName
 from cti.journal.writer import JournalWriter
-from cti.ledger import CelLedger
+from cti.ledger import ledger_of
 from cti.live_configuration import LiveConfiguration
 from cti.live_flows import LiveFlows, open_flows
+from cti.metrics.heap import give_back
 from cti.metrics.loop_lag import watch_loop_lag
 from cti.metrics.registry import Metrics
 from cti.model import facts as f
@@ -53,6 +54,7 @@ from cti.model.signals import Signal
 from cti.observe import Observer, TimedJournal, TimedTelephony
 from cti.outside.functions import Functions
 from cti.outside.services import HttpServices
+from cti.page_phone_line import PagePhoneLine
 from cti.places import Places
 from cti.quality_rooms import QualityWork
 from cti.recording_line import RecordingLine
@@ -69,7 +71,8 @@ from cti.services.dispatcher import Dispatcher
 from cti.services.flow_library import SCRIPTS
 from cti.services.flow_runner import FlowRunner
 from cti.settings import Settings
-from cti.standby import Standby
+from cti.sip_guard import SipGuard
+from cti.standby import Standby, hung_after
 from cti.store.acts import StoredActs
 from cti.store.anew import CountsAnew
 from cti.store.complaint_times import complaints_since
@@ -151,6 +154,7 @@ async def _join_database(
 async def _floor_owned(standby: Standby, heart: Heart, stop: asyncio.Event) -> Ownership | None:
     """Stand by until the floor is ours; None: asked to end before."""
     resting = asyncio.create_task(heart.rest())
+    settle_memory()  # while there is time: the collection before the first call has that much less to go through
     try:
         return await standby.own(stop)
     finally:
@@ -162,12 +166,13 @@ async def _floor_owned(standby: Standby, heart: Heart, stop: asyncio.Event) -> O
 async def serve(settings: Settings) -> None:
     """Run the bridge until SIGTERM or SIGINT. Raises `CtiError` when it cannot start."""
     configure_logging(settings.log_level)
+    log.info("bridge_starting")
     sys.setswitchinterval(SWITCH_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked_to_end, stop)
-    heart = Heart(settings.survival.hung_seconds)
+    heart = Heart(hung_after(settings))
     places = Places(settings)
     places.make()
     clock = SteadyClock()
@@ -202,6 +207,7 @@ async def serve(settings: Settings) -> None:
 
     def deliver(signal_: Signal) -> None:
         dispatcher.deliver(signal_)
+        page_phones.hear(signal_)
 
     telephony = AmiTelephony(
         link,
@@ -211,8 +217,10 @@ async def serve(settings: Settings) -> None:
         trunk=settings.trunk.name,
         ownership=ownership,
         ahead=clock.ahead,
+        life=AsteriskLife(run_folder(settings) / "asterisk.pid", host=settings.asterisk.ami_host),
     )
-    ledger = CelLedger(LedgerFile(places.ledger), places.run / "cel.position", clock=clock, ahead=clock.ahead)
+    page_phones = PagePhoneLine(settings, telephony, names=secrets.sip, clock=clock)
+    ledger = ledger_of(settings, places, clock=clock, ahead=clock.ahead)
     http_services = HttpServices(lambda name: dispatcher.board.centre.services.get(name), clock=clock)  # noqa: PLW0108 - the centre may be another by then
     customers = CustomerWork(
         pool,
@@ -343,7 +351,7 @@ async def serve(settings: Settings) -> None:
         accounts_file=places.accounts,
         secrets=secrets,
         telephony=telephony,
-        follow=follower.follow,
+        follow=page_phones.followed(follower.follow),
         clock=clock,
         on_region=directory.use_region,
     )
@@ -378,6 +386,7 @@ async def serve(settings: Settings) -> None:
             session_key=secrets.session_key,
             revoked_file=places.revoked,
             phone=phone_server(settings, secrets.sip),
+            phone_secrets=page_phones.secrets,
             calls=StoredCalls(pool),
             live=dispatcher.decisions,
             explanations=StoredExplanations(pool),
@@ -391,6 +400,7 @@ async def serve(settings: Settings) -> None:
             recordings=sounds_kept.web,
             stored_acts=StoredActs(pool),
             supervision=dispatcher,
+            spending=dispatcher,
             emergency_voice=emergency_voice(places.prompt_manifest, places.prompts),
             casework=office.casework(dispatcher, sounds),
             inspections=quality.rooms,
@@ -433,8 +443,8 @@ async def serve(settings: Settings) -> None:
             if standby is not None:
                 own("standby", asyncio.create_task(standby.keep()))
             own("telephony", asyncio.create_task(telephony.run()))
+            own("telephones in pages", asyncio.create_task(page_phones.run()))
             own("drain", asyncio.create_task(drain.run()))
-            zone = ZoneInfo(centre.time_zone)
             own(
                 "database",
                 asyncio.create_task(
@@ -444,6 +454,7 @@ async def serve(settings: Settings) -> None:
             own("clock", asyncio.create_task(clock.keep(lambda: not dispatcher.board.calls)))
             own("ledger", asyncio.create_task(ledger.follow(dispatcher.board)))
             own("loop lag", asyncio.create_task(watch_loop_lag(metrics)))
+            own("memory", asyncio.create_task(give_back()))
             own("customers", asyncio.create_task(customers.run()))
             own("outside customer system", asyncio.create_task(crm.run()))
             floor_work = FloorWork(
@@ -452,14 +463,18 @@ async def serve(settings: Settings) -> None:
             own("live floor", asyncio.create_task(floor_work.run()))
             own("recordings", asyncio.create_task(sounds_kept.run()))
             own("casework", asyncio.create_task(office.run()))
+            guard = SipGuard(
+                settings, asterisk=telephony, etc=places.asterisk, board=dispatcher.board, metrics=metrics, clock=clock
+            )
+            own("SIP port", asyncio.create_task(guard.run()))
             own("quality", asyncio.create_task(quality.run()))
             own("report mails", asyncio.create_task(desk.run()))
             own("observer", asyncio.create_task(observer.run(drain)))
-            promises = observer.watch_promises(StoredExplanations(pool), zone, clock)
+            promises = observer.watch_promises(
+                StoredExplanations(pool), lambda: dispatcher.board.centre.time_zone, clock
+            )
             own("promises", asyncio.create_task(promises))
-            # What is here now stays: a full collection that goes through all of it holds everything up for 20 ms and more.
-            gc.collect()
-            gc.freeze()
+            settle_memory()
             own("heart", asyncio.create_task(heart.run()))
             log.info("bridge_started", web=settings.ports.of("web"), agi=settings.ports.of("agi"))
             await asyncio.wait({asyncio.create_task(stop.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)

@@ -18,7 +18,6 @@ from cti.centre_forms import (
     CentreForm,
     agent_of,
     number_of,
-    outbound_of,
     presence_of,
     queue_of,
     service_of,
@@ -30,6 +29,7 @@ from cti.errors import ConfigError
 from cti.ids import AgentId, FlowName, QueueName
 from cti.model.alerts import USUAL_TARGETS
 from cti.model.centre import Centre, Target, TargetKind
+from cti.outbound_forms import outbound_of
 from cti.settings import plain_words
 
 F = TypeVar("F", bound=BaseModel)
@@ -116,16 +116,20 @@ def _astray(form: CentreForm) -> Iterator[tuple[Place, str]]:
         yield from _unknown(("groups", name, "tiers"), "queue of this group", group.tiers, group.queues)
     for user, mine_only in form.supervisors.items():
         yield from _unknown(("supervisors", user), "queue", mine_only, form.queues)
-        if user in ("admin", "webcall", "trunk"):
+        if user in ("admin", "trunk") or user.startswith("webcall"):
             yield ("supervisors", user), f"{user} is the name of something else"
     for user, shown in form.walls.items():
         yield from _unknown(("walls", user), "queue", shown, form.queues)
-        if user in ("supervisor", "admin", "webcall", "trunk") or user in form.supervisors:
+        if user in ("supervisor", "admin", "trunk", *form.supervisors) or user.startswith("webcall"):
             yield ("walls", user), f"{user} is the name of something else"
     for did, number in form.numbers.items():
         yield from _unknown(("numbers", did, "survival_queue"), "queue", [number.survival_queue], form.queues)
     yield from _unknown(("crm", "look_up"), "service", [form.crm.look_up] if form.crm.look_up else [], form.services)
     yield from _unknown(("alerts", "queues"), "queue", form.alerts.queues, form.queues)
+    caps, bosses = form.outbound.caps, ("supervisor", "admin", *form.supervisors)
+    yield from _unknown(("outbound", "caps", "queues"), "queue", caps.queues, form.queues)
+    yield from _unknown(("outbound", "caps", "agents"), "agent", caps.agents, form.agents)
+    yield from _unknown(("outbound", "caps", "supervisors"), "supervisor", caps.supervisors, bosses)
     yield from _unknown(("not_ready_limits",), "reason", form.not_ready_limits, form.not_ready_reasons)
     yield from _unknown(("not_ready_allowed",), "reason", form.not_ready_allowed, form.not_ready_reasons)
     for queue, settings in form.queues.items():

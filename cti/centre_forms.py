@@ -33,7 +33,6 @@ from cti.model.centre import (
     Delays,
     HttpService,
     Number,
-    Outbound,
     Overflow,
     Preference,
     Presence,
@@ -49,6 +48,7 @@ from cti.model.centre import (
 from cti.model.facts import AgentState
 from cti.model.recording_rule import ALWAYS, NEVER, RecordingRule, RecordWhen
 from cti.model.requirement import Requirement, RequirementError, parse_requirement
+from cti.outbound_forms import OutboundForm
 
 _OUTSIDE = re.compile(r"\+[0-9]{7,15}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -265,15 +265,6 @@ class NumberForm(Form):
     draft: bool = False
 
 
-class OutboundForm(Form):
-    """What may be dialled over the trunk."""
-
-    allow: list[Annotated[str, StringConstraints(pattern=r"^\+[0-9]{1,15}$")]] = []
-    caller_id: Annotated[str, StringConstraints(pattern=r"^(\+[0-9]{7,15})?$")] = ""
-    caller_ids: list[Annotated[str, StringConstraints(pattern=r"^\+[0-9]{7,15}$")]] = []
-    most_at_once: Annotated[int, Field(ge=1, le=1000)] = 10
-
-
 class PresenceForm(Form):
     """How long what belongs to an agent's browser telephone may be away."""
 
@@ -461,13 +452,6 @@ def number_of(did: str, n: NumberForm) -> Number:
         survival_queue=QueueName(n.survival_queue),
         head_start=timedelta(seconds=n.head_start),
         draft=n.draft,
-    )
-
-
-def outbound_of(o: OutboundForm) -> Outbound:
-    """The rules of dialling out a form tells of."""
-    return Outbound(
-        allow=tuple(o.allow), caller_id=o.caller_id, caller_ids=tuple(o.caller_ids), most_at_once=o.most_at_once
     )
 
 

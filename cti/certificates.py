@@ -14,16 +14,11 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cti.clock import Clock
 from cti.errors import ConfigError
@@ -32,12 +27,8 @@ from cti.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-GOOD_FOR = timedelta(days=397)
-"""No browser takes one that is for longer."""
-RENEW_BEFORE = timedelta(days=30)
 EVERY = 30.0
 """Seconds between two looks whether the files have changed."""
-_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +52,11 @@ def encrypted(settings: Settings) -> bool:
     """Whether the pages speak TLS."""
     mode = settings.tls.mode
     return mode == "on" or (mode == "auto" and not is_loopback(settings.network.bind))
+
+
+def speaks_sip_tls(settings: Settings) -> bool:
+    """Whether phones may register over TLS, with the certificate of the pages."""
+    return encrypted(settings) and settings.sip.tls
 
 
 def reached_by_https(settings: Settings) -> bool:
@@ -111,12 +107,14 @@ def ensure(settings: Settings, now: datetime) -> CertificateFiles:
 
     Where none can be made, the one that is there goes on until it ends. Raises `ConfigError`.
     """
+    from cti.self_signed import good, make, pair  # a centre that is not encrypted has no use for it
+
     files = files_of(settings)
     if files.own:
         server_context(files)
         return files
-    names, there = names_of(settings), _pair(files)
-    if there is None or not _good(there, names, now):
+    names, there = names_of(settings), pair(files.certificate, files.key)
+    if there is None or not good(there, names, now):
         for told in _told(settings):
             if _written(told) is None:
                 log.warning("name_not_in_certificate", name=told, remedy="write it as xn--... in tls.names")
@@ -125,7 +123,7 @@ def ensure(settings: Settings, now: datetime) -> CertificateFiles:
             write_private(files.key, key)  # first: a certificate without its key would be none
             write_private(files.certificate, certificate)
         except (OSError, ValueError) as error:
-            there = _pair(files)
+            there = pair(files.certificate, files.key)
             if there is None or not there.not_valid_before_utc <= now < there.not_valid_after_utc:
                 raise ConfigError(
                     f"{files.certificate}: no certificate can be made: {error}",
@@ -134,56 +132,6 @@ def ensure(settings: Settings, now: datetime) -> CertificateFiles:
                 ) from None
             log.warning("certificate_not_renewed", error=str(error), ends=there.not_valid_after_utc.isoformat())
     return files
-
-
-def _pair(files: CertificateFiles) -> x509.Certificate | None:
-    """The certificate, when it can be read and is of its key, which nobody else may read."""
-    try:
-        found = x509.load_pem_x509_certificate(files.certificate.read_bytes())
-        key = serialization.load_pem_private_key(files.key.read_bytes(), password=None)
-        private = not files.key.stat().st_mode & 0o077
-    except (OSError, ValueError, TypeError):
-        return None
-    return found if private and key.public_key() == found.public_key() else None
-
-
-def _good(found: x509.Certificate, names: Sequence[str], now: datetime) -> bool:
-    try:
-        told = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
-        return False
-    known = {str(name) for name in (*told.get_values_for_type(x509.DNSName), *told.get_values_for_type(x509.IPAddress))}
-    return set(names) <= known and found.not_valid_after_utc - now > RENEW_BEFORE and found.not_valid_before_utc <= now
-
-
-def make(names: Sequence[str], now: datetime) -> tuple[bytes, bytes]:
-    """A self-signed certificate for these names and addresses, and its key; both PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:_LONGEST_NAME])])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + GOOD_FOR)
-        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
-
-
-def _general(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
 
 
 def server_context(files: CertificateFiles) -> ssl.SSLContext:

@@ -86,6 +86,7 @@ class Doors:
         call_id = await self._known(request)
         if call_id is None:
             return
+        await self._desk.looks_in(call_id)
         sounds = self._announcer.due(call_id) if self._announcer is not None else ()
         await self._send_on(call_id, AgiLeg(session), sounds)
 

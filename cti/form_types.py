@@ -19,4 +19,5 @@ DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=80, patt
 class Form(BaseModel):
     """A mapping of a file: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, arbitrary_types_allowed=True)
+    # Built when first read: the outermost form builds those inside it, and none is built twice.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, arbitrary_types_allowed=True, defer_build=True)

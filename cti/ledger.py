@@ -24,8 +24,10 @@ from cti.asterisk.cel_lines import LedgerEvent
 from cti.clock import Clock, SystemClock
 from cti.ids import CallId
 from cti.model import facts as f
+from cti.places import Places
 from cti.private_file import write_private
 from cti.services.switchboard import Switchboard
+from cti.settings import Settings
 
 SETTLE_EVERY = 30.0
 """Seconds between moving the kept position on."""
@@ -95,8 +97,26 @@ def _position(mark: _Mark) -> int:
     return mark.position
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """A new file after so many bytes; so many old ones are kept."""
+
+    most_bytes: int
+    kept: int
+
+
+def rotation_of(settings: Settings) -> Rotation | None:
+    """How the ledger is rotated; None where it is not ours (`asterisk.ledger`): its owner does."""
+    if settings.asterisk.ledger is not None:
+        return None
+    return Rotation(most_bytes=settings.logs.megabytes * 1024 * 1024, kept=settings.logs.kept)
+
+
 class CelLedger:
-    """Satisfies `cti.services.dispatcher.Ledger` with a CEL file. `ahead`: by how much `clock` is ahead of the machine's."""
+    """Satisfies `cti.services.dispatcher.Ledger` with a CEL file. `ahead`: by how much `clock` is ahead of the machine's.
+
+    `rotation`: how its file is kept short; None: not at all.
+    """
 
     def __init__(
         self,
@@ -105,8 +125,10 @@ class CelLedger:
         *,
         clock: Clock | None = None,
         ahead: Callable[[], timedelta] = timedelta,
+        rotation: Rotation | None = None,
     ) -> None:
         self._file = file
+        self._rotation = rotation
         self._position_file = position_file
         self._clock = clock or SystemClock()
         self._ahead = ahead
@@ -137,8 +159,16 @@ class CelLedger:
                 position = settled_position(read, _known(board))
                 write_private(self._position_file, f"{position}\n".encode())
                 self._times.forget(position)
+                if self._rotation is not None:
+                    await asyncio.to_thread(self._rotate, self._rotation, position)
             except OSError as error:
                 log.warning("ledger_not_settled", error=str(error))
+
+    def _rotate(self, rotation: Rotation, settled: int) -> None:
+        """Begin a new file, and delete old ones nobody reads from any more."""
+        if self._file.rotate(rotation.most_bytes):
+            log.info("ledger_begun_anew", settled=settled, end=self._file.size())
+        self._file.forget(settled, kept=rotation.kept)
 
     def _mark(self, position: int) -> None:
         self._times.mark(position, self._clock.now(), self._ahead())
@@ -152,3 +182,9 @@ class CelLedger:
 
 def _known(board: Switchboard) -> dict[CallId, KnownCall]:
     return known_calls(chain.from_iterable(board.history.values()), closed=board.closed)
+
+
+def ledger_of(settings: Settings, places: Places, *, clock: Clock, ahead: Callable[[], timedelta]) -> CelLedger:
+    """The ledger of this centre."""
+    position = places.run / "cel.position"
+    return CelLedger(LedgerFile(places.ledger), position, clock=clock, ahead=ahead, rotation=rotation_of(settings))

@@ -153,6 +153,7 @@ class LiveConfiguration:
             named=centre.supervisors,
             walls=centre.walls,
         )
+        await self._accounts.note_named(self._accounts_file, {*centre.supervisors, *centre.walls})
         self._telephony.use_accounts(accounts_of(centre.agents))
         try:
             return await self._follow(centre, self._secrets)

@@ -14,6 +14,7 @@ from cti.journal.writer import JournalWriter
 from cti.metrics.registry import Metrics
 from cti.model import facts as f
 from cti.model.commands import Command
+from cti.reports.slots import day_start
 from cti.services.audit import REPAIRS
 from cti.services.ports import Telephony
 from cti.store.drain import Drain
@@ -118,13 +119,14 @@ class Observer:
         self._metrics.calls.labels(outcome=outcome.value if outcome is not None else "unknown").inc()
 
     async def watch_promises(
-        self, stored: StoredExplanations, zone: ZoneInfo, clock: Clock, *, every: float = PROMISES_EVERY
+        self, stored: StoredExplanations, zone: Callable[[], str], clock: Clock, *, every: float = PROMISES_EVERY
     ) -> None:
-        """Read once a minute what came of today's expected waits, until cancelled."""
+        """Read once a minute what came of today's expected waits, until cancelled. `zone`: by whose clock it is today, now."""
         metrics = self._metrics
         while True:
             now = clock.now()
-            morning = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+            here = ZoneInfo(zone())
+            morning = day_start(now.astimezone(here).date(), here)
             try:
                 found = await stored.accuracy(since=morning, until=now)
             except RemoteError:

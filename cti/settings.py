@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from cti.errors import ConfigError
+from cti.sip_settings import Network, Sip, Trunk
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -27,27 +28,6 @@ class _Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True
     )  # the default folder is made absolute too
-
-
-class Network(_Section):
-    """Addresses. Everything listens on `bind`; `public_address` is what browsers and phones are told."""
-
-    bind: str = "127.0.0.1"
-    public_address: str = "127.0.0.1"
-    public_url: str = ""
-    """What browsers open behind a proxy, such as https://cc.example.com; the proxy sends /ws on to `ports.ws`. Empty: no proxy."""
-
-    @field_validator("public_url")
-    @classmethod
-    def _origin(cls, value: str) -> str:
-        # As browsers write an origin: in small letters, without the scheme's own port.
-        found = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?/?", value.lower())
-        if not value:
-            return value
-        if found is None:
-            raise ValueError("write it as https://cc.example.com: scheme, name and port, and nothing more")
-        scheme, host, port = found.groups(default="")
-        return f"{scheme}://{host}{'' if port == {'http': ':80', 'https': ':443'}[scheme] else port}"
 
 
 class Ports(_Section):
@@ -61,6 +41,8 @@ class Ports(_Section):
     agi: Port = 4573
     shop: Port = 8099
     """The demo's shop, which the order-status line asks."""
+    sip_tls: Port = 5061
+    """SIP over TLS, where `sip.tls` has it."""
     redirect: Port = 8078
     """Where plain HTTP is sent on to `web` while that speaks TLS."""
     rtp_first: Port = 10000
@@ -82,15 +64,6 @@ class Ports(_Section):
     def of(self, name: str) -> int:
         """The port really used: the setting plus the offset."""
         return int(getattr(self, name)) + self.offset
-
-
-class Trunk(_Section):
-    """The line to the carrier. `match` lists the carrier's addresses; a call from there is a caller."""
-
-    name: str = Field(default="trunk", pattern=r"^[a-z][a-z0-9-]*$")
-    match: tuple[str, ...] = ("127.0.0.2",)
-    address: str = Field(default="", pattern=r"^$|^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$")
-    """Where calls to outside numbers are sent, host or host:port; empty: nothing is ever dialled over the trunk."""
 
 
 class AsteriskSettings(_Section):
@@ -260,6 +233,15 @@ class Survival(_Section):
     """A bridge whose event loop stands still for so long is killed, so that its callers go on; 0: never."""
 
 
+class Logs(_Section):
+    """Files that grow: logs, and Asterisk's ledger of events."""
+
+    megabytes: int = Field(default=50, ge=1, le=10_000)
+    """A file that has become so long is begun anew."""
+    kept: int = Field(default=5, ge=1, le=1000)
+    """How many older ones are kept of each."""
+
+
 class Retention(_Section):
     """How many days data about customers are kept, by kind; 0 keeps them for ever. Looked after once a day."""
 
@@ -324,6 +306,8 @@ class Standby(_Section):
     """Whether bridges of this centre share the floor by a lease; `cti up --standby` sets it."""
     hold_seconds: float = Field(default=2.0, ge=2.0, le=60.0)
     """How long a lease lasts that is not renewed; an owner that is alive and silent twice as long is killed."""
+    hung_seconds: float = Field(default=1.5, ge=0, le=60)
+    """As `survival.hung_seconds`, where another bridge is there at once; 0: as that."""
 
 
 class Settings(_Section):
@@ -341,8 +325,10 @@ class Settings(_Section):
     network: Network = Network()
     ports: Ports = Ports()
     trunk: Trunk = Trunk()
+    sip: Sip = Sip()
     asterisk: AsteriskSettings = AsteriskSettings()
     database: Database = Database()
+    logs: Logs = Logs()
     folders: Folders = Folders()
     retention: Retention = Retention()
     recordings: RecordingSettings = RecordingSettings()

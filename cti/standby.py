@@ -85,6 +85,13 @@ def is_bridge(pid: int) -> bool:
     return b"serve" in line
 
 
+def hung_after(settings: Settings) -> float:
+    """Seconds of standing still after which the guard ends this bridge; 0: never. Sooner where another one stands by: a bridge that
+    was ended for nothing costs its callers two seconds there, and every second of hanging is one more to wait."""
+    usual, sooner = settings.survival.hung_seconds, settings.standby.hung_seconds
+    return min(usual, sooner) if settings.standby.enabled and usual and sooner else usual
+
+
 class Standby:
     """This process's way to the floor, and its hold on it."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from cti.certificates import client_context, encrypted
+from cti.certificates import client_context, encrypted, speaks_sip_tls
 from cti.model.centre import Centre
 from cti.places import Places
 from cti.secrets_file import Secrets, secrets_path
@@ -45,6 +45,7 @@ def describe(settings: Settings, centre: Centre, secrets: Secrets) -> dict[str, 
         "sip": {
             "server": sip,
             "transport": "udp",
+            "tls_server": f"{url_host}:{settings.ports.of('sip_tls')}" if speaks_sip_tls(settings) else "",
             "ws_url": f"{scheme.replace('http', 'ws')}://{url_host}:{settings.ports.of('ws')}/ws",
         },
         "trunk": {
@@ -61,7 +62,11 @@ def describe(settings: Settings, centre: Centre, secrets: Secrets) -> dict[str, 
                 "sip": {"server": sip, "username": agent.agent_id, "password": secrets.sip[agent.agent_id]},
                 "browser": {
                     "username": f"{agent.agent_id}-web",
-                    "password": secrets.sip[f"{agent.agent_id}-web"],
+                    **(
+                        {"password": secrets.sip[f"{agent.agent_id}-web"]}
+                        if settings.sip.browser_secrets == "standing"
+                        else {"password_from": f"{web}/api/v1/agent/phone"}
+                    ),
                 },
                 "login": {"username": agent.agent_id, "password": secrets.logins[agent.agent_id]},
             }

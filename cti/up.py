@@ -28,11 +28,13 @@ from cti.asterisk.install import AsteriskBinary, ensure_asterisk
 from cti.asterisk.process import AsteriskProcess
 from cti.asterisk.render import render
 from cti.centre_file import load_centre
+from cti.certificates import speaks_sip_tls
 from cti.children import Child, hold_lock, port_is_free, stop_leftovers
 from cti.clock import SystemClock
 from cti.demo.history_file import invent
 from cti.errors import ConfigError, CtiError
 from cti.ids import NodeName
+from cti.log_files import LogFiles
 from cti.model.centre import Centre
 from cti.panel import panel
 from cti.places import DEMO_CENTRE, Places
@@ -75,6 +77,7 @@ class Up:
         self._asterisk: AsteriskProcess | None = None
         self._make_asterisk: Callable[[], AsteriskProcess] | None = None
         self._database_watch: asyncio.Task[None] | None = None
+        self._log_watch: asyncio.Task[None] | None = None
         self._bridge: Child | None = None
         self._standby: Child | None = None
         self._shop: Child | None = None
@@ -123,6 +126,7 @@ class Up:
         self.say(f"centre [b]{centre.name}[/]: {len(centre.agents)} agents, {len(centre.queues)} queues")
         stop_leftovers(self.places.state_file, self.settings.data, self.say)
         self._check_ports()
+        self._log_watch = asyncio.create_task(self._log_files().run(self._log_begun_anew))
         await asyncio.gather(
             self._prepare_asterisk(centre, secrets), self._start_database(centre), self._build_prompts()
         )
@@ -157,6 +161,7 @@ class Up:
     def _check_ports(self) -> None:
         ports = self.settings.ports
         wanted = [("web", "tcp"), ("ws", "tcp"), ("ami", "tcp"), ("agi", "tcp"), ("sip", "udp")]
+        wanted += [("sip_tls", "tcp")] if speaks_sip_tls(self.settings) else []
         for name, kind in wanted:
             port = ports.of(name)
             if not port_is_free(self.settings.network.bind, port, kind):
@@ -300,6 +305,15 @@ class Up:
 
     # -- watching ------------------------------------------------------------------------------------------------
 
+    def _log_files(self) -> LogFiles:
+        """What this process's children write; Asterisk's own the bridge keeps short."""
+        ours = [self.places.log / f"{name}.log" for name in ("bridge", "standby", "shop", "demo")]
+        logs = self.settings.logs
+        return LogFiles(ours, most_bytes=logs.megabytes * 1024 * 1024, kept=logs.kept)
+
+    def _log_begun_anew(self, file: Path) -> None:
+        self.say(f"{file.name} had grown long and was begun anew; older ones lie beside it")
+
     def _bridge_restarted(self, child: Child) -> None:
         self.say(f"[yellow]the bridge ended and was started again (pid {child.pid})[/]; calls were not touched")
         self._write_state()
@@ -356,6 +370,8 @@ class Up:
     async def _shut_down(self) -> None:
         self._stop.set()
         self.say("stopping")
+        if self._log_watch is not None:
+            self._log_watch.cancel()
         if self._traffic is not None:
             await self._traffic.stop()
         # Both at once: neither is to take over from the other now.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from typing import Any
 
+from docs.pictures import Picture
 from tests.acceptance.browser import Browsers, Window
 
-IMAGES = Path(__file__).parent / "images"
 SETTLED = 2.0
 """Seconds for what a page fetches and draws. A picture that is taken too early shows "Loading", and is seen to."""
 PAGES = (
@@ -27,12 +27,14 @@ PAGES = (
     ("flows", "/flows"),
     ("prompts", "/prompts"),
     ("contact", "/contact"),
+    ("account", "/account"),
 )
+SIZES: dict[str, Any] = {"wall": {"width": 1920, "height": 1080}}
+"""Of the window, where it is not the usual one."""
+USUAL: Any = {"width": 1280, "height": 720}
 
 
-async def every_page(
-    people: Browsers, picture: Callable[[Window, str], Awaitable[None]], *, prepare: Callable[[Window], Awaitable[None]]
-) -> None:
+async def every_page(people: Browsers, picture: Picture, *, prepare: Callable[[Window], Awaitable[None]]) -> None:
     """Each page twice. `prepare` gives the pages something to show that time alone does not."""
     window = await people.supervisor()
     await prepare(window)
@@ -43,6 +45,7 @@ async def every_page(
             await window.page.goto(f"{base}/supervisor")
             await window.one("language").click()
         for name, path in PAGES:
+            await window.page.set_viewport_size(SIZES.get(name, USUAL))
             await window.page.goto(base + path)
             await asyncio.sleep(SETTLED)
             await chosen(window, name)
@@ -53,8 +56,13 @@ async def chosen(window: Window, name: str) -> None:
     """Open what a person would look at first."""
     if name == "customers":
         with contextlib.suppress(Exception):
-            await window.page.locator("[data-testid=found] a, [data-testid=found] button").first.click(timeout=2000)
-            await asyncio.sleep(1)
+            await window.one("search").fill("reed")
+            await window.page.locator("[data-testid=found] a").filter(has_text="Reed").first.click(timeout=10_000)
+            await asyncio.sleep(2)
+    elif name == "flows":
+        with contextlib.suppress(Exception):
+            await window.page.locator("nav button").filter(has_text="main ·").first.click(timeout=10_000)
+            await asyncio.sleep(2)
     elif name == "quality":
         with contextlib.suppress(Exception):
             await window.page.locator("[data-testid=samples] button:not([disabled])").first.click(timeout=2000)

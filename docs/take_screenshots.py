@@ -16,15 +16,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from docs.picture_floor import every_part, something_done
 from docs.picture_pages import every_page
+from docs.pictures import IMAGES, picture, say
 from tests.acceptance.browser import AgentWindow, Browsers, Window, chromium
 from tests.support.centre import ApiPerson, TestCentre, running_centre
 
-IMAGES = Path(__file__).parent / "images"
 DAYS = 28
 """Of invented calls before today: what reports show."""
 SHARP = 1.5
 """Picture points for one of the page's."""
+PHONE: Any = {"width": 390, "height": 844}
 LIVELY_WITHIN = 420.0
 PATIENCE = 100.0
 """Seconds to wait for the best picture before a good one will do."""
@@ -38,21 +40,6 @@ def lively(state: dict[str, Any]) -> bool:
     answered = sum(queue["answered_today"] for queue in state["queues"].values())
     talking = calls.count("talking") + calls.count("held")
     return calls.count("waiting") >= 2 and talking >= 3 and answered >= 30 and len(agents) >= 4
-
-
-def say(text: str) -> None:
-    """One line of progress."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-async def picture(window: Window, name: str) -> None:
-    """Keep what the window shows."""
-    path = IMAGES / f"{name}.png"
-    await window.page.mouse.move(0, 0)
-    await window.page.evaluate("document.activeElement?.blur()")
-    await window.page.screenshot(path=path)
-    say(f"{path.name}: {path.stat().st_size // 1024} kB")
 
 
 async def in_dark(window: Window, dark: bool) -> None:
@@ -69,6 +56,12 @@ async def people_pages(people: Browsers) -> None:
     await caller.until("call-start")
     await caller.page.wait_for_function("!document.querySelector('[data-testid=call-start]').disabled")
     await picture(caller, "call")
+    # Customers have telephones in their hands.
+    await caller.page.set_viewport_size(PHONE)
+    for name in ("call", "contact"):
+        await caller.page.goto(f"{caller.centre.told['urls']['web'].rstrip('/')}/{name}")
+        await asyncio.sleep(2)
+        await picture(caller, f"{name}-phone")
 
 
 async def in_chinese(window: Window, name: str) -> None:
@@ -184,10 +177,15 @@ async def floor_pages(floor: ApiPerson, supervisor: Window) -> None:
     await floor.until("/state", lively, within=LIVELY_WITHIN)
     await why(floor, supervisor)
     await picture(supervisor, "supervisor")
+    await something_done(floor)
+    missed = await every_part(supervisor, floor, picture, "")
     await in_dark(supervisor, True)
     await supervisor.one("language").click()
     await asyncio.sleep(0.4)
     await picture(supervisor, "supervisor-zh-dark")
+    missed += await every_part(supervisor, floor, picture, "-zh-dark")
+    if missed:
+        raise SystemExit(f"not taken: {', '.join(missed)}")
 
 
 async def desk_without_a_call(ada: AgentWindow) -> None:
@@ -214,9 +212,21 @@ async def something_to_score(floor: ApiPerson) -> None:
         await floor.post("/quality/samples", {"call_id": call["call_id"], "form_id": forms[0]["form_id"]})
 
 
+TARGETS = (("service_level", "", 0.8), ("effective_answer_rate", "", 0.9), ("abandonment_rate", "support", 0.05),
+           ("satisfaction_rate", "", 0.85), ("complaint_rate", "", 0.01), ("asa", "sales", 15))  # fmt: skip
+"""Figures, queues (empty: the centre) and what they should be."""
+
+
+async def something_agreed(floor: ApiPerson) -> None:
+    """Targets for the service audit."""
+    for metric, queue, target in TARGETS:
+        await floor.put("/audit/targets", {"metric": metric, "queue": queue, "target": target})
+
+
 async def all_pages(floor: ApiPerson, people: Browsers) -> None:
     """Every page of the floor's, with four weeks behind it and calls going on."""
     await floor.until("/state", lively, within=LIVELY_WITHIN)
+    await something_agreed(floor)
     await every_page(people, picture, prepare=lambda _window: something_to_score(floor))
 
 

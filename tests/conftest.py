@@ -16,12 +16,14 @@ examples.load_profile()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """A run of real tests alone does not read the files that have none: each of its processes would."""
-    return True if lanes.without_real_tests(collection_path, str(config.option.markexpr)) else None
+    """A lane does not read the files that have nothing for it: each of its processes would."""
+    return True if lanes.not_chosen(collection_path, str(config.option.markexpr)) else None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """No real test is overlooked by that."""
+    """No real test is overlooked by that; and tests that only compute are marked by where they are."""
+    if lanes.only_computes(item.path):
+        item.add_marker("computing")
     if item.get_closest_marker("real") is not None and not lanes.names_real(item.path):
         raise pytest.UsageError(f"{item.path}: a file with real tests has the words {lanes.REAL} in it")
 

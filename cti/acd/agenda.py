@@ -61,10 +61,13 @@ class Agenda:
     def earliest(self, *stands: Callable[..., bool]) -> datetime | None:
         """When the first entry is due that stands: `stands` are asked of a deadline, a pause, a moment."""
         heaps: tuple[list[Any], ...] = (self._deadlines, self._pauses, self._moments)
+        lapsed = False
         for heap, still in zip(heaps, stands, strict=True):
             while heap and not still(*heap[0]):
                 heappop(heap)
-        self.all_taken()
+                lapsed = True
+        if lapsed:
+            self.all_taken()
         return None if self.soon is NEVER else self.soon
 
     def all_taken(self) -> None:

@@ -5,7 +5,7 @@ All queues are matched together at every change (see `matching` for the rule, `b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from cti.acd.books import Books
@@ -37,6 +37,7 @@ class Engine:
     def __init__(self, centre: Centre) -> None:
         self._books = Books(centre)
         self._out: list[Decision] = []
+        self._held = False
 
     # --- inputs -----------------------------------------------------------------------------------------------
 
@@ -51,14 +52,16 @@ class Engine:
         TAKERS[type(event)](self._books, event, now, self._out)
         return self._conclude(now)
 
-    def restore(self, events: Iterable[AcdInput], now: datetime) -> tuple[Decision, ...]:
-        """Take many inputs in, then decide once: for starting up, where the order of the inputs says nothing.
+    def hold(self) -> None:
+        """Make no offers until `release`: while starting up, or agreeing with the telephone system, where the order of the
+        inputs says nothing, the first caller told of must not have the first agent. Inputs count as always, and leases run
+        out."""
+        self._held = True
 
-        Raises `IllegalTransition`; the engine is of no use then, because the inputs before the illegal one are in.
-        """
+    def release(self, now: datetime) -> tuple[Decision, ...]:
+        """Offers are made again: at once all that became possible since `hold`, in serving order."""
         aware(now, "now")
-        for event in events:
-            TAKERS[type(event)](self._books, event, now, self._out)
+        self._held = False
         return self._conclude(now)
 
     @property
@@ -157,10 +160,10 @@ class Engine:
         return Staffing(counts={}) if ticket is None else self.staffing(ticket.queue, ticket.skills, ticket.requires)
 
     def overlooked(self, call_id: CallId) -> AgentId | None:
-        """A free agent who could have this caller now, who can be moved. Always None once an input is taken in, unless
-        the matching has a fault: for whoever watches over it."""
+        """A free agent who could have this caller now, who can be moved. Always None once an input is taken in, and while
+        offers are held, unless the matching has a fault: for whoever watches over it."""
         waiter = self._books.waiters.get(call_id)
-        if waiter is None or waiter.line is None or not waiter.deliverable:
+        if self._held or waiter is None or waiter.line is None or not waiter.deliverable:
             return None
         seats = seats_for(self._books, waiter)
         return seats[0].agent_id if seats else None
@@ -213,7 +216,7 @@ class Engine:
                         offer_id=lease.offer_id, call_id=lease.call_id, agent_id=lease.agent_id, others=lease.others
                     )
                 )
-        offers = match(books, now)
+        offers = () if self._held else match(books, now)
         if not out:
             return tuple(offers)
         decisions = (*out, *offers)

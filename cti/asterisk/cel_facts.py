@@ -27,6 +27,8 @@ from cti.model.talk import call_of_party_leg
 
 ROOMS_OWN = "CBAnn/"
 """A room's own channel, for prompts nobody plays."""
+UNHEARD = 44
+"""Q.850 cause of a leg that Asterisk ended because nothing was heard of it."""
 SAME_MOMENT = timedelta(seconds=2)
 """A bridge's facts carry AMI's time of the same event; within this an answer (or survival) is the known one."""
 
@@ -375,7 +377,7 @@ class _Reading:
                 at=event.at,
                 call_id=story.known.call_id,
                 hangup_by=_hangup_by(story, event),
-                cause=cause if isinstance(cause, int) else 16,
+                cause=cause if isinstance(cause, int) and 0 <= cause < 1000 else 16,  # Q.850 has 127
                 inferred=True,
             ),
         )
@@ -411,7 +413,7 @@ def _hangup_by(story: _Story, event: LedgerEvent) -> HangupBy:
             return HangupBy.AGENT
         if event.at - at <= SAME_MOMENT:
             return HangupBy.CALLER
-    return HangupBy.SYSTEM
+    return HangupBy.CALLER if event.extra.get("hangupcause") == UNHEARD else HangupBy.SYSTEM
 
 
 def _agent_of(channel: str) -> AgentId | None:

@@ -31,6 +31,7 @@ MODULES = {
     "cti/supervision.conf": "pbx_config.so",
     "cti/dialling.conf": "pbx_config.so",
     "cti/prompts.conf": "pbx_config.so",
+    "cti/webcall.conf": "pbx_config.so",
     "cti/extensions.conf": "pbx_config.so",
 }
 """File -> the module that reads it, in the order of reloading: accounts and queues before the numbers that lead to them."""
@@ -65,14 +66,17 @@ class AsteriskFollower:
         self._accounts = frozenset(accounts)
         """SIP accounts that Asterisk knows."""
 
-    async def follow(self, centre: Centre, secrets: AsteriskSecrets) -> Sequence[str]:
-        """Make it so. Gives what is left for a person to do. Raises `RemoteError`, `ConfigError` or `OSError`."""
+    async def follow(self, centre: Centre, secrets: AsteriskSecrets, *, standing: bool = False) -> Sequence[str]:
+        """Make it so. Gives what is left for a person to do. Raises `RemoteError`, `ConfigError` or `OSError`.
+
+        `standing`: the Asterisk that runs was started without our secrets of telephones in pages; theirs stand in the file.
+        """
         if not (self._out / "asterisk.conf").exists():
             return [
                 "Asterisk's configuration is not this centre's to write: run cti asterisk render --out FOLDER, copy "
                 "FOLDER/cti as before, and reload res_pjsip.so, app_queue.so and the dialplan"
             ]
-        self._stale.update(dict.fromkeys(await asyncio.to_thread(self._render, centre, secrets)))
+        self._stale.update(dict.fromkeys(await asyncio.to_thread(self._render, centre, secrets, standing)))
         for module in dict.fromkeys(MODULES.values()):
             files = [name for name in self._stale if MODULES.get(name) == module]
             if not files:
@@ -86,13 +90,20 @@ class AsteriskFollower:
                 del self._stale[file]
             log.info("asterisk_reloaded", module=module)
         rest, self._stale = list(self._stale), {}
-        return [f"{name} changed: Asterisk takes it when it is started again" for name in rest]
+        notes = [f"{name} changed: Asterisk takes it when it is started again" for name in rest]
+        if standing:
+            notes.append("telephones in pages have standing passwords until Asterisk is started again: in a quiet hour")
+        return notes
 
-    def _render(self, centre: Centre, secrets: AsteriskSecrets) -> Sequence[str]:
+    def _render(self, centre: Centre, secrets: AsteriskSecrets, standing: bool) -> Sequence[str]:
+        settings = self._settings
+        if standing:
+            sip = settings.sip.model_copy(update={"browser_secrets": "standing"})
+            settings = settings.model_copy(update={"sip": sip})
         binary, why = find_asterisk(self._settings)
         if binary is None:
             raise RemoteError(f"there is no Asterisk to configure{': ' if why else ''}{why}")
-        return render(self._settings, centre, secrets, binary, self._prompts, self._out).changed
+        return render(settings, centre, secrets, binary, self._prompts, self._out).changed
 
     async def _wait_for(self, accounts: Collection[str]) -> None:
         """Until a phone can register with the new accounts: one that is told "unknown" may not try again for minutes.

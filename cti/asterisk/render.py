@@ -15,17 +15,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
-
-import jinja2
+from typing import TYPE_CHECKING, Protocol
 
 from cti.asterisk.hold_music import write_hold_music
 from cti.asterisk.install import AsteriskBinary
-from cti.certificates import encrypted, ensure
+from cti.certificates import encrypted, ensure, speaks_sip_tls
 from cti.clock import SystemClock
 from cti.errors import ConfigError
 from cti.model.centre import Centre
+from cti.services.phone_secrets import line_names, places_of
 from cti.settings import Settings
+
+if TYPE_CHECKING:
+    import jinja2
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "asterisk_conf"
 
@@ -63,7 +65,7 @@ REQUIRED_MODULES = (
     "res_pjproject", "res_sorcery_config", "res_sorcery_memory", "res_sorcery_astdb", "res_pjsip", "res_pjsip_session",
     "res_pjsip_authenticator_digest", "res_pjsip_caller_id", "res_pjsip_dlg_options",
     "res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user", "res_pjsip_header_funcs", "res_pjsip_nat",
-    "res_pjsip_registrar", "res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "chan_pjsip", "res_rtp_asterisk",
+    "res_pjsip_acl", "res_pjsip_registrar", "res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "chan_pjsip", "res_rtp_asterisk",
     # Browser phones: SIP over WebSocket, DTLS-SRTP.
     "res_http_websocket", "res_pjsip_transport_websocket", "res_crypto", "res_srtp",
     # Codecs, and the formats of prompts, recordings and music.
@@ -72,9 +74,11 @@ REQUIRED_MODULES = (
     # What the dialplan uses.
     "res_speech", "res_agi", "res_musiconhold", "app_celgenuserevent", "app_chanspy", "app_confbridge", "app_dial", "app_echo", "app_mixmonitor", "app_playback", "app_playtones",
     "app_queue", "app_read", "app_record", "app_senddtmf", "app_stack", "app_userevent",
-    "func_callerid", "func_channel", "func_cut", "func_export", "func_logic", "func_strings", "func_timeout",
+    "func_callerid", "func_channel", "func_cut", "func_db", "func_export", "func_groupcount", "func_logic", "func_strings", "func_timeout",
     # The ledger, and the states of devices over AMI.
     "cel_custom", "res_manager_devicestate",
+    # Who was refused at the SIP port, in notices.log.
+    "res_security_log",
 )  # fmt: skip
 OPTIONAL_MODULES = (
     "res_cdrel_custom", "res_pjsip_pubsub", "bridge_holding", "bridge_builtin_features", "res_format_attr_opus",
@@ -102,6 +106,9 @@ RTP_TIMEOUT_SECONDS = 4
 """So long after the last sound of an agent's browser its leg is taken for gone. Browsers send all the time, muted too."""
 OUT_SECONDS = 60
 """How long an outside number rings that a caller is sent to; then voicemail."""
+
+AUTHORITIES = (Path("/etc/ssl/certs"), Path("/etc/pki/tls/certs"))
+"""Where systems keep the certificates they trust, for a carrier's."""
 
 _SAFE_PATH = re.compile(r"[\w/.~+@ -]+")
 _SAFE_VALUE = re.compile(r"[\x20-\x3a\x3c-\x7e]+")
@@ -171,7 +178,7 @@ def render(
     data = settings.data
     paths = RenderedPaths(
         etc=out,
-        run=_run_folder(settings),
+        run=run_folder(settings),
         state=out / "state",
         log=out / "log",
         ledger=out / "log" / "cel-custom" / "cti.csv",
@@ -190,6 +197,8 @@ def render(
     ):  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _own_privately(paths.run)
+    (paths.etc / "cti" / "banned.conf").touch(0o600)  # the bridge writes it
+    _keep_private(paths.state / "astdb.sqlite3")
     if paths.music == data / "hold-music":
         write_hold_music(paths.music)
     changed = tuple(name for name, text in sorted(texts.items()) if _write(paths.etc / name, text))
@@ -215,6 +224,8 @@ def _texts(
     packaged = binary.sounds / english
     asked = {
         "settings": settings,
+        "lines": line_names(settings.sip.webcall_lines) if settings.sip.browser_secrets == "short" else (),
+        "places": places_of,
         "centre": centre,
         "secrets": secrets,
         "binary": binary,
@@ -245,6 +256,8 @@ def _texts(
             "optional": [name for name in OPTIONAL_MODULES if binary.module_exists(name)],
         },
         "certificate": ensure(settings, SystemClock().now()) if encrypted(settings) else None,
+        "sip_tls": _sip_tls(settings),
+        "authorities": _authorities(settings),
         "ami": {"read": AMI_READ, "write": AMI_WRITE, "events": AMI_EVENTS, "unused": AMI_UNUSED},
         "recorded": [name for name, queue in centre.queues.items() if queue.recording_rule.without_bridge],
         "trap_length": 1,
@@ -267,6 +280,8 @@ def _texts(
 
 @cache
 def _environment() -> jinja2.Environment:
+    import jinja2  # a bridge renders when its centre's file changes, not at its start
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
@@ -319,6 +334,41 @@ def _check_targets(dialplan: str, steps: int) -> None:
         )
         if reached <= steps:
             raise AssertionError(f"[{context}] reaches priority {reached}, but an extension has {steps} steps")
+
+
+def _authorities(settings: Settings) -> Path | None:
+    """The file of certificates that vouch for the carrier's, or the folder of those that this machine trusts. Raises `ConfigError`
+    when the trunk needs it and it is not there: the carrier's certificate would go unchecked."""
+    told = settings.trunk.authority
+    if told is not None:
+        _refuse_unsafe(told)
+        if not told.is_file():
+            raise ConfigError(
+                f"{told}: no such file, named by trunk.authority", remedy="put the carrier's authority there"
+            )
+        return told
+    found = next((folder for folder in AUTHORITIES if folder.is_dir()), None)
+    if found is None and settings.trunk.encrypted:
+        raise ConfigError(
+            f"trunk.encrypted, and none of {', '.join(map(str, AUTHORITIES))} is there to know the carrier's certificate by",
+            remedy="install the package ca-certificates",
+        )
+    return found
+
+
+def _sip_tls(settings: Settings) -> bool:
+    """Whether SIP over TLS is there. Raises `ConfigError` when the trunk needs it and it is not."""
+    there = speaks_sip_tls(settings)
+    if settings.trunk.encrypted and not there:
+        raise ConfigError(
+            "trunk.encrypted, and there is no SIP over TLS", remedy="set tls.mode to on, and leave sip.tls at true"
+        )
+    if settings.sip.srtp == "required" and not there:
+        raise ConfigError(
+            "sip.srtp required, and there is no SIP over TLS: keys of SRTP would be readable by all",
+            remedy="set tls.mode to on, and leave sip.tls at true",
+        )
+    return there
 
 
 def _trunk(settings: Settings, centre: Centre) -> dict[str, object]:
@@ -389,7 +439,7 @@ def _refuse_unsafe(path: Path) -> None:
         )
 
 
-def _run_folder(settings: Settings) -> Path:
+def run_folder(settings: Settings) -> Path:
     """Where the control socket lies: below the data folder, or in a short private place when that path is too long."""
     folder = settings.run / "asterisk"
     if len(os.fsencode(folder / "asterisk.ctl")) <= _SOCKET_PATH_LIMIT:
@@ -404,6 +454,12 @@ def _own_privately(folder: Path) -> None:
     if status.st_uid != os.getuid() or not folder.is_dir() or folder.is_symlink():
         raise ConfigError(f"{folder} belongs to somebody else", remedy="remove it, or set `data` to a shorter path")
     folder.chmod(0o700)
+
+
+def _keep_private(database: Path) -> None:
+    """Asterisk's database has secrets of telephones in pages. An empty file is one to it; its journal gets the same mode."""
+    database.touch(0o600)
+    database.chmod(0o600)
 
 
 def _music_folder(binary: AsteriskBinary, prompts: Path, data: Path) -> Path:

@@ -44,9 +44,12 @@ def normalise(raw: str | None, region: str) -> str | None:
         return digits
     if international:
         text = "+" + rest
+    elif digits == "00":
+        return digits  # it begins no number
     elif digits.startswith("00"):
         international, text, digits = True, "+" + digits[2:], digits[2:]
-    number = _e164(text, region)
+    # A sign that no number has (a cent sign, half a letter) must not make it another number than its digits are.
+    number = _e164(text, region) or _e164(f"+{digits}" if international else digits, region)
     if number is None:
         return f"+{digits}" if international else digits
     # Reading takes away one national prefix (the 1 of +1 1 555 ...); what is left may again begin with one. A form that

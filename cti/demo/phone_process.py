@@ -99,15 +99,32 @@ class Phone:
         return call
 
     def open(
-        self, *, user: str, password: str, server: str, address: str, port: int, register: bool, display: str
+        self,
+        *,
+        user: str,
+        password: str,
+        server: str,
+        address: str,
+        port: int,
+        register: bool,
+        display: str,
+        transport: str,
+        srtp: str,
     ) -> None:
         """Be a phone at `address`."""
-        transport = pj.TransportConfig()
-        transport.boundAddress = transport.publicAddress = address
-        transport.port = port
+        place = pj.TransportConfig()
+        place.boundAddress = place.publicAddress = address
+        place.port = port
         config = pj.AccountConfig()
-        config.sipConfig.transportId = self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
-        self.server = server
+        kind = pj.PJSIP_TRANSPORT_TLS if transport == "tls" else pj.PJSIP_TRANSPORT_UDP
+        config.sipConfig.transportId = self.endpoint.transportCreate(kind, place)
+        self.server = server = f"{server};transport=tls" if transport == "tls" else server
+        config.mediaConfig.srtpUse = {
+            "off": pj.PJMEDIA_SRTP_DISABLED,
+            "optional": pj.PJMEDIA_SRTP_OPTIONAL,
+            "mandatory": pj.PJMEDIA_SRTP_MANDATORY,
+        }[srtp]
+        config.mediaConfig.srtpSecureSignaling = 1 if transport == "tls" else 0
         config.idUri = f'"{display}" <sip:{user}@{server}>' if display else f"sip:{user}@{server}"
         config.regConfig.registrarUri = f"sip:{server}" if register else ""
         config.regConfig.registerOnAdd = register

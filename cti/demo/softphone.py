@@ -13,7 +13,7 @@ import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cti.errors import CtiError
 
@@ -52,14 +52,20 @@ class PhoneRoom:
         port: int = 0,
         register: bool = True,
         display: str = "",
+        transport: Literal["udp", "tls"] = "udp",
+        srtp: Literal["off", "optional", "mandatory"] = "off",
     ) -> Softphone:
-        """A phone of its own at `address`; `server` is host:port. With `register` it is reachable when this returns."""
+        """A phone of its own at `address`; `server` is host:port. With `register` it is reachable when this returns.
+
+        Over TLS it takes any certificate: it is for demonstrations and tests.
+        """
         phone = Softphone(user=user, server=server)
         self.phones.append(phone)
         await phone.begin()
         await phone.order(
             "open",
             user=user, password=password, server=server, address=address, port=port, register=register, display=display,
+            transport=transport, srtp=srtp,
         )  # fmt: skip
         if register:
             async with asyncio.timeout(ANSWER_WITHIN):

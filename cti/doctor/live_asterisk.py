@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from datetime import timedelta
 
-from cti.asterisk.ami.client import AmiLink, AmiSession, LinkTimings
+from cti.asterisk.ami.client import AmiLink, AmiSession
 from cti.asterisk.ami.errors import AmiRefused, AmiUnreachable
+from cti.asterisk.ami.link_timings import LinkTimings
+from cti.asterisk.ami.wire import AmiMessage
 from cti.doctor.findings import Finding, Grade, Seen, some
 from cti.model.centre import Centre
 from cti.secrets_file import endpoints
+from cti.services.phone_secrets import VISITORS, line_names
 
 CONTEXTS = ("cti-inbound", "cti-flow", "cti-wait", "cti-deliver", "cti-survival", "cti-voicemail", "cti-bye")
 """Where the dialplan is entered from outside: by a caller, or by a Redirect of the bridge."""
@@ -76,15 +81,45 @@ async def _ask(session: AmiSession, seen: Seen) -> list[Finding]:
         )
     else:
         found.append(Finding(grade="ok", subject="manager account", finding="it may do what the bridge does"))
+    sip = settings.sip
+    lines = () if sip.browser_secrets == "standing" else line_names(sip.webcall_lines)
     try:
-        found += await _dialplan(session, seen.centre)
+        found += await _dialplan(session, seen.centre, lines)
+        if lines and seen.bridge:
+            found.append(await _page_phones(session, lines[0]))
     except AmiRefused as error:
         found.append(Finding(grade="note", subject="dialplan", finding=f"not visible: {error.message}"))
     return found
 
 
-async def _dialplan(session: AmiSession, centre: Centre | None) -> list[Finding]:
-    """Whether Asterisk has our contexts, and the numbers and accounts the centre's file has now."""
+async def _page_phones(session: AmiSession, line: str) -> Finding:
+    """Whether Asterisk lets telephones in pages in by what the bridge puts into its database."""
+    subject = "telephones in pages"
+    parts: Sequence[AmiMessage] = ()
+    with contextlib.suppress(AmiRefused):  # an Asterisk that was started before has no such line
+        parts = await session.ask_list({"Action": "PJSIPShowEndpoint", "Endpoint": line})
+    if any(part.event == "AuthDetail" for part in parts):
+        return Finding(grade="ok", subject=subject, finding="they are given secrets that end")
+    with contextlib.suppress(AmiRefused):
+        parts = await session.ask_list({"Action": "PJSIPShowEndpoint", "Endpoint": VISITORS})
+        if any(part.event == "AuthDetail" for part in parts):
+            return Finding(
+                grade="bad",
+                subject=subject,
+                finding="Asterisk was started with an older sorcery.conf: they sign on by standing passwords",
+                remedy="start Asterisk again in a quiet hour: docs/operations.md, Upgrade",
+            )
+    return Finding(
+        grade="bad",
+        subject=subject,
+        finding="Asterisk does not look for their secrets in its database: none can sign on, no visitor can call",
+        remedy="take over the rendered sorcery.conf and restart Asterisk, or set sip.browser_secrets to standing "
+        "and render again: docs/own-asterisk.md",
+    )
+
+
+async def _dialplan(session: AmiSession, centre: Centre | None, lines: Sequence[str]) -> list[Finding]:
+    """Whether Asterisk has our contexts, and the numbers and accounts the centre's file has now. `lines`: of visitors."""
     numbers: set[str] = set()
     absent = []
     for context in CONTEXTS:
@@ -110,12 +145,11 @@ async def _dialplan(session: AmiSession, centre: Centre | None) -> list[Finding]
         found.append(Finding(grade="bad", subject="dialplan", finding=text, remedy=render))
     listed = await session.ask_list({"Action": "PJSIPShowEndpoints"})
     accounts = {item.get("ObjectName") for item in listed}
-    if lacking := sorted(set(endpoints(centre)) - accounts):
+    wanted = (set(endpoints(centre)) - {"webcall"} | set(lines)) if lines else set(endpoints(centre))
+    if lacking := sorted(wanted - accounts):
         text = f"SIP accounts Asterisk does not have: {some(lacking)}"
         found.append(Finding(grade="bad", subject="dialplan", finding=text, remedy=render))
     if not found:
-        text = (
-            f"all contexts, {len(centre.numbers)} numbers and {2 * len(centre.agents) + 1} SIP accounts are in Asterisk"
-        )
+        text = f"all contexts, {len(centre.numbers)} numbers and {len(wanted)} SIP accounts are in Asterisk"
         found.append(Finding(grade="ok", subject="dialplan", finding=text))
     return found

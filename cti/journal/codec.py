@@ -21,7 +21,7 @@ import typing
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from enum import Enum
 from typing import Any, NewType
 
@@ -222,6 +222,8 @@ def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("a stored time without a zone")
+    if not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError("a stored time that in another zone may be in no year")
     return moment
 
 

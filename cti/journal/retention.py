@@ -1,10 +1,10 @@
 """Which segments a restart would still need: those with open calls, wrap-ups, and the last word on each agent, each agent's
-re-assignment, each queue that was forced open or closed, and each emergency."""
+re-assignment, each queue that was forced open or closed, each emergency, and what dialling out cost since it was summed up."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cti.ids import AgentId, CallId
@@ -12,6 +12,7 @@ from cti.journal.codec import Position
 from cti.journal.segments import Segment
 from cti.model.facts import AgentChanged, AgentState, CallAnswered, CallEnded, CallFact, Fact, WrapUpEnded
 from cti.model.supervision_facts import AgentReassigned, EmergencySet, QueueForced
+from cti.model.toll_facts import TollFact, TollsKept
 
 _WRAP_UP_PATIENCE = timedelta(hours=1)
 """A call that ended so long ago (by the newest fact) no longer waits for a wrap-up that nobody ended."""
@@ -20,8 +21,9 @@ _WRAP_UP_PATIENCE = timedelta(hours=1)
 @dataclass(slots=True, kw_only=True)
 class _Call:
     ended: datetime | None = None
-    answered: set[AgentId] = field(default_factory=set)
-    wrapped: set[AgentId] = field(default_factory=set)
+    answered: frozenset[AgentId] = frozenset()
+    """Most calls have none or one: what is empty is shared, for there are as many of these as calls in the journal."""
+    wrapped: frozenset[AgentId] = frozenset()
 
 
 class Retention:
@@ -35,6 +37,11 @@ class Retention:
         self._shifts: set[AgentId] = set()
         """Agents whose re-assignment ends when they go offline."""
         self._newest: datetime | None = None
+        self._tolls = -1
+        """Position of the newest whole summary of what dialling out costs, its first part: all facts on that from here on are
+        needed."""
+        self._parts: tuple[int, int] = (-1, 0)
+        """Position of the first part of the newest summary, and how many of its parts followed each other."""
 
     def note(self, segment: Segment, position: int, fact: Fact) -> None:
         """Remember what would make this segment needed after a restart."""
@@ -43,6 +50,10 @@ class Retention:
         for word in self._words(fact):
             segment.words.add(word)
             self._last[word] = position
+        if isinstance(fact, TollsKept):
+            self._summed_up(position, fact)
+        if isinstance(fact, TollFact | TollsKept):
+            segment.tolls = position
         if isinstance(fact, CallFact):
             segment.calls.add(fact.call_id)
             call = self._calls.get(fact.call_id)
@@ -52,9 +63,18 @@ class Retention:
             if isinstance(fact, CallEnded):
                 call.ended = fact.at
             elif isinstance(fact, CallAnswered):
-                call.answered.add(fact.agent_id)
+                call.answered |= {fact.agent_id}
             elif isinstance(fact, WrapUpEnded):
-                call.wrapped.add(fact.agent_id)
+                call.wrapped |= {fact.agent_id}
+
+    def _summed_up(self, position: int, fact: TollsKept) -> None:
+        first, parts = self._parts
+        if fact.part == 1:
+            self._parts = (position, 1)
+        else:
+            self._parts = (first, parts + 1) if parts and fact.part == parts + 1 else (-1, 0)
+        if self._parts[1] == fact.of:
+            self._tolls = self._parts[0]
 
     def unneeded(self, segments: Sequence[Segment], before: Position, *, history_bytes: int) -> list[Segment]:
         """Of `segments` (oldest first) those that lie wholly before `before` and that a restart does not need.
@@ -76,6 +96,8 @@ class Retention:
             del self._calls[call_id]
 
     def _is_needed(self, segment: Segment) -> bool:
+        if segment.tolls >= max(self._tolls, 0):
+            return True
         return any(self._is_open(self._calls.get(call_id)) for call_id in segment.calls) or any(
             segment.first <= self._last.get(word, -1) < segment.end for word in segment.words
         )

@@ -59,6 +59,8 @@ class Segment:
     calls: set[CallId] = field(default_factory=set)
     words: set[tuple[str, str]] = field(default_factory=set)
     """What it has a word on, of which the last one is kept (`retention.Retention`)."""
+    tolls: int = -1
+    """Position of its last fact on what dialling out costs; -1: it has none."""
 
 
 class Segments:

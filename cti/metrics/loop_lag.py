@@ -7,7 +7,7 @@ import asyncio
 from cti.metrics.registry import Metrics
 
 
-async def watch_loop_lag(metrics: Metrics, *, every: float = 0.1) -> None:
+async def watch_loop_lag(metrics: Metrics, *, every: float = 0.02) -> None:
     """Observe, for ever, by how many seconds a timer of `every` seconds fires late. Run it as a task of its own."""
     loop = asyncio.get_running_loop()
     while True:

@@ -109,6 +109,12 @@ class Metrics:
         self.requests = Counter(
             "cti_http_requests", "HTTP answers, by operation and status.", ("operation", "status"), registry=registry
         )
+        self.refusals = Counter(
+            "cti_door_refusals",
+            "Connections to the pages that were ended or not begun because of limits, by door and reason.",
+            ("door", "reason"),
+            registry=registry,
+        )
         self.crm_events = Counter(
             "cti_crm_events",
             "Events for the outside customer system: told, dropped; and tries that failed.",
@@ -121,6 +127,13 @@ class Metrics:
             ("result",),
             registry=registry,
         )
+        self.sip_knocks = Counter(
+            "cti_sip_knocks",
+            "Requests at the SIP port that had to prove who they are: challenged, wrong, accepted; and malformed ones.",
+            ("result",),
+            registry=registry,
+        )
+        self.sip_banned = Gauge("cti_sip_banned", "Addresses shut out of the SIP port now.", registry=registry)
         self.loop_lag = Histogram(
             "cti_loop_lag_seconds",
             "How late the event loop woke a timer: everything else is at least as late.",

@@ -37,12 +37,18 @@ class Figure(StrEnum):
     """Recordings found short or missing in the last 24 hours, since somebody last saw to them; of the whole centre."""
     RECORDING_PLACE_AWAY = "recording_place_away"
     """Seconds for which the place where recordings are kept has not answered; of the whole centre."""
+    OUTBOUND_CAPS = "outbound_caps"
+    """The greatest share that is used of any cap of dialling out: of the queue; of the whole centre, of any other cap."""
+    SIP_REFUSED = "sip_refused"
+    """Requests refused at the SIP port in the last minute; of the whole centre."""
 
 
 LESS_IS_WORSE = frozenset(
     {Figure.SERVICE_LEVEL, Figure.AGENTS_READY, Figure.SATISFACTION, Figure.EFFECTIVE_ANSWER_RATE}
 )
-OF_QUEUES = frozenset({Figure.WAITING, Figure.LONGEST_WAIT, Figure.SERVICE_LEVEL, Figure.AGENTS_READY})
+OF_QUEUES = frozenset(
+    {Figure.WAITING, Figure.LONGEST_WAIT, Figure.SERVICE_LEVEL, Figure.AGENTS_READY, Figure.OUTBOUND_CAPS}
+)
 """What a queue has; the whole centre has all of them."""
 
 USUAL_TARGETS: Mapping[str, float] = {
@@ -77,9 +83,12 @@ class Threshold:
     """So long it must be bad, or good again."""
 
 
+CAPS_USED = Threshold(warn=0.8, critical=1.0, back=0.05, hold=timedelta())
 ALWAYS: Mapping[Figure, Threshold] = {
+    Figure.OUTBOUND_CAPS: CAPS_USED,
     Figure.RECORDINGS_FLAGGED: Threshold(warn=1, critical=5, hold=timedelta()),
     Figure.RECORDING_PLACE_AWAY: Threshold(warn=0, critical=600, hold=timedelta()),
+    Figure.SIP_REFUSED: Threshold(warn=300, critical=3000, back=100, hold=timedelta(seconds=5)),
 }
 """What is watched in every centre that says nothing else about it: nobody would ask for it, and everybody wants to know."""
 
@@ -97,7 +106,9 @@ class AlertRules:
 
     def of(self, queue: QueueName | None) -> Mapping[Figure, Threshold]:
         """What is watched in a queue; None: in the whole centre."""
-        return {**ALWAYS, **self.centre} if queue is None else {**self.each_queue, **self.queues.get(queue, {})}
+        if queue is None:
+            return {**ALWAYS, **self.centre}
+        return {Figure.OUTBOUND_CAPS: CAPS_USED, **self.each_queue, **self.queues.get(queue, {})}
 
     def any(self) -> bool:
         """Whether anything is watched besides `ALWAYS`."""

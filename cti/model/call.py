@@ -282,7 +282,7 @@ def next_state(call: Call, fact: f.CallFact) -> CallState:
 
 def apply_call(call: Call, fact: f.CallFact) -> Call:
     """The call after `fact`. Raises `IllegalTransition` and changes nothing where the table has no such move."""
-    state = next_state(call, fact)
+    before, state = call.state, next_state(call, fact)
     if isinstance(fact, f.TalkEnded) and _goes_on_without(call, fact.agent_id):
         state = call.state
     if state is not call.state:
@@ -347,7 +347,7 @@ def apply_call(call: Call, fact: f.CallFact) -> Call:
             left = tuple(agent_id for agent_id in call.offered_agents if agent_id != fact.agent_id)
             return replace(call, offered_agent=left[0], others=left[1:]) if left else call
         case f.CallAnswered() | f.TalkEnded() | f.CallHeld() | f.CallRetrieved():
-            return _talked(call, fact)
+            return _talked(call, fact, before)
         case f.CallTransferred():
             sent = Transfer(by=fact.agent_id, kind=fact.kind, to=fact.to, note=fact.note)
             return replace(call, transfer=sent)
@@ -409,10 +409,13 @@ def _goes_on_without(call: Call, agent_id: AgentId) -> bool:
     return bool(call.outsiders or call.consult) or any(other != agent_id for other in call.talkers)
 
 
-def _talked(call: Call, fact: f.CallAnswered | f.TalkEnded | f.CallHeld | f.CallRetrieved) -> Call:
+def _talked(call: Call, fact: f.CallAnswered | f.TalkEnded | f.CallHeld | f.CallRetrieved, before: CallState) -> Call:
     match fact:
         case f.CallAnswered():
-            first = not call.talkers and not call.outsiders and call.consult is None
+            # In a talk, or after it, whoever was asked takes the caller over, in the same room: that is no new delivery.
+            # (In a talk with nobody: who asked hung up, and the caller is just brought to whom they asked.)
+            alone = not call.talkers and not call.outsiders and call.consult is None
+            first = alone and before not in (CallState.TALKING, CallState.HELD, CallState.AFTER)
             return replace(
                 call,
                 agent_id=fact.agent_id,

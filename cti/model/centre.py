@@ -16,6 +16,7 @@ from cti.model.facts import AgentState
 from cti.model.outside_crm import OutsideCrm
 from cti.model.recording_rule import ALWAYS, NEVER, RecordingRule
 from cti.model.requirement import ANYBODY, Requirement
+from cti.model.tolls import TollRules
 
 
 class Strategy(StrEnum):
@@ -273,6 +274,11 @@ class Agent:
         """The agent's tier in a queue, 1 is asked first."""
         return self.tiers.get(queue, 1)
 
+    @property
+    def team(self) -> str | None:
+        """The one group that figures of teams count the agent in: the first. None: in none."""
+        return self.groups[0] if self.groups else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
@@ -325,6 +331,8 @@ class Outbound:
     """Other numbers that agents may show when they dial."""
     most_at_once: int = 10
     """Calls over the trunk at the same time that the bridge began."""
+    tolls: TollRules = field(default_factory=TollRules)
+    """What it costs, and how much there may be of it."""
 
     def may_dial(self, number: str) -> bool:
         """Whether an E.164 number is on the list."""

@@ -34,6 +34,7 @@ from cti.model.facts import AgentState
 from cti.model.outside_crm import OutsideCrm
 from cti.model.recording_rule import text_of as rule_text
 from cti.model.requirement import text_of
+from cti.model.tolls import CENTRE, MILLION, Caps, Limit, Price, Scope, TollRules
 
 Table: TypeAlias = dict[str, Any]
 
@@ -204,7 +205,42 @@ def outbound_table(outbound: Outbound) -> Table:
         "caller_id": outbound.caller_id,
         "caller_ids": list(outbound.caller_ids),
         "most_at_once": outbound.most_at_once,
+        "currency": outbound.tolls.currency,
+        "prices": {prefix: _price(price) for prefix, price in outbound.tolls.prices.items()},
+        "unknown": outbound.tolls.unknown.value,
+        "caps": _caps(outbound.tolls),
+        "when_reached": outbound.tolls.beyond.value,
     }
+
+
+def _money(millionths: int) -> float | int:
+    """In the currency, without a point where it is whole."""
+    return millionths // MILLION if millionths % MILLION == 0 else millionths / MILLION
+
+
+def _price(price: Price) -> Table:
+    return {
+        "per_minute": _money(price.per_minute),
+        "connection": _money(price.connection),
+        "unit": f"{price.first}/{price.then}",
+    }
+
+
+def _cap(caps: Caps) -> Table:
+    return {limit.value: cap if limit in (Limit.DIALS, Limit.MINUTES) else _money(cap) for limit, cap in caps.items()}
+
+
+def _caps(rules: TollRules) -> Table:
+    """The caps that there are; without any, an empty table."""
+    table: Table = {}
+    if rules.caps.get(CENTRE):
+        table["centre"] = _cap(rules.caps[CENTRE])
+    for scope, named in ((Scope.QUEUE, "queues"), (Scope.AGENT, "agents"), (Scope.SUPERVISOR, "supervisors")):
+        if rules.each.get(scope):
+            table[f"each_{scope.value}"] = _cap(rules.each[scope])
+        if mine := {name: _cap(caps) for (kind, name), caps in rules.caps.items() if kind is scope}:
+            table[named] = mine
+    return table
 
 
 def presence_table(presence: Presence) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cti.model import alert_facts, quality_facts, recording_facts, supervision_facts
+from cti.model import alert_facts, quality_facts, recording_facts, supervision_facts, toll_facts
 from cti.model import facts as f
 from cti.model.fact import Fact
 
@@ -16,7 +16,7 @@ FACT_TYPES: dict[str, type[Fact]] = {
         f.OfferDeclined, f.WrapUpExtended, f.CentreApplied, f.BreachRepaired, f.MessageRecorded, f.SurveyAnswered, f.TransferFailed, f.DataAttached,
         f.CallTransferred, f.CallCameBack, f.CallPickedUp, f.ConsultStarted, f.ConsultRang, f.ConsultAnswered, f.ConsultEnded, f.PartyJoined,
         f.PartyLeft, f.DialAsked, f.FarSideCalled, f.FarSideRang, f.DialFailed, f.AgentTroubled, f.CallQuality,
-        *supervision_facts.FACTS, *recording_facts.FACTS, *quality_facts.FACTS, *alert_facts.FACTS,
+        *supervision_facts.FACTS, *recording_facts.FACTS, *quality_facts.FACTS, *alert_facts.FACTS, *toll_facts.FACTS,
     )
 }  # fmt: skip
 """Name on disk -> class. Names are for ever: a renamed fact keeps its old name here."""

@@ -21,6 +21,7 @@ from cti.model.kinds import (
     Match,
     OfferEnd,
     Outcome,
+    SentBy,
 )
 from cti.model.requirement import Skills
 from cti.model.talk_facts import (
@@ -41,7 +42,7 @@ __all__ = [
     "AgentState", "AgentTroubled", "CallCameBack", "CallFact", "CallPickedUp", "CallQuality", "CallTransferred", "ConsultAnswered", "ConsultEnd",
     "ConsultEnded", "ConsultRang", "ConsultStarted", "DestinationKind", "Device", "DialAsked",
     "DialFailed", "Direction", "Fact", "FarSideCalled", "FarSideRang", "HangupBy", "Match",
-    "OfferEnd", "Outcome", "PartyJoined", "PartyLeft",
+    "OfferEnd", "Outcome", "PartyJoined", "PartyLeft", "SentBy",
 ]  # fmt: skip
 """Known from here, too: whoever reads a fact reads these words."""
 
@@ -293,6 +294,9 @@ class CallSentOut(CallFact):
     number: str
     step: str = ""
     """The step of the flow the call comes back to when nobody answers; empty: it does not come back."""
+    by: str = ""
+    """Who sent the caller there: an agent, or a supervisor's name; empty: a flow or a rule of the queue."""
+    by_whom: SentBy = SentBy.NOT_TOLD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,3 +83,12 @@ class Match(StrEnum):
     UNKNOWN = "unknown"
     WITHHELD = "withheld"
     UNAVAILABLE = "unavailable"
+
+
+class SentBy(StrEnum):
+    """What a name is of that sent a caller out: an agent and a supervisor may have the same."""
+
+    NOT_TOLD = ""
+    """Nobody; or the fact is older than this."""
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"

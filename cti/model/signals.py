@@ -89,6 +89,17 @@ class OfferReturned(Signal):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkAnswered(Signal):
+    """Somebody, or something, has answered a call over the trunk (DialEnd): from now on it costs."""
+
+    call_id: CallId
+    unique_id: str
+    """Of the trunk's channel."""
+    context: str
+    """Of the dialplan, where it was dialled from; empty where a command did it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeJoined(Signal):
     """A channel entered a bridge. Two channels of one call in one two-party bridge are proof of talk."""
 
@@ -270,3 +281,5 @@ class Snapshot(Signal):
     restarted: bool
     asked_at: datetime | None = None
     """When it was asked for: what it says is not older, and `at` may be much later where the link is slow. None: at `at`."""
+    gone: bool = False
+    """Asterisk has ended, and no link to another one is there yet: nothing lives, and the devices are as they were."""

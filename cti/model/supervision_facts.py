@@ -110,7 +110,10 @@ class RoomOpened(CallFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent(Fact):
-    """A supervisor tells agents something; it stands on their pages until they have seen it, or `until`."""
+    """A supervisor tells agents something; it stands on their pages until they have seen it, or `until`.
+
+    `by` is empty where the centre itself does: `text` is an id then (`cti.services.centre_notices`).
+    """
 
     message_id: str
     by: str

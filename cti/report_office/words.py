@@ -40,7 +40,7 @@ _DIMENSIONS: Mapping[str, Mapping[str, str]] = {
         "week": "Week", "month": "Month", "weekday_hour": "Weekday and hour",
     },
     "zh": {
-        "queue": "队列", "agent": "座席", "team": "班组", "tier": "客户等级", "did": "被叫号码", "direction": "方向", "outcome": "结果",
+        "queue": "队列", "agent": "坐席", "team": "班组", "tier": "客户等级", "did": "被叫号码", "direction": "方向", "outcome": "结果",
         "flow_version": "流程版本", "state": "状态", "reason": "原因", "half_hour": "半小时", "hour": "小时", "day": "日", "week": "周",
         "month": "月", "weekday_hour": "星期与小时",
     },
@@ -51,7 +51,7 @@ _VIEWS: Mapping[str, Mapping[str, str]] = {
         "waits": "Waits", "menus": "Menus", "callbacks": "Callbacks", "surveys": "Surveys", "complaints": "Complaints", "team_day": "The day",
     },
     "zh": {
-        "today": "今日", "queues": "队列", "agents": "座席", "half_hours": "半小时", "trends": "趋势", "week_map": "周热力图", "waits": "等待",
+        "today": "今日", "queues": "队列", "agents": "坐席", "half_hours": "半小时", "trends": "趋势", "week_map": "周热力图", "waits": "等待",
         "menus": "菜单", "callbacks": "回呼", "surveys": "满意度调查", "complaints": "投诉", "team_day": "每日汇总",
     },
 }  # fmt: skip

@@ -49,7 +49,7 @@ AGENT_METRICS = (
         "Handled",
         "处理量",
         "Calls an agent talked in; a call with two agents counts once for each.",
-        "座席参与通话的次数；两名座席参与的通话各计一次。",
+        "坐席参与通话的次数；两名坐席参与的通话各计一次。",
     ),
     _mean(
         "aht",
@@ -71,7 +71,7 @@ AGENT_METRICS = (
         "Average work after",
         "平均话后时长",
         "From the agent's last talk to the end of the work after.",
-        "从座席通话结束到话后处理结束的时间。",
+        "从坐席通话结束到话后处理结束的时间。",
     ),
     _sum(
         "talk_time",
@@ -79,7 +79,7 @@ AGENT_METRICS = (
         "Talk time",
         "通话总时长",
         "Talk of all agents, hold left out.",
-        "全部座席通话时间，不含保持。",
+        "全部坐席通话时间，不含保持。",
     ),
     _sum("hold_time", _of("hold_ms"), "Hold time", "保持总时长", "Hold of all agents.", "全部保持时间。"),
     _sum(
@@ -91,21 +91,21 @@ AGENT_METRICS = (
         "全部话后处理时间。",
     ),
     _count(
-        "transfers_out", "Sent on", "转出量", "Talks in which the agent sent the caller on.", "座席将来电转出的次数。"
+        "transfers_out", "Sent on", "转出量", "Talks in which the agent sent the caller on.", "坐席将来电转出的次数。"
     ),
     _count(
         "conferences",
         "Conferences",
         "会议通话",
         "Talks in which the agent let a third party join.",
-        "座席邀入第三方的次数。",
+        "坐席邀入第三方的次数。",
     ),
     _count(
         "consults",
         "Consultations",
         "咨询",
         "Talks in which the agent asked somebody while the caller held.",
-        "座席在保持客户时咨询他人的次数。",
+        "坐席在保持客户时咨询他人的次数。",
     ),
     Metric(
         name="occupancy",
@@ -116,7 +116,7 @@ AGENT_METRICS = (
         texts={
             "en": "Share of the time an agent could serve that went into calls: offered, dialling, talk, hold and work after,"
             " over that and ready.",
-            "zh": "座席可服务时间中用于通话（振铃、拨号、通话、保持、话后）的比例。",
+            "zh": "坐席可服务时间中用于通话（振铃、拨号、通话、保持、话后）的比例。",
         },
         formula="busy / (busy + ready)",
     ),

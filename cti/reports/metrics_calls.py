@@ -27,7 +27,7 @@ def _count(name: str, en: str, zh: str, text_en: str, text_zh: str, *, good: Goo
 CALL_METRICS = (
     _count("calls", "Calls", "通话总量", "All calls, each once, whatever became of them.", "全部通话，每通计一次。"),
     _count("inbound", "Inbound calls", "呼入量", "Calls that came in.", "客户打入的通话。"),
-    _count("outbound", "Outbound calls", "外呼量", "Calls that agents made to numbers.", "座席拨出的外部通话。"),
+    _count("outbound", "Outbound calls", "外呼量", "Calls that agents made to numbers.", "坐席拨出的外部通话。"),
     _count("internal", "Internal calls", "内部通话量", "Calls between colleagues.", "同事之间的通话。"),
     Metric(
         name="outbound_reached",
@@ -36,7 +36,7 @@ CALL_METRICS = (
         unit=Unit.SHARE,
         good=Good.UP,
         titles={"en": "Outbound reached", "zh": "外呼接通率"},
-        texts={"en": "Share of outbound calls that were answered.", "zh": "座席外呼被接听的比例。"},
+        texts={"en": "Share of outbound calls that were answered.", "zh": "坐席外呼被接听的比例。"},
         formula="outbound answered / outbound",
     ),
     _count(
@@ -44,7 +44,7 @@ CALL_METRICS = (
         "Calls with a person",
         "人工通话量",
         "Calls in which somebody of ours talked to the other side.",
-        "有座席与对方通话的通话。",
+        "有坐席与对方通话的通话。",
         good=Good.UP,
     ),
     Metric(
@@ -135,7 +135,7 @@ CALL_METRICS = (
         titles={"en": "Transferred", "zh": "转接率"},
         texts={
             "en": "Share of calls with a person that an agent sent on, at once or after asking.",
-            "zh": "人工通话中被座席转接（直接或咨询后）的比例。",
+            "zh": "人工通话中被坐席转接（直接或咨询后）的比例。",
         },
         formula="calls sent on / answered_calls",
     ),
@@ -178,7 +178,7 @@ CALL_METRICS = (
         "Callbacks kept",
         "已履行回呼",
         "Callbacks in which an agent talked to the customer.",
-        "座席与客户实际通话的回呼。",
+        "坐席与客户实际通话的回呼。",
         good=Good.UP,
     ),
     _count(

@@ -17,7 +17,7 @@ QUEUE_METRICS = (
         texts={
             "en": "Callers who got a place in the queue. A ticket that goes over to a callback counts once, with the"
             " callback. Callers a colleague sent to one agent are not among them, until that agent leaves them to the queue.",
-            "zh": "在队列中取得位置的来电。转为回呼的只随回呼计一次；被同事转给某座席的来电不计，除非其后交还队列。",
+            "zh": "在队列中取得位置的来电。转为回呼的只随回呼计一次；被同事转给某坐席的来电不计，除非其后交还队列。",
         },
         formula="offered = answered + abandoned + short_abandons + sent_elsewhere + lost",
     ),
@@ -28,7 +28,7 @@ QUEUE_METRICS = (
         titles={"en": "Answered", "zh": "接通量"},
         texts={
             "en": "Stays that ended with an agent talking to the caller.",
-            "zh": "以座席与来电者通话结束等待的来电。",
+            "zh": "以坐席与来电者通话结束等待的来电。",
         },
         formula="count of stays answered",
     ),

@@ -13,7 +13,7 @@ they show.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from cti.acd.inputs import LeaseExtended
@@ -27,6 +27,7 @@ from cti.model.commands import HangUp, RingForCallback
 from cti.model.facts import OfferEnd
 from cti.services import callbacks, offers
 from cti.services.ring_all import LEG_ENDS
+from cti.services.snapshot_times import told_at
 from cti.services.switchboard import Switchboard
 
 RINGING, UP = "Ringing", "Up"
@@ -146,7 +147,8 @@ def reject(board: Switchboard, call: Call, now: datetime) -> None:
 def adopt(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> list[tuple[Call, AgentId]]:
     """Correct the callbacks that agents are called first for by what there is; gives those who talk, and with whom.
 
-    To be asked before the callers are looked at, with `board.legs` as the snapshot has them.
+    To be asked before the callers are looked at, with `board.legs` as the snapshot has them. What only it tells of was so when it was
+    asked for, at the latest then.
     """
     found: dict[str, s.LiveChannel] = {}
     for channel in snapshot.channels:
@@ -173,12 +175,16 @@ def adopt(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> list[tuple
             if not board.agents[call.offered_agent].ringing:
                 board.record(
                     f.OfferRang(
-                        at=now, call_id=call_id, offer_id=call.offer_id, agent_id=call.offered_agent, inferred=True
+                        at=told_at(board, call, snapshot, now),
+                        call_id=call_id,
+                        offer_id=call.offer_id,
+                        agent_id=call.offered_agent,
+                        inferred=True,
                     )
                 )
         elif there.bridge_id or (there.state == UP and there.device is not f.Device.EXTERNAL):
             # Who picked up at an outside number must press a key first; the ledger would have told that.
-            talks += _place(board, call, there, snapshot.channels, now)
+            talks += _place(board, call, there, snapshot, now)
     return talks
 
 
@@ -191,14 +197,17 @@ def _leg_lost(board: Switchboard, call: Call, now: datetime) -> None:
 
 
 def _place(
-    board: Switchboard, call: Call, leg: s.LiveChannel, channels: Sequence[s.LiveChannel], now: datetime
+    board: Switchboard, call: Call, leg: s.LiveChannel, snapshot: s.Snapshot, now: datetime
 ) -> list[tuple[Call, AgentId]]:
     """An agent who has picked up: the customer is being dialled, or is there."""
     if not call.dialling:
-        dialled(board, call, now, at=now, inferred=True)
+        dialled(board, call, now, at=told_at(board, call, snapshot, now), inferred=True)
         call = board.calls[call.call_id]
-    others = [c for c in channels if leg.bridge_id and c.bridge_id == leg.bridge_id and c.channel != leg.channel]
+    others = [
+        c for c in snapshot.channels if leg.bridge_id and c.bridge_id == leg.bridge_id and c.channel != leg.channel
+    ]
     if len(others) != 1 or call.offered_agent is None:
         return []
-    board.record(f.CallbackReached(at=now, call_id=call.call_id, channel=others[0].channel, inferred=True))
+    at = told_at(board, call, snapshot, now)
+    board.record(f.CallbackReached(at=at, call_id=call.call_id, channel=others[0].channel, inferred=True))
     return [(board.calls[call.call_id], call.offered_agent)]

@@ -42,6 +42,8 @@ def tick(board: Switchboard, now: datetime) -> None:
 
 def _limited(board: Switchboard) -> list[tuple[AgentId, datetime]]:
     """Who is *not ready* for a limited time, and until when; asked at every turn, so it does not look at everybody."""
+    if not board.limited:
+        return []
     found = []
     for agent_id in sorted(board.limited):
         agent = board.agents.get(agent_id)
@@ -64,6 +66,15 @@ def pause_after(agent: Agent | None, end: OfferEnd, at: datetime) -> datetime | 
         OfferEnd.UNREACHABLE: agent.delays.unreachable,
     }.get(end, timedelta())
     return at + pause if pause else None
+
+
+def limit_misses(board: Switchboard, agent_id: AgentId, at: datetime) -> None:
+    """Who has missed so many offers in a row is not ready any more."""
+    config, agent = board.centre.agents.get(agent_id), board.agents.get(agent_id)
+    limit = config.miss_limit if config is not None else 0
+    if agent is not None and limit and agent.missed >= limit and agent.chosen is AgentState.READY:
+        missed, not_ready = "missed_calls", AgentState.NOT_READY
+        board.record(f.AgentChanged(at=at, agent_id=agent_id, state=not_ready, reason=missed, device=agent.device))
 
 
 def wrap_up_of(agent: Agent | None, queue: Queue | None) -> timedelta:

@@ -71,8 +71,10 @@ def reject(board: Switchboard, agent_id: AgentId, offer_id: OfferId, now: dateti
     if call.absent:
         agent_first.reject(board, call, now)
         return
-    board.end_offer(call, OfferEnd.REJECTED, now, at=now, deliverable=False)
+    # First the telephone stops ringing: the end of the offer may have the same agent rung for the next caller.
     board.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
+    least = ring_all.unseen(board, call, agent_id)
+    board.end_offer(call, OfferEnd.REJECTED, now, at=now, deliverable=False, least=least)
 
 
 def hang_up(board: Switchboard, agent_id: AgentId, call_id: CallId) -> None:

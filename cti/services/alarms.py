@@ -14,8 +14,10 @@ from cti.model.alert_facts import AlertAcknowledged, AlertChanged, name_of
 from cti.model.alerts import AlertRules, Figure, Level, Watch, limit_of
 from cti.model.fact import Fact
 from cti.model.facts import AgentState
+from cti.services import tolls
 from cti.services.floor import AlertRow, Refused
 from cti.services.recording_troubles import RecordingTroubles
+from cti.services.sip_troubles import SipTroubles
 
 if TYPE_CHECKING:
     from cti.services.switchboard import Switchboard
@@ -36,16 +38,17 @@ class Alarms:
         self.watches: dict[Place, Watch] = {}
         self.looked: datetime | None = None
         self.recordings = RecordingTroubles()
+        self.sip = SipTroubles()
 
-    def next_due(self, rules: AlertRules) -> datetime | None:
-        """When the floor is looked at next; None: nothing is watched."""
-        if not self.watching(rules):
+    def next_due(self, rules: AlertRules, *, capped: bool = False) -> datetime | None:
+        """When the floor is looked at next; None: nothing is watched. `capped`: what may be dialled and spent is limited."""
+        if not (capped or self.watching(rules)):
             return None
         return NEVER if self.looked is None else self.looked + LOOK_EVERY
 
     def watching(self, rules: AlertRules) -> bool:
         """Whether there is anything to look at."""
-        return rules.any() or bool(self.rows) or self.recordings.any()
+        return rules.any() or bool(self.rows) or self.recordings.any() or self.sip.any()
 
     def learn(self, fact: Fact) -> None:
         """A fact happened, or is read back."""
@@ -78,7 +81,7 @@ def tick(board: Switchboard, now: datetime) -> None:
     if alarms.looked is not None and alarms.looked <= now < alarms.looked + LOOK_EVERY:
         return
     alarms.looked = now
-    if not board.linked or not alarms.watching(rules):
+    if not board.linked or not (board.centre.outbound.tolls.any() or alarms.watching(rules)):
         return
     watched: set[Place] = set()
     for queue in (None, *board.centre.queues):
@@ -139,6 +142,10 @@ def _value(board: Switchboard, queue: QueueName | None, figure: Figure, now: dat
         return board.alarms.recordings.flagged(now)
     if figure is Figure.RECORDING_PLACE_AWAY:
         return board.alarms.recordings.away(now)
+    if figure is Figure.SIP_REFUSED:
+        return board.alarms.sip.refused(now)
+    if figure is Figure.OUTBOUND_CAPS:
+        return tolls.share(board, queue, now)
     if queue is not None:
         return board.tally.queue(queue).service_level_now
     total = board.tally.total

@@ -214,7 +214,7 @@ def _talks(board: Switchboard, agent: AgentStatus) -> bool:
 def _asked(board: Switchboard, agent: AgentStatus) -> bool:
     """Whether the call the agent is asked about agrees: asked, or just handed over and not in one bridge yet."""
     call = board.calls.get(agent.asked_call) if agent.asked_call is not None else None
-    if call is None or call.state not in _TALKS:
+    if call is None or not (call.state in _TALKS or call.state is CallState.AFTER):
         return False
     if call.consult is not None and call.consult.consulted == agent.agent_id:
         return True

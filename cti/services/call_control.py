@@ -7,7 +7,7 @@ still fits what is known and otherwise changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cti.acd.inputs import CallerReady
@@ -30,12 +30,18 @@ from cti.services import (
     ring_all,
     supervision_watch,
     talks,
+    tolls,
     transfers,
+    trunk_lines,
 )
 from cti.services.switchboard import Switchboard
 
+SLOWEST = timedelta(seconds=3)
+"""No signal is later by more than that on a link that is not given up."""
 BUSY, NO_ANSWER, REJECTED = 17, 19, 21
 """Q.850 causes that tell apart why a device was not answered."""
+UNHEARD = 44
+"""Of a leg that Asterisk ended because nothing was heard of it (`network.silence_seconds`): a caller who has gone, like others."""
 
 
 def offer_end(status: str, cause: int) -> OfferEnd:
@@ -77,7 +83,7 @@ def _caller_entered(board: Switchboard, signal: s.CallerEntered, now: datetime) 
 
 def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> None:
     call = board.calls.get(signal.call_id)
-    if call is None or call.absent:
+    if call is None or call.absent or _from_before_the_talk(board, call, signal):
         return
     if resumption.waits(board, call, now, unique_id=signal.unique_id):
         return
@@ -95,7 +101,10 @@ def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> N
         return
     if call.state is CallState.OFFERED:
         # An offer is only made when the caller is known to wait, so this is news: the delivery was lost on the way
-        # (a jump of the dialplan overwrote the Redirect) and the caller waits again.
+        # (a jump of the dialplan overwrote the Redirect) and the caller waits again. Unless it is older than the offer:
+        # a visit, or an earlier command to wait, was first with the same news.
+        if call.offered_at is not None and call.offered_at - SLOWEST < signal.at < call.offered_at:
+            return
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=signal.at, deliverable=False)
         call = board.calls[signal.call_id]
     if call.addressed:
@@ -105,8 +114,26 @@ def _wait_entered(board: Switchboard, signal: s.WaitEntered, now: datetime) -> N
         board.route(CallerReady(call_id=call.call_id), now)
 
 
+def looks_in(board: Switchboard, call_id: CallId, now: datetime) -> None:
+    """A waiting caller visits from the wait context, as every few seconds, so they are there: whatever was to bring them there,
+    or to an agent, and was lost or refused on its way, they can be offered again. An offer under way is left alone: it
+    may have been made during the visit."""
+    call = board.calls.get(call_id)
+    if call is None or call.state is not CallState.WAITING or call.absent or board.engine.is_deliverable(call_id):
+        return
+    if not departures.arrived(board, call, now):
+        board.route(CallerReady(call_id=call_id), now)
+
+
+def _outside_line(board: Switchboard, agent_id: AgentId, now: datetime) -> None:
+    """A leg of an agent began or ended: the line to an outside number is free when nothing of ours is on it."""
+    if trunk_lines.at_outside_number(board, agent_id):
+        board.sync_agent(agent_id, now)
+
+
 def _leg_dialled(board: Switchboard, signal: s.AgentLegDialled, now: datetime) -> None:
     board.legs[signal.agent_channel] = (signal.call_id, signal.agent_id)
+    _outside_line(board, signal.agent_id, now)
     call = board.calls.get(signal.call_id)
     if agent_first.superfluous(board, signal):
         return
@@ -214,10 +241,20 @@ def _bridge_parted(board: Switchboard, signal: s.BridgeParted, now: datetime) ->
     leg = board.legs.get(signal.channel)
     if call.room or (signal.channel != call.channel and (leg is None or leg[1] not in call.talkers)):
         return  # in the room legs come and go by our commands; an end is the end of a channel
+    if _from_before_the_talk(board, call, signal):
+        return
     if resumption.parted(board, call, signal, now):
         return
     board.left_first.setdefault(call.call_id, HangupBy.CALLER if signal.channel == call.channel else HangupBy.AGENT)
     talks.end_talk(board, call, now, at=signal.at)
+
+
+def _from_before_the_talk(board: Switchboard, call: Call, signal: s.Signal) -> bool:
+    """Whether a signal is older than the talk that goes on: it cannot be its end. After a loss signals stand in line while the
+    ledger is read, which may know of a talk that began after them."""
+    return call.state in (CallState.TALKING, CallState.HELD) and any(
+        isinstance(fact, f.CallAnswered) and fact.at > signal.at for fact in reversed(board.history[call.call_id])
+    )
 
 
 def _call_of(board: Switchboard, channel: str, call_id: CallId | None) -> Call | None:
@@ -250,8 +287,11 @@ def _hangup_asked(board: Switchboard, signal: s.HangupAsked, now: datetime) -> N
 
 def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> None:
     supervision_watch.leg_gone(board, signal)
+    tolls.leg_gone(board, signal)
     leg = board.legs.pop(signal.channel, None)
     party = board.parties.legs.pop(signal.channel, None)
+    if leg is not None:
+        _outside_line(board, leg[1], now)
     for bridge_id, members in list(board.bridges.items()):
         if members.pop(signal.channel, None) is not None and not members:
             del board.bridges[bridge_id]
@@ -267,6 +307,8 @@ def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> N
     elif (signal.is_caller and not call.leg_id and not dialling.is_own_leg(call, signal.unique_id)) or (
         signal.channel == call.channel
     ):
+        if signal.cause == UNHEARD:
+            board.left_first.setdefault(call.call_id, HangupBy.CALLER)
         end_call(board, call, now, at=signal.at, cause=signal.cause)
     elif leg is not None and call.state is CallState.OFFERED:
         ring_all.leg_gone(board, call, leg[1], signal.cause, now, at=signal.at)
@@ -291,12 +333,19 @@ def end_call(
     outcome: f.Outcome | None = None,
     inferred: bool = False,
 ) -> None:
-    """The caller's leg is gone: free whoever was held for the call, close it."""
+    """The caller's leg is gone: free whoever was held for the call, close it.
+
+    A caller may hang up while the bridge is just putting them in line: Asterisk's moment of the end is then the earlier one by
+    milliseconds, and told later. No call ends before it came to where it is. An offer that came to nothing after the caller had
+    hung up unheard (the link was away) is no such place: who waits came there when they were put in line.
+    """
+    waits = call.state in (CallState.WAITING, CallState.OFFERED)
+    at = max(at, call.joined_at if waits and call.joined_at is not None else call.since)
     if call.state is CallState.DIALLING:
         dialling.end(board, call, "cancelled" if hangup_by is not HangupBy.SYSTEM else "unreachable", now, at=at)
         return
     if call.offer_id is not None:
-        board.end_offer(call, OfferEnd.CALLER_GONE, now, at=at, deliverable=False)
+        board.end_offer(call, OfferEnd.CALLER_GONE, now, at=max(at, call.since), deliverable=False)
         call = board.calls[call.call_id]
     if call.room:
         consults.call_over(board, call, now, at=at)
@@ -304,8 +353,9 @@ def end_call(
         talks.end_room(board, call)
     call = talks.end_talk(board, call, now, at=at)
     board.leave_queue(call.call_id, now)
-    by = hangup_by or board.left_first.get(call.call_id, HangupBy.SYSTEM)
-    if call.state is CallState.AFTER and by is HangupBy.SYSTEM:
+    first = board.left_first.get(call.call_id)
+    by = hangup_by or first or HangupBy.SYSTEM
+    if call.state is CallState.AFTER and by is HangupBy.SYSTEM and first is None:
         by = HangupBy.AGENT
     board.record(
         f.CallEnded(at=at, call_id=call.call_id, hangup_by=by, cause=cause, outcome=outcome, inferred=inferred)
@@ -375,6 +425,7 @@ HANDLERS: dict[type[s.Signal], Callable[[Switchboard, Any, datetime], None]] = {
     AgentCalls: dialling.agent_calls,
     s.PartyLeg: consults.party_leg_heard,
     WatchLeg: supervision_watch.leg_heard,
+    s.TrunkAnswered: tolls.answered,
 }
 
 

@@ -252,7 +252,11 @@ def _may_be_called(board: Switchboard, call: Call, now: datetime) -> bool:
     """Whether this callback could be dialled now, were it its turn."""
     if call.state is not CallState.WAITING or (call.retry_at is not None and call.retry_at > now):
         return False
-    if outbound.why_not(board, call.caller_number):
+    number = call.caller_number or ""
+    if (
+        outbound.why_not(board, number)
+        or outbound.beyond(board, [(number, outbound.whose(call.queue))], now) is not None
+    ):
         return False
     queue = board.centre.queues.get(call.queue) if call.queue is not None else None
     return queue is not None and in_hours(board, queue, now)

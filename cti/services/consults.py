@@ -38,7 +38,12 @@ def begin(board: Switchboard, agent_id: AgentId, call_id: CallId, to: SendTo, no
         raise Refused("consult_under_way", "a consultation is under way", remedy="complete or cancel it first")
     if call.leaving is not None:
         raise Refused("leaving", "the agent is leaving the call", remedy="nothing to do")
-    dial = _dial_agent(board, call, agent_id, to) if to.kind is DestinationKind.AGENT else _dial_number(board, call, to)
+    if _is_joining(board, call):
+        raise Refused("consult_under_way", "whoever was asked is just joining", remedy="try again in a moment")
+    if to.kind is DestinationKind.AGENT:
+        dial = _dial_agent(board, call, agent_id, to, now)
+    else:
+        dial = _dial_number(board, call, agent_id, to, now)
     if not call.held_by_server:
         holds.hold_caller(board, call, agent_id, now)
     consulted = dial.agent_id
@@ -63,7 +68,13 @@ def begin(board: Switchboard, agent_id: AgentId, call_id: CallId, to: SendTo, no
         board.dirty_pops.add(consulted)
 
 
-def _dial_agent(board: Switchboard, call: Call, agent_id: AgentId, to: SendTo) -> DialParty:
+def _is_joining(board: Switchboard, call: Call) -> bool:
+    """Whether somebody who was asked has a leg and is not in the talk yet: they would be nobody's consultation."""
+    there = {*call.outsiders, *call.talkers}
+    return any(board.parties.names.get(leg_id) not in there for leg_id in board.parties.staying(call.call_id))
+
+
+def _dial_agent(board: Switchboard, call: Call, agent_id: AgentId, to: SendTo, now: datetime) -> DialParty:
     asked = AgentId(to.name)
     config = board.configured.agents.get(asked)
     if config is None or asked not in board.agents:
@@ -77,6 +88,10 @@ def _dial_agent(board: Switchboard, call: Call, agent_id: AgentId, to: SendTo) -
     external = device is Device.EXTERNAL
     if external and trunk_lines.room(board) < 1:
         raise Refused("lines_taken", "every line to the outside is taken", remedy="try again in a moment")
+    if external and (never := trunk_lines.why_not(board, config.number)):
+        raise Refused("agent_unreachable", f"agent {to.name} cannot be called: {never}", remedy="try somebody else")
+    if external:
+        trunk_lines.may_cost(board, config.number, now, queue=call.queue, agent_id=asked)
     return DialParty(
         call_id=call.call_id,
         channel_id=party_leg(call.call_id, call.consults + 1),
@@ -89,7 +104,7 @@ def _dial_agent(board: Switchboard, call: Call, agent_id: AgentId, to: SendTo) -
     )
 
 
-def _dial_number(board: Switchboard, call: Call, to: SendTo) -> DialParty:
+def _dial_number(board: Switchboard, call: Call, agent_id: AgentId, to: SendTo, now: datetime) -> DialParty:
     if to.kind is not DestinationKind.NUMBER:
         raise Refused("not_a_person", "only agents and numbers can be consulted", remedy="transfer the caller there")
     if why := trunk_lines.why_not(board, to.name):
@@ -98,6 +113,7 @@ def _dial_number(board: Switchboard, call: Call, to: SendTo) -> DialParty:
         raise Refused("in_this_call", "that number is in this call already", remedy="choose another")
     if trunk_lines.room(board) < 1:
         raise Refused("lines_taken", "every line to the outside is taken", remedy="try again in a moment")
+    trunk_lines.may_cost(board, to.name, now, queue=call.queue, agent_id=agent_id)
     return DialParty(
         call_id=call.call_id,
         channel_id=party_leg(call.call_id, call.consults + 1),
@@ -149,6 +165,8 @@ def _end(board: Switchboard, call: Call, consult: Consult, end: ConsultEnd, now:
         if end not in (ConsultEnd.COMPLETED, ConsultEnd.JOINED):
             board.withdraw_pop(consult.consulted, end.value)
         board.sync_agent(consult.consulted, now)
+    if end not in (ConsultEnd.COMPLETED, ConsultEnd.JOINED):
+        board.parties.leaving.add(consult.leg_id)
     return board.calls[call.call_id]
 
 
@@ -374,6 +392,8 @@ def call_over(board: Switchboard, call: Call, now: datetime, *, at: datetime) ->
 
 def next_due(board: Switchboard) -> datetime | None:
     """When the first third party has not answered for too long."""
+    if not board.parties.consulting:
+        return None
     moments = [
         call.consult.deadline + MARGIN
         for call_id in board.parties.consulting

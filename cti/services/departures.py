@@ -90,6 +90,8 @@ def next_due(board: Switchboard, now: datetime) -> datetime | None:
     """When `tick` has something to do by the passing of time alone."""
     if board.looks.queues:
         return now
+    if not board.looks.edges:
+        return board.looks.next()
     edges = (edge for edge in board.looks.edges.values() if edge is not None)
     moments = [moment for moment in (board.looks.next(), min(edges, default=None)) if moment is not None]
     return min(moments, default=None)
@@ -242,15 +244,16 @@ def press(board: Switchboard, call_id: CallId, key: str, now: datetime) -> None:
 # ---- by hand
 
 
-def send_on(board: Switchboard, call: Call, target: Target, now: datetime) -> bool:
+def send_on(board: Switchboard, call: Call, target: Target, now: datetime, *, by: str) -> bool:
     """Send a caller who waits, or is being offered, to voicemail, a flow or a number: on the way that the queue's rules use.
+    `by` is the supervisor who does.
 
     False, and nothing changed, where there is nobody to send, or the number cannot be dialled now.
     """
     if call.absent or call.state not in (CallState.WAITING, CallState.OFFERED):
         return False
     if target.kind is TargetKind.NUMBER:
-        return outbound.send_out(board, call, target.name, now, BY_HAND)
+        return outbound.send_out(board, call, target.name, now, BY_HAND, by=by)
     outbound.leave(board, call, now, reason=BY_HAND, to=written(target))
     errands.send(board, board.calls[call.call_id])
     return True
@@ -284,7 +287,9 @@ def _leave(
                 _dequeued(board, call, queue, way, now)
             return target
     reachable = target.kind is not TargetKind.NUMBER or (
-        not outbound.why_not(board, target.name) and outbound.has_room(board)
+        not outbound.why_not(board, target.name)
+        and outbound.has_room(board)
+        and outbound.beyond(board, [(target.name, outbound.whose(call.queue))], now) is None
     )
     if target.kind is TargetKind.CALLBACK or not reachable:
         target = VOICEMAIL

@@ -112,6 +112,8 @@ def send_to(board: Switchboard, call_id: CallId, target: Target, now: datetime, 
     out = target.kind is TargetKind.NUMBER
     if out and (outbound.why_not(board, target.name) or not outbound.has_room(board)):
         return False
+    if out and outbound.beyond(board, [(target.name, outbound.whose(call.queue))], now) is not None:
+        return False
     board.record(f.CallDequeued(at=now, call_id=call_id, reason="flow", to=written(target)))
     if out:
         board.record(f.CallSentOut(at=now, call_id=call_id, number=target.name, step=step))

@@ -12,7 +12,7 @@ from cti.model import facts as f
 from cti.model.callback_window import CallbackWindow
 from cti.model.centre import Target
 from cti.model.requirement import ANYBODY, Requirement
-from cti.services import callback_windows, departures, desk, flow_transfers
+from cti.services import call_control, callback_windows, departures, desk, flow_transfers
 from cti.services.floor import Refused
 from cti.services.ports import AgentAsked, FlowCall, LookUp
 from cti.services.switchboard import Switchboard
@@ -106,6 +106,10 @@ class DeskRequests(ABC):
     async def press(self, call_id: CallId, key: str) -> None:
         """A waiting caller pressed a key: see `departures.press`."""
         await self._ask(lambda now: departures.press(self.board, call_id, key, now))
+
+    async def looks_in(self, call_id: CallId) -> None:
+        """A waiting caller visits: see `call_control.looks_in`."""
+        await self._ask(lambda now: call_control.looks_in(self.board, call_id, now), in_file=True)
 
     async def flow_finished(self, call_id: CallId) -> None:
         """See `CallDesk.flow_finished`."""

@@ -25,9 +25,10 @@ from cti.model.commands import HangUp
 from cti.model.dial_commands import RingToDial
 from cti.model.dial_signals import AgentCalls, FarSide
 from cti.model.facts import Device, Direction, HangupBy
-from cti.services import outbound, recording_choice
+from cti.services import outbound, recording_choice, trunk_lines
 from cti.services.agent_line import Dialled
 from cti.services.floor import Pop, Refused
+from cti.services.snapshot_times import told_at
 from cti.services.switchboard import Switchboard
 
 STATUS = {"BUSY": "busy", "NOANSWER": "no_answer", "CANCEL": "cancelled"}
@@ -59,15 +60,30 @@ def numbers_to_show(board: Switchboard, queue: QueueName | None) -> tuple[str, .
     return tuple(dict.fromkeys(number for number in found if number))
 
 
-def refuse_number(board: Switchboard, number: str) -> None:
-    """Raise `Refused` where this number cannot be dialled now."""
+def refuse_number(
+    board: Switchboard, number: str, now: datetime, agent_id: AgentId, queue: QueueName | None, *, own: str = ""
+) -> None:
+    """Raise `Refused` where this agent cannot be connected with this number now. `own`: the outside number of the agent, which
+    is dialled first."""
     why = outbound.why_not(board, number)
     if why == "no_trunk":
         raise Refused(why, "calls cannot leave the house", remedy="set trunk.address to where outside calls go")
+    if why == "no_price":
+        raise Refused("number_no_price", "that number has no price", remedy="outbound.prices lists what numbers cost")
     if why:
         raise Refused("not_allowed", "that number may not be dialled", remedy="outbound.allow lists what may be")
+    if outbound.room(board) < (2 if own else 1):
+        raise Refused("no_line", "all lines are taken", remedy="try again when a call has ended")
+    trunk_lines.may_cost(board, number, now, queue=queue, agent_id=agent_id, own=own)
+
+
+def _refuse_own(board: Switchboard, number: str, now: datetime, agent_id: AgentId) -> None:
+    """The same of an agent at an outside number who calls a colleague: their own number is dialled, and nothing else."""
+    if outbound.why_not(board, number):
+        raise Refused("not_allowed", "the agent's own number may not be dialled", remedy="see outbound.allow")
     if not outbound.has_room(board):
         raise Refused("no_line", "all lines are taken", remedy="try again when a call has ended")
+    trunk_lines.may_cost(board, number, now, queue=None, agent_id=agent_id)
 
 
 def refuse_agent(board: Switchboard, agent_id: AgentId, *, own_device: bool) -> None:
@@ -101,11 +117,14 @@ def dial(board: Switchboard, agent_id: AgentId, asked: Dialled, now: datetime, *
     refuse_agent(board, agent_id, own_device=True)
     shown = ""
     queue = asked.queue or next(iter(board.centre.agents[agent_id].queues), None)
+    own = board.centre.agents[agent_id].number if board.agents[agent_id].device is Device.EXTERNAL else ""
     if asked.colleague is not None:
         if asked.colleague not in board.centre.agents or asked.colleague == agent_id:
             raise Refused("unknown_colleague", f"there is no colleague {asked.colleague}", remedy="dial an extension")
+        if own:
+            _refuse_own(board, own, now, agent_id)
     else:
-        refuse_number(board, number)
+        refuse_number(board, number, now, agent_id, queue, own=own)
         allowed = numbers_to_show(board, queue)
         shown = asked.caller_id or next(iter(allowed), "")
         if shown not in allowed and shown:
@@ -227,10 +246,10 @@ def keypad(
     """An agent's telephone dials an outside number. Gives (number, number to show); raises `Refused`."""
     number = normalised(board, dialled)
     refuse_agent(board, agent_id, own_device=False)
-    refuse_number(board, number)
+    queue = next(iter(board.centre.agents[agent_id].queues), None)
+    refuse_number(board, number, now, agent_id, queue)
     if objects:
         raise Refused("do_not_call", "this customer asked not to be called", remedy="dial from the page, with a reason")
-    queue = next(iter(board.centre.agents[agent_id].queues), None)
     shown = next(iter(numbers_to_show(board, queue)), "")
     asked = Dialled(number=dialled, caller_id=shown, queue=queue)
     _begin(board, agent_id, call_id, asked, now, number=number, keypad=True)
@@ -405,10 +424,11 @@ def adopt(board: Switchboard, snapshot: s.Snapshot, now: datetime) -> None:
         others = [c for c in snapshot.channels if c.bridge_id == own.bridge_id and c.channel != own.channel]
         if len(others) == 1:
             far = others[0]
+            at = told_at(board, call, snapshot, now)
             board.record(
-                f.FarSideCalled(at=now, call_id=call.call_id, channel=far.channel, leg_id=far.unique_id, inferred=True)
+                f.FarSideCalled(at=at, call_id=call.call_id, channel=far.channel, leg_id=far.unique_id, inferred=True)
             )
-            answered(board, board.calls[call.call_id], far.channel, now, at=now, inferred=True)
+            answered(board, board.calls[call.call_id], far.channel, now, at=at, inferred=True)
 
 
 def is_missing(call: Call, there: Collection[str]) -> bool:

@@ -46,6 +46,7 @@ from cti.services import (
     reconcile,
     supervision_watch,
     timers,
+    tolls,
 )
 from cti.services.audit import Audit
 from cti.services.decisions import DecisionLog
@@ -128,8 +129,9 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
     # -- life ----------------------------------------------------------------------------------------------------
 
     def recover(self, facts: Sequence[f.Fact]) -> None:
-        """Before `run`: rebuild the floor from the journal."""
+        """Before `run`: rebuild the floor from the journal. Nobody is offered before a snapshot says who is still there."""
         self.board.recover(facts, self._clock.now())
+        self.board.engine.hold()
         self.decisions.remember(facts)
         self._rows.change(self._clock.now())
         for call in self.board.calls.values():
@@ -259,15 +261,17 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
             with contextlib.suppress(CtiError, TimeoutError):
                 await asyncio.wait_for(asyncio.shield(durable), 2.0)
         for command in commands:
+            if not not_done.still_wanted(self.board, command):
+                continue
             try:
                 await self._telephony.perform(command)
             except RemoteError as error:
                 log.warning("command_failed", command=type(command).__name__, error=error.message)
-                if not error.outcome_unknown:
-                    self._put(partial(self._take_back, command))
+                after = not_done.look_again if error.outcome_unknown else not_done.take_back
+                self._put(partial(self._not_done, after, command))
 
-    def _take_back(self, command: Command) -> None:
-        not_done.take_back(self.board, command, self._clock.now())
+    def _not_done(self, after: Callable[[Switchboard, Command, datetime], bool], command: Command) -> None:
+        after(self.board, command, self._clock.now())
 
     def _attend(self) -> None:
         """What looks at the floor after every turn: callbacks whose turn has come, supervisors' parts in calls."""
@@ -290,6 +294,7 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
         now = self._clock.now()
         if isinstance(signal, s.LinkLost):
             self.board.linked = False
+            self.board.engine.hold()
             self._lost_at = signal.at
             self._rows.link(LinkView(connected=False, unknown_since=signal.at))
         elif isinstance(signal, s.Snapshot):
@@ -299,11 +304,22 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
         return None
 
     async def _adopt(self, snapshot: s.Snapshot) -> None:
+        # The ledger frees agents; who waits, and can be sent to them, only the snapshot tells.
+        self.board.engine.hold()
+        try:
+            await self._agree(snapshot)
+        finally:
+            if not snapshot.gone:
+                self.board.release_offers(self._clock.now())
+
+    async def _agree(self, snapshot: s.Snapshot) -> None:
         dead = reconcile.dead_before(snapshot, self._lost_at)
-        for pause in LEDGER_PAUSES:
+        # Of an Asterisk that just ended nothing more is written, and what it carried ended now, not at its last line.
+        pauses, died_unseen = (LEDGER_PAUSES[:1], None) if snapshot.gone else (LEDGER_PAUSES, dead)
+        for pause in pauses:
             await asyncio.sleep(pause)
             try:
-                missed = await self._ledger.missed(self.board, asterisk_started_at=dead)
+                missed = await self._ledger.missed(self.board, asterisk_started_at=died_unseen)
             except (OSError, ValueError) as error:
                 log.error("ledger_unreadable", error=str(error))
                 break
@@ -312,6 +328,10 @@ class Dispatcher(DeskRequests, FloorRequests, TalkRequests, LineRequests, Superv
             if not reconcile.unexplained(self.board, snapshot, dead):
                 break
         reconcile.adopt_snapshot(self.board, snapshot, self._clock.now(), dead=dead)
+        tolls.adopt(self.board, snapshot, self._clock.now())
+        if snapshot.gone:
+            log.warning("calls_of_ended_asterisk_closed", left=len(self.board.calls))
+            return
         self.board.linked = True
         self._rows.link(LinkView(connected=True, unknown_since=None))
         log.info("snapshot_adopted", channels=len(snapshot.channels), calls=len(self.board.calls))

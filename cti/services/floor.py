@@ -70,7 +70,10 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What a supervisor tells an agent; it stands on the page until the agent has seen it, or `until`."""
+    """What a supervisor tells an agent; it stands on the page until the agent has seen it, or `until`.
+
+    From the centre itself `by` is empty and `text` an id of `CentreNotice`: pages have words for it.
+    """
 
     message_id: str
     at: datetime

@@ -7,14 +7,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from cti.clock import Clock
 from cti.ids import AgentId, CallId, CustomerId, OfferId, QueueName
+from cti.model.centre import Centre
 from cti.model.facts import AgentState, Device
 from cti.services import agents, alarms, callbacks, identify, priority, web_callbacks
 from cti.services.floor import Refused, Standing
 from cti.services.ports import Directory
+from cti.services.spending import Spent
+from cti.services.spending_rows import spent
 from cti.services.switchboard import Switchboard
 
 T = TypeVar("T")
+SPENT_KEPT = timedelta(seconds=5)
+"""What was spent is counted once in so long for all who ask."""
 
 
 class FloorRequests(ABC):
@@ -22,10 +28,20 @@ class FloorRequests(ABC):
 
     board: Switchboard
     _directory: Directory
+    _clock: Clock
+    _spent: tuple[datetime, Centre, Spent] | None = None
+    """What was spent, when that was counted, and by which rules."""
 
     @abstractmethod
     async def _ask(self, action: Callable[[datetime], T], *, in_file: bool = False) -> T:
         """See `DeskRequests._ask`."""
+
+    def spent(self) -> Spent:
+        """See `spending.Spending`."""
+        now, centre = self._clock.now(), self.board.centre
+        if self._spent is None or self._spent[1] is not centre or not timedelta() <= now - self._spent[0] < SPENT_KEPT:
+            self._spent = (now, centre, spent(self.board, now))
+        return self._spent[2]
 
     async def set_agent(
         self, agent_id: AgentId, state: AgentState, *, reason: str = "", device: Device | None = None

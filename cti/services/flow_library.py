@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from cti.ids import FlowName
 from cti.ivr.checker import check_flow, live
 from cti.ivr.editions import Action, Change, Edition, History
 from cti.ivr.flow import Flow
-from cti.ivr.parser import parse_flow
+from cti.ivr.parser import parse_flow, version_of
 from cti.ivr.problems import Problem
 from cti.ivr.prompt_book import PromptBook, parse_prompts
 from cti.ivr.verbs.sub_flow import SubFlow
@@ -111,7 +112,10 @@ class FlowLibrary:
         for file in sorted(self.folder.glob("*.yaml")):
             if file.name == MANIFEST:
                 continue
-            flow = parse_flow(read_text(file), str(file))
+            text = read_text(file)
+            # The same text is the same flow: what is known of it is not read twice, which half of a start's reading was.
+            known = self._versions.get((FlowName(file.stem), version_of(text)))
+            flow = replace(known, file=str(file)) if known is not None else parse_flow(text, str(file))
             if isinstance(flow, list):
                 problems += flow
             else:

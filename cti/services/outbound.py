@@ -1,7 +1,8 @@
 """Calls over the trunk that we begin: what may be dialled, how many at a time, and sending a caller to an outside number.
 
-Everything that leaves over the trunk passes `permitted`: a number of the centre's list (`Outbound.may_dial`), a trunk that
-has an address, a free place under `most_at_once`. The dialplan checks once more that it is digits.
+Everything that leaves over the trunk passes `trunk_lines`: a number of the centre's list (`Outbound.may_dial`), a trunk that
+has an address, a free place under `most_at_once`, room under the caps of what may be dialled and spent. The dialplan checks once
+more that it is digits.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from cti.model.commands import SendOut
 from cti.model.facts import Device, OfferEnd
 from cti.model.signals import DeviceReachable, LiveChannel
 from cti.services.switchboard import Switchboard
-from cti.services.trunk_lines import caller_id, in_use, room, why_not
+from cti.services.trunk_lines import beyond, caller_id, in_use, room, whose, why_not
 
-__all__ = ["caller_id", "in_use", "room", "why_not"]
+__all__ = ["beyond", "caller_id", "in_use", "room", "whose", "why_not"]
 """Known from here, too."""
 
 
@@ -60,19 +61,22 @@ def has_room(board: Switchboard) -> bool:
     return room(board) > 0
 
 
-def send_out(board: Switchboard, call: Call, number: str, now: datetime, reason: str) -> bool:
+def send_out(board: Switchboard, call: Call, number: str, now: datetime, reason: str, *, by: str = "") -> bool:
     """Connect a caller who is in the menus or waits to an outside number. False, and nothing changed, where that cannot be.
 
     `reason` is why the caller leaves the queue ("late", "option", ...), as in `CallDequeued`. A caller under an offer leaves
-    it. What the number does then is the dialplan's: answered, the call ends with that talk; not answered, voicemail.
+    it. `by` is the supervisor who sends them. What the number does then is the dialplan's: answered, the call ends with that talk; not answered, voicemail.
     """
     call = board.calls.get(call.call_id, call)
     if call.absent or why_not(board, number) or not has_room(board):
         return False
     if call.state not in (CallState.MENU, CallState.WAITING, CallState.OFFERED):
         return False
+    if beyond(board, [(number, whose(call.queue, supervisor=by))], now) is not None:
+        return False
     leave(board, call, now, reason=reason, to=f"number:{number}")
-    board.record(f.CallSentOut(at=now, call_id=call.call_id, number=number))
+    by_whom = f.SentBy.SUPERVISOR if by else f.SentBy.NOT_TOLD
+    board.record(f.CallSentOut(at=now, call_id=call.call_id, number=number, by=by, by_whom=by_whom))
     board.out.commands.append(SendOut(call_id=call.call_id, channel=call.channel, number=number))
     return True
 

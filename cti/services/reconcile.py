@@ -31,11 +31,14 @@ from cti.services import (
     supervision_watch,
     talks,
 )
+from cti.services.snapshot_times import told_at
 from cti.services.switchboard import Switchboard
 
 YOUNG = timedelta(seconds=2)
 """A call younger than this when the snapshot was complete may have begun while it was being taken."""
 WAIT, DELIVER, SURVIVAL = "cti-wait", "cti-deliver", "cti-survival"
+ENTERING = ("cti-inbound", "cti-refused", "cti-enter")
+"""Where a caller's number is still being read. Who is there is told of in a moment (CtiInbound), with the number."""
 RINGING = "Ringing"
 """State of a channel whose device rings."""
 
@@ -136,6 +139,8 @@ def dead_before(snapshot: s.Snapshot, lost_at: datetime | None) -> datetime | No
     """
     if not snapshot.restarted:
         return None
+    if snapshot.gone:
+        return snapshot.at
     ages = [channel.seconds for channel in snapshot.channels]
     eldest = snapshot.at - timedelta(seconds=max(ages, default=0.0) + 1.0)
     if lost_at is None or lost_at > snapshot.at:
@@ -187,7 +192,8 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime, *, d
     supervision_watch.adopt(board, snapshot, now)
     dialling.adopt(board, snapshot, now)
     for call, agent_id in agent_first.adopt(board, snapshot, now):
-        call_control.answered(board, call, agent_id, now, at=now, inferred=True)
+        at = told_at(board, call, snapshot, now)
+        call_control.answered(board, call, agent_id, now, at=at, inferred=True)
     for call in _missing(board, snapshot, dead):
         # Who hung up is in the ledger. A customer who was reached, and is gone without a word, went with Asterisk itself.
         if call.dialling or (call.parent is not None and call.state in (CallState.WAITING, CallState.OFFERED)):
@@ -199,7 +205,7 @@ def adopt_snapshot(board: Switchboard, snapshot: s.Snapshot, now: datetime, *, d
         if known is not None and _told_later(board, known, snapshot):
             continue
         if known is None or not room_recovery.adopt(board, known, channel, snapshot, now):
-            _place(board, channel, agents_legs, now)
+            _place(board, channel, agents_legs, now, seen_at=snapshot.asked_at or now)
     for device in snapshot.devices:
         call_control.device_changed(board, device, now)
 
@@ -236,13 +242,16 @@ def _bridges(snapshot: s.Snapshot) -> dict[str, dict[ChannelName, datetime]]:
     return found
 
 
-def _place(board: Switchboard, channel: s.LiveChannel, legs: list[s.LiveChannel], now: datetime) -> None:
-    """Put one caller where the telephone system has them."""
+def _place(
+    board: Switchboard, channel: s.LiveChannel, legs: list[s.LiveChannel], now: datetime, *, seen_at: datetime
+) -> None:
+    """Put one caller where the telephone system has them. `seen_at`: they were there not before that moment; what signals tell
+    of later moments is still to come."""
     if channel.call_id is None or channel.call_id in board.closed:
         return
     call = board.calls.get(channel.call_id)
     if call is None:
-        if not channel.did:
+        if not channel.did or channel.context.startswith(ENTERING):
             return
         board.record(
             f.CallStarted(
@@ -268,7 +277,8 @@ def _place(board: Switchboard, channel: s.LiveChannel, legs: list[s.LiveChannel]
     if partner is not None and partner.agent_id is not None:
         if resumption.resumed(board, call, partner.agent_id, at=now):
             return
-        call_control.answered(board, call, partner.agent_id, now, at=now, inferred=True)
+        since = max(seen_at, *(fact.at for fact in board.history[call.call_id]))
+        call_control.answered(board, call, partner.agent_id, now, at=min(since, now), inferred=True)
         return
     if resumption.adopt(board, call, now, there=channel.context.startswith(WAIT)):
         return

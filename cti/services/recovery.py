@@ -34,6 +34,7 @@ def recover(board: Switchboard, facts: Iterable[f.Fact], now: datetime) -> None:
         elif isinstance(fact, f.DialAsked):
             board.presence.remember_dial(fact)
         board.replay(fact)
+    board.tolls.book.now(now)  # count what dialling out has cost while nothing waits for us
     _keep_what_is_in_use(board)
     _reassign(board, now)
     if last:

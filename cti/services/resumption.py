@@ -223,6 +223,8 @@ def adopt(board: Switchboard, call: Call, now: datetime, *, there: bool) -> bool
 
 def next_due(board: Switchboard, now: datetime) -> datetime | None:
     """When the next caller has been held for long enough."""
+    if not (board.presence.held or board.presence.away):
+        return None  # asked at every turn, and mostly there is nobody
     calls = [board.calls[call_id] for call_id in board.presence.held if call_id in board.calls]
     moments = [_ends(board, call) for call in calls if call.held_until is not None]
     moments += [away.until for away in board.presence.away.values()]

@@ -8,14 +8,15 @@ nothing of their agents: the deliver context says then how it ended for all who 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cti.acd.inputs import AgentBusy, AgentDeclined
 from cti.ids import AgentId, ChannelName
 from cti.model import facts as f
 from cti.model.call import Call
 from cti.model.commands import HangUp, ReturnToWait
-from cti.model.facts import OfferEnd
+from cti.model.facts import Device, OfferEnd
+from cti.services import agent_time
 from cti.services.switchboard import Switchboard
 
 LEG_ENDS = {
@@ -33,27 +34,49 @@ LEG_ENDS = {
 """Q.850 causes by which a device itself ends a leg that was not answered. 16, 19, 26 and 0 are the Dial's own doing."""
 
 
+LEG_SHOWS = timedelta(seconds=2)
+"""Within which it is known of a telephone that it rings, even on a slow link."""
+
+
+def unseen(board: Switchboard, call: Call, agent_id: AgentId) -> timedelta:
+    """How long an agent who refuses is offered nothing at least: where it is not known yet that their telephone rings, the
+    command that ends the ringing may be lost, and nothing would say that it rings still when it is to ring for the next."""
+    device = board.agents[agent_id].device
+    if device is Device.EXTERNAL:
+        known = (call.call_id, agent_id) in board.legs.values()
+    else:
+        told = board.devices.get((agent_id, device))
+        known = told is not None and told.in_use
+    return timedelta() if known else LEG_SHOWS
+
+
 def out_of_offer(
-    board: Switchboard, call: Call, agent_id: AgentId, end: OfferEnd, now: datetime, *, at: datetime
+    board: Switchboard,
+    call: Call,
+    agent_id: AgentId,
+    end: OfferEnd,
+    now: datetime,
+    *,
+    at: datetime,
+    least: timedelta = timedelta(),
 ) -> None:
-    """One agent of an offer to several is out of it. When nobody is left, the offer has ended that way."""
+    """One agent of an offer to several is out of it. When nobody is left, the offer has ended that way.
+
+    `least`: how long the agent is offered nothing at least.
+    """
     if call.offer_id is None or agent_id not in call.offered_agents:
         return
     if len(call.offered_agents) == 1:
-        board.end_offer(call, end, now, at=at, deliverable=False)
+        board.end_offer(call, end, now, at=at, deliverable=False, least=least)
         return
+    pause = board.pause_after(agent_id, end, at, least)
     board.record(
         f.OfferDeclined(
-            at=at,
-            call_id=call.call_id,
-            offer_id=call.offer_id,
-            agent_id=agent_id,
-            end=end,
-            pause_until=board.pause_after(agent_id, end, at),
+            at=at, call_id=call.call_id, offer_id=call.offer_id, agent_id=agent_id, end=end, pause_until=pause
         )
     )
     board.withdraw_pop(agent_id, end.value)
-    board.limit_misses(agent_id, at)
+    agent_time.limit_misses(board, agent_id, at)
     # Busy first, as with every offer that ends: the agent's idle time is another one now.
     board.route(AgentBusy(agent_id=agent_id), now)
     board.route(AgentDeclined(offer_id=call.offer_id, agent_id=agent_id, end=end), now)
@@ -62,14 +85,13 @@ def out_of_offer(
 
 def reject(board: Switchboard, call: Call, agent_id: AgentId, now: datetime) -> None:
     """An agent does not want the call: the phone stops, the others go on ringing; after the last the caller waits again."""
-    last = len(call.offered_agents) == 1
-    out_of_offer(board, call, agent_id, OfferEnd.REJECTED, now, at=now)
-    if last:
+    # First the telephone stops ringing: out of the offer, the agent may be rung for the next caller.
+    if len(call.offered_agents) == 1:
         board.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
-        return
-    for channel, leg in board.legs.items():
-        if leg == (call.call_id, agent_id):
-            board.out.commands.append(HangUp(channel=channel))
+    else:
+        legs = [channel for channel, leg in board.legs.items() if leg == (call.call_id, agent_id)]
+        board.out.commands += [HangUp(channel=channel) for channel in legs]
+    out_of_offer(board, call, agent_id, OfferEnd.REJECTED, now, at=now, least=unseen(board, call, agent_id))
 
 
 def leg_dialled(board: Switchboard, call: Call, agent_id: AgentId, leg: ChannelName) -> None:

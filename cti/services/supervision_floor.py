@@ -13,7 +13,7 @@ from cti.model.centre import VOICEMAIL, Target, TargetKind
 from cti.model.commands import HangUp
 from cti.model.facts import AgentState, DestinationKind
 from cti.model.supervision_facts import EmergencySet, MessageSeen, MessageSent, QueueForced
-from cti.services import agents, departures, pick_ups, priority, supervision_agents, transfers
+from cti.services import agents, centre_notices, departures, pick_ups, priority, supervision_agents, transfers
 from cti.services.floor import Refused
 from cti.services.supervision import Changed
 from cti.services.switchboard import Switchboard
@@ -54,27 +54,27 @@ def send_call(board: Switchboard, call_id: CallId, to: SendTo, now: datetime, *,
     before = _where(call)
     if call.state in TALK and call.talkers:
         sender = call.agent_id if call.agent_id in call.talkers else call.talkers[-1]
-        transfers.transfer(board, AgentId(sender or ""), call_id, to, now, note=note)
+        transfers.transfer(board, AgentId(sender or ""), call_id, to, now, note=note, by=by)
     elif to.kind is DestinationKind.QUEUE:
         priority.change_queue(board, call_id, QueueName(to.name), now, by=by, reason=note)
     elif to.kind is DestinationKind.AGENT:
         pick_ups.pick_up(board, AgentId(to.name), call_id, now)
     else:
-        _send_waiting(board, call, to, now)
+        _send_waiting(board, call, to, now, by=by)
     return Changed(before=before, after={to.kind.value: to.name})
 
 
-def _send_waiting(board: Switchboard, call: Call, to: SendTo, now: datetime) -> None:
+def _send_waiting(board: Switchboard, call: Call, to: SendTo, now: datetime, *, by: str) -> None:
     """Who waits, or is being offered, to voicemail, a flow or a number. Raises `Refused`."""
     match to.kind:
         case DestinationKind.NUMBER:
-            transfers.may_send_to_number(board, to.name)
+            transfers.may_send_to_number(board, to.name, now, queue=call.queue, supervisor=by)
             target = Target(kind=TargetKind.NUMBER, name=to.name)
         case DestinationKind.FLOW:
             target = Target(kind=TargetKind.FLOW, name=transfers.may_send_to_flow(board, to.name))
         case _:
             target = VOICEMAIL
-    if not departures.send_on(board, call, target, now):
+    if not departures.send_on(board, call, target, now, by=by):
         raise Refused(
             "nobody_there" if call.absent else "not_waiting",
             "only who talks or waits on the line can be sent elsewhere",
@@ -192,19 +192,9 @@ def send_message(
         raise Refused("unknown_agent", f"there is no agent {unknown[0]}", remedy="use an extension of centre.yaml")
     if not meant:
         raise Refused("nobody_to_tell", "nobody of that queue is logged in", remedy="choose agents by name")
-    number = sum(message.at == now for message in board.supervision.messages.values()) + 1
-    fact = MessageSent(
-        at=now,
-        message_id=f"{board.node}-{int(now.timestamp() * 1000)}-{number}",
-        by=by,
-        text=text,
-        agents=meant,
-        queue=queue,
-        until=now + min(lasts, LONGEST_MESSAGE),
+    return centre_notices.put(
+        board, now, by=by, text=text, agents=meant, queue=queue, until=now + min(lasts, LONGEST_MESSAGE)
     )
-    board.record(fact)
-    board.dirty_agents.update(meant)
-    return fact
 
 
 def message_seen(board: Switchboard, agent_id: AgentId, message_id: str, now: datetime) -> None:

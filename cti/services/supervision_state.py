@@ -191,6 +191,8 @@ class Supervision:
 
     def next_due(self) -> datetime | None:
         """When the first of these ends by itself."""
+        if not (self.forced or self.emergencies or self.reassigned or self.messages):
+            return None  # asked at every turn, and mostly there is nothing
         ends = [
             *(forced.until for forced in self.forced.values() if forced.until is not None),
             *(emergency.until for emergency in self.emergencies.values() if emergency.until is not None),

@@ -8,11 +8,11 @@ the only instance; nothing else changes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cti.acd.decisions import Expired, Offer
+from cti.acd.decisions import Decision, Expired, Offer
 from cti.acd.engine import Engine
 from cti.acd.inputs import (
     AcdInput,
@@ -36,7 +36,7 @@ from cti.model.commands import Command, ReturnToWait
 from cti.model.facts import AgentState, Device, OfferEnd
 from cti.model.requirement import Requirement, Skills
 from cti.model.signals import DeviceReachable
-from cti.services import agent_time, offers, recovery, screen_pops, trunk_lines
+from cti.services import agent_time, offers, recovery, screen_pops, tolls, trunk_lines
 from cti.services.acquaintance import LastTalks
 from cti.services.alarms import Alarms
 from cti.services.concerned import concerned
@@ -125,8 +125,8 @@ class Switchboard:
         self.tally = Tally(centre, now)
         self.last_talks = LastTalks()
         """Who talked with which number last."""
-        self.alarms = Alarms()
-        """Which figures are beyond their thresholds."""
+        self.alarms, self.tolls = Alarms(), tolls.TollDesk()
+        """Which figures are beyond their thresholds; what dialling out costs."""
         self.presence = Presence()
         self.looks = Looks()
         """Which waiting calls may have to go elsewhere, and when."""
@@ -157,6 +157,7 @@ class Switchboard:
         for fact in facts:
             self._apply(fact)
             self.out.facts.append(fact)
+            tolls.follow(self, fact)
 
     def _apply(self, fact: f.Fact) -> None:
         if isinstance(fact, f.Decided):
@@ -199,6 +200,7 @@ class Switchboard:
         self.learning.learn(fact, before_call)
         self.last_talks.learn(fact, before_call)
         self.alarms.learn(fact)
+        self.tolls.book.learn(fact)
 
     def _apply_to_call(self, fact: f.CallFact) -> None:
         if isinstance(fact, f.WrapUpEnded | f.WrapUpExtended | f.WaitPromised | f.CallQuality | WatchFact):
@@ -234,7 +236,13 @@ class Switchboard:
     def route(self, event: AcdInput, now: datetime) -> None:
         """Tell the engine, and carry out what it decides."""
         self.looks.heard(event, now)
-        decisions = self.engine.handle(event, now)
+        self._carry_out(self.engine.handle(event, now), now)
+
+    def release_offers(self, now: datetime) -> None:
+        """Carry out what the engine decides now that it need not hold offers back any more (`engine.hold`)."""
+        self._carry_out(self.engine.release(now), now)
+
+    def _carry_out(self, decisions: Sequence[Decision], now: datetime) -> None:
         expired = [decision for decision in decisions if isinstance(decision, Expired)]
         for lease in expired:
             self._expire(lease, now)
@@ -297,15 +305,14 @@ class Switchboard:
         at: datetime,
         deliverable: bool,
         by: AgentId | None = None,
+        least: timedelta = timedelta(),
     ) -> None:
-        """Release the call's offer, all its sides at once. `deliverable`: the caller can be offered again at once.
-
-        `by` is who answered, where several could.
-        """
+        """Release the call's offer, all its sides at once. `deliverable`: the caller can be offered again at once. `by` is who
+        answered, where several could; `least`: how long who is asked first is offered nothing at least."""
         offer_id, agents = call.offer_id, call.offered_agents
         if offer_id is None or not agents:
             return
-        self._release(call, end, at, by=by)
+        self._release(call, end, at, by=by, least=least)
         if not deliverable and end is not OfferEnd.ANSWERED:
             self.route(CallerNotReady(call_id=call.call_id), now)
         # Busy first: the engine must not hand the agents the next call by the idle time of before the miss.
@@ -317,13 +324,15 @@ class Switchboard:
         for agent_id in agents:
             self.sync_agent(agent_id, now)
 
-    def _release(self, call: Call, end: OfferEnd, at: datetime, *, by: AgentId | None = None) -> None:
+    def _release(
+        self, call: Call, end: OfferEnd, at: datetime, *, by: AgentId | None = None, least: timedelta = timedelta()
+    ) -> None:
         offer_id, agents = call.offer_id, call.offered_agents
         if offer_id is None or not agents:
             return
         first = by if by in agents else agents[0]
         others = tuple(agent_id for agent_id in agents if agent_id != first)
-        pause = self.pause_after(first, end, at)
+        pause = self.pause_after(first, end, at, least)
         for agent_id in others:
             # Whose pause is another's is let go by a fact of their own; the fact of the end has only one.
             own = self.pause_after(agent_id, end, at)
@@ -350,22 +359,14 @@ class Switchboard:
                 self.withdraw_pop(agent_id, end.value)
             elif agent_id != first:
                 self.withdraw_pop(agent_id, ANSWERED_ELSEWHERE)
-            self.limit_misses(agent_id, at)
+            agent_time.limit_misses(self, agent_id, at)
 
-    def pause_after(self, agent_id: AgentId, end: OfferEnd, at: datetime) -> datetime | None:
+    def pause_after(
+        self, agent_id: AgentId, end: OfferEnd, at: datetime, least: timedelta = timedelta()
+    ) -> datetime | None:
         """Until when this agent is offered nothing after an offer that ended so."""
-        return agent_time.pause_after(self.centre.agents.get(agent_id), end, at)
-
-    def limit_misses(self, agent_id: AgentId, at: datetime) -> None:
-        """Who has missed so many offers in a row is not ready any more."""
-        config, agent = self.centre.agents.get(agent_id), self.agents.get(agent_id)
-        limit = config.miss_limit if config is not None else 0
-        if agent is not None and limit and agent.missed >= limit and agent.chosen is AgentState.READY:
-            self.record(
-                f.AgentChanged(
-                    at=at, agent_id=agent_id, state=AgentState.NOT_READY, reason="missed_calls", device=agent.device
-                )
-            )
+        pause = agent_time.pause_after(self.centre.agents.get(agent_id), end, at)
+        return max(pause or at, at + least) if least else pause
 
     def sync_agent(self, agent_id: AgentId, now: datetime) -> None:
         """Tell the engine whether this agent may be offered a call, if that has changed."""
@@ -377,7 +378,7 @@ class Switchboard:
             return
         self._told[agent_id] = told
         if isinstance(told, datetime):
-            self.route(AgentFree(agent_id=agent_id, idle_since=told), now)
+            trunk_lines.tell_free(self, AgentFree(agent_id=agent_id, idle_since=told), now)
         else:
             self.route(AgentBusy(agent_id=agent_id, state=told), now)
 
@@ -388,8 +389,10 @@ class Switchboard:
         usable = (
             device is not None and device.reachable and not device.in_use and agent_id not in self.presence.problems
         )
-        if agent.device is Device.EXTERNAL and self.lines_taken:
-            usable = False
+        if agent.device is Device.EXTERNAL and (
+            self.lines_taken or agent_id in self.tolls.full or any(leg[1] == agent_id for leg in self.legs.values())
+        ):
+            usable = False  # no telephone system tells whether an outside number is in use: our own legs to it do
         paused = agent.paused_until is not None and agent.paused_until > now
         return agent.idle_since if agent.state is AgentState.READY and usable and not paused else agent.state
 

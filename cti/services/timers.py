@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cti.services import alarms, consults, departures, dialling, heartbeats, resumption, supervision_floor, transfers
+from cti.services import (
+    alarms,
+    consults,
+    departures,
+    dialling,
+    heartbeats,
+    resumption,
+    supervision_floor,
+    tolls,
+    transfers,
+)
 from cti.services.switchboard import Switchboard
 
 
@@ -18,8 +28,9 @@ def next_due(board: Switchboard, now: datetime) -> datetime | None:
         resumption.next_due(board, now),
         dialling.next_due(board, now),
         heartbeats.next_due(board, now),
-        board.alarms.next_due(board.centre.alerts),
+        board.alarms.next_due(board.centre.alerts, capped=board.centre.outbound.tolls.any()),
         supervision_floor.next_due(board),
+        tolls.next_due(board, now),
     )
     return min((moment for moment in moments if moment is not None), default=None)
 
@@ -33,5 +44,6 @@ def tick(board: Switchboard, now: datetime) -> None:
     resumption.tick(board, now)
     dialling.tick(board, now)
     heartbeats.tick(board, now)
+    tolls.tick(board, now)
     alarms.tick(board, now)
     supervision_floor.tick(board, now)

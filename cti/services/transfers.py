@@ -33,18 +33,21 @@ LATE = "late"
 
 
 def transfer(
-    board: Switchboard, agent_id: AgentId, call_id: CallId, to: SendTo, now: datetime, *, note: str = ""
+    board: Switchboard, agent_id: AgentId, call_id: CallId, to: SendTo, now: datetime, *, note: str = "", by: str = ""
 ) -> None:
-    """Send the caller on. Raises `Refused`."""
+    """Send the caller on. `by`: the supervisor who does it in the agent's place. Raises `Refused`."""
     call = own_call(board, agent_id, call_id)
     if call.consult is not None:
         raise Refused("consult_under_way", "a consultation is under way", remedy="complete or cancel the consultation")
-    if len(call.talkers) > 1 or call.outsiders:
+    # Who was just joined is in no bridge with the caller yet; their leg is there.
+    if len(call.talkers) > 1 or call.outsiders or board.parties.staying(call_id):
         raise Refused("others_in_call", "others are in the call", remedy="leave the call to them, or drop them first")
+    if to.kind is DestinationKind.NUMBER:
+        _to_number(board, call, agent_id, to.name, now, note, by=by)
+        return
     send = {
         DestinationKind.AGENT: _to_agent,
         DestinationKind.QUEUE: _to_queue,
-        DestinationKind.NUMBER: _to_number,
         DestinationKind.FLOW: _to_flow,
         DestinationKind.VOICEMAIL: _to_voicemail,
     }[to.kind]
@@ -133,13 +136,22 @@ def why_not_waited_for(board: Switchboard, agent_id: AgentId) -> str:
     return "" if device is not None and device.reachable else "unreachable"
 
 
-def may_send_to_number(board: Switchboard, number: str) -> None:
-    """Whether a caller can be connected to this outside number now. Raises `Refused`."""
+def may_send_to_number(
+    board: Switchboard,
+    number: str,
+    now: datetime,
+    *,
+    queue: QueueName | None,
+    agent_id: AgentId | None = None,
+    supervisor: str = "",
+) -> None:
+    """Whether a caller of this queue can be connected to this outside number now, by whom. Raises `Refused`."""
     why = trunk_lines.why_not(board, number)
     if why:
         raise Refused(f"number_{why}", f"that number cannot be dialled: {why}", remedy="see outbound.allow")
     if trunk_lines.room(board) < 1:
         raise Refused("lines_taken", "every line to the outside is taken", remedy="try again in a moment")
+    trunk_lines.may_cost(board, number, now, queue=queue, agent_id=agent_id, supervisor=supervisor)
 
 
 def may_send_to_flow(board: Switchboard, name: str) -> FlowName:
@@ -152,14 +164,17 @@ def may_send_to_flow(board: Switchboard, name: str) -> FlowName:
     return flow
 
 
-def _to_number(board: Switchboard, call: Call, agent_id: AgentId, name: str, now: datetime, note: str) -> None:
-    may_send_to_number(board, name)
+def _to_number(
+    board: Switchboard, call: Call, agent_id: AgentId, name: str, now: datetime, note: str, *, by: str = ""
+) -> None:
+    may_send_to_number(board, name, now, queue=call.queue, agent_id=None if by else agent_id, supervisor=by)
     in_room = call
     call = _leave(board, call, _sent(call, agent_id, DestinationKind.NUMBER, name, note, now), now)
     to = f"{TargetKind.NUMBER.value}:{name}"
+    by_whom = f.SentBy.SUPERVISOR if by else f.SentBy.AGENT
     board.record(
         f.CallDequeued(at=now, call_id=call.call_id, queue=call.queue, reason="transfer", to=to),
-        f.CallSentOut(at=now, call_id=call.call_id, number=name),
+        f.CallSentOut(at=now, call_id=call.call_id, number=name, by=by or agent_id, by_whom=by_whom),
     )
     board.out.commands.append(SendOut(call_id=call.call_id, channel=call.channel, number=name, back=True))
     _follow(board, in_room, agent_id)
@@ -271,6 +286,8 @@ def _last_end(board: Switchboard, call: Call) -> str:
 
 def next_due(board: Switchboard) -> datetime | None:
     """When the first caller who is kept for an agent has waited long enough."""
+    if not board.parties.addressed:
+        return None
     moments = [
         call.hold_until - MARGIN
         for call_id in board.parties.addressed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from typing import Any
 
 import aiohttp
@@ -17,9 +18,10 @@ LOOK_AFTER = 1.0
 class SoakAgent:
     """One agent. Whatever rings is answered; the talk ends when the caller leaves; the wrap-up is done at once."""
 
-    def __init__(self, told: dict[str, Any], api: str) -> None:
+    def __init__(self, told: dict[str, Any], api: str, tls: ssl.SSLContext | None = None) -> None:
         self._told = told
         self._api = api
+        self._tls = tls
         self._token = ""
         self.answered = 0
 
@@ -28,7 +30,8 @@ class SoakAgent:
         sip = self._told["sip"]
         phone = await room.phone(user=sip["username"], password=sip["password"], server=server)
         timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(timeout=timeout) as http, asyncio.TaskGroup() as group:
+        connector = aiohttp.TCPConnector(ssl=self._tls or True)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http, asyncio.TaskGroup() as group:
             group.create_task(self._stay_ready(http))
             while True:
                 call = await phone.incoming.get()

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from cti.soak.doors import Attacker, doors_of
 from cti.soak.plan import Fault, Planned
 from cti.soak.proxy import Mode
 from cti.soak.stage import Stage
 
 LOOK = 0.05
 """Seconds between looks."""
+LATE = "cti_loop_lag_seconds"
+"""The bridge's own figure of how late its loop is."""
+DOOR_WIDTH = 6
+"""Connections at once in every way at every door."""
+VISIT_EVERY = 0.25
+"""Seconds between two visits of somebody good while the doors are attacked."""
 GIVE_UP = 90.0
 """Seconds after which a reaction that has not come is called missing."""
 MISSING = 999.0
@@ -41,9 +49,10 @@ class Felt:
 class Harm:
     """Does faults to one stage, one at a time."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *, seed: int = 1) -> None:
         self._stage = stage
         self._eyes = stage.eyes
+        self._seed = seed
 
     async def do(self, planned: Planned) -> Felt:
         """Do one fault, put things right again, wait until all is well."""
@@ -63,6 +72,8 @@ class Harm:
                 await self._asterisk(felt)
             case Fault.JOURNAL_FULL:
                 await self._journal(felt, planned)
+            case Fault.DOORS:
+                await self._doors(felt, planned)
             case _:
                 await self._database(felt, planned)
         if fatal is not None:
@@ -175,6 +186,43 @@ class Harm:
         felt.times["durable"] = await until(lambda: self._eyes.part("journal"), restored)
         felt.times["drained"] = await until(self._drained, restored)
 
+    async def _doors(self, felt: Felt, planned: Planned) -> None:
+        """Every port is attacked. Told are the bound that the loop's longest stall stayed within, by the bridge's own metric, and
+        how long a good visitor waited for a page at most."""
+        before = await self._eyes.counted(LATE) or {}
+        attacker = Attacker(
+            doors_of(self._stage.settings, token=await self._eyes.token()),
+            seconds=planned.seconds,
+            width=DOOR_WIDTH,
+            seed=self._seed,
+        )
+        waits: list[float] = []
+        unserved = 0
+        await attacker.begin()
+        ending = asyncio.create_task(attacker.ended())
+        try:
+            while not ending.done():
+                asked = time.monotonic()
+                served = await self._eyes.part("asterisk")
+                waits.append(time.monotonic() - asked)
+                unserved += not served
+                await asyncio.wait({ending}, timeout=VISIT_EVERY)
+            seen = await ending
+        finally:
+            await attacker.stop()
+        restored = time.monotonic()
+        felt.times["same"] = await until(self._same, restored)
+        late = late_since(before, await self._eyes.counted(LATE) or {})
+        felt.times["stall_within"] = next((bound for bound, over in late.items() if not over), MISSING)
+        felt.times["page_median"] = sorted(waits)[len(waits) // 2]
+        felt.times["page_most"] = max(waits)
+        felt.notes.append(
+            f"{sum(one.opened for one in seen.values())} connections ("
+            + ", ".join(f"{name} {one.opened}, {one.most_open} at once" for name, one in seen.items())
+            + f"); later than 50 ms {late.get(0.05, 0)} times, 100 ms {late.get(0.1, 0)}, of {late.get(0.0, 0)};"
+            + f" {unserved} of {len(waits)} visits not served"
+        )
+
     async def _journal_in_trouble(self) -> bool:
         parts = await self._eyes.parts()
         return bool(parts) and not parts["journal"]["ok"]
@@ -210,6 +258,15 @@ class Harm:
             if agent["state"] in ("reserved", "ringing", "talking") and agent["call_id"] in old
         ]
         felt.times["stuck_agents"] = float(len(stuck))
+
+
+def late_since(before: Mapping[float, int], after: Mapping[float, int]) -> dict[float, int]:
+    """How often something was over a bound between two readings of a histogram, by bound, least first; 0.0: how often at all."""
+    if after.get(math.inf, 0) < before.get(math.inf, 0):
+        before = {}  # another process counts anew
+    grown = {bound: count - before.get(bound, 0) for bound, count in sorted(after.items())}
+    everything = grown.get(math.inf, 0)
+    return {0.0: everything, **{bound: everything - count for bound, count in grown.items() if bound != math.inf}}
 
 
 async def until(fits: Callable[[], Awaitable[bool]], began: float, within: float = GIVE_UP) -> float:

@@ -33,6 +33,8 @@ class Fault(StrEnum):
     """The disk of the journal is full: nothing can be made durable."""
     ASTERISK_KILL = "asterisk-kill"
     """SIGKILL to Asterisk: the calls on it are gone, and nothing else may be."""
+    DOORS = "doors"
+    """Every port is attacked: silence, halves, single bytes, garbage, early ends, floods (`cti.soak.doors`)."""
 
 
 NEEDS_PROXY = frozenset({Fault.AMI_CUT, Fault.AMI_STALL, Fault.AMI_SLOW, Fault.DATABASE_HOLE})

@@ -16,7 +16,16 @@ from cti.errors import RemoteError
 from cti.soak.callers import Callers, crowds
 from cti.soak.crew import SoakAgent
 from cti.soak.harm import MISSING, Felt, Harm
-from cti.soak.ledgers import AsteriskCall, SipCall, StoredCall, Verdict, asterisk_calls, compare, upper_bound
+from cti.soak.ledgers import (
+    STORED_COLUMNS,
+    AsteriskCall,
+    SipCall,
+    StoredCall,
+    Verdict,
+    asterisk_calls,
+    compare,
+    upper_bound,
+)
 from cti.soak.plan import Fault, Planned
 from cti.soak.stage import Stage
 
@@ -171,7 +180,7 @@ class Soak:
             for place, kind in enumerate(kinds)
         ]
         working: list[asyncio.Task[None]] = []
-        agents = [SoakAgent(agent, told["urls"]["api"]) for agent in self._people(told)]
+        agents = [SoakAgent(agent, told["urls"]["api"], stage.eyes.tls) for agent in self._people(told)]
         sampler = asyncio.create_task(self._sample(began))
         try:
             async with PhoneRoom() as room:
@@ -207,7 +216,7 @@ class Soak:
             await asyncio.wait_for(self._enough.wait(), max(0.0, seconds))
 
     async def _harm(self) -> None:
-        harm = Harm(self._stage)
+        harm = Harm(self._stage, seed=self._seed)
         for number, planned in enumerate(self._plan, 1):
             await self._pass(planned.wait)
             if self._enough.is_set():
@@ -288,21 +297,6 @@ class Soak:
             return asterisk_calls(lines)
 
     async def _stored(self, since: datetime) -> list[StoredCall]:
-        rows = await self._stage.query(
-            "SELECT call_id, caller_number, outcome, ended_at, talk_seconds, queued_at, offered_at, answered_at"
-            " FROM report.calls WHERE started_at >= $1",
-            since,
-        )
-        return [
-            StoredCall(
-                call_id=row["call_id"],
-                number=row["caller_number"] or "",
-                outcome=row["outcome"],
-                ended_at=row["ended_at"].timestamp(),
-                talk_seconds=None if row["talk_seconds"] is None else float(row["talk_seconds"]),
-                queued_at=row["queued_at"],
-                offered_at=row["offered_at"],
-                answered_at=row["answered_at"],
-            )
-            for row in rows
-        ]
+        sql = f"SELECT {STORED_COLUMNS} FROM report.calls WHERE started_at >= $1"  # noqa: S608 - a constant of ours
+        rows = await self._stage.query(sql, since)
+        return [StoredCall.of_row(row) for row in rows]

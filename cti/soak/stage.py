@@ -25,6 +25,7 @@ import aiohttp
 from cti.asterisk.ami.client import AmiLink, AmiSession
 from cti.asterisk.ami.snapshot import STATUS
 from cti.centre_file import load_centre
+from cti.certificates import client_context
 from cti.errors import ConfigError, CtiError, RemoteError
 from cti.places import Places
 from cti.secrets_file import load_or_make
@@ -35,7 +36,7 @@ from cti.status import describe
 from cti.store.embedded import EmbeddedPostgres
 from cti.store.pool import connect
 
-_PORTS = (8080, 5060, 8088, 5038, 4573, 8099)
+_PORTS = (8080, 5060, 5061, 8088, 5038, 4573, 8099, 8078)
 _DISKS = {Fault.DATABASE_FULL: "320m", Fault.JOURNAL_FULL: "48m"}
 """Size of the small disk of what will find it full."""
 
@@ -48,7 +49,10 @@ class Eyes:
         centre = load_centre(Places(settings).centre)
         self._secrets = load_or_make(settings.data, centre)
         self.told = describe(settings, centre, self._secrets)
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1.5))
+        self.tls = client_context(settings)
+        """For whoever asks the bridge; None: it is asked in the clear."""
+        connector = aiohttp.TCPConnector(ssl=self.tls or True)
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1.5), connector=connector)
         self._token = ""
         self._ami: AmiSession | None = None
 
@@ -82,6 +86,21 @@ class Eyes:
                     if line.startswith(f"{name} "):
                         return float(line.split()[1])
         return None
+
+    async def counted(self, name: str) -> dict[float, int] | None:
+        """A histogram of /metrics: how many were at most so much, by bound; None when the bridge does not answer."""
+        begin, found = f'{name}_bucket{{le="', {}
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with self._http.get(self.told["urls"]["metrics"]) as response:
+                for line in (await response.text()).splitlines():
+                    if line.startswith(begin):
+                        bound, _, count = line.removeprefix(begin).partition('"} ')
+                        found[float(bound)] = int(float(count))
+        return found or None
+
+    async def token(self) -> str:
+        """A log-in of the supervisor; empty when the bridge does not answer."""
+        return self._token if await self.state() is not None else ""
 
     async def state(self) -> dict[str, Any] | None:
         """The floor; None when the bridge does not answer."""
@@ -185,6 +204,8 @@ class Stage:
         }
         if NEEDS_PROXY & set(faults):
             environ["CTI_ASTERISK__AMI_HOST"] = f"127.{octets[2]}.{octets[0]}.{octets[1]}"
+        if Fault.DOORS in faults:
+            environ.setdefault("CTI_TLS__MODE", "on")  # the doors that speak TLS, and the plain one beside them
         journal = folder / "journal"
         if Fault.JOURNAL_FULL in faults:
             journal.mkdir(parents=True)

@@ -83,7 +83,7 @@ class StoredReports:
         """See `Reports.query`."""
         zone = ZoneInfo(self._centre().time_zone)
         now = self._clock.now()
-        teams = _teams(self._centre())
+        teams = teams_of(self._centre())
         asked = _Asked(by=query.by, filters=query.filters, since=query.since, until=query.until, zone=zone, teams=teams)
         metrics = [METRICS[name] for name in query.metrics]
         with naming("figures cannot be read"):
@@ -208,7 +208,7 @@ class StoredReports:
             return CountedCalls(calls=(), next="", total=0.0)
         choice = choose(
             amount.grain, query.since, query.until, (), query.filters,
-            zone=ZoneInfo(self._centre().time_zone), teams=_teams(self._centre()), rows=True,
+            zone=ZoneInfo(self._centre().time_zone), teams=teams_of(self._centre()), rows=True,
         )  # fmt: skip
         scale = 1000.0 if amount.name.endswith("_ms") else 1.0
         choice.where.append(f"{amount.name} <> 0")
@@ -263,7 +263,7 @@ class StoredReports:
         try:
             choice = choose(
                 grain, since, until, (), filters,
-                zone=ZoneInfo(self._centre().time_zone), teams=_teams(self._centre()), rows=True,
+                zone=ZoneInfo(self._centre().time_zone), teams=teams_of(self._centre()), rows=True,
             )  # fmt: skip
         except ValueError:
             return await spread_of(self._pool, what, None)
@@ -296,8 +296,9 @@ def _rows(ways: Sequence[_Way], parts: Parts, before: Parts | None, asked: _Aske
     )
 
 
-def _teams(centre: Centre) -> dict[str, str]:
-    return {agent_id: agent.groups[0] for agent_id, agent in centre.agents.items() if agent.groups}
+def teams_of(centre: Centre) -> dict[str, str]:
+    """Agent -> the team they are counted in; without those who are in none."""
+    return {agent_id: agent.team for agent_id, agent in centre.agents.items() if agent.team is not None}
 
 
 def _moment(text: str) -> datetime:

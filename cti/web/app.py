@@ -24,6 +24,7 @@ import cti.web.explain.routes
 import cti.web.flows.routes
 import cti.web.flows.versions
 import cti.web.health.routes
+import cti.web.outbound.routes
 import cti.web.prompts.routes
 import cti.web.public.routes
 import cti.web.quality.routes
@@ -49,6 +50,8 @@ from cti.web.auth.provider_routes import add_provider
 from cti.web.auth.sessions import Sessions
 from cti.web.deps import ACCESS, DEPS, SESSIONS, WebDeps
 from cti.web.errors import errors_middleware
+from cti.web.gate import Gate
+from cti.web.gate_limits import GateLimits
 from cti.web.openapi import openapi
 from cti.web.operations import Operation, add_operations
 from cti.web.pages.routes import add_pages
@@ -92,6 +95,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *cti.web.customers.routes.OPERATIONS,
     *cti.web.flows.routes.OPERATIONS,
     *cti.web.flows.versions.OPERATIONS,
+    *cti.web.outbound.routes.OPERATIONS,
     *cti.web.prompts.routes.OPERATIONS,
     *cti.web.public.routes.OPERATIONS,
     *cti.web.recordings.routes.OPERATIONS,
@@ -163,15 +167,29 @@ def build_app(deps: WebDeps) -> web.Application:
 
 @asynccontextmanager
 async def serving(
-    app: web.Application, host: str, port: int, *, tls: ssl.SSLContext | None = None
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    limits: GateLimits | None = None,
 ) -> AsyncIterator[int]:
-    """Serve the application, encrypted with `tls`; gives the port really used (for port 0). Raises OSError when the port is
-    taken."""
+    """Serve the application, encrypted with `tls`, to as many as `limits` says; gives the port really used (for port 0).
+
+    Raises OSError when the port is taken.
+    """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
+    assert runner.server is not None
+    refusals = app[DEPS].metrics.refusals
+
+    def counted(reason: str) -> None:
+        refusals.labels("pages", reason).inc()
+
+    gate = Gate(runner.server, name="pages", tls=tls, limits=limits, counted=counted)
     try:
-        site = web.TCPSite(runner, host, port, backlog=512, ssl_context=tls)
-        await site.start()
-        yield int(runner.addresses[0][1])
+        await gate.open(host, port)
+        yield gate.port
     finally:
+        await gate.close()
         await runner.cleanup()

@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from cti.certificates import encrypted
+from cti.certificates import encrypted, speaks_sip_tls
 from cti.clock import Clock, SystemClock
 from cti.metrics.registry import Metrics
 from cti.model.centre import Centre
@@ -20,10 +20,12 @@ from cti.services.configuration import Configuration
 from cti.services.floor import Floor
 from cti.services.flow_changes import FlowChanges
 from cti.services.inspections import Inspections
+from cti.services.phone_secrets import PhoneSecrets
 from cti.services.prompt_sounds import PromptSounds
 from cti.services.recordings import RecordingRooms
 from cti.services.report_desk import ReportDesk
 from cti.services.reporting import Reports
+from cti.services.spending import Spending
 from cti.services.supervision import SupervisionDesk
 from cti.settings import Access, Oidc, Settings
 from cti.web.auth.access_file import AccessFile
@@ -50,13 +52,15 @@ class ReadyPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneServer:
-    """Where phones register. `passwords` is by endpoint name ("1001", "1001-web", "webcall")."""
+    """Where phones register. `passwords` is by endpoint name ("1001", and where they stand "1001-web", "webcall")."""
 
     ws_url: str
     domain: str
     """Host part of SIP addresses."""
     registrar: str
     """host:port for SIP softphones (UDP)."""
+    tls_registrar: str = ""
+    """host:port for SIP softphones over TLS; empty: there is none."""
     passwords: Mapping[str, str]
 
 
@@ -70,6 +74,7 @@ def phone_server(settings: Settings, passwords: Mapping[str, str]) -> PhoneServe
         ws_url=f"ws{(proxy or own).removeprefix('http')}/ws",
         domain=in_url,
         registrar=f"{in_url}:{settings.ports.of('sip')}",
+        tls_registrar=f"{in_url}:{settings.ports.of('sip_tls')}" if speaks_sip_tls(settings) else "",
         passwords=passwords,
     )
 
@@ -111,6 +116,8 @@ class WebDeps:
     """The audit log as it can be read; None: it cannot."""
     supervision: SupervisionDesk | None = None
     """None: nobody can act on calls, agents and queues of others here."""
+    spending: Spending | None = None
+    """What dialling out costs; None: nobody counts."""
     emergency_voice: Callable[[Mapping[str, str]], Awaitable[str]] | None = None
     """Speaks words by language, and gives the name of the prompt; None: there is no voice."""
     customers: CustomerRooms | None = None
@@ -140,6 +147,8 @@ class WebDeps:
     """None: there are no recordings here."""
     centre_of: Figures = no_figures
     """The centre's row of certain queues: what their supervisors see of the day."""
+    phone_secrets: PhoneSecrets | None = None
+    """None: telephones in pages have the standing passwords of `phone`."""
     feed_queue: int = 256
     """Messages that may wait for one feed client before it is dropped."""
     feed_queue_bytes: int = 4 * 1024 * 1024

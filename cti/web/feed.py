@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from typing import Annotated, Any, Literal
@@ -241,7 +242,9 @@ class FeedHub:
         others = [client for client in self.clients if client.audience is None]
         moved = []
         for client in others:
-            cut = cut_of(client.session, centre)
+            # The account as it is now: the centre's file may have named it since this page was opened.
+            account = self._deps.accounts.get(client.session.account.username) or client.session.account
+            cut = cut_of(replace(client.session, account=account), centre)
             if cut != client.cut:
                 self._take_out(client)
                 client.cut = cut
@@ -279,7 +282,9 @@ class FeedHub:
                 transport.abort()
 
     def end_session(self, nonce: str) -> None:
-        """Close the feeds of a session that was logged out."""
+        """Close the feeds of a session that was logged out, and end what its telephone signs on by."""
+        if self._deps.phone_secrets is not None:
+            self._deps.phone_secrets.ended(nonce)
         for client in self.clients:
             if client.session.nonce == nonce:
                 self.drop(client, LOGGED_OUT, b"logged out")
@@ -459,6 +464,8 @@ async def feed(request: web.Request) -> web.StreamResponse:
 class FeedSnapshot(BaseModel):
     """The first message, and again whenever the server started over: everything this audience may see."""
 
+    model_config = ConfigDict(defer_build=True)  # for the API's document: built when that is asked for
+
     type: Literal["snapshot"]
     seq: int
     view: FloorView
@@ -466,6 +473,8 @@ class FeedSnapshot(BaseModel):
 
 class FeedDelta(BaseModel):
     """What changed at once."""
+
+    model_config = ConfigDict(defer_build=True)
 
     type: Literal["delta"]
     seq: int

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import hdrs, web
 from yarl import URL
 
+from cti.web.gate import Gate
+from cti.web.gate_limits import GateLimits
+
+LIMITS = GateLimits(most=500, most_of_address=200, idle_seconds=10.0)
+"""Who is sent on comes once, and goes."""
+
 
 @asynccontextmanager
 async def redirecting(
-    host: str, port: int, *, to_port: int, known_as: frozenset[str], usual: str
+    host: str,
+    port: int,
+    *,
+    to_port: int,
+    known_as: frozenset[str],
+    usual: str,
+    counted: Callable[[str], None] | None = None,
 ) -> AsyncIterator[int]:
     """Listen on `port` and send on to `to_port`; a name that is none of ours (`known_as`) is sent to the `usual` one.
 
-    Gives the port really used. Raises OSError when it is taken.
+    `counted` is told why whenever a connection was ended or not begun. Gives the port really used. Raises OSError when it is taken.
     """
 
     async def send_on(request: web.BaseRequest) -> web.StreamResponse:
@@ -36,9 +48,11 @@ async def redirecting(
 
     runner = web.ServerRunner(web.Server(safely, access_log=None), handle_signals=False)
     await runner.setup()
+    assert runner.server is not None
+    gate = Gate(runner.server, name="redirect", limits=LIMITS, counted=counted)
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        yield int(runner.addresses[0][1])
+        await gate.open(host, port)
+        yield gate.port
     finally:
+        await gate.close()
         await runner.cleanup()

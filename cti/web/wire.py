@@ -47,7 +47,7 @@ def reply(value: object, *, status: int = 200) -> web.Response:
 def refuse_invalid(error: ValidationError, what: str) -> ApiError:
     """The answer to a body, query or path that does not fit its schema: which field, and what is wrong with it."""
     problems = [
-        {"field": ".".join(str(part) for part in problem["loc"]), "message": problem["msg"]}
+        {"field": _shown(".".join(str(part) for part in problem["loc"])), "message": problem["msg"]}
         for problem in error.errors(include_url=False, include_context=False, include_input=False)[:20]
     ]
     first = problems[0]
@@ -59,6 +59,11 @@ def refuse_invalid(error: ValidationError, what: str) -> ApiError:
         remedy="correct the fields named in details; /api/v1/openapi.json has the schema",
         details=problems,
     )
+
+
+def _shown(name: str) -> str:
+    """A name as somebody wrote it, fit for an answer: bytes of a request line that are no UTF-8 come as half signs."""
+    return name.encode("utf-8", "replace").decode()
 
 
 async def read_body(request: web.Request, model: type[Model], *, limit: int = BODY_LIMIT) -> Model:
@@ -95,7 +100,7 @@ def read_query(request: web.Request, model: type[Model]) -> Model:
     repeated = sorted({key for key in request.query if len(request.query.getall(key)) > 1})
     if repeated:
         raise ApiError(
-            400, "invalid_input", f"the query has {repeated[0][:40]} twice", remedy="give each parameter once"
+            400, "invalid_input", f"the query has {_shown(repeated[0][:40])} twice", remedy="give each parameter once"
         )
     try:
         return model.model_validate(dict(request.query))

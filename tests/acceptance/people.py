@@ -75,7 +75,7 @@ async def caller(centre: TestCentre, room: PhoneRoom, number: str) -> Softphone:
 async def call_in(phone: Softphone, did: str = "5000", *, keys: str = "1", after: float = 1.2) -> PhoneCall:
     """Dial, wait for the answer, press keys one after another."""
     call = await phone.dial(did)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await call.confirmed.wait()
     for key in keys:
         # The prompt must have begun: a person listens first.

@@ -149,7 +149,7 @@ async def test_an_offer_in_the_middle_of_an_announcement_rings_at_once_and_no_ca
             await hugo.wrap_up()
             await hugo.api.post("/agent/state", {"state": "not_ready", "reason": "break"})
         # The last call's facts are on their way to the database.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 rows = await quick.query(
                     "SELECT outcome, count(*) AS n FROM report.calls WHERE did = '5001' GROUP BY outcome"

@@ -130,7 +130,7 @@ async def test_calls_in_the_menu_waiting_and_talking_survive_and_the_order_holds
             await dora.wrap_up()
         assert served == ["+15550100001", "+15550100081", "+15550100082", "+15550100084"]
         await supervisor.until("/state", lambda s: not s["calls"])
-        async with asyncio.timeout(10):  # the drain gathers facts for a moment
+        async with asyncio.timeout(30):  # the drain gathers facts for a moment
             rows = []
             while len(rows) < 5:
                 rows = await centre.query("SELECT * FROM report.calls ORDER BY started_at")

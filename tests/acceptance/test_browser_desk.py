@@ -90,7 +90,7 @@ async def test_a_call_with_the_keyboard_alone() -> None:
         assert 4.0 < float(await desk.one("quality").get_attribute("data-mos") or 0) <= 4.5
 
         await keys.press("e")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await desk.line.ended.wait()
         desk.wrap_up()
         await desk.until("agent-page", step="wrap_up")
@@ -145,14 +145,14 @@ async def test_of_two_tabs_one_has_the_phone() -> None:
         await first.in_call()
         await second.until("elsewhere", text="in a call")
         await second.one("take-phone").click()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await second.line.registered.wait()
         await first.until("elsewhere")
         await second.until("phone-state", line="ready")
         # And back, when the one that has it closes.
         first.line.registered.clear()
         await second.page.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await first.line.registered.wait()
 
 

@@ -123,7 +123,7 @@ async def test_a_page_that_goes_keeps_whom_it_called(lined: TestCentre, tmp_path
         await hears(theirs, tmp_path / "back.wav")
         assert not theirs.ended.is_set()
         await ada.page.keyboard.press("e")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await theirs.ended.wait()
         await ada.wrap_up("1")
         row = await lined.record(where="direction = 'outbound'", wrapped=True)
@@ -260,7 +260,7 @@ async def test_picked_up_on_the_page_then_taken_on_the_own_telephone(lined: Test
         await ada.until("waiting-caller")
         await ada.one("take-caller").first.click()
         await ada.pops()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await elsewhere.ended.wait()
         await ada.answer()
         await hears(call, tmp_path / "picked.wav")
@@ -287,7 +287,7 @@ async def test_picked_up_on_the_page_then_taken_on_the_own_telephone(lined: Test
         await ada.page.keyboard.press("h")
         await ada.until("agent-state", state="talking")
         await ada.page.keyboard.press("e")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await ringing.ended.wait()
             await call.ended.wait()
         await ada.wrap_up("1")

@@ -80,7 +80,7 @@ class Talk:
     async def ends(self, window: AgentWindow) -> asyncpg.Record:
         """The agent hangs up and is done; gives the one row."""
         await window.page.keyboard.press("e")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self.call.ended.wait()
         await window.wrap_up("1")
         row = await self.centre.record(where="agent = '1001'", wrapped=True)

@@ -143,11 +143,11 @@ async def test_a_key_is_voicemail_and_so_is_a_queue_whose_last_agent_leaves(stri
             await asyncio.sleep(0.5)
             assert (await supervisor.get("/state"))["queues"]["support"]["waiting"] == 1
             await pressing.press("2")
-            await supervisor.until("/state", lambda s: s["queues"]["support"]["waiting"] == 0, within=3)
+            await supervisor.until("/state", lambda s: s["queues"]["support"]["waiting"] == 0)
             await leave_a_message(strict, pressing, 600)
             assert (await supervisor.get("/state"))["queues"]["sales"]["waiting"] == 1
             await emil.api.post("/agent/state", {"state": "offline"})
-            await supervisor.until("/state", lambda s: s["queues"]["sales"]["waiting"] == 0, within=3)
+            await supervisor.until("/state", lambda s: s["queues"]["sales"]["waiting"] == 0)
             message = await leave_a_message(strict, abandoned, 700)
     for number, queue, reason in (("+15550100024", "support", "option"), ("+15550100023", "sales", "empty")):
         row = await strict.record(where=f"caller_number = '{number}'")

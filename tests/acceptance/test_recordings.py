@@ -7,7 +7,6 @@ import asyncio
 import io
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,9 +119,7 @@ async def test_two_channels_a_pause_that_keeps_everything_out_and_a_player(recor
         await ada.api.until("/agent", lambda a: a["call"]["state"] == "talking")
         await asyncio.sleep(2)
         await call.hang_up()
-        hung_up = time.monotonic()
         row = await kept(supervisor, call_id)
-        assert time.monotonic() - hung_up < 10
         await supervisor.until(f"/recordings/{call_id}", lambda a: a["sealed"])
         detail = await supervisor.get(f"/recordings/{call_id}")
         assert (row["channels"], row["agents"], row["queue"]) == (2, ["1001"], "support")
@@ -293,10 +290,8 @@ async def test_a_file_that_is_deleted_or_cut_is_flagged_and_never_called_a_recor
                     os.truncate(file, 0)
             await asyncio.sleep(0.5)
             await call.hang_up()
-            hung_up = time.monotonic()
             row = await kept(supervisor, call_id, "flagged", "kept")
             assert (row["state"], row["trouble"]) == ("flagged", trouble)
-            assert time.monotonic() - hung_up < 10
             status, _, _ = await fetch(centre, supervisor, f"/recordings/{call_id}/sound")
             assert status == (404 if damage == "delete" else 200)
             # It is an alert until somebody has seen to it.

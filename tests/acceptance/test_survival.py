@@ -53,7 +53,7 @@ async def test_an_agent_answers_without_a_bridge_a_message_is_left_and_both_are_
         phone = await caller(centre, room, "+15550100002")
         called = time.time()
         call = await phone.dial("5000")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await call.confirmed.wait()
         await call.record(tmp_path / "waited.wav")
         async with asyncio.timeout(40):
@@ -69,12 +69,12 @@ async def test_an_agent_answers_without_a_bridge_a_message_is_left_and_both_are_
         await ringing.stop_recording()
         await ringing.hang_up()
         ended = time.time()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await call.ended.wait()
         await agent.unregister()
         # Nobody is registered now: the second caller waits in the native queue, then leaves a message.
         second = await (await caller(centre, room, "+15550100003")).dial("5001")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await second.confirmed.wait()
         await second.play_tone(500)
         async with asyncio.timeout(60):

@@ -53,7 +53,7 @@ async def test_two_centres_side_by_side_each_serve_their_own_callers(centre: Tes
 
 def test_ctrl_c_stops_everything_and_the_second_start_is_quick(tmp_path: Path) -> None:
     centre = TestCentre(tmp_path / "data")
-    first = centre.start()
+    first = centre.start(database_made=False)
     pids = {name: pid for name, pid in centre.told["pids"].items() if pid}
     assert {"up", "bridge", "asterisk", "postgres"} <= set(pids)
     assert all(alive(pid) for pid in pids.values())

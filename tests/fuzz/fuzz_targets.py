@@ -61,6 +61,10 @@ class FuzzTarget:
     seeds: Sequence[bytes]
     pieces: Sequence[bytes] = ()
     """What to put in now and then: words of the language."""
+    slowest: float = SLOWEST
+    """Seconds of processor time one input may take. More where a person waits for the answer, and no call does."""
+    share: int = 1
+    """Of so many inputs one is for this target: it takes as long as that many of the others."""
 
 
 def cut(data: bytes, chance: random.Random) -> list[bytes]:
@@ -296,6 +300,7 @@ TARGETS = {
         ),
         FuzzTarget(
             name="flow_text",
+            share=40,
             run=flow_text,
             seeds=_flows(),
             pieces=[b": ", b"- ", b"{", b"}", b"[", b"]", b"\n  ", b"\n", b"&a", b"*a", b"<<: ", b"!!python/x ", b"|\n", b"go: ",

@@ -174,7 +174,7 @@ async def test_a_redirect_ends_the_session_and_the_caller_is_still_there(tmp_pat
         inbound = await rig.ami.event("CtiInbound")
         await until(lambda: server.sessions == 1, "a session")
         await rig.ami.action(Action="Redirect", Channel=inbound["Channel"], Context="cti-wait", Exten="s", Priority="1")
-        assert await asyncio.wait_for(ended, 5)
+        assert await asyncio.wait_for(ended, 30)
         await rig.ami.event("CtiWait", Call=inbound["Call"])
 
 
@@ -249,7 +249,7 @@ async def test_a_call_that_no_bridge_saw(tmp_path: Path, agent_hangs_up: bool) -
             pause = 30_000 if agent_hangs_up else 9_000
             async with Sipp("caller_leaves", local=rig.carrier, remote=rig.sip, keys=CALLER, pause_ms=pause):
                 call = await asyncio.wait_for(phone.arrived.get(), 15)
-                await asyncio.wait_for(call.answered.wait(), 10)
+                await asyncio.wait_for(call.answered.wait(), 30)
                 entered = await rig.ami.event("BridgeEnter", BridgeNumChannels="2")
                 if agent_hangs_up:
                     phone.hang_up(call)

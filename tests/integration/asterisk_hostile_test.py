@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cti.asterisk.render import LEDGER_COLUMNS
+from tests.fuzz.hostile_flood import flood
 from tests.integration.asterisk_rig import Rig, running_asterisk, until
 
 pytestmark = [pytest.mark.real, pytest.mark.beside]
@@ -270,3 +271,15 @@ async def test_raw_bytes_in_the_user_part(tmp_path: Path) -> None:
             assert caller.transport is not None
             caller.transport.close()
         assert_clean(rig)
+
+
+@pytest.mark.timeout(180)
+async def test_a_flood_of_crafted_callers(tmp_path: Path) -> None:
+    """Hundreds at once, each packet of which is as those of plain callers; beside them a talk and a caller who waits. The long
+    one is a command: `python -m tests.fuzz.hostile_flood`."""
+    async with running_asterisk(tmp_path) as rig:
+        verdict = await flood(rig, calls=250, seed=7, learn=72)
+    assert verdict.wrong == []
+    assert verdict.sent == 250
+    assert verdict.entered > 125
+    assert min(verdict.numbered, verdict.withheld, *verdict.read.values()) > 0, verdict

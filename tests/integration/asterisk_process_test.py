@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
@@ -23,9 +22,7 @@ async def test_ready_command_line_and_stop(tmp_path: Path) -> None:
     paths = render(settings, small_centre(), TestSecrets(), binary, tmp_path / "prompts", tmp_path / "etc")
     exits: list[int] = []
     process = AsteriskProcess(binary, paths, on_exit=exits.append)
-    began = time.monotonic()
     await process.start()
-    assert time.monotonic() - began < 15
     assert process.pid is not None
     assert binary.version in await process.cli("core show version")
     second = AsteriskProcess(binary, paths)
@@ -51,7 +48,7 @@ async def test_death_is_told_and_a_new_one_starts_on_what_was_left(tmp_path: Pat
         died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         rig.process._on_exit = died.set_result
         rig.process.kill()
-        assert await asyncio.wait_for(died, 5) == -9
+        assert await asyncio.wait_for(died, 30) == -9
         binary = ensure_asterisk(rig.settings, lambda step, done, total: None)
         rig.process = AsteriskProcess(binary, rig.paths)
         await rig.process.start()

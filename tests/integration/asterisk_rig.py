@@ -55,12 +55,12 @@ class TestSecrets:
 
 def free_settings(data: Path, **overrides: object) -> Settings:
     """Settings with free ports, a block for RTP, and a carrier's address of one's own."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(4)]
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(5)]
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         for one in (*sockets, udp):
             one.bind(("127.0.0.1", 0))
-        web, ws, ami, agi = (one.getsockname()[1] for one in sockets)
+        web, ws, ami, agi, sip_tls = (one.getsockname()[1] for one in sockets)
         sip = udp.getsockname()[1]
     finally:
         for one in (*sockets, udp):
@@ -70,7 +70,7 @@ def free_settings(data: Path, **overrides: object) -> Settings:
     tree: dict[str, object] = {
         "data": data,
         "ports": {
-            "web": web, "sip": sip, "ws": ws, "ami": ami, "agi": agi, "rtp_first": first, "rtp_last": first + 3999,
+            "web": web, "sip": sip, "sip_tls": sip_tls, "ws": ws, "ami": ami, "agi": agi, "rtp_first": first, "rtp_last": first + 3999,
         },
         "trunk": {"match": [carrier]},
     }  # fmt: skip
@@ -119,7 +119,7 @@ class RawAmi:
     async def action(self, **headers: str) -> dict[str, str]:
         """Send an action and wait for its answer."""
         action_id = self.send(**headers)
-        async with asyncio.timeout(10), self._news:
+        async with asyncio.timeout(30), self._news:
             await self._news.wait_for(lambda: action_id in self._answers)
         return self._answers[action_id]
 

@@ -22,6 +22,7 @@ from cti.quality.forms import QualityInvalid
 from cti.quality.rows import FormRow, QualityRefused, Reader, Remark, Scored, ScoreDetail
 from cti.quality_rooms import QualityWork
 from cti.store.pool import open_pool
+from cti.store.reports import teams_of
 from tests.support.fake_floor import StandingClock, demo_centre
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.support.quality_stage import count_answer, count_talk
@@ -406,6 +407,28 @@ async def test_a_teams_day_is_of_the_reports_teams_and_everybodys_of_those_who_l
         day = await work.rooms.figures.summary(who, day=T0.date(), team=team)
         assert {one.agent for one in day.agents} == known
         assert day.calls == len(known)
+
+
+async def test_a_score_counts_in_the_one_team_in_which_the_reports_count_the_talk(stage: Stage) -> None:
+    there = demo_centre()
+    groups = {"1001": ("red", "blue"), "1002": ("blue",), "1003": ()}
+    agents = {AgentId(name): replace(there.agents[AgentId(name)], groups=mine) for name, mine in groups.items()}
+    centre = replace(there, agents=agents)
+    # The last is not of the centre any more.
+    for number, agent in enumerate(("1001", "1001", "1002", "1003", "1004")):
+        await stage.submitted(f"c{number}", agent=agent)
+    window: dict[str, Any] = {"since": T0 - timedelta(days=7), "until": T0 + timedelta(days=1)}
+    work = QualityWork(stage.pool, clock=stage.clock, centre=lambda: centre)
+    scores = await work.rooms.figures.figures(
+        BOSS, by="team", each="week", agent=None, queue=None, form_id=None, **window
+    )
+    assert {one.key: one.scores for one in scores.rows} == {"red": 2, "blue": 1, "": 2}
+    assert sum(one.scores for one in scores.rows) == scores.overall.scores == 5
+    assert {one.key: one.scores for one in scores.trend} == {"red": 2, "blue": 1, "": 2}
+    teams = teams_of(centre)  # what a report by team divides talks by
+    talks = await stage.pool.fetch("SELECT agent, handled FROM cti.counted_talks")
+    counted = Counter(teams.get(row["agent"], "") for row in talks for _ in range(row["handled"]))
+    assert counted == {"red": 2, "blue": 1, "": 2}
 
 
 async def test_surveys_by_group_with_response_low_scores_and_comments(stage: Stage) -> None:

@@ -64,7 +64,7 @@ async def test_start_stop_start_keeps_the_data_and_is_fast(folder: Path) -> None
     assert gone(pid)
     begin = time.monotonic()
     with EmbeddedPostgres(folder / "pg") as again:
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 20
         assert await ask(again.dsn, "SELECT answer FROM kept") == 42
         pid = again.pid
     assert gone(pid)

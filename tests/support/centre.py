@@ -29,11 +29,12 @@ from cti.places import Places
 from cti.secrets_file import load_or_make
 from cti.settings import load_settings
 from cti.status import describe
+from tests.support.clusters import place_cluster
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROMPTS = REPOSITORY / ".build" / "prompts"
 """Built once, shared by all test centres."""
-PORTS = (8080, 5060, 8088, 5038, 4573, 8099, 8078)
+PORTS = (8080, 5060, 5061, 8088, 5038, 4573, 8099, 8078)
 
 
 def _free(offset: int) -> bool:
@@ -95,9 +96,12 @@ class TestCentre:
             env=self.env, cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
 
-    def start(self, *, within: float = 120) -> float:
-        """`cti up`; gives the seconds until it was ready."""
+    def start(self, *, within: float = 120, database_made: bool = True) -> float:
+        """`cti up`; gives the seconds until it was ready. With `database_made` a first start finds a database with the schema."""
         began = time.monotonic()
+        if database_made and "CTI_DATABASE__URL" not in self.env:
+            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            place_cluster(self.data / "postgres")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "cti", "up", "--data", str(self.data), *self._args],
@@ -234,6 +238,10 @@ class ApiPerson:
     async def post(self, path: str, body: Any = None) -> Any:
         """POST under /api/v1."""
         return await self._ask("POST", path, body if body is not None else {})
+
+    async def put(self, path: str, body: Any) -> Any:
+        """PUT under /api/v1."""
+        return await self._ask("PUT", path, body)
 
     async def until(self, path: str, fits: Callable[[Any], Any], within: float = 15) -> Any:
         """GET again and again until the answer fits."""

@@ -42,6 +42,7 @@ from cti.services.floor import (
     Standing,
 )
 from cti.services.ports import ContactSummary, CustomerCard
+from cti.services.spending import Spent, SpentRow
 from cti.services.talk_view import Destinations, SendTo, TalkView
 from cti.store.explain import QueueAccuracy
 from cti.web.app import build_app, serving
@@ -563,6 +564,23 @@ def make_accounts(folder: Path, centre: Centre, password: str = "demo") -> Accou
     return Accounts.load(file, hasher=QUICK_HASHER)
 
 
+class FakeSpending:
+    """What dialling out has cost: the centre, two queues and an agent."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+
+    def spent(self) -> Spent:
+        """As it is now."""
+        rows = tuple(
+            SpentRow(
+                scope=scope, name=name, dials_today=3, minutes_today=4.5, cost_today=1.25, cost_this_hour=0.5, running=1
+            )
+            for scope, name in (("centre", ""), ("queue", SUPPORT), ("queue", VIP), ("agent", "1001"))
+        )
+        return Spent(since=self._now(), currency="EUR", rows=rows)
+
+
 def make_deps(floor: FakeFloor, folder: Path, *, port: int = 8080, **fields: Any) -> WebDeps:
     """What the web application needs, over a fake floor; `folder` holds secrets and, in `static`, pages."""
     centre = floor.centre
@@ -594,6 +612,7 @@ def make_deps(floor: FakeFloor, folder: Path, *, port: int = 8080, **fields: Any
         "clock": floor.clock,
         "casework": fake_casework(folder),
         "line": FakeLine(),
+        "spending": FakeSpending(floor.clock.now),
     }
     return WebDeps(**{**deps, **fields})
 

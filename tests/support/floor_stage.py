@@ -172,7 +172,7 @@ async def floor_stage(dsn: str, folder: Path, *, full: bool = True) -> AsyncIter
             recordings=StoredRecordings(pool, sounds.shelf, names=lambda: {"1001": "Ada"}), control=control, own=True
         ),
     )
-    deps = dataclasses.replace(deps, floor=dispatcher)
+    deps = dataclasses.replace(deps, floor=dispatcher, spending=dispatcher)
     deps.configuration.now = dataclasses.replace(deps.configuration.current(), text=FILE)  # type: ignore[attr-defined]
     add_people(deps)
     running = asyncio.create_task(dispatcher.run())

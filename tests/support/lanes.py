@@ -1,4 +1,4 @@
-"""How the real tests are spread over processes: which files have any, and how long each takes."""
+"""How tests are spread over processes: which files have real ones and how long each takes, and which only compute."""
 
 from __future__ import annotations
 
@@ -55,11 +55,37 @@ USUAL = 30
 """A file that is not known is new, and may be long."""
 
 
-def without_real_tests(path: Path, expression: str) -> bool:
+TESTS = Path(__file__).resolve().parents[1]
+COMPUTING = (
+    "property/acd", "property/casework", "property/ivr", "property/model", "property/quality", "property/reports", "property/services",
+    "unit/acd", "unit/casework", "unit/ivr", "unit/model", "unit/quality", "unit/report_office", "unit/reports", "unit/simulate",
+    "unit/staffing",
+)  # fmt: skip
+"""Folders whose tests only compute. They may be interrupted for as long as one likes, and get the time that no other wants."""
+CLOCKS = ("monotonic()", "perf_counter", "process_time", "sleep(", "subprocess", "asyncio.timeout", "wait_for(", REAL)
+"""What a file of tests that only compute has none of."""
+
+
+def not_chosen(path: Path, expression: str) -> bool:
     """Whether a file of tests need not be read for the tests that this expression of marks chooses."""
-    return (
-        expression.startswith("real") and path.suffix == ".py" and path.name != "conftest.py" and not names_real(path)
-    )
+    if path.suffix != ".py" or path.name == "conftest.py":
+        return False
+    if expression.startswith("real"):
+        return not names_real(path)
+    if expression.startswith("computing"):
+        return not only_computes(path)
+    return "not computing" in expression and only_computes(path)
+
+
+@cache
+def only_computes(path: Path) -> bool:
+    """Whether the tests of a file only compute. Raises `ValueError` for a file in such a folder that looks at a clock."""
+    if not any(path.is_relative_to(TESTS / folder) for folder in COMPUTING):
+        return False
+    text = path.read_text(encoding="utf-8")
+    if found := [word for word in CLOCKS if word in text]:
+        raise ValueError(f"{path}: tests that only compute have no {found[0]} (tests/support/lanes.py)")
+    return True
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A throwaway PostgreSQL for tests: one server a test process, one fresh database a test.
+"""A throwaway PostgreSQL for tests: one server a test process, one fresh database a test, the schema copied and not made anew.
 
     from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 
@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from cti.store.embedded import EmbeddedPostgres
-from cti.store.migrate import migrate
+from tests.support.clusters import place_cluster
 
 _numbers = itertools.count(1)
 
@@ -30,14 +30,16 @@ class ThrowawayPostgres:
     def __init__(self) -> None:
         # Not below pytest's own folder: that one is closed to other users, and for root the server runs as another.
         self.folder = Path(tempfile.mkdtemp(prefix="cti-test-pg-"))
+        place_cluster(self.folder / "postgres")
         self.server = EmbeddedPostgres(self.folder / "postgres")
         self.server.start()
 
-    async def make_database(self) -> str:
+    async def make_database(self, *, migrated: bool = False) -> str:
         name = f"t{os.getpid()}_{next(_numbers)}"
-        connection = await asyncpg.connect(self.server.dsn)
+        # Nobody may be connected to the database that is copied.
+        connection = await asyncpg.connect(self.server.dsn.replace("@/cti?", "@/postgres?"))
         try:
-            await connection.execute(f'CREATE DATABASE "{name}"')
+            await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE {"cti" if migrated else "template1"}')
         finally:
             await connection.close()
         return self.server.dsn.replace("@/cti?", f"@/{name}?")
@@ -60,6 +62,5 @@ async def database(postgres_server: ThrowawayPostgres) -> str:
 
 
 @pytest.fixture
-async def migrated(database: str) -> str:
-    await migrate(database)
-    return database
+async def migrated(postgres_server: ThrowawayPostgres) -> str:
+    return await postgres_server.make_database(migrated=True)

@@ -1,4 +1,4 @@
-"""What all real tests need, made once before them: Asterisk, fetched or found, and the spoken prompts.
+"""What all real tests need, made once before them: Asterisk, fetched or found, the spoken prompts, and a database with the schema.
 
     python -m tests.support.prepare
 
@@ -20,23 +20,25 @@ from cti.places import Places
 from cti.prompts import build_prompts
 from cti.settings import load_settings
 from tests.support.centre import PROMPTS
+from tests.support.clusters import cluster_made
 
 
 def main() -> int:
-    """Make both; what goes wrong is said, and the tests that need it will say so, too."""
+    """Make all; what goes wrong is said, and the tests that need it will say so, too."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as data, ThreadPoolExecutor() as both:
+    with tempfile.TemporaryDirectory() as data, ThreadPoolExecutor() as together:
         settings = load_settings(environ=dict(os.environ), overrides={"data": data, "prompts": str(PROMPTS)})
         manifest = Places(settings).prompt_manifest
         for made in (
-            both.submit(ensure_asterisk, settings, _quiet),
-            both.submit(build_prompts, manifest, PROMPTS, _quiet, kept=Path(data) / "versions"),
+            together.submit(ensure_asterisk, settings, _quiet),
+            together.submit(build_prompts, manifest, PROMPTS, _quiet, kept=Path(data) / "versions"),
+            together.submit(cluster_made),
         ):
             try:
                 made.result()
             except CtiError as error:
                 print(f"not ready for the real tests: {error}", file=sys.stderr)
-    print(f"Asterisk and prompts are there ({time.monotonic() - began:.0f} s)")
+    print(f"Asterisk, prompts and a database are there ({time.monotonic() - began:.0f} s)")
     return 0
 
 

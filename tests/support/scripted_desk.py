@@ -309,7 +309,7 @@ class SipLine:
 
     async def ring(self, **headers: str) -> None:
         """Call the page's phone; `X_CTI_Offer="7"` becomes the header X-CTI-Offer."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self.registered.wait()
         self._call += 1
         self.answered.clear()

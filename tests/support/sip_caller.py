@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Literal
 
 TICK = 0.02
 SAMPLES = 160
@@ -28,6 +29,7 @@ EVENTS = {**{str(number): number for number in range(10)}, "*": 10, "#": 11}
 PRESS_TICKS, GAP_TICKS = 5, 4
 """A key is held for 100 ms, and the next one comes 80 ms after it, as an unhurried finger does."""
 SILENCE = b"\xff" * SAMPLES
+NOISE_TICKS = 50
 _SO_TIMESTAMPNS = 35
 _SIOCGSTAMP = 0x8906
 _RETRY = (0.5, 1.0, 2.0, 4.0, 4.0)
@@ -71,6 +73,10 @@ class Caller:
         """Whether we ended it."""
         self.speaking = False
         """A tone instead of silence."""
+        self.sends: Literal["sound", "noise", "nothing"] = "sound"
+        """Fifty packets a second; or, as of telephones that save them, one of comfort noise (RFC 3389) a second; or none."""
+        self.vanished = False
+        """Its network has gone: nothing is sent any more, nothing answered."""
         self.released: list[float] = []
         """When each key was let go (seconds since the epoch)."""
         self.answered_at = self.ended_at = 0.0
@@ -84,6 +90,7 @@ class Caller:
         self._grown = asyncio.Event()
         self._keys: deque[str] = deque()
         self._tick_of_key = 0
+        self._saved = 0
         self._all_released = asyncio.Event()
         self._all_released.set()
         self._remote: tuple[str, int] | None = None
@@ -225,7 +232,13 @@ class Caller:
 
     def tick(self) -> None:
         """20 ms: a packet of sound, or of a key."""
-        if self._remote is None or self.ended.is_set():
+        if self._remote is None or self.vanished or self.ended.is_set():
+            return
+        if self.sends != "sound":
+            self._clock += SAMPLES
+            self._saved += 1
+            if self.sends == "noise" and self._saved % NOISE_TICKS == 0:
+                self._packet(13, b"\x40", marker=False)
             return
         if self._keys and self._tick_of_key < PRESS_TICKS:
             self._tick_of_key += 1
@@ -294,6 +307,10 @@ class CarrierLine(asyncio.DatagramProtocol):
         assert caller.answered.is_set(), f"{number or 'withheld'} -> {did}: not answered ({caller.status or 'silence'})"
         return caller
 
+    def forget(self, caller: Caller) -> None:
+        """A call that is over and will not be asked about: in a long run they would be ticked for ever."""
+        self.callers.pop(caller._call_id, None)
+
     def send(self, lines: list[str], body: str = "") -> None:
         """One SIP message to the server."""
         assert self._transport is not None
@@ -315,6 +332,8 @@ class CarrierLine(asyncio.DatagramProtocol):
             name, _, value = line.partition(":")
             headers.setdefault(name.strip().lower(), value.strip())
         caller = self.callers.get(headers.get("call-id", ""))
+        if caller is not None and caller.vanished:
+            return
         if lines[0].startswith("SIP/2.0 "):
             if caller is not None:
                 caller._answer(int(lines[0].split()[1]), headers.get("cseq", ""), headers, body)

@@ -23,6 +23,8 @@ class PhoneCall:
     """Headers of the INVITE, names in lower case."""
     source: tuple[str, int]
     tag: str = field(default_factory=lambda: secrets.token_hex(4))
+    accepted: bool = False
+    """Whether we sent the answer. From then on a CANCEL comes too late: the other side acknowledges and hangs up."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the answer was acknowledged: a dialog in both directions."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,7 +74,7 @@ class SipPhone(asyncio.DatagramProtocol):
         self._registered = asyncio.get_running_loop().create_future()
         self._options_seen.clear()
         self._send_register(expires, "")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self._registered
             if expires:
                 await self._options_seen.wait()
@@ -127,7 +129,7 @@ class SipPhone(asyncio.DatagramProtocol):
         elif method == "INVITE" and call is None:
             self._new_call(PhoneCall(call_id=headers["call-id"], invite=headers, source=addr), vias)
         elif method == "INVITE" and call is not None:
-            if call.answered.is_set():
+            if call.accepted:
                 self._reply("200 OK", headers, vias, addr, tag=call.tag, sdp=True)
         elif method == "ACK" and call is not None:
             if not call.answered.is_set() and not call.ended.is_set() and self.behaviour == "answer":
@@ -137,6 +139,8 @@ class SipPhone(asyncio.DatagramProtocol):
                     asyncio.get_running_loop().call_later(self.talk_seconds, self._hang_up_if_live, call)
         elif method == "CANCEL" and call is not None:
             self._reply("200 OK", headers, vias, addr, tag=call.tag)
+            if call.accepted or call.ended.is_set():
+                return
             self._reply("487 Request Terminated", call.invite, [call.invite["via"]], addr, tag=call.tag)
             call.end = "cancelled"
             call.ended.set()
@@ -153,11 +157,15 @@ class SipPhone(asyncio.DatagramProtocol):
         if self.behaviour in ("answer", "ring"):
             self._reply("180 Ringing", call.invite, vias, call.source, tag=call.tag)
             if self.behaviour == "answer":
-                self._reply("200 OK", call.invite, vias, call.source, tag=call.tag, sdp=True)
+                self._accept(call, vias)
         else:
             self._reply(self.behaviour, call.invite, vias, call.source, tag=call.tag)
             call.end = "refused"
             call.ended.set()
+
+    def _accept(self, call: PhoneCall, vias: list[str]) -> None:
+        call.accepted = True
+        self._reply("200 OK", call.invite, vias, call.source, tag=call.tag, sdp=True)
 
     def _hang_up_if_live(self, call: PhoneCall) -> None:
         if not call.ended.is_set() and self._transport is not None and not self._transport.is_closing():

@@ -77,7 +77,7 @@ def sections(text: str) -> list[str]:
 
 def test_files_are_private_and_only_written_when_changed(tmp_path: Path) -> None:
     first, texts = rendered(tmp_path)
-    assert set(first.changed) == set(texts)
+    assert set(first.changed) == set(texts) - {"cti/banned.conf"}, "the bridge writes that one"
     for file in first.etc.rglob("*.conf"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     for folder in (first.etc, first.run, first.voicemail, first.recordings):
@@ -104,13 +104,65 @@ def test_every_module_of_the_list_is_named_once(tmp_path: Path) -> None:
 def test_every_endpoint_has_a_fixed_caller_id(tmp_path: Path) -> None:
     _, texts = rendered(tmp_path)
     text = texts["cti/pjsip.conf"]
-    for name in ("trunk", "webcall", "1001", "1001-web"):
+    for name in ("trunk", "webcall-01", "webcall-20", "1001", "1001-web"):
         block = next(part for part in re.split(r"\n(?=\[)", text) if part.startswith(f"[{name}]("))
         assert re.search(r'^callerid = "[^"]*" <\d+>$', block, flags=re.MULTILINE), name
-        context = "cti-inbound" if name in ("trunk", "webcall") else "cti-agents"
+        context = "cti-inbound" if name == "trunk" else "cti-webcall" if name.startswith("webcall") else "cti-agents"
         assert f"context = {context}" in block
     assert "trust_id_inbound = no" in text
     assert "allow_transfer = no" in text
+
+
+def test_only_the_carrier_is_asked_whether_a_call_lives_and_only_if_told(tmp_path: Path) -> None:
+    _, texts = rendered(tmp_path)
+    assert "timers" not in texts["cti/pjsip.conf"]
+    _, texts = rendered(tmp_path, network={"alive_seconds": 1800})
+    asked = [part for part in re.split(r"\n(?=\[)", texts["cti/pjsip.conf"]) if "timers" in part]
+    assert len(asked) == 1
+    assert asked[0].startswith("[trunk](cti-sip)")
+    assert "timers = always\ntimers_min_se = 90\ntimers_sess_expires = 1800\n" in asked[0]
+
+
+def test_no_password_of_a_telephone_in_a_page_is_in_any_file(tmp_path: Path) -> None:
+    passwords = {
+        "1001": "pass-one",
+        "1001-web": "pass-two",
+        "boss": "pass-boss",
+        "boss-web": "pass-four",
+        "webcall": "pass-five",
+    }
+    secrets = Secrets(sip=passwords)
+    paths, texts = rendered(tmp_path, secrets=secrets, sip={"webcall_lines": 3})
+    whole = "\n".join(texts.values())
+    assert [one for one in passwords.values() if one in whole] == ["pass-one", "pass-boss"]
+    pjsip = texts["cti/pjsip.conf"] + texts["cti/supervisors.conf"]
+    assert "auth = 1001-web.1,1001-web.2,1001-web.3\n" in pjsip
+    assert "auth = boss-web.1,boss-web.2,boss-web.3\n" in pjsip
+    assert [name for name in sections(pjsip) if name.startswith("webcall")] == [
+        "webcall-01",
+        "webcall-02",
+        "webcall-03",
+    ]
+    assert "auth = astdb,cti\n" in texts["sorcery.conf"]
+    assert stat.S_IMODE((paths.state / "astdb.sqlite3").stat().st_mode) == 0o600
+    # Where they stand they are all there, and visitors come in as callers do.
+    _, texts = rendered(tmp_path, data=tmp_path / "other", secrets=secrets, sip={"browser_secrets": "standing"})
+    whole = "\n".join(texts.values())
+    assert [one for one in passwords.values() if one not in whole] == []
+    assert "cti-webcall" not in whole
+
+
+def test_a_visitors_line_leads_to_the_centres_numbers_by_its_ticket_alone(tmp_path: Path) -> None:
+    _, texts = rendered(tmp_path)
+    body = texts["cti/webcall.conf"].split("[cti-webcall]\n", 1)[1]
+    assert set(re.findall(r"^exten => ([^,]+),", body, flags=re.MULTILINE)) == {
+        "5000",
+        "+5000",
+        "15550100",
+        "+15550100",
+    }
+    assert "include =>" not in body
+    assert set(re.findall(r"GotoIf\((.*)\?cti-inbound", body)) == {"$[0${CTI_TICKET} > ${EPOCH}]"}
 
 
 def test_nothing_reachable_from_sip_is_a_pattern(tmp_path: Path) -> None:
@@ -315,3 +367,16 @@ def test_there_is_always_music(tmp_path: Path) -> None:
 )
 def test_version_numbers(text: str, numbers: tuple[int, int, int] | None) -> None:
     assert version_numbers(text) == numbers
+
+
+def test_a_carrier_whose_certificate_nobody_could_check_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = {"address": "carrier.example", "encrypted": True}
+    told = {"tls": {"mode": "on"}, "trunk": trunk}
+    monkeypatch.setattr(subject, "AUTHORITIES", (tmp_path,))
+    _, texts = rendered(tmp_path / "one", **told)
+    assert "verify_server = yes" in texts["pjsip.conf"]
+    monkeypatch.setattr(subject, "AUTHORITIES", (tmp_path / "nowhere",))
+    with pytest.raises(ConfigError, match=r"trunk\.encrypted"):
+        rendered(tmp_path / "two", **told)

@@ -312,3 +312,10 @@ def test_dispositions_are_names_or_a_tree() -> None:
     ):
         with pytest.raises(ConfigError, match=told):
             parse_centre(text.replace(old, new, 1), source="c.yaml")
+
+
+@pytest.mark.parametrize("kind", ["supervisors", "walls"])
+@pytest.mark.parametrize("user", ["webcall", "webcaller"])
+def test_nobody_is_called_as_the_lines_of_visitors_are(kind: str, user: str) -> None:
+    with pytest.raises(ConfigError, match=f"{user} is the name of something else"):
+        parse_centre(f"{WHOLE}{kind}: {{{user}: [sales]}}\n", source="x")

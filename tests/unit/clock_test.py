@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cti.asterisk.ami.adapter import LATE_EVENT, on_our_clock
+from cti.asterisk.ami.our_clock import LATE_EVENT, on_our_clock
 from cti.clock import BUSY_RATE, LARGEST_STEP, SteadyClock
 from cti.model.signals import LinkLost
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from typer.main import get_command
 
-from cti import alert_forms, calendar_forms, desk_forms
+from cti import alert_forms, calendar_forms, desk_forms, outbound_forms
 from cti import centre_forms as forms
 from cti.centre_file import load_centre, parse_centre
 from cti.cli import app
@@ -112,7 +112,10 @@ FORMS: dict[str, type[BaseModel]] = {
     "A calendar: `calendars.<name>`": calendar_forms.CalendarForm,
     "Holidays: `calendars.<name>.holidays`": calendar_forms.HolidaysForm,
     "A service: `services.<name>`": forms.ServiceForm,
-    "Dialling out: `outbound`": forms.OutboundForm,
+    "Dialling out: `outbound`": outbound_forms.OutboundForm,
+    "A price: `outbound.prices.<beginning>`": outbound_forms.PriceForm,
+    "Caps: `outbound.caps`": outbound_forms.CapsForm,
+    "A cap: `outbound.caps.centre`": outbound_forms.CapForm,
     "Browser telephones: `presence`": forms.PresenceForm,
     "Supervisors: `supervision`": forms.SupervisionForm,
     "Alerts: `alerts`": alert_forms.AlertsForm,

@@ -15,10 +15,11 @@ from aiohttp import web
 from cti.centre_file import load_centre
 from cti.doctor import examination as doctor
 from cti.doctor import examine
-from cti.doctor.findings import Finding
-from cti.doctor.live_asterisk import ACTIONS, CONTEXTS
+from cti.doctor.findings import Finding, Seen
+from cti.doctor.live_asterisk import ACTIONS, CONTEXTS, examine_asterisk
 from cti.places import DEMO_CENTRE, Places
 from cti.secrets_file import endpoints, load_or_make, secrets_path
+from cti.services.phone_secrets import line_names
 from cti.settings import Settings, load_settings
 from tests.support.ami_server import Action, Connection, FakeAmi
 from tests.support.centre import free_offset
@@ -272,7 +273,7 @@ async def asterisk(made: Settings) -> AsyncIterator[FakeAmi]:
         connection.list_of(action, [f"Event: ListDialplan\r\nExtension: {n}\r\n".encode() for n in numbers])
 
     def accounts(connection: Connection, action: Action) -> None:
-        names = [*endpoints(centre), "trunk"]
+        names = [*endpoints(centre), *line_names(made.sip.webcall_lines), "trunk"]
         connection.list_of(action, [f"Event: EndpointList\r\nObjectName: {n}\r\n".encode() for n in names])
 
     fake.on("ShowDialPlan", dialplan)
@@ -293,6 +294,29 @@ async def test_an_asterisk_that_has_all(made: Settings, asterisk: FakeAmi) -> No
     assert about(findings, "manager account")[0].grade == "ok"
     written = {action["Action"] for action in asterisk.actions}
     assert written <= {"Login", "Ping", "CoreSettings", "ListCommands", "ShowDialPlan", "PJSIPShowEndpoints"}
+
+
+@pytest.mark.parametrize(
+    ("account", "told"),
+    [("webcall-01", "secrets that end"), ("", "none can sign on"), ("webcall", "standing passwords")],
+)
+async def test_whether_telephones_in_pages_are_let_in(
+    made: Settings, asterisk: FakeAmi, account: str, told: str
+) -> None:
+    """An Asterisk of one's own may lack the lines of sorcery.conf that the bridge's secrets need, or have others still."""
+
+    def parts(wanted: str) -> list[bytes]:
+        there = [b"Event: EndpointDetail\r\nObjectName: %b\r\n" % wanted.encode()]
+        return there + [b"Event: AuthDetail\r\nObjectName: %b\r\n" % wanted.encode()] * (wanted == account)
+
+    asterisk.on("PJSIPShowEndpoint", lambda connection, action: connection.list_of(action, parts(action["Endpoint"])))
+    settings, places = _at(made, asterisk), Places(made)
+    secret = load_or_make(made.data, load_centre(places.centre)).ami
+    seen = Seen(settings=settings, places=places, exists=True, bridge=1, ami_secret=secret)
+    found = about(await examine_asterisk(seen), "telephones in pages")
+    assert [one.grade for one in found] == (["ok"] if account == "webcall-01" else ["bad"])
+    assert told in found[0].finding
+    assert account or "sip.browser_secrets" in found[0].remedy
 
 
 async def test_a_number_and_an_agent_asterisk_was_not_told(made: Settings, asterisk: FakeAmi) -> None:

@@ -14,7 +14,7 @@ from cti.asterisk.agi.wire import AgiRequest
 from cti.entry import Doors
 from cti.ids import CallId, ChannelName, FlowName, QueueName
 from cti.model.centre import Outbound, Queue, Target, TargetKind
-from cti.services import departures, desk
+from cti.services import call_control, departures, desk
 from cti.services.dispatcher import Dispatcher
 from cti.services.flow_runner import FlowRunner
 from cti.services.ports import FlowCall
@@ -58,6 +58,9 @@ class Desk:
 
     async def press(self, call_id: CallId, key: str) -> None:
         departures.press(self.board, call_id, key, self.rig.now)
+
+    async def looks_in(self, call_id: CallId) -> None:
+        call_control.looks_in(self.board, call_id, self.rig.now)
 
     def may_wait(self, call_id: CallId) -> bool:
         return self.board.engine.ticket(call_id) is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cti.acd.gates import Reason
+from cti.model.tolls import Limit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 I18N = REPOSITORY / "cti" / "web" / "ui" / "src" / "i18n"
@@ -19,7 +20,8 @@ RAISED = {"ApiError": 1, "error_response": 1, "Refused": 0, "CaseRefused": 0, "C
 ROOMS = ("web", "crm", "casework", "services", "report_office")
 MADE_UP = {
     *(f"agent_{why}" for why in ("offline", "not_ready", "unreachable", "busy", "wrap_up")),
-    *(f"number_{why}" for why in ("no_trunk", "no_number", "not_allowed")),
+    *(f"number_{why}" for why in ("no_trunk", "no_number", "not_allowed", "no_price")),
+    *(f"cap_{limit.value}" for limit in Limit),
     *(f"queue_{reason.value}" for reason in Reason),
 }
 """Ids that are put together of two words."""

@@ -17,6 +17,8 @@ import pytest
 
 from cti import guard
 from cti.heart import BEAT, Heart
+from cti.settings import load_settings
+from cti.standby import hung_after
 
 BRIDGE = """
 import asyncio, os, signal, sys, time
@@ -125,6 +127,18 @@ def test_a_killed_bridge_leaves_no_guard_and_a_bridge_without_guard_runs(bridge:
     assert none == 0
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
+
+
+def test_a_bridge_that_hangs_is_ended_sooner_where_another_one_is_there_at_once() -> None:
+    def after(**sections: dict[str, object]) -> float:
+        return hung_after(load_settings(environ={}, overrides=sections))
+
+    assert after() == 3.0
+    assert after(standby={"enabled": True}) == 1.5
+    assert after(standby={"enabled": True, "hung_seconds": 0}) == 3.0
+    assert after(standby={"enabled": True, "hung_seconds": 10}) == 3.0
+    assert after(standby={"enabled": True}, survival={"hung_seconds": 0}) == 0, "never means never"
+    assert after(standby={"enabled": True}) >= 4 * BEAT, "one that is alive has beaten often by then"
 
 
 async def test_a_guard_that_dies_takes_nothing_with_it() -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from cti import live_configuration
+from cti.asterisk import reload
 from cti.asterisk.ami.adapter import AmiTelephony
 from cti.asterisk.ami.client import AmiLink
 from cti.asterisk.ami.translate import accounts_of
 from cti.asterisk.reload import AsteriskFollower
+from cti.asterisk.render import RenderedPaths
 from cti.centre_file import parse_centre
 from cti.centre_versions import CentreVersions, version_of
 from cti.clock import SystemClock
@@ -30,7 +32,7 @@ from cti.services import live_centre
 from cti.services.configuration import ConfigConflict, ConfigInvalid
 from cti.services.dispatcher import Dispatcher
 from cti.services.flow_library import FlowLibrary
-from cti.settings import load_settings
+from cti.settings import Settings, load_settings
 from cti.web.auth.accounts import Accounts
 from tests.support.fake_floor import QUICK_HASHER
 from tests.unit.services.test_dispatcher import FakeClock, FakeDirectory, FakeJournal, FakeTelephony
@@ -347,6 +349,26 @@ async def test_only_what_changed_is_reloaded_and_not_before_the_account_is_known
     assert len(notes) == 1
     assert notes[0].startswith("rtp.conf changed: ")
     assert (await follow(centre, secrets), len(asterisk.reloaded)) == ([], 2)
+
+
+async def test_an_asterisk_that_was_started_before_is_given_standing_passwords(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower_ = follower(bench, monkeypatch, FakeAsterisk(), ())
+    monkeypatch.undo()  # rendering is what is looked at
+    rendered: list[Settings] = []
+
+    def render(settings: Settings, *_: object) -> RenderedPaths:
+        rendered.append(settings)
+        return RenderedPaths(**dict.fromkeys(RenderedPaths.__slots__, Path()) | {"changed": ()})
+
+    monkeypatch.setattr(reload, "find_asterisk", lambda _settings: (object(), ""))
+    monkeypatch.setattr(reload, "render", render)
+    centre = bench.dispatcher.board.centre
+    assert await follower_.follow(centre, bench.secrets) == []
+    (note,) = await follower_.follow(centre, bench.secrets, standing=True)
+    assert "started again" in note
+    assert [one.sip.browser_secrets for one in rendered] == ["short", "standing"]
 
 
 async def test_what_asterisk_missed_is_reloaded_the_next_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

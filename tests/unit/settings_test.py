@@ -72,6 +72,19 @@ def test_folders_below_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         ('[trunk]\nmatch = "192.0.2.1"\n', ["centre.toml: trunk.match: a list is needed"]),
         ('log_level = "loud"\n', ["centre.toml: log_level: "]),
         ("[survival]\nwait_misses = 0\n", ["centre.toml: survival.wait_misses: "]),
+        (
+            "[network]\nalive_seconds = 60\n",
+            ["centre.toml: network.alive_seconds: SIP allows no session timer below 90"],
+        ),
+        (
+            "[network]\nalive_seconds = 90\n",
+            [
+                "centre.toml: network: with alive_seconds 90",
+                "every 45 s",
+                "Set silence_seconds below half of alive_seconds",
+            ],
+        ),
+        ("[network]\nalive_seconds = 1200\n", ["silence_seconds 600 would never be reached"]),
         ("node = \n", ["centre.toml: not valid TOML", "line 1"]),
         ("\x00", ["centre.toml: not valid TOML"]),
     ],
@@ -80,6 +93,13 @@ def test_a_wrong_file_is_named_with_its_key(tmp_path: Path, text: str, told: lis
     error = _refused(_file(tmp_path, text))
     for part in told:
         assert part in error.message
+
+
+@pytest.mark.parametrize(("alive", "silence"), [(0, 600), (90, 44), (90, 0), (1201, 600), (0, 0)])
+def test_silence_that_can_be_reached(tmp_path: Path, alive: int, silence: int) -> None:
+    text = f"[network]\nalive_seconds = {alive}\nsilence_seconds = {silence}\n"
+    network = load_settings(_file(tmp_path, text), environ={}).network
+    assert (network.alive_seconds, network.silence_seconds) == (alive, silence)
 
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 Whatever happens to a session ends that session alone, and its end is always the socket's: Asterisk then goes on at the
 next priority, where the dialplan asks its own variable what to do. Nothing here hangs a caller up.
 
-A connection is refused (closed at once) beyond `max_sessions`, closed when its environment is not complete in
-`environment_seconds` (counted from the connect, so trickled bytes do not prolong it), and closed on the first fault
-against the protocol.
+A connection is refused (closed at once) beyond `max_sessions`; closed when its environment is not complete in
+`environment_seconds` (counted from the connect, so trickled bytes do not prolong it), and on the first fault against the protocol.
+Connections that have not sent their environment take no session's place: beyond `most_unasked` the oldest of them goes, if it
+has had `grace_seconds`. Asterisk sends its environment at once, so a flood of others does not keep it out; and where this process has
+stood still, so many callers are accepted in one turn of the loop, before anything of theirs is read, that age alone tells them apart.
 """
 
 from __future__ import annotations
@@ -31,8 +33,15 @@ ENDS = ("finished", "gone", "failed", "timeout", "protocol", "cancelled")
 """How a served session may end: the handler returned; it returned after the leg had gone; it raised; Asterisk fell
 silent; Asterisk left the protocol; the server closed."""
 
-REFUSALS = ("full", "environment_late", "environment_cut", "protocol", "no_script")
-"""Why a connection never became a session. `environment_cut`: closed before its blank line."""
+REFUSALS = ("full", "crowded_out", "environment_late", "environment_cut", "protocol", "no_script")
+"""Why a connection never became a session. `crowded_out`: too many others had sent no environment; `environment_cut`: closed before its
+blank line."""
+
+_REMEDIES = {
+    "full": "more callers in a flow at once than one bridge takes: see `max_sessions`",
+    "crowded_out": "somebody floods the FastAGI port: let only Asterisk reach it",
+    "environment_late": "somebody holds the FastAGI port: let only Asterisk reach it",
+}
 
 _DIGITS = re.compile(r"\d")
 
@@ -73,6 +82,8 @@ class NullMeter:
         """One AGI command got its reply."""
 
 
+BURST = 4
+"""Times `most_unasked`: beyond so many without an environment the oldest goes, however young it is."""
 SWEEP = 16
 """Late connections closed in one turn of the loop."""
 REPORT_EVERY = 0.1
@@ -92,6 +103,8 @@ class AgiServer:
         handlers: Mapping[str, Handler],
         *,
         max_sessions: int = 2000,
+        most_unasked: int = 256,
+        grace_seconds: float = 0.5,
         environment_seconds: float = 3.0,
         meter: AgiMeter | None = None,
     ) -> None:
@@ -99,6 +112,8 @@ class AgiServer:
         self._port = port
         self._handlers = dict(handlers)
         self._max_sessions = max_sessions
+        self._most_unasked = most_unasked
+        self._grace_seconds = grace_seconds
         self._environment_seconds = environment_seconds
         self._meter: AgiMeter = meter or NullMeter()
         self._log = structlog.get_logger("cti.agi")
@@ -174,12 +189,20 @@ class AgiServer:
     # -- one connection ---------------------------------------------------------------------------------------------
 
     def _connected(self) -> asyncio.Protocol:
-        if self._closing or len(self._open) >= self._max_sessions:
+        if self._closing or len(self._open) - len(self._unasked) >= self._max_sessions:
             return _Refuse(lambda: self._refused("full"))
-        session = AgiSession(on_request=self._begin, on_over=self._over, meter=self._meter)
         loop = asyncio.get_running_loop()
+        now = loop.time()
+        if len(self._unasked) >= self._most_unasked:
+            oldest, until = next(iter(self._unasked.items()))
+            age = now - until + self._environment_seconds
+            if age >= self._grace_seconds or len(self._unasked) >= BURST * self._most_unasked:
+                del self._unasked[oldest]
+                self._refused("crowded_out")
+                oldest.abort()
+        session = AgiSession(on_request=self._begin, on_over=self._over, meter=self._meter)
         self._open.add(session)
-        self._unasked[session] = loop.time() + self._environment_seconds
+        self._unasked[session] = now + self._environment_seconds
         if self._sweeper is None:
             self._sweeper = loop.call_later(self._environment_seconds, self._sweep, loop)
         return session
@@ -207,6 +230,8 @@ class AgiServer:
         if self._untold:
             fields["not_logged_before"] = self._untold
         self._told_at, self._untold = now, 0
+        if remedy := _REMEDIES.get(reason):
+            fields["remedy"] = remedy
         if reason == "full":
             self._log.warning("agi connection refused", reason=reason, sessions=len(self._open), **fields)
         else:

@@ -31,6 +31,8 @@ ENVIRONMENT_LINES = 200
 """24 headers and at most 127 arguments (MAX_ARGS in res_agi.c) leave room."""
 REPLY_BYTES = 64 * 1024
 """Longest reply line, and longest usage text."""
+LINES_AT_ONCE = 500
+"""Most lines that one piece of what was received may hold: one reply is due at a time, the longest usage text has 40."""
 COMMAND_BYTES = 8 * 1024 - 1
 """Longest command with its newline: Asterisk cuts at its buffer and runs the rest as a *second command*."""
 
@@ -211,6 +213,9 @@ class AgiConnection:
 
     def _replies(self, data: bytes) -> list[AgiEvent]:
         buffer = self._buffer
+        come = data or buffer  # none: what stood behind the environment
+        if len(come) > LINES_AT_ONCE and come.count(b"\n") > LINES_AT_ONCE:
+            raise AgiProtocolError("reply_lines", "far more lines of AGI replies than anybody asked for")
         if not buffer and data.endswith(b"\n"):
             lines = data[:-1].split(b"\n")  # nearly always: one reply, whole
         else:

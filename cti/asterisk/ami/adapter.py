@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NoReturn
 
 import structlog
@@ -38,6 +38,7 @@ from cti.asterisk.ami.dial_actions import (
     ringback_action,
 )
 from cti.asterisk.ami.errors import AmiActionInvalid, AmiLinkLost, AmiProtocolError, AmiRefused
+from cti.asterisk.ami.our_clock import on_our_clock
 from cti.asterisk.ami.recording_actions import (
     delivery_preparation,
     recording_action,
@@ -47,8 +48,11 @@ from cti.asterisk.ami.recording_actions import (
 from cti.asterisk.ami.snapshot import DEVICES, STATUS, snapshot_of, was_restarted
 from cti.asterisk.ami.spy_actions import dial_watcher_action, spy_action, spy_preparation
 from cti.asterisk.ami.translate import Accounts, OrderCheck, Translator
+from cti.asterisk.ami.wire import AmiMessage
+from cti.asterisk.life import AsteriskLife
 from cti.clock import Clock
 from cti.errors import CtiError, RemoteError
+from cti.ids import ChannelName
 from cti.model.commands import (
     Command,
     ConfirmCallback,
@@ -71,7 +75,7 @@ from cti.model.dial_commands import Apologise, Rejoin, Resume, Ringback, RingToD
 from cti.model.facts import Device
 from cti.model.ownership import Ownership, Standing
 from cti.model.recording_commands import BeginRecording, EndRecording, PauseRecording
-from cti.model.signals import LinkLost, Signal
+from cti.model.signals import LinkLost, Signal, Snapshot
 from cti.model.supervision_commands import DialWatcher, SpyOn
 
 log = structlog.get_logger(__name__)
@@ -84,9 +88,6 @@ CONTEXTS: dict[type[Command], str] = {
     ConfirmCallback: "cti-asked",
 }
 """Where a Redirect of a caller without more to say ends."""
-STEP = timedelta(seconds=0.5)
-"""Clocks that differ by less are taken for one."""
-LATE_EVENT = timedelta(seconds=10)
 LIST_DEADLINE = timedelta(seconds=15)
 """For one list of the snapshot: 10,000 channels take Asterisk under a second."""
 
@@ -105,6 +106,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9+._-]{0,128}")
 """What may stand in a variable's value: nothing that would begin another."""
 
 
+def _redirect(channel: ChannelName, context: str, extension: str) -> dict[str, str | list[str]]:
+    return {"Action": "Redirect", "Channel": channel, "Context": context, "Exten": extension, "Priority": "1"}
+
+
 def action_of(command: Command, trunk: str = "trunk") -> dict[str, str | list[str]]:
     """The AMI action that performs a command. `trunk` is the endpoint by which calls to outside numbers leave.
 
@@ -116,21 +121,9 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str | list[st
                 f"offer {command.offer_id} to agent {command.agent_id!r} does not make an extension of the deliver context"
             )
         target = "0" if command.others else f"{DEVICE_DIGIT[command.device]}{command.agent_id}"
-        return {
-            "Action": "Redirect",
-            "Channel": command.channel,
-            "Context": "cti-deliver",
-            "Exten": f"{command.offer_id:010d}{target}",
-            "Priority": "1",
-        }
+        return _redirect(command.channel, "cti-deliver", f"{command.offer_id:010d}{target}")
     if isinstance(command, ReturnToWait | SendToVoicemail | SendToFlow | ConfirmCallback):
-        return {
-            "Action": "Redirect",
-            "Channel": command.channel,
-            "Context": CONTEXTS[type(command)],
-            "Exten": "s",
-            "Priority": "1",
-        }
+        return _redirect(command.channel, CONTEXTS[type(command)], "s")
     if isinstance(command, Resume):
         return resume_action(command)
     if isinstance(command, Rejoin):
@@ -159,13 +152,7 @@ def action_of(command: Command, trunk: str = "trunk") -> dict[str, str | list[st
             "Value": f"{command.queue},{round(command.ring_timeout.total_seconds())},{'1' if command.record else ''}",
         }
     if isinstance(command, SendOut):
-        return {
-            "Action": "Redirect",
-            "Channel": command.channel,
-            "Context": "cti-out",
-            "Exten": _outside(command.number).removeprefix("+"),
-            "Priority": "1",
-        }
+        return _redirect(command.channel, "cti-out", _outside(command.number).removeprefix("+"))
     if isinstance(command, HoldCaller | HoldParty | EnterRoom):
         return _move(command)
     if isinstance(command, DialParty):
@@ -181,13 +168,9 @@ def _move(command: HoldCaller | HoldParty | EnterRoom) -> dict[str, str | list[s
     """A Redirect into the hold context or the room. Two channels that talk with each other are moved by one action: the
     first to leave would end the other."""
     party = isinstance(command, HoldParty) or (isinstance(command, EnterRoom) and command.party)
-    action: dict[str, str | list[str]] = {
-        "Action": "Redirect",
-        "Channel": command.channel,
-        "Context": "cti-room" if isinstance(command, EnterRoom) else "cti-held",
-        "Exten": "party" if party else "s",
-        "Priority": "1",
-    }
+    action: dict[str, str | list[str]] = _redirect(
+        command.channel, "cti-room" if isinstance(command, EnterRoom) else "cti-held", "party" if party else "s"
+    )
     agent_channel = None if isinstance(command, HoldParty) else command.agent_channel
     if agent_channel is not None:
         action |= {
@@ -321,17 +304,6 @@ def _outside(number: str) -> str:
     return number
 
 
-def on_our_clock(signal: Signal, now: datetime, ahead: timedelta) -> Signal:
-    """A signal with its time on our clock, where the machine's was stepped and ours has not followed yet.
-
-    An event is read milliseconds after it was stamped; what does not come out so was stamped before the step.
-    """
-    if abs(ahead) < STEP:
-        return signal
-    at = signal.at + ahead
-    return replace(signal, at=at if timedelta() <= now - at <= LATE_EVENT else now)
-
-
 class AmiTelephony:
     """Satisfies `cti.services.ports.Telephony` with one Asterisk.
 
@@ -349,8 +321,10 @@ class AmiTelephony:
         trunk: str = "trunk",
         ownership: Ownership | None = None,
         ahead: Callable[[], timedelta] = timedelta,
+        life: AsteriskLife | None = None,
     ) -> None:
-        """`ahead`: by how much our clock is ahead of the one Asterisk takes its stamps from, when that was stepped."""
+        """`ahead`: by how much our clock is ahead of the one Asterisk takes its stamps from, when that was stepped. `life`:
+        tells that the Asterisk behind the link has ended; None: nobody can."""
         self.link = link
         self._ahead = ahead
         self._ownership = ownership
@@ -361,6 +335,9 @@ class AmiTelephony:
         self._session: AmiSession | None = None
         self._in_step = False
         self._last_uptime: tuple[timedelta, float] | None = None
+        self._life = life
+        if life is not None:
+            life.on_death = self._asterisk_died
 
     def connected(self) -> bool:
         """Whether the link is up and the last snapshot was delivered."""
@@ -384,20 +361,27 @@ class AmiTelephony:
         session = self._session
         if session is None:
             raise AmiLinkLost(f"{type(command).__name__} was not sent: there is no link to Asterisk")
-        await self._owned(session, command)
+        await self._owned(session, type(command).__name__)
         try:
             if isinstance(command, PressKeys):
                 await self._press(session, command)
                 return
             if (before := preparation_of(command)) is not None:
-                await session.ask(before)
+                await self._prepare(session, command, before)
             await session.ask(action_of(command, self._trunk))
         except RemoteError:
             raise
         except CtiError as error:
             raise RemoteError(f"{type(command).__name__} was not sent: {error.message}") from error
 
-    async def _owned(self, session: AmiSession, command: Command) -> None:
+    async def _prepare(self, session: AmiSession, command: Command, before: dict[str, str]) -> None:
+        """Raises `RemoteError`: what was to be prepared was surely not done, whatever became of the preparation."""
+        try:
+            await session.ask(before)
+        except RemoteError as error:
+            raise RemoteError(f"{type(command).__name__} was not sent: {error.message}") from error
+
+    async def _owned(self, session: AmiSession, what: str) -> None:
         """Wait until it is sure that we own the floor. Raises `RemoteError` when we do not.
 
         Where it stays unsure the link is given up: the next session's snapshot has everything decided anew, and nobody waits
@@ -413,7 +397,7 @@ class AmiTelephony:
                 break
             await asyncio.sleep(SURE_LOOK)
         if standing is not Standing.OWNER:
-            raise RemoteError(f"{type(command).__name__} was not sent: another bridge may own the floor by now")
+            raise RemoteError(f"{what} was not sent: another bridge may own the floor by now")
 
     async def _press(self, session: AmiSession, command: PressKeys) -> None:
         """Keys one after another: two at once would be heard as one."""
@@ -422,6 +406,16 @@ class AmiTelephony:
         for key in command.keys:
             await session.ask({"Action": "PlayDTMF", "Channel": command.channel, "Digit": key, "Duration": "120"})
             await asyncio.sleep(KEY_SECONDS)
+
+    async def keep(self, fields: Mapping[str, str]) -> None:
+        """Have Asterisk keep something in its database, as the owner of the floor. Raises `RemoteError`."""
+        session = self._linked()
+        await self._owned(session, fields["Action"])
+        await session.ask(fields)
+
+    async def listed(self, fields: Mapping[str, str]) -> list[AmiMessage]:
+        """What Asterisk lists. Raises `RemoteError`."""
+        return await self._linked().ask_list(fields, deadline=LIST_DEADLINE)
 
     async def reload(self, module: str) -> None:
         """Have Asterisk read a module's configuration again. Raises `RemoteError`."""
@@ -442,13 +436,19 @@ class AmiTelephony:
 
     async def run(self) -> NoReturn:
         """Keep the link and deliver signals, for ever. The owner's task; cancel it to stop."""
-        await self.link.run(self._serve)
+        try:
+            await self.link.run(self._serve)
+        finally:
+            if self._life is not None:
+                self._life.close()
 
     async def _serve(self, session: AmiSession) -> None:
         """One session, from its snapshot to its loss."""
         self._session = session
         began = self._clock.monotonic()
         order, ownership = OrderCheck(), self._ownership
+        if self._life is not None:
+            self._life.link_up(session.uptime)
         try:
             if ownership is not None and not await fence.announce(session, ownership, began):
                 session.abort(fence.replaced())
@@ -475,6 +475,12 @@ class AmiTelephony:
             if self._in_step:
                 self._in_step = False
                 self._deliver(LinkLost(at=self._clock.now()))
+            if self._life is not None:
+                self._life.link_down()
+
+    def _asterisk_died(self) -> None:
+        """Nothing is there any more: said at once, not when there is a new Asterisk to ask."""
+        self._deliver(Snapshot(at=self._clock.now(), channels=(), devices=(), restarted=True, gone=True))
 
     async def _take_snapshot(self, session: AmiSession, began: float) -> None:
         asked_at = self._clock.now()

@@ -7,7 +7,7 @@ does otherwise and must not do here, each with a test in tests/unit/ami_client_t
 - it sends unanswered actions again after a reconnect (one Originate placed two calls): here every future fails on loss
   with `outcome_unknown=True` and nothing is ever sent twice;
 - it runs coroutine callbacks in tasks of their own, out of order: here events go into one queue with one reader;
-- it never looks at the reply to its ping: here silence ends the link within `ping_interval + ping_patience`;
+- it never looks at the reply to its ping: here silence ends the link within `ping_interval + ping_patience` (see `pulse`);
 - a wrong password only leaves a flag: here it is `AmiLoginRefused`, which says what to do;
 - it drops the link at `Event: Shutdown`: here that is an event, and the end of the stream is the end;
 - it decodes before it splits, losing letters cut by the network, and it lets CR LF through in values: see `wire`.
@@ -27,6 +27,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, NoReturn, cast
 
 import structlog
@@ -40,6 +41,8 @@ from cti.asterisk.ami.errors import (
     AmiRequestTimeout,
     AmiUnreachable,
 )
+from cti.asterisk.ami.link_timings import LinkTimings
+from cti.asterisk.ami.pulse import Pulse
 from cti.asterisk.ami.wire import AmiMessage, AmiReader, encode_action
 from cti.errors import RemoteError
 
@@ -56,35 +59,6 @@ _NOTHING_TO_LIST = re.compile(r"No [A-Za-z ]+ found\.?", re.ASCII)
 
 LIST_LIMIT = 200_000
 """Items of one action list; Asterisk cannot have more channels than that."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkTimings:
-    """Deadlines and pauses of the link. A stalled link is noticed after `ping_interval + ping_patience` at the latest, one that
-    is slow when it is `ping_reply` behind."""
-
-    connect: timedelta = timedelta(seconds=3)
-    login: timedelta = timedelta(seconds=5)
-    boot: timedelta = timedelta(seconds=60)
-    """From login to FullyBooted; Asterisk opens the port before it has loaded everything."""
-    action: timedelta = timedelta(seconds=5)
-    ping_interval: timedelta = timedelta(seconds=1)
-    ping_patience: timedelta = timedelta(seconds=1.5)
-    """Silence after a ping that means the link is dead."""
-    ping_reply: timedelta = timedelta(seconds=2.5)
-    """Longest wait for the ping's own reply while other bytes still arrive: what comes is by so much too old to act on, and a
-    snapshot is sooner there than the rest of it."""
-    first_retry: timedelta = timedelta(seconds=0.2)
-    longest_retry: timedelta = timedelta(seconds=1)
-    unreachable_retry: timedelta = timedelta(seconds=0.4)
-    """The longest while nobody listens: an Asterisk that was killed is back in seconds, and asking costs nothing."""
-    steady: timedelta = timedelta(seconds=10)
-    """A link that lived this long starts the next retries from `first_retry` again."""
-
-    def pause(self, failures: int, jitter: float) -> float:
-        """Seconds before the next attempt after `failures` in a row (from 1). `jitter` 0..1 spreads it over half to full."""
-        full = self.first_retry.total_seconds() * 2.0 ** min(failures - 1, 16)
-        return min(full, self.longest_retry.total_seconds()) * (0.5 + 0.5 * jitter)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,7 +84,7 @@ class _Protocol(asyncio.Protocol):
         self.booted: AmiMessage | None = None
         self.booted_or_lost = asyncio.Event()
         self.reason: RemoteError | None = None
-        self.heard_at = self.loop.time()
+        self.heard: Callable[[], None] = lambda: None
         self.late_answers = 0
         # A token per connection: no answer meant for an earlier link, and no guess of an outsider, can match.
         self._prefix = f"cti-{secrets.token_hex(4)}-"
@@ -125,7 +99,7 @@ class _Protocol(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = self.loop.time()
+        self.heard()
         try:
             messages = self.reader.feed(data)
         except AmiProtocolError as problem:
@@ -265,6 +239,8 @@ class AmiSession:
         self._protocol = protocol
         self._timings = timings
         self._pinger: asyncio.Task[None] | None = None
+        self._long_questions = 0
+        """Asked and not answered yet; what is asked after them is answered after them."""
         self.uptime = timedelta()
         """How long Asterisk had been up when this session was logged in, in whole seconds."""
 
@@ -378,47 +354,46 @@ class AmiSession:
     ) -> list[AmiMessage]:
         seconds = (deadline or self._timings.action).total_seconds()
         future: asyncio.Future[list[AmiMessage]] = self._manager.send_action(dict(fields), as_list=as_list)
+        takes_long = seconds > self._timings.action.total_seconds()
+        self._long_questions += takes_long
         try:
             async with asyncio.timeout(seconds):
                 return await future
         except TimeoutError:
             raise AmiRequestTimeout(action=str(fields.get("Action", "")), seconds=seconds) from None
+        finally:
+            self._long_questions -= takes_long
 
     async def _keep_alive(self) -> None:
         """Ping until the link is lost; end the link when nothing comes back."""
         loop, protocol, timings = self._protocol.loop, self._protocol, self._timings
-        patience = timings.ping_patience.total_seconds()
+        pause = timings.ping_interval.total_seconds()
+        pulse = Pulse(
+            loop.time(),
+            patience=timings.ping_patience.total_seconds(),
+            behind=timings.ping_reply.total_seconds(),
+            busy=timings.ping_busy.total_seconds(),
+        )
+        protocol.heard = pulse.heard
         while protocol.reason is None:
-            sent = loop.time()
             try:
                 pong: asyncio.Future[list[AmiMessage]] = self._manager.send_action({"Action": "Ping"}, as_list=False)
             except AmiLinkLost:
                 return
-            pong.add_done_callback(_looked_at)
-            while True:
-                done, _ = await asyncio.wait({pong}, timeout=patience)
-                if done:
-                    problem = pong.exception()
-                    if isinstance(problem, AmiRefused):
-                        protocol.abort(problem)
-                    break
-                # Our own loop may have been busy: take what the socket holds before judging.
-                await asyncio.sleep(0.01)
-                now = loop.time()
-                if pong.done():
-                    continue
-                if now - protocol.heard_at > patience or now - sent > timings.ping_reply.total_seconds():
-                    protocol.abort(
-                        AmiLinkLost(f"Asterisk has not answered a ping for {now - sent:.1f} s: the link is dead")
-                    )
-                    break
-            await asyncio.sleep(max(0.0, sent + timings.ping_interval.total_seconds() - loop.time()))
+            number = pulse.sent(busy=self._long_questions > 0 or protocol.booted is None)
+            pong.add_done_callback(partial(self._ponged, pulse, number))
+            await asyncio.sleep(pause)
+            pulse.woke(loop.time(), meant=pause)
+            if (late := pulse.late()) is not None:
+                protocol.abort(AmiLinkLost(f"Asterisk has not answered a ping for {late:.1f} s: the link is dead"))
 
-
-def _looked_at(future: asyncio.Future[list[AmiMessage]]) -> None:
-    """Its failure is known: the link's end says it."""
-    if not future.cancelled():
-        future.exception()
+    def _ponged(self, pulse: Pulse, number: int, pong: asyncio.Future[list[AmiMessage]]) -> None:
+        """A ping was answered, refused, or failed with its link, whose end says it."""
+        problem = None if pong.cancelled() else pong.exception()
+        if isinstance(problem, AmiRefused):
+            self._protocol.abort(problem)
+        elif problem is None:
+            pulse.answered(number)
 
 
 class AmiLink:

@@ -309,6 +309,8 @@ def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
     call_id = _call(message) or call_id_of(message.variable("CTI_CALL", "DestChanVariable"))
     event, status = message.event, message.get("DialStatus")
     leg = message.get("DestUniqueid")
+    if event == "DialEnd" and status == "ANSWER" and _is_trunk(agent_channel, leg, accounts) and call_id is not None:
+        return s.TrunkAnswered(at=at, call_id=call_id, unique_id=leg, context=message.get("Context"))
     if (asked_for := call_of_party_leg(leg)) is not None:
         return _party(at, asked_for, leg, agent_channel, event, status)
     if call_of_watch_leg(leg) is not None:
@@ -336,6 +338,12 @@ def _dial(message: AmiMessage, accounts: Accounts, at: datetime) -> s.Signal | N
     if status == "RINGING":
         return s.AgentLegRinging(at=at, call_id=call_id, offer_id=offer_id, agent_channel=agent_channel)
     return None
+
+
+def _is_trunk(channel: str, unique_id: str, accounts: Accounts) -> bool:
+    """Whether a channel that is dialled leaves the house: it is no agent's account and no supervisor's."""
+    ours = account_of_channel(channel, accounts) is not None or call_of_watch_leg(unique_id) is not None
+    return channel.startswith("PJSIP/") and not ours
 
 
 def _party(at: datetime, call_id: CallId, leg: str, channel: ChannelName, event: str, status: str) -> s.PartyLeg | None:

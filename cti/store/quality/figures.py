@@ -62,16 +62,12 @@ class StoredFigures:
                 if by == "item"
                 else []
             )
-        teams = {name: one.groups for name, one in self._ground.centre().agents.items()}
+        # A score counts once: in the team of the reports, or in none ("").
+        teams = {str(name): one.team or "" for name, one in self._ground.centre().agents.items()}
         groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        if by == "item":
-            for row in items:
-                groups[row["key"]].append(row)
-        else:
-            for row in rows:
-                keys: Sequence[str] = teams.get(row["agent"], ()) if by == "team" else (row[by],)
-                for key in keys:
-                    groups[key].append(row)
+        for row in items if by == "item" else rows:
+            key = row["key"] if by == "item" else teams.get(row["agent"], "") if by == "team" else row[by]
+            groups[key].append(row)
         trend = []
         for key, members in sorted(groups.items()):
             points: dict[date, list[float]] = defaultdict(list)
@@ -95,7 +91,7 @@ class StoredFigures:
         # The reports' teams; without one everybody who had calls, whether they are still of the centre or not.
         of_team: list[str] | None = None
         if team:
-            of_team = [name for name, one in centre.agents.items() if one.groups[:1] == (team,)]
+            of_team = [name for name, one in centre.agents.items() if one.team == team]
         names = of_team
         if who.queues is not None:
             # What is about no call is told of the agents of the queues only.

@@ -22,6 +22,7 @@ from cti.web.auth.guard import agent_of
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
 from cti.web.operations import Operation
+from cti.web.phone_logins import page_password
 from cti.web.views import people_of
 from cti.web.wire import read_body, read_path, reply
 
@@ -119,7 +120,7 @@ async def phone(request: web.Request) -> web.Response:
     deps, agent_id = request.app[DEPS], agent_of(request)
     browser = f"{agent_id}-web"
     passwords = deps.phone.passwords
-    if browser not in passwords or agent_id not in passwords:
+    if agent_id not in passwords:
         raise ApiError(
             409,
             "no_phone_account",
@@ -131,9 +132,14 @@ async def phone(request: web.Request) -> web.Response:
             ws_url=deps.phone.ws_url,
             uri=f"sip:{browser}@{deps.phone.domain}",
             username=browser,
-            password=passwords[browser],
+            password=await page_password(request, browser),
             display_name=deps.centre.agents[agent_id].name,
-            sip=SipAccount(registrar=deps.phone.registrar, username=agent_id, password=passwords[agent_id]),
+            sip=SipAccount(
+                registrar=deps.phone.registrar,
+                tls_registrar=deps.phone.tls_registrar,
+                username=agent_id,
+                password=passwords[agent_id],
+            ),
         )
     )
 
@@ -166,7 +172,7 @@ OPERATIONS = (
         handler=phone,
         summary="The agent's own phone accounts",
         answer=PhoneAccount,
-        errors={409: "no_phone_account"},
+        errors={409: "no_phone_account", 503: "the telephone system cannot be told; what is signed on stays so"},
     ),
     Operation(
         name="offer_reject",

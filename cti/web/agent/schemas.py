@@ -67,9 +67,10 @@ class AgentAnswer(Answer):
 
 
 class SipAccount(Answer):
-    """For a SIP softphone (UDP)."""
+    """For a SIP softphone. `tls_registrar` is where SIP over TLS is spoken; empty: nowhere."""
 
     registrar: str
+    tls_registrar: str
     username: str
     password: str
 

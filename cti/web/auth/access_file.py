@@ -252,6 +252,11 @@ class AccessFile:
         token = session.token and self._data.tokens.get(session.token.token_id)
         return token is not None and self._session(token) is not None
 
+    def holds(self, token_id: str) -> bool:
+        """Whether the token of that name opens anything."""
+        token = self._data.tokens.get(token_id)
+        return token is not None and self._session(token) is not None
+
     def _session(self, token: ApiToken) -> Session | None:
         account = self._accounts.get(token.username)
         if account is None or account.role is not token.role or token.expires_at <= self._clock.now():

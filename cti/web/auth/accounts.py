@@ -63,6 +63,9 @@ class Account(BaseModel):
     """The queues a supervisor acts on, or a screen shows; none: all of them. Those of the centre's file count besides (`scope`)."""
     of_centre: bool = False
     """Made for a supervisor or a screen that the centre's file names; it goes when the file does not any more."""
+    once_named: bool = False
+    """Not made for it, but the centre's file has named this supervisor or screen: when it does not any more, the account has the
+    queues of its own line only, instead of all of them."""
     epoch: int = 0
     hash: str
     """Empty: no password opens it."""
@@ -138,6 +141,7 @@ class Accounts:
         """The accounts of a centre that starts: the file as `follow` leaves it, for the centre's file may have changed meanwhile."""
         accounts = cls.load(path, hasher=hasher)
         await accounts.follow(path, passwords, agents, now, named=named, walls=walls)
+        await accounts.note_named(path, {*named, *walls})
         return accounts
 
     @staticmethod
@@ -234,6 +238,21 @@ class Accounts:
             lines = [account.model_dump(mode="json") for account in (*kept, *made)]
             await asyncio.to_thread(write_private, path, json.dumps(lines, indent=1).encode())
             self._accounts = {account.username: account for account in (*kept, *made)}
+
+    async def note_named(self, path: Path, named: Collection[str]) -> None:
+        """Keep with accounts that were not made for it (a provider's) that the centre's file names them. To be called when these
+        are the centre's, and not before: whoever is noted and not named has no queue."""
+        async with self._turn:
+
+            def noted(one: Account) -> Account:
+                new = one.username in named and not (one.of_centre or one.once_named or one.username in BUILT_IN)
+                return one.model_copy(update={"once_named": True}) if new else one
+
+            if all(noted(one) is one for one in self._accounts.values()):
+                return
+            lines = [noted(one).model_dump(mode="json") for one in _parse(path, path.read_bytes())]
+            await asyncio.to_thread(write_private, path, json.dumps(lines, indent=1).encode())
+            self._accounts = {name: noted(one) for name, one in self._accounts.items()}
 
     def get(self, username: str) -> Account | None:
         """The account of that name, if there is one."""

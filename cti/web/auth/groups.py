@@ -13,7 +13,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "agent": ("agent",),
         "floor": (
-            "state", "feed", "queues", "agents", "alerts", "supervision", "messages", "announcement", "callbacks",
+            "state", "feed", "queues", "agents", "alerts", "supervision", "messages", "announcement", "callbacks", "outbound",
         ),
         "calls": ("calls",),
         "customers": ("customers",),

@@ -13,6 +13,7 @@ from aiohttp import web
 from cti.web.auth.sessions import Session
 from cti.web.deps import ACCESS, SESSIONS
 from cti.web.feed import HUB
+from cti.web.phone_logins import look_after_phones
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +49,7 @@ async def _run(app: web.Application) -> None:
         for _ in range(LOOKS_TO_KEEP):
             await asyncio.sleep(EVERY)
             look(app)
+            look_after_phones(app)
         await _keep(app)
 
 

@@ -86,6 +86,7 @@ PERMISSIONS: Mapping[str, frozenset[Role] | None] = {
     "callbacks": _FLOOR,
     "alerts": _FLOOR,
     "alert_acknowledge": _FLOOR,
+    "outbound_spent": _FLOOR,
     "callback_cancel": _FLOOR,
     "supervision": _FLOOR,
     "supervisor_phone": _FLOOR,

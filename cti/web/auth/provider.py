@@ -15,23 +15,24 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import secrets
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
 from cti.clock import Clock
 from cti.errors import CtiError
 from cti.settings import Oidc
 from cti.web.auth.permissions import Role
+
+if TYPE_CHECKING:
+    from joserfc.jwk import KeySet  # read where it is used: most centres have no provider
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
 """Signatures by a key that only the provider has."""
@@ -46,6 +47,8 @@ LEEWAY = 60
 """Seconds that the provider's clock may be away."""
 OLDEST = 600
 """Seconds since the ID token was made."""
+LATEST = 10**15
+"""Seconds since 1970; no time is beyond, and Python's own numbers of a claim have no end."""
 ORDER = (Role.ADMIN, Role.SUPERVISOR, Role.AGENT, Role.WALL)
 
 
@@ -173,12 +176,15 @@ class OidcProvider:
         return claims
 
     def _signed(self, token: str, keys: KeySet) -> Mapping[str, Any]:
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+
         try:
             header = json.loads(_unpadded(token.split(".")[0]))
             if not isinstance(header, dict) or header.get("alg") not in ALGORITHMS:
                 raise ProviderRefused("wrong_algorithm", "the provider's answer is not signed as it must be")
             return jwt.decode(token, keys, algorithms=list(ALGORITHMS)).claims
-        except (JoseError, ValueError, KeyError, TypeError):
+        except (JoseError, ValueError, KeyError, TypeError, RecursionError):
             raise ProviderRefused("wrong_signature", "the provider's answer is not signed by the provider") from None
 
     def _check(self, claims: Mapping[str, Any], nonce: str) -> None:
@@ -195,7 +201,7 @@ class OidcProvider:
         if ends <= now - LEEWAY or made > now + LEEWAY or made < now - OLDEST or begins > now + LEEWAY:  # type: ignore[operator]
             raise ProviderRefused("wrong_time", "the provider's answer is too old, or from the future")
         said = claims.get("nonce")
-        if not isinstance(said, str) or not hmac.compare_digest(said.encode(), nonce.encode()):
+        if not isinstance(said, str) or not hmac.compare_digest(said.encode(errors="replace"), nonce.encode()):
             raise ProviderRefused("wrong_nonce", "the provider's answer belongs to another log-in")
         if not isinstance(claims.get("sub"), str) or not claims["sub"]:
             raise ProviderRefused("no_subject", "the provider's answer names nobody")
@@ -240,6 +246,9 @@ class OidcProvider:
             return document, keys
 
     async def _discover(self) -> tuple[Mapping[str, Any], KeySet]:
+        from joserfc.errors import JoseError
+        from joserfc.jwk import KeySet
+
         issuer = self._settings.issuer
         status, document = await self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if status != 200 or document.get("issuer") != issuer:
@@ -278,14 +287,22 @@ class OidcProvider:
                 **more,
             ) as answer:
                 raw = await answer.content.read(LARGEST + 1)
-                said = json.loads(raw) if len(raw) <= LARGEST else None
-                if not isinstance(said, dict):
-                    raise ProviderAway("the provider does not answer as it should", remedy="check oidc.issuer")
-                return answer.status, said
+                return answer.status, object_of(raw)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ProviderAway(
                 f"the provider does not answer: {type(error).__name__}", remedy="try again in a moment"
             ) from None
+
+
+def object_of(raw: bytes) -> Mapping[str, Any]:
+    """The JSON object that an answer is. Raises `ProviderAway`."""
+    try:
+        said = json.loads(raw) if len(raw) <= LARGEST else None
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise ProviderAway("the provider does not answer as it should", remedy="check oidc.issuer")
+    return said
 
 
 def _secret(settings: Oidc) -> str:
@@ -304,12 +321,18 @@ def _may_ask(address: object, issuer: str) -> bool:
     """Whether an address of the discovery document may be used: encrypted, unless the issuer itself is on this machine."""
     if not isinstance(address, str):
         return False
-    scheme = urlsplit(address).scheme
+    try:
+        scheme = urlsplit(address).scheme
+    except ValueError:  # "https://[": no address at all
+        return False
     return scheme == "https" or (scheme == "http" and issuer.startswith("http://"))
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Of a claim: a finite number. JSON as Python reads it has NaN, which no comparison finds too old."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < LATEST
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _unpadded(text: str) -> bytes:

@@ -71,7 +71,7 @@ SCOPES: Mapping[str, Scope] = {
     ),
     **dict.fromkeys(
         (
-            "state", "feed", "calls", "callbacks", "alerts", "supervision", "watch_change", "watch_stop", "message_send",
+            "state", "feed", "calls", "callbacks", "alerts", "outbound_spent", "supervision", "watch_change", "watch_stop", "message_send",
             "messages", "acts", "acts_file", "report_query", "report_calls", "report_distribution", "report_funnel",
             "report_export", "reports_saved", "report_save", "report_forget", "report_schedules", "report_schedule_add",
             "report_schedule_change", "report_schedule_remove", "report_send", "staffing", "audit_targets",
@@ -130,8 +130,11 @@ def scope_of_account(account: Account, centre: Centre) -> frozenset[QueueName] |
     if account.role is Role.ADMIN:
         return None
     of_centre = centre.walls if account.role is Role.WALL else centre.supervisors
-    if account.of_centre and account.username not in BUILT_IN and account.username not in of_centre:
-        return frozenset()  # the centre does not know them yet, or not any more: not all queues, but none
+    if account.username not in BUILT_IN and account.username not in of_centre:
+        if account.of_centre:
+            return frozenset()  # the centre does not know them yet, or not any more: not all queues, but none
+        if account.once_named:
+            return frozenset(map(QueueName, account.queues))
     named = (*account.queues, *of_centre.get(account.username, ()))
     return frozenset(map(QueueName, named)) or None
 

@@ -175,20 +175,18 @@ class Sessions:
             said: Any = self._signer.loads(token)
             username, role, epoch = said["u"], said["r"], int(said["e"])
             began, ends, nonce, method = int(said["i"]), int(said["x"]), str(said["n"]), str(said["m"])
-        except (BadData, KeyError, TypeError, ValueError):
+        except (BadData, KeyError, TypeError, ValueError, OverflowError):
             return None
         if not isinstance(username, str):
             return None
         account = self._accounts.get(username)
         if account is None or account.epoch != epoch or account.role.value != role:
             return None
-        session = Session(
-            account=account,
-            nonce=nonce,
-            expires=datetime.fromtimestamp(ends, UTC),
-            began=datetime.fromtimestamp(began, UTC),
-            method=method,
-        )
+        try:
+            expires, since = datetime.fromtimestamp(ends, UTC), datetime.fromtimestamp(began, UTC)
+        except (ValueError, OverflowError, OSError):  # a year that no calendar has
+            return None
+        session = Session(account=account, nonce=nonce, expires=expires, began=since, method=method)
         return session if self._is_on(session) else None
 
     def _is_on(self, session: Session) -> bool:
@@ -213,6 +211,14 @@ class Sessions:
         account = self._accounts.get(session.account.username)
         same = account is not None and (account.epoch, account.role) == (session.account.epoch, session.account.role)
         return same and self._is_on(session)
+
+    def holds(self, username: str, *, role: str, nonce: str, epoch: int, ends: int) -> bool:
+        """Whether the session of that name is on, as that role. Asking does not count as using it."""
+        account, now, seen = self._accounts.get(username), self._clock.now().timestamp(), self._seen.get(nonce)
+        if account is None or (account.epoch, account.role) != (epoch, role) or nonce in self._revoked or ends <= now:
+            return False
+        # One that nobody remembers was used a moment before a crash.
+        return seen is None or now - seen.last <= self._idle.total_seconds()
 
     def of(self, username: str) -> Sequence[tuple[str, Seen]]:
         """The sessions of one account that are on, by their names, the one used last first."""

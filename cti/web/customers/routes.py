@@ -30,6 +30,7 @@ from cti.web.customers.schemas import (
     NoteParams,
     SearchQuery,
 )
+from cti.web.deps import DEPS
 from cti.web.errors import ApiError
 from cti.web.operations import Operation
 from cti.web.wire import read_body, read_path, read_query, reply
@@ -133,7 +134,16 @@ async def contacts(request: web.Request) -> web.Response:
     if not on_the_floor(request):
         found = [replace(contact, recording="") for contact in found]
     more = found[-1].at if len(found) == query.limit else None
-    return reply(ContactList(contacts=found, next_before=more))
+    centre = request.app[DEPS].centre_now()
+    queues, agents = {contact.queue for contact in found}, {contact.agent for contact in found}
+    return reply(
+        ContactList(
+            contacts=found,
+            next_before=more,
+            queue_titles={name: dict(queue.titles) for name, queue in centre.queues.items() if name in queues},
+            agent_names={one: agent.name for one, agent in centre.agents.items() if one in agents},
+        )
+    )
 
 
 @telling

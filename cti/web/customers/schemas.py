@@ -116,12 +116,12 @@ class CustomerValues(Body):
     language: str | None = None
     time_zone: str | None = None
     company: str | None = None
-    company_id: int | None = None
+    company_id: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     email: str | None = None
     own_agent: str | None = None
     notes: str | None = None
     tags: list[str] | None = None
-    fields: dict[str, str | int | float | None] | None = None
+    fields: dict[str, str | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | None] | None = None
     phones: list[PhoneBody] | None = None
     addresses: list[AddressBody] | None = None
     consents: list[ConsentBody] | None = None
@@ -186,10 +186,15 @@ class ContactsQuery(Params):
 
 
 class ContactList(Answer):
-    """Contacts, newest first. `next_before` is the `before` of the next page."""
+    """Contacts, newest first. `next_before` is the `before` of the next page.
+
+    `queue_titles` and `agent_names` say, for those of these contacts whom the centre has today, how people call them.
+    """
 
     contacts: list[Contact]
     next_before: datetime | None
+    queue_titles: dict[str, dict[str, str]]
+    agent_names: dict[str, str]
 
 
 class HistoryQuery(Params):

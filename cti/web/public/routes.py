@@ -5,10 +5,12 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 
 from cti.model.centre import Centre
+from cti.services.phone_secrets import VISITORS, LinesBusy, SecretsStand
 from cti.web.auth.attempts import Attempts
-from cti.web.deps import DEPS
+from cti.web.deps import DEPS, WebDeps
 from cti.web.errors import ApiError
 from cti.web.operations import Operation
+from cti.web.phone_logins import standing_password
 from cti.web.public.schemas import CentreInfo, DialledNumber, WebCall
 from cti.web.wire import reply
 
@@ -42,18 +44,35 @@ async def webcall(request: web.Request) -> web.Response:
             headers={hdrs.RETRY_AFTER: str(seconds)},
         )
     tries.add(address, now)
-    password = deps.phone.passwords.get("webcall")
-    if password is None:
-        raise ApiError(409, "no_phone_account", "calls from the browser are not set up", remedy="restart with `cti up`")
+    account, password = await _line(deps, address)
     return reply(
         WebCall(
             ws_url=deps.phone.ws_url,
-            uri=f"sip:webcall@{deps.phone.domain}",
-            username="webcall",
+            uri=f"sip:{account}@{deps.phone.domain}",
+            username=account,
             password=password,
             dial=_numbers(deps.centre),
         )
     )
+
+
+async def _line(deps: WebDeps, address: str) -> tuple[str, str]:
+    """An account, and the password for one call by it."""
+    if deps.phone_secrets is None:
+        return VISITORS, standing_password(deps.phone.passwords, VISITORS)
+    try:
+        line = await deps.phone_secrets.for_visitor(address)
+    except SecretsStand:
+        return VISITORS, standing_password(deps.phone.passwords, VISITORS)
+    except LinesBusy as busy:
+        raise ApiError(
+            503,
+            busy.error_id,
+            busy.message,
+            remedy=busy.remedy,
+            headers={hdrs.RETRY_AFTER: str(busy.retry_after)},
+        ) from None
+    return line.account, line.secret
 
 
 OPERATIONS = (
@@ -72,6 +91,10 @@ OPERATIONS = (
         handler=webcall,
         summary="A line for a call from the browser",
         answer=WebCall,
-        errors={409: "no_phone_account", 429: "too_many_attempts"},
+        errors={
+            409: "no_phone_account",
+            429: "too_many_attempts",
+            503: "lines_busy, or the telephone system cannot be told",
+        },
     ),
 )

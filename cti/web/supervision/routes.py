@@ -15,6 +15,7 @@ from cti.web.auth.scopes import check_queues, scope_of
 from cti.web.deps import DEPS
 from cti.web.errors import ApiError
 from cti.web.operations import Done, Operation
+from cti.web.phone_logins import page_password
 from cti.web.supervision.schemas import (
     EmergencyRow,
     EndBody,
@@ -26,9 +27,12 @@ from cti.web.supervision.schemas import (
     SupervisorPhone,
     WatchBody,
     Watched,
+    WatchedStill,
 )
 from cti.web.wire import read_body, read_path, reply
 
+_OVER = frozenset({"not_watching", "unknown_call"})
+"""What a desk says of a part that has ended, or whose call has."""
 NO_DESK = {503: "no_supervision: nobody can act on calls here"}
 
 
@@ -83,7 +87,7 @@ async def phone(request: web.Request) -> web.Response:
     deps, account = request.app[DEPS], session_of(request).account
     user = account.username
     browser, passwords = f"{user}-web", deps.phone.passwords
-    if browser not in passwords or user not in passwords:
+    if user not in passwords:
         raise ApiError(
             409,
             "no_phone_account",
@@ -95,9 +99,14 @@ async def phone(request: web.Request) -> web.Response:
             ws_url=deps.phone.ws_url,
             uri=f"sip:{browser}@{deps.phone.domain}",
             username=browser,
-            password=passwords[browser],
+            password=await page_password(request, browser),
             display_name=account.name or user,
-            sip={"registrar": deps.phone.registrar, "username": user, "password": passwords[user]},
+            sip={
+                "registrar": deps.phone.registrar,
+                "tls_registrar": deps.phone.tls_registrar,
+                "username": user,
+                "password": passwords[user],
+            },
         )
     )
 
@@ -108,7 +117,7 @@ async def watch(request: web.Request) -> web.Response:
     body = await read_body(request, WatchBody)
     deps, account = request.app[DEPS], session_of(request).account
     sip_account = account.username + ("-web" if body.device == "browser" else "")
-    if sip_account not in deps.phone.passwords:
+    if account.username not in deps.phone.passwords:
         raise ApiError(
             409,
             "no_phone_account",
@@ -124,7 +133,7 @@ async def watch(request: web.Request) -> web.Response:
 
 
 async def change(request: web.Request) -> web.Response:
-    """Do something else in the call one has a part in."""
+    """Do something else in the call one has a part in. What is over already is not refused: the call may just have ended."""
     body = await read_body(request, ModeBody)
     desk, by = desk_of(request), session_of(request).account.username
     before = next((row for row in desk.watches() if row.by == by), None)
@@ -133,9 +142,15 @@ async def change(request: web.Request) -> web.Response:
         # The caller may be in a queue by now that is not this supervisor's.
         check_queues(request, session_of(request), "watch_change", (queue,) if queue is not None else ())
         tell(request, subject=f"call:{before.call_id}", queue=queue, before={"mode": before.mode.value})
-    row = await desk.change_watch(by=by, mode=body.mode)
+    try:
+        row = await desk.change_watch(by=by, mode=body.mode)
+    except Refused as refused:
+        if refused.error_id not in _OVER:
+            raise
+        tell_nothing(request)
+        return reply(WatchedStill(watch=None))
     tell(request, after={"mode": row.mode.value})
-    return reply(Watched(watch=row))
+    return reply(WatchedStill(watch=row))
 
 
 async def stop(request: web.Request) -> web.Response:
@@ -182,7 +197,7 @@ _REFUSED = {
     **NO_DESK,
 }
 _NOW = {
-    409: "not_watching, or the floor refused; the error's id says why, nothing changed",
+    409: "the floor refused; the error's id says why, nothing changed",
     403: "not_your_queue",
     **NO_DESK,
 }
@@ -222,9 +237,9 @@ OPERATIONS = (
         method=hdrs.METH_POST,
         path="/api/v1/supervision/mode",
         handler=change,
-        summary="Listen, whisper, talk along or take over, in the call one has a part in",
+        summary="Listen, whisper, talk along or take over, in the call one has a part in; null where there is none any more",
         body=ModeBody,
-        answer=Watched,
+        answer=WatchedStill,
         errors=_NOW,
     ),
     Operation(

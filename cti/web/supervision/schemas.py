@@ -135,6 +135,12 @@ class Watched(Answer):
     watch: WatchRow
 
 
+class WatchedStill(Answer):
+    """The same; null: one had no part in any call, or it was over already."""
+
+    watch: WatchRow | None
+
+
 class Stopped(Answer):
     """Which call it was; null: one had no part in any, or it was over already."""
 

@@ -11,8 +11,9 @@ import pytest
 
 from cti.asterisk.ami import adapter
 from cti.asterisk.ami.adapter import AmiTelephony
-from cti.asterisk.ami.client import AmiLink, LinkTimings
+from cti.asterisk.ami.client import AmiLink
 from cti.asterisk.ami.fence import EVENT, VARIABLE
+from cti.asterisk.ami.link_timings import LinkTimings
 from cti.clock import SystemClock
 from cti.errors import RemoteError
 from cti.ids import ChannelName

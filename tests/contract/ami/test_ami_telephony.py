@@ -12,8 +12,10 @@ from typing import Protocol, TypeVar
 import pytest
 
 from cti.asterisk.ami.adapter import AmiTelephony
-from cti.asterisk.ami.client import AmiLink, LinkTimings
+from cti.asterisk.ami.client import AmiLink
+from cti.asterisk.ami.link_timings import LinkTimings
 from cti.asterisk.ami.translate import accounts_of
+from cti.asterisk.life import AsteriskLife
 from cti.clock import SystemClock
 from cti.errors import RemoteError
 from cti.ids import AgentId, CallId, ChannelName, OfferId
@@ -33,6 +35,8 @@ class Switch(Protocol):
 
     port: int
     secret: str
+    pid_file: Path
+    """Names its process, where it has one."""
 
     async def caller_waits(self) -> tuple[CallId, ChannelName]:
         """A caller comes in and is in the wait context."""
@@ -60,6 +64,7 @@ class FakeSwitch:
         self.server = server
         self.secret = server.secret
         self.port = server.port
+        self.pid_file = Path("/nonexistent/asterisk.pid")
         self._count = 0
         self._shut = False
         server.devices.append(b"Event: DeviceStateChange\r\nDevice: PJSIP/1001\r\nState: NOT_INUSE\r\n")
@@ -153,6 +158,7 @@ class RealSwitch:
         self.relay = relay
         self.peers = peers
         self.port = relay.port
+        self.pid_file = asterisk.folder / "run" / "asterisk.pid"
 
     async def caller_waits(self) -> tuple[CallId, ChannelName]:
         await self.peers.start(tiny.caller_scenario(talk_ms=0, hangs_up=False), address="127.0.0.2")
@@ -228,7 +234,13 @@ async def telephony(switch: Switch, inbox: Inbox) -> AsyncIterator[AmiTelephony]
         secret=switch.secret,
         timings=LinkTimings(longest_retry=timedelta(seconds=0.5)),
     )
-    telephony = AmiTelephony(link, accounts=accounts_of([AGENT]), deliver=inbox.deliver, clock=SystemClock())
+    telephony = AmiTelephony(
+        link,
+        accounts=accounts_of([AGENT]),
+        deliver=inbox.deliver,
+        clock=SystemClock(),
+        life=AsteriskLife(switch.pid_file, host="127.0.0.1"),
+    )
     task = asyncio.create_task(telephony.run())
     try:
         yield telephony
@@ -366,9 +378,13 @@ async def test_a_restart_of_the_telephone_system_is_told(telephony: AmiTelephony
         await asyncio.sleep(4)
     await switch.restart()
     lost, _ = await inbox.first(s.LinkLost, after=place)
-    _, snapshot = await inbox.first(s.Snapshot, after=lost)
+    _, snapshot = await inbox.first(s.Snapshot, after=lost, where=lambda one: not one.gone)
     assert snapshot.restarted
     assert snapshot.channels == ()
+    # Of a real process the end is told before another one is up.
+    assert [one.gone for one in inbox.signals[lost:] if isinstance(one, s.Snapshot)] == (
+        [True, False] if isinstance(switch, RealSwitch) else [False]
+    )
 
 
 async def test_a_stall_is_noticed_within_three_seconds(telephony: AmiTelephony, switch: Switch, inbox: Inbox) -> None:

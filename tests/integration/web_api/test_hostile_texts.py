@@ -15,10 +15,11 @@ from playwright.async_api import Page
 
 from cti.ids import AgentId
 from cti.services.floor import Change
+from tests.support.crafted_callers import TEXTS
 from tests.support.customers import customer_work  # noqa: F401 - a fixture
 from tests.support.pages import Pages, pages  # noqa: F401 - a fixture
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
-from tests.support.scripted_desk import scripted_desks
+from tests.support.scripted_desk import CARD, scripted_desks
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(240)]
 
@@ -35,6 +36,9 @@ WIDE = MID * 12
 """Fits where 1,000 do."""
 BAD = "\u202e<b>x</b>\u200b👩‍👩‍👧"
 """Fits where 40 do."""
+
+WORST = tuple(" ".join(one.decode("utf-8", "replace") for one in TEXTS[at : at + 4]) for at in range(0, len(TEXTS), 4))
+"""Callers' numbers and names, as if a telephone exchange had let them through."""
 
 
 async def test_customers_and_their_files(pages: Pages) -> None:
@@ -237,6 +241,17 @@ async def test_flows_prompts_and_the_floor(pages: Pages) -> None:
     await boss.wait_for_selector("[data-testid=call-sheet]")
     assert EVIL in (await boss.text_content("[data-testid=call-sheet]") or "")
     await pages.nothing_foreign(boss)
+    there = [call.call_id]
+    for at in range(0, len(WORST), 8):
+        crowd = [
+            pages.floor.make_call(f"a1-2.{at}{place}", caller_number=text, customer_name=text, choice=text, place=place)
+            for place, text in enumerate(WORST[at : at + 8], 1)
+        ]
+        pages.floor.apply(Change(calls={one.call_id: one for one in crowd}, calls_gone=tuple(there)))
+        there = [one.call_id for one in crowd]
+        for one in crowd:
+            await boss.locator(f"[data-testid=waiting-{one.place}]").filter(has_text=one.customer_name).wait_for()
+    await pages.nothing_foreign(boss)
 
 
 async def test_the_desk() -> None:
@@ -245,6 +260,17 @@ async def test_the_desk() -> None:
         desk = await desks.desk()
         alarms: list[str] = []
         desk.page.on("dialog", lambda dialog: alarms.append(dialog.message))
+        for text in WORST:
+            desk.offer(
+                text,
+                customers=[CARD | {"name": text}],
+                choice=text,
+                transferred_by=text,
+                note=text,
+                data=[[text, text]],
+            )
+            await desk.until("pop", text=" ".join(text.replace("\0", "").split()[-1:]))
+            await on_desk(desk.page, alarms)
         await desk.in_call()
         await desk.page.keyboard.press("t")
         await desk.until("place-agent-1002")

@@ -109,6 +109,10 @@ async def test_state_and_lists_have_what_is_of_the_own_queues(house: Any) -> Non
     for path in ("callbacks", "alerts", "calls", "supervision"):
         _, told = await ask("GET", f"/api/v1/{path}", "supervisor")
         clean(told)
+    _, own = await ask("GET", "/api/v1/outbound/spent", "supervisor")
+    assert [(row["scope"], row["name"]) for row in own["rows"]] == [("queue", "support")]
+    _, spent = await ask("GET", "/api/v1/outbound/spent", "admin")
+    assert [row["name"] for row in spent["rows"]] == ["", "support", "vip", "1001"]
     _, calls = await ask("GET", "/api/v1/calls", "supervisor")
     assert [row["call_id"] for row in calls["calls"]] == ["a1-1.9"]
     for path in ("calls?queue=vip", f"calls/{FOREIGN[2]}", f"calls/{FOREIGN[2]}/timeline"):
@@ -167,6 +171,27 @@ async def test_other_queues_by_the_centres_file_begin_a_feed_anew(house: Any) ->
     house.state.centre = dataclasses.replace(house.state.centre, supervisors={"mo": (VIP,)})
     hub.follow_centre()
     assert hub.clients == ()
+
+
+async def test_who_lost_the_line_in_the_centres_file_sees_nothing_on_a_page_that_stayed_open(house: Any) -> None:
+    accounts = house.site.deps.accounts
+    mo = accounts.get("mo").model_copy(update={"of_centre": False, "subject": "https://id mo"})
+    await accounts.put(mo)
+    house.state.centre = dataclasses.replace(house.state.centre, supervisors={})
+    feed = await house.site.feed("mo")
+    assert set((await received(feed))["view"]["queues"]) == {"support", "sales", "vip"}
+    house.state.centre = dataclasses.replace(house.state.centre, supervisors={"mo": (SUPPORT,)})
+    await accounts.put(mo.model_copy(update={"once_named": True}))
+    assert set((await received(feed))["view"]["queues"]) == {"support"}
+    house.state.centre = dataclasses.replace(house.state.centre, supervisors={})
+    view = (await received(feed))["view"]
+    assert (view["queues"], view["calls"], view["agents"], view["alerts"]) == ({}, {}, {}, {})
+    clean(view)
+    for path, status in (("calls?queue=support", 403), ("state", 200)):
+        answer, said = await house.site.ask("GET", f"/api/v1/{path}", "mo")
+        assert answer.status == status
+        clean(said)
+    await feed.close()
 
 
 async def test_a_wall_reads_what_it_draws_and_nothing_else(house: Any) -> None:

@@ -58,13 +58,17 @@ async def test_search_edit_conflict(site: Site) -> None:
 
 async def test_who_may_what(site: Site, customer_work: Customers) -> None:
     await customer_work.pool.execute(
-        "INSERT INTO cti.calls (call_id, node, direction, started_at, ended_at, did, customer_id, outcome, hangup_by, recording)"
-        " VALUES ('c1', 'a1', 'inbound', now(), now(), '1', 1, 'answered', 'caller', 'r.wav')"
+        "INSERT INTO cti.calls (call_id, node, direction, started_at, ended_at, did, customer_id, outcome, hangup_by, recording, queue, agent)"
+        " VALUES ('c1', 'a1', 'inbound', now(), now(), '1', 1, 'answered', 'caller', 'r.wav', 'support', '1001'),"
+        " ('c0', 'a1', 'inbound', now() - interval '1 h', now(), '1', 1, 'answered', 'caller', 'r.wav', 'of_old', '9999')"
     )
     _, body = await site.ask("GET", "/api/v1/customers/1/contacts", AGENT)
-    assert [one["recording"] for one in body["contacts"]] == [""], "an agent is not told of recordings"
+    assert [one["recording"] for one in body["contacts"]] == ["", ""], "an agent is not told of recordings"
     _, body = await site.ask("GET", "/api/v1/customers/1/contacts", "supervisor")
-    assert [one["recording"] for one in body["contacts"]] == ["r.wav"]
+    assert [one["recording"] for one in body["contacts"]] == ["r.wav", "r.wav"]
+    assert body["queue_titles"].keys() == {"support"}
+    assert body["queue_titles"]["support"]["en"] == "Support"
+    assert body["agent_names"].keys() == {"1001"}
     for method, path in (
         ("POST", "/api/v1/customers/merge"), ("POST", "/api/v1/customers/imports?file_name=x"), ("GET", "/api/v1/customers/export"),
         ("GET", "/api/v1/customers/1/everything"), ("POST", "/api/v1/customers/1/forget"), ("PUT", "/api/v1/customers/fields"),

@@ -331,7 +331,7 @@ async def test_the_phone_account_is_the_agents_own(site):
         "username": "1002-web",
         "password": "sip-1002-web",
         "display_name": "陈晓雨",
-        "sip": {"registrar": "127.0.0.1:5060", "username": "1002", "password": "sip-1002"},
+        "sip": {"registrar": "127.0.0.1:5060", "tls_registrar": "", "username": "1002", "password": "sip-1002"},
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,10 +47,13 @@ class Desk:
     def __init__(self, now: Any) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.now = now
+        self.over = ""
 
     def __getattr__(self, name: str) -> Any:
         async def ask(*given: Any, **more: Any) -> Any:
             self.asked.append((name, *given))
+            if name == "change_watch" and self.over:
+                raise Refused(self.over, "no", remedy="no")
             if name in ("watch", "change_watch"):
                 return WatchRow(
                     call_id=SALES_CALL,
@@ -195,6 +199,17 @@ async def test_old_operations_leave_a_line_too_and_bodies_are_checked_for_queues
     assert limited.desk.asked == []
 
 
+@pytest.mark.parametrize("over", ["not_watching", "unknown_call"])
+async def test_a_part_that_is_over_is_no_error_to_a_page_that_asks_for_another(limited: Any, over: str) -> None:
+    limited.desk.over = over
+    answer, said = await limited.site.ask("POST", "/api/v1/supervision/mode", "supervisor", json={"mode": "whisper"})
+    assert (answer.status, said) == (200, {"watch": None})
+    assert limited.journal.facts == []  # nothing was done
+    limited.desk.over = "recording_paused"
+    answer, said = await limited.site.ask("POST", "/api/v1/supervision/mode", "supervisor", json={"mode": "whisper"})
+    assert (answer.status, said["error"]["id"]) == (409, "recording_paused")
+
+
 def session(role: Role, queues: tuple[str, ...]) -> Any:
     account = Account(username="x", role=role, hash="", queues=queues)
     return SimpleNamespace(account=account, token=None)
@@ -251,6 +266,14 @@ def test_of_every_act_it_is_said_how_what_it_changes_is_read() -> None:
             assert change.of.row is None or change.of.row[1] in parts[name], name
         elif change.of is not None:
             assert "call_id" in parts[name]
+
+
+def test_every_act_has_a_name_in_the_audit_log_in_both_languages() -> None:
+    acts = {one.name for one in OPERATIONS if is_act(one.name, one.method)}
+    for language in ("en", "zh"):
+        words = Path(__file__).resolve().parents[3] / "cti" / "web" / "ui" / "src" / "i18n"
+        text = "".join((words / f"{language}.{part}.ts").read_text("utf-8") for part in ("acts", "act_names"))
+        assert acts <= set(re.findall(r"^ +(\w+): \"", text, re.MULTILINE)), language
 
 
 def test_numbers_are_masked_and_long_values_cut() -> None:

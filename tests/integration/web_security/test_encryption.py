@@ -11,8 +11,9 @@ import pytest
 from cryptography import x509
 
 from cti import certificates as module
-from cti.certificates import GOOD_FOR, Certificates, client_context, encrypted, ensure, make, names_of
+from cti.certificates import Certificates, client_context, encrypted, ensure, names_of
 from cti.errors import ConfigError
+from cti.self_signed import GOOD_FOR, make
 from cti.settings import load_settings
 from cti.web.app import build_app, serving
 from cti.web.auth.origins import allowed_origins

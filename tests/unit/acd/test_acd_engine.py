@@ -363,7 +363,11 @@ def test_start_up_decides_once_whatever_the_order_of_the_inputs():
     ]
     for order in (events, [*events[1:], events[0]]):
         engine = Engine(TWO)
-        assert offers(engine.restore(order, at(40))) == [("vip", "1001")]
+        engine.hold()
+        assert [engine.handle(event, at(40)) for event in order] == [()] * len(order)
+        assert engine.overlooked("vip") is None
+        assert offers(engine.release(at(40))) == [("vip", "1001")]
+        assert engine.overlooked("plain") is None
         assert engine.lease_of_agent("1002").call_id == "rung"
         assert engine.last_offer_id > 1_700_000_000
         assert isinstance(engine.handle(Tick(), at(50))[0], Expired)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ import pytest
 import structlog
 
 from cti.asterisk.agi.hold import HoldingLeg
-from cti.asterisk.agi.server import AgiServer, Handler
+from cti.asterisk.agi.server import BURST, AgiServer, Handler
 from cti.asterisk.agi.session import AgiLeg, AgiRefused, AgiSession, AgiTimeout, Streamed
 from cti.asterisk.agi.wire import AgiCommandError, AgiProtocolError, AgiRequest
 from cti.errors import ConfigError
@@ -308,6 +309,67 @@ async def test_unknown_script_and_full_house_are_closed() -> None:
         await meter.until(lambda: len(meter.opened) == 3)
 
 
+async def test_silent_connections_take_no_session_s_place_and_the_oldest_goes() -> None:
+    async def handler(request: AgiRequest, session: AgiSession) -> None:
+        await session.set_variable("CTI_NEXT", "wait")
+
+    async with serving(handler, max_sessions=2, most_unasked=3, grace_seconds=0) as (server, meter):
+        silent = [await AgiClient.connect(server.port) for _ in range(8)]
+        await meter.until(lambda: meter.refused.count("crowded_out") == 5)
+        caller = FakeCaller()
+        await caller.call(server.port)
+        assert caller.variables["CTI_NEXT"] == "wait"
+        assert await silent[0].closed()
+        for client in silent:
+            await client.close()
+
+
+async def test_a_burst_of_whole_connections_after_a_stall_is_served_to_the_last() -> None:
+    async def handler(request: AgiRequest, session: AgiSession) -> None:
+        await session.set_variable("CTI_NEXT", "wait")
+
+    async with serving(handler, most_unasked=20, grace_seconds=30) as (server, meter):
+        callers = []
+        for number in range(60):  # all of it while the loop stands still
+            caller = socket.create_connection(("127.0.0.1", server.port))
+            caller.sendall(environment("call", [f"a1-1.{number}"]))
+            callers.append(caller)
+        await meter.until(lambda: len(meter.opened) == 60)
+        assert meter.refused == []
+        for caller in callers:
+            caller.close()
+        await meter.until(lambda: server.connections == 0 or len(meter.ended) == 60)
+
+
+async def test_of_a_flood_that_is_too_great_even_the_young_go() -> None:
+    async def handler(request: AgiRequest, session: AgiSession) -> None:
+        raise AssertionError("never complete")
+
+    async with serving(handler, most_unasked=3, grace_seconds=30) as (server, meter):
+        silent = [await AgiClient.connect(server.port) for _ in range(3 * BURST + 5)]
+        await meter.until(lambda: meter.refused.count("crowded_out") == 5)
+        assert server.connections == 3 * BURST
+        for client in silent:
+            await client.close()
+
+
+async def test_a_flood_of_lines_ends_the_session_at_once() -> None:
+    ended = asyncio.Event()
+
+    async def handler(request: AgiRequest, session: AgiSession) -> None:
+        await session.closed()
+        ended.set()
+
+    async with serving(handler) as (server, meter):
+        for lines in (b"HANGUP\n", b"100\n", b"\n"):
+            ended.clear()
+            client = await AgiClient.connect(server.port)
+            await client.send(environment() + lines * 20_000)
+            assert await client.closed()
+            await client.close()
+        await meter.until(lambda: server.connections == 0)
+
+
 async def test_a_trickled_environment_is_cut_off() -> None:
     async def handler(request: AgiRequest, session: AgiSession) -> None:
         raise AssertionError("never complete")
@@ -501,6 +563,7 @@ async def test_a_hundred_callers_at_once_leave_nothing_behind() -> None:
         test_silence_ends_the_session_at_the_deadline,
         test_close_waits_for_handlers_and_then_ends_them,
         test_unknown_script_and_full_house_are_closed,
+        test_a_burst_of_whole_connections_after_a_stall_is_served_to_the_last,
     ],
 )
 def test_the_same_under_uvloop(scenario: Callable[[], Coroutine[object, object, None]]) -> None:

@@ -210,15 +210,16 @@ def test_two_replies_to_one_command_are_fatal() -> None:
 
 
 def test_reply_limits() -> None:
-    for data in (
-        b"200 result=1 (" + b"a" * (REPLY_BYTES + 10),
-        b"520-Usage\n" + b"a" * 1000 + b"\n" + b"b\n" * REPLY_BYTES,
+    for data, reason in (
+        (b"200 result=1 (" + b"a" * (REPLY_BYTES + 10), "reply_size"),
+        (b"520-Usage\n" + (b"a" * 1000 + b"\n") * (REPLY_BYTES // 1000 + 1), "reply_size"),
+        (b"520-Usage\n" + b"b\n" * REPLY_BYTES, "reply_lines"),
     ):
         connection = opened()
         connection.command_sent()
         with pytest.raises(AgiProtocolError) as caught:
             connection.feed(data)
-        assert caught.value.reason == "reply_size"
+        assert caught.value.reason == reason
 
 
 def test_one_command_at_a_time() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cti.asterisk.ami import client
-from cti.asterisk.ami.client import AmiLink, AmiSession, LinkTimings
+from cti.asterisk.ami.client import AmiLink, AmiSession
 from cti.asterisk.ami.errors import (
     AmiActionInvalid,
     AmiLinkLost,
@@ -24,6 +24,7 @@ from cti.asterisk.ami.errors import (
     AmiRequestTimeout,
     AmiUnreachable,
 )
+from cti.asterisk.ami.link_timings import LinkTimings
 from cti.errors import RemoteError
 from tests.support.ami_server import Action, Connection, FakeAmi, block
 
@@ -35,6 +36,7 @@ FAST = LinkTimings(
     ping_interval=timedelta(seconds=0.05),
     ping_patience=timedelta(seconds=0.15),
     ping_reply=timedelta(seconds=0.6),
+    ping_busy=timedelta(seconds=0.6),
     first_retry=timedelta(seconds=0.01),
     longest_retry=timedelta(seconds=0.05),
 )

@@ -36,6 +36,9 @@ def test_every_way_of_writing_it_is_one_number(raw: str) -> None:
         ("1001", "US", "1001"),
         ("911", "US", "911"),
         ("123456", "DE", "123456"),
+        ("00", "US", "00"),
+        ("?ep**00:", "US", "00"),
+        ("0ext\uff10", "US", "00"),
         ("+999123456789", "US", "+999123456789"),
         ("99999999999999999999", "US", "99999999999999999999"),
     ],
@@ -81,3 +84,10 @@ def test_the_demo_file_has_who_the_tests_and_the_panel_name() -> None:
     assert people[1].tier == "regular"
     assert people[2].language == "zh"
     assert len({one.reference for one in people}) == len(people)
+
+
+def test_a_sign_that_no_number_has_makes_it_no_other_number() -> None:
+    # Found by fuzzing: the reader gave up at the cent sign, and the digits alone were read as another number.
+    read = normalise("0\xa24930125) 555-010", "US")
+    assert read is not None
+    assert normalise(read, "US") == read

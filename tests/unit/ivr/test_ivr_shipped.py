@@ -6,6 +6,7 @@ import pytest
 
 from cti.ivr import effects as e
 from cti.model.facts import Match
+from cti.services import flow_library
 from cti.services.flow_library import FlowLibrary
 from tests.support.flow_corpus import SHIPPED, demo_centre, shipped, talk
 
@@ -21,6 +22,16 @@ def test_the_shipped_flows_pass_without_a_word() -> None:
 
 def test_every_number_of_the_demo_centre_has_its_flow() -> None:
     FlowLibrary.load(SHIPPED, demo_centre())
+
+
+def test_what_is_known_is_not_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, _ = FlowLibrary.check(SHIPPED, demo_centre())
+    assert library is not None
+    before, _ = library.read_folder()
+    monkeypatch.setattr(flow_library, "parse_flow", lambda _text, file: pytest.fail(f"{file} was read again"))
+    again, problems = library.read_folder()
+    assert (again, problems) == (before, [])
+    assert {flow.file for flow in again.values()} == {str(SHIPPED / f"{name}.yaml") for name in again}
 
 
 @pytest.mark.parametrize("keys", ["1", ".1", "..1", "11"])

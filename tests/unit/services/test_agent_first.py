@@ -487,3 +487,19 @@ def test_an_agent_at_an_outside_number_waits_for_a_line() -> None:
     line.look()
     assert line.delivered() == [(waiting, "1001")]
     assert not line.board.lines_taken
+
+
+def test_a_talk_that_only_a_slow_snapshot_tells_of_is_as_old_as_the_question() -> None:
+    line, callback, leg = rung()
+    line.pass_time(8)
+    after, asked = restarted(line), line.now - timedelta(seconds=5)
+    channels = (
+        channel(callback, leg, name=line.leg("1002"), bridge="b1"),
+        replace(channel(callback, "t1-77.1", name="PJSIP/trunk-7", bridge="b1"), agent_id=None),
+    )
+    snapshot = s.Snapshot(at=after.now, asked_at=asked, channels=channels, devices=(), restarted=False)
+    reconcile.adopt_snapshot(after.board, snapshot, after.now)
+    after.drain()
+    assert after.live(callback).state is CallState.TALKING
+    (begun,) = after.of(f.CallAnswered)
+    assert begun.at == asked

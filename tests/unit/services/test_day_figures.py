@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from cti.ids import AgentId, CallId, NodeName, QueueName
 from cti.model import facts as f
 from cti.model.agent import AgentStatus, apply_agent
+from cti.model.centre import Centre
 from cti.model.facts import AgentState, HangupBy, Outcome
 from cti.reports.counted import Counted, QueueRules
 from cti.reports.counting import count
@@ -20,7 +22,7 @@ from cti.reports.folding import figure, sums
 from cti.reports.metric import Dimension
 from cti.reports.metrics import METRICS
 from cti.reports.rules import rules_of
-from cti.reports.slots import key_of
+from cti.reports.slots import day_start, key_of
 from cti.services.agent_hours import AgentHours
 from cti.services.call_paths import LONGEST, CallPaths
 from cti.services.centre_row import CentreFigures
@@ -51,8 +53,13 @@ def call(number: int, at: datetime, *, waited: float, answered: bool, score: int
     return [*told, f.CallEnded(at=end, call_id=call_id, hangup_by=HangupBy.CALLER)]
 
 
+@cache
+def in_zone(zone: str) -> Centre:
+    return centre(CENTRE_TEXT + f"time_zone: {zone}\n")
+
+
 def tally_at(now: datetime, zone: str = "UTC") -> Tally:
-    return Tally(centre(CENTRE_TEXT + f"time_zone: {zone}\n"), now)
+    return Tally(in_zone(zone), now)
 
 
 def test_now_and_the_hour_are_left_by_time_alone() -> None:
@@ -282,6 +289,46 @@ def test_how_an_agent_spent_the_day() -> None:
     assert (found.ready, found.not_ready, found.busy) == (1800.0, 600.0, 0.0)  # the hour before the day is not of it
     hours.begin(BEGIN + timedelta(days=1))
     assert hours.of(ADA).ready == 0.0
+
+
+@given(
+    stretches=st.lists(
+        st.tuples(st.integers(1, 30000), st.sampled_from([AgentState.READY, AgentState.NOT_READY, AgentState.OFFLINE])),
+        max_size=12,
+    ),
+    zones=st.lists(
+        st.sampled_from(("UTC", "Asia/Shanghai", "Asia/Kathmandu", "America/Los_Angeles", "Pacific/Kiritimati")),
+        min_size=1, max_size=3,
+    ),
+)  # fmt: skip
+def test_hours_are_of_the_day_by_the_clock_that_counts_now(
+    stretches: list[tuple[int, AgentState]], zones: list[str]
+) -> None:
+    """Whatever the centre's zone was before, agents' hours are what an agent did since midnight of the one it has."""
+    began = BEGIN - timedelta(hours=20)
+    tally = tally_at(began)
+    status, at = AgentStatus(agent_id=ADA, since=began, idle_since=began), began
+    told: list[tuple[datetime, datetime, AgentState]] = []
+    for seconds, state in stretches:
+        moved = apply_agent(status, f.AgentChanged(at=at, agent_id=ADA, state=state))
+        tally.moved(status, moved)
+        tally.roll(at)
+        told.append((at, at := at + timedelta(seconds=seconds), state))
+        status = moved
+    tally.moved(status, apply_agent(status, f.AgentChanged(at=at, agent_id=ADA, state=AgentState.OFFLINE)))
+    for zone in zones:
+        tally.use(in_zone(zone), at)
+        tally.roll(at)
+        morning = day_start(at.astimezone(ZoneInfo(zone)).date(), ZoneInfo(zone))
+        assert tally.begins == morning
+        sums = {
+            state: sum(
+                max(0.0, (until - max(since, morning)).total_seconds()) for since, until, s in told if s is state
+            )
+            for state in (AgentState.READY, AgentState.NOT_READY)
+        }
+        found = tally.hours(ADA)
+        assert (found.ready, found.not_ready) == (sums[AgentState.READY], sums[AgentState.NOT_READY])
 
 
 def test_a_restart_changes_no_figure() -> None:

@@ -187,7 +187,7 @@ def test_what_is_refused(bench: Bench) -> None:
     assert bench.dial(key="k") in bench.board.calls, "the same request is the same call"
     assert len([c for c in bench.commands if isinstance(c, RingToDial)]) == 1
     with pytest.raises(Refused, match="lines are taken"):
-        dialling.refuse_number(bench.board, NUMBER)
+        dialling.refuse_number(bench.board, NUMBER, bench.now, ADA, None)
 
 
 def test_a_request_that_is_sent_again_after_a_restart_rings_nobody_twice(bench: Bench) -> None:

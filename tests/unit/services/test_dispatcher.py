@@ -392,3 +392,80 @@ async def test_a_wait_that_was_told_is_kept_while_the_caller_waits(rig: Rig) -> 
     rig.dispatcher.promised(late)
     await rig.dispatcher.choose_language(call_id, "zh")
     assert late not in rig.journal.facts
+
+
+def found(number: int, call_id: CallId) -> s.LiveChannel:
+    """The channel of a caller in the wait context."""
+    return s.LiveChannel(
+        channel=ChannelName(f"PJSIP/trunk-{number}"),
+        unique_id=call_id,
+        call_id=call_id,
+        offer_id=None,
+        agent_id=None,
+        device=None,
+        context="cti-wait-run",
+        state="Up",
+        bridge_id=None,
+        queue=QueueName("support"),
+        caller_number="+15550100001",
+        did="5000",
+        seconds=10,
+    )
+
+
+async def test_nobody_is_offered_before_it_is_known_who_waits_and_then_the_first_of_them(rig: Rig) -> None:
+    first = await rig.caller(1)
+    await rig.dispatcher.enqueue(first, QueueName("support"), skills=(), head_start=timedelta())
+    rig.dispatcher.deliver(s.LinkLost(at=datetime.now(UTC)))
+    # The second one's arrival in the wait context was seen, the first one's was not; then an agent becomes free.
+    second = await rig.waiting(2)
+    await rig.ready()
+    assert not [fact for fact in rig.journal.facts if isinstance(fact, f.OfferMade)]
+    now = datetime.now(UTC)
+    rig.dispatcher.deliver(
+        s.Snapshot(at=now, asked_at=now, channels=(found(2, second), found(1, first)), devices=(), restarted=False)
+    )
+    await rig.until(lambda: any(isinstance(fact, f.OfferMade) for fact in rig.journal.facts))
+    (offer,) = [fact for fact in rig.journal.facts if isinstance(fact, f.OfferMade)]
+    assert offer.call_id == first
+
+
+async def test_a_started_bridge_offers_nobody_before_the_first_snapshot() -> None:
+    rig = Rig()
+    rig.dispatcher.recover([])
+    task = asyncio.create_task(rig.dispatcher.run())
+    try:
+        await rig.ready()
+        call_id = await rig.waiting()
+        assert not [fact for fact in rig.journal.facts if isinstance(fact, f.OfferMade)]
+        now = datetime.now(UTC)
+        rig.dispatcher.deliver(
+            s.Snapshot(at=now, asked_at=now, channels=(found(1, call_id),), devices=(), restarted=False)
+        )
+        await rig.until(lambda: any(isinstance(fact, f.OfferMade) for fact in rig.journal.facts))
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_calls_of_an_asterisk_that_ended_are_closed_at_once_and_nobody_is_offered_without_it(rig: Rig) -> None:
+    await rig.ready()
+    talking, waiting = await rig.waiting(1), await rig.waiting(2)
+    await rig.until(lambda: any(isinstance(command, Deliver) for command in rig.telephony.commands))
+    began = datetime.now(UTC)
+    rig.dispatcher.deliver(s.LinkLost(at=began))
+    rig.dispatcher.deliver(s.Snapshot(at=datetime.now(UTC), channels=(), devices=(), restarted=True, gone=True))
+    await rig.until(lambda: not rig.board.calls)
+    ends = [fact for fact in rig.journal.facts if isinstance(fact, f.CallEnded)]
+    assert {fact.call_id for fact in ends} == {talking, waiting}
+    assert all(fact.inferred and fact.hangup_by is f.HangupBy.SYSTEM and fact.at >= began for fact in ends)
+    assert rig.board.agents[ADA].state is AgentState.READY
+    assert not rig.dispatcher.view().link.connected
+    assert not rig.board.linked
+    # Whoever comes now (a session that was on its way) is not offered to anybody before there is an Asterisk.
+    late = await rig.waiting(3)
+    await rig.until(lambda: rig.board.calls[late].state.value == "waiting")
+    assert late not in {fact.call_id for fact in rig.journal.facts if isinstance(fact, f.OfferMade)}
+    rig.dispatcher.deliver(s.Snapshot(at=datetime.now(UTC), channels=(), devices=(), restarted=True))
+    await rig.until(lambda: rig.dispatcher.view().link.connected)
+    assert len([fact for fact in rig.journal.facts if isinstance(fact, f.CallEnded) and fact.call_id == talking]) == 1

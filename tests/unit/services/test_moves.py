@@ -12,7 +12,7 @@ from cti.model import signals as s
 from cti.model.call import CallState
 from cti.model.commands import DialParty, EnterRoom, HangUp, HoldCaller, ReturnToWait, SendOut
 from cti.model.facts import AgentState, DestinationKind
-from cti.services import agents, consults, holds, pick_ups, transfers
+from cti.services import agents, audit, consults, holds, not_done, pick_ups, transfers
 from cti.services.floor import Refused
 from cti.services.talk_rows import talk_of
 from cti.services.talk_view import SendTo
@@ -201,6 +201,74 @@ def test_handed_over_only_when_the_two_are_in_one_bridge(rig: FloorRig) -> None:
     call = rig.live(call_id)
     assert (call.talkers, call.state, call.agent_id) == ((CAI,), CallState.TALKING, CAI)
     assert rig.board.agents[ADA].state is AgentState.WRAP_UP
+
+
+def test_who_asked_hangs_up_and_who_was_asked_is_let_go_with_the_caller(rig: FloorRig) -> None:
+    """A race in virtual time: the talk was taken for a new delivery, out of the room, and the asked one stayed there alone."""
+    call_id, _, channel = ask(rig)
+    rig.signal(
+        s.ChannelGone(at=rig.now, channel=rig.leg("1001"), call_id=call_id, agent_id=ADA, is_caller=False, cause=16)
+    )
+    waited = rig.live(call_id).waited
+    rig.signal(
+        s.BridgeJoined(at=rig.now, bridge_id="room", channel=rig.channel(call_id), call_id=call_id, agent_id=None)
+    )
+    call = rig.live(call_id)
+    assert (call.talkers, call.room, call.waited) == ((CAI,), True, waited)
+    commands = rig.signal(
+        s.ChannelGone(
+            at=rig.now, channel=rig.channel(call_id), call_id=call_id, agent_id=None, is_caller=True, cause=16,
+            unique_id=str(call_id),
+        )
+    )  # fmt: skip
+    assert HangUp(channel=channel) in commands
+
+
+def test_who_joined_two_hangs_up_before_they_hear_each_other(rig: FloorRig) -> None:
+    """They are on their way to each other: the books agree, and a lost command is given again."""
+    call_id, _, _ = ask(rig)
+    rig.part(call_id, rig.channel(call_id), None)  # on hold
+    consults.join(rig.board, ADA, call_id, rig.now)
+    (enter,) = (command for command in rig.drain() if isinstance(command, EnterRoom))
+    rig.signal(
+        s.ChannelGone(at=rig.now, channel=rig.leg("1001"), call_id=call_id, agent_id=ADA, is_caller=False, cause=16)
+    )
+    assert rig.live(call_id).state is CallState.AFTER
+    assert audit.findings(rig.board, rig.now) == []
+    assert not_done.look_again(rig.board, enter, rig.now)
+    rig.signal(
+        s.BridgeJoined(at=rig.now, bridge_id="room", channel=rig.channel(call_id), call_id=call_id, agent_id=None)
+    )
+    assert (rig.live(call_id).state, rig.live(call_id).talkers) == (CallState.TALKING, (CAI,))
+    assert not not_done.look_again(rig.board, enter, rig.now)
+
+
+def test_nobody_else_is_asked_while_somebody_is_just_joining(rig: FloorRig) -> None:
+    """Who joins would be nobody's consultation, and nobody in the talk."""
+    call_id, _, _ = ask(rig)
+    consults.join(rig.board, ADA, call_id, rig.now)
+    rig.drain()
+    expert = SendTo(kind=DestinationKind.NUMBER, name=EXPERT)
+    with pytest.raises(Refused, match="just joining"):
+        consults.begin(rig.board, ADA, call_id, expert, rig.now)
+    rig.signal(
+        s.BridgeJoined(at=rig.now, bridge_id="room", channel=rig.channel(call_id), call_id=call_id, agent_id=None)
+    )
+    assert rig.live(call_id).talkers == (ADA, CAI)
+    consults.begin(rig.board, ADA, call_id, expert, rig.now)
+    assert rig.live(call_id).consult is not None
+
+
+def test_who_takes_back_a_question_asks_the_next_one_at_once(rig: FloorRig) -> None:
+    """The leg of the one who was asked is there for a moment still: it joins nothing."""
+    call_id, _, _ = ask(rig)
+    consults.cancel(rig.board, ADA, call_id, rig.now)
+    rig.drain()
+    assert any(leg_call == call_id for leg_call, _ in rig.board.parties.legs.values())
+    consults.begin(rig.board, ADA, call_id, SendTo(kind=DestinationKind.NUMBER, name=EXPERT), rig.now)
+    consult = rig.live(call_id).consult
+    assert consult is not None
+    assert consult.party == EXPERT
 
 
 def test_the_third_party_goes_as_the_caller_is_handed_over_and_nobody_is_lost(rig: FloorRig) -> None:

@@ -383,3 +383,40 @@ def test_a_call_that_began_a_moment_before_asterisk_died_is_closed(rig: FloorRig
     assert dead_before(late, lost_at) == taken.at - timedelta(seconds=4), (
         "the new Asterisk took calls before we noticed"
     )
+
+
+def test_a_caller_who_hangs_up_while_they_are_put_in_line_has_not_left_before_they_came(rig: FloorRig) -> None:
+    """The end is told after the flow's step and happened before it, by Asterisk's clock: seen on a busy machine."""
+    call_id = rig.call()
+    rig.pass_time(5)
+    hung_up_at = rig.now
+    rig.pass_time(0.028)
+    rig.queue(call_id)
+    rig.signal(
+        s.ChannelGone(
+            at=hung_up_at, channel=rig.channel(call_id), call_id=call_id, agent_id=None, is_caller=True, cause=16
+        )
+    )
+    record = fold([x for x in rig.facts if getattr(x, "call_id", None) == call_id], short_abandon={})
+    assert record.queued_at is not None
+    assert record.ended_at == record.queued_at == hung_up_at + timedelta(seconds=0.028)
+
+
+def test_who_hung_up_unheard_has_left_then_whatever_became_of_an_offer_since(rig: FloorRig) -> None:
+    """The link was away: an offer ran out after the caller had gone, and Asterisk's ledger tells when that was."""
+    call_id = rig.call()
+    rig.ready("1001")
+    rig.queue(call_id)
+    assert rig.live(call_id).state is CallState.OFFERED
+    rig.pass_time(3)
+    hung_up_at = rig.now
+    rig.pass_time(40)
+    assert rig.live(call_id).since > hung_up_at
+    rig.signal(
+        s.ChannelGone(
+            at=hung_up_at, channel=rig.channel(call_id), call_id=call_id, agent_id=None, is_caller=True, cause=16
+        )
+    )
+    record = fold([x for x in rig.facts if getattr(x, "call_id", None) == call_id], short_abandon={})
+    assert record.ended_at == hung_up_at
+    assert record.wait_seconds == 3

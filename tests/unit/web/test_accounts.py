@@ -10,7 +10,7 @@ from cti.errors import ConfigError
 from cti.web.auth.accounts import Account, Accounts, TooBusy
 from cti.web.auth.permissions import Role
 from cti.web.auth.scopes import scope_of_account
-from tests.support.fake_floor import QUICK_HASHER, SALES, demo_centre
+from tests.support.fake_floor import QUICK_HASHER, SALES, SUPPORT, demo_centre
 
 AGENTS = demo_centre().agents
 FIRST = {"1001": "a", "supervisor": "b", "admin": "c", "7777": "an extension that is no agent"}
@@ -186,3 +186,32 @@ def test_whom_the_centre_does_not_name_any_more_has_no_queue():
     assert (scope("mo", of_centre=True), scope("hall", Role.WALL, of_centre=True)) == (None, None)
     assert scope("lena", of_centre=True) == {SALES}
     assert (scope("supervisor", of_centre=True), scope("other")) == (None, None)
+
+
+async def test_an_account_of_a_provider_that_loses_its_line_has_its_own_queues_or_none(tmp_path):
+    file, now = tmp_path / "accounts.json", datetime(2026, 3, 2, tzinfo=UTC)
+    Accounts.write_first(file, {"admin": "a"}, AGENTS, hasher=QUICK_HASHER)
+    accounts = Accounts.load(file, hasher=QUICK_HASHER)
+    for name, queues in (("alice", ()), ("otto", ("sales",)), ("other", ())):
+        await accounts.put(
+            Account(username=name, role=Role.SUPERVISOR, hash="", subject=f"https://id {name}", queues=queues)
+        )
+    named = {"alice": (SUPPORT,), "otto": (SUPPORT,)}
+    with_lines, without = (dataclasses.replace(demo_centre(), supervisors=lines) for lines in (named, {}))
+
+    def scopes(centre):
+        return [scope_of_account(accounts.get(name), centre) for name in ("alice", "otto", "other")]
+
+    assert scopes(without) == [None, {SALES}, None]
+    await accounts.note_named(file, named)
+    assert scopes(with_lines) == [{SUPPORT}, {SALES, SUPPORT}, None]
+    assert scopes(without) == [frozenset(), {SALES}, None]
+    # The same over a restart, and while the lines are gone.
+    accounts = await Accounts.take_up(file, {"admin": "a"}, AGENTS, now, hasher=QUICK_HASHER)
+    assert scopes(without) == [frozenset(), {SALES}, None]
+    # A line without queues gives all of them again.
+    everything = dataclasses.replace(demo_centre(), supervisors={"alice": ()})
+    assert scope_of_account(accounts.get("alice"), everything) is None
+    # Lines that were there before the account is read are noted at the start.
+    started = await Accounts.take_up(file, {"admin": "a"}, AGENTS, now, named=("other",), hasher=QUICK_HASHER)
+    assert scope_of_account(started.get("other"), without) == frozenset()

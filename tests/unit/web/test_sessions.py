@@ -35,6 +35,15 @@ def test_a_changed_role_ends_the_session(tmp_path):
     assert sessions(tmp_path, clock, account()).read(token) is None
 
 
+def test_what_hangs_on_a_session_ends_with_its_role(tmp_path):
+    clock = StandingClock()
+    made = sessions(tmp_path, clock, account())
+    _, session = made.create(account())
+    known = {"nonce": session.nonce, "epoch": account().epoch, "ends": int(session.expires.timestamp())}
+    assert made.holds(account().username, role=account().role, **known)
+    assert not made.holds(account().username, role=Role.ADMIN, **known)
+
+
 def test_a_session_that_nobody_uses_ends_and_one_in_use_goes_on(tmp_path):
     clock = StandingClock()
     made = sessions(tmp_path, clock, account())
@@ -46,6 +55,13 @@ def test_a_session_that_nobody_uses_ends_and_one_in_use_goes_on(tmp_path):
     assert made.read(idle) is None
     clock.move(IDLE + timedelta(seconds=1))
     assert made.read(used) is None
+
+
+@pytest.mark.parametrize("odd", [{"e": float("inf")}, {"i": 2**53}, {"x": 10**30}])
+def test_a_signed_number_beyond_all_numbers_is_nobodys(tmp_path, odd):
+    made = sessions(tmp_path, StandingClock(), account())
+    usual = {"u": "x", "r": "agent", "e": account().epoch, "i": 1, "x": 2, "n": "a", "m": "m"}
+    assert made.read(made._signer.dumps({**usual, **odd})) is None
 
 
 async def test_an_idle_session_stays_idle_over_a_restart(tmp_path):

@@ -333,7 +333,7 @@ export class Desk {
     this.#startingPhone = true;
     try {
       const account = await api.phone();
-      if (this.here) this.phone.start(account, true);
+      if (this.here) this.phone.start(account, true, api.phone);
     } catch (error) {
       if (!(error instanceof ApiError && error.id === "unreachable")) this.problem = error;
       this.#phoneRetry = setTimeout(() => void this.followDevice(), 3000);

@@ -95,6 +95,14 @@ export interface TimelineContact {
   readonly recording: string;
 }
 
+/** Titles and names: of queues and agents of these contacts that there still are. */
+export interface ContactPage {
+  readonly contacts: readonly TimelineContact[];
+  readonly next_before: Moment | null;
+  readonly queue_titles: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly agent_names: Readonly<Record<string, string>>;
+}
+
 export interface Changed {
   readonly change_id: number;
   readonly version: number;
@@ -221,7 +229,7 @@ export const customers = {
   addNote: (id: number, text: string) => send<Note>("POST", `/${id}/notes`, { text }),
   changeNote: (id: number, note: Note, text: string) => send<Note>("PATCH", `/${id}/notes/${note.note_id}`, { text, version: note.version }),
   contacts: (id: number, before: Moment | null) =>
-    send<{ contacts: readonly TimelineContact[]; next_before: Moment | null }>("GET", `/${id}/contacts${query({ limit: "50", ...(before ? { before } : {}) })}`),
+    send<ContactPage>("GET", `/${id}/contacts${query({ limit: "50", ...(before ? { before } : {}) })}`),
   history: (id: number, before: number | null) =>
     send<{ changes: readonly Changed[] }>("GET", `/${id}/history${query({ limit: "50", ...(before ? { before: String(before) } : {}) })}`).then((answer) => answer.changes),
   fields: () => send<{ fields: readonly CustomField[] }>("GET", "/fields").then((answer) => answer.fields),

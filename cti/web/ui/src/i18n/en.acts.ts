@@ -1,5 +1,7 @@
 // English words of what supervisors do with calls, agents and queues, of the audit log, and of a call's time line.
 
+import { actNames } from "./en.act_names";
+
 export const acts = {
   part: "Have a part in this call",
   modes: { listen: "Listen", whisper: "Whisper", barge: "Talk along", take_over: "Take over" },
@@ -43,6 +45,10 @@ export const acts = {
   minutes: (n: number) => (n < 60 ? `${n} minutes` : n === 60 ? "1 hour" : `${n / 60} hours`),
   watched: "A supervisor listens to this call.",
   seen: "Seen",
+  byCentre: "This centre",
+  notices: {
+    call_ended_by_cap: "Your call to an outside number was ended: the limit for such calls is reached.",
+  } as Readonly<Record<string, string>>,
 
   agent: {
     state: "State",
@@ -96,6 +102,7 @@ export const acts = {
   older: "Older",
   nothing: "Nothing was done.",
   operations: {
+    ...actNames,
     call_watch: "Part in a call",
     watch_change: "Another part in a call",
     watch_stop: "Left a call",

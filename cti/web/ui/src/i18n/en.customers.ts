@@ -4,7 +4,7 @@ export const customers = {
   title: "Customers",
   back: "Back to the floor",
   search: "Search customers",
-  searchHint: "Name, company, number, reference, e-mail",
+  searchHint: "Name, company, number, e-mail",
   recent: "Changed last",
   found: (n: number) => (n === 1 ? "1 customer" : `${n} customers`),
   foundMany: (n: number) => `the first ${n}`,

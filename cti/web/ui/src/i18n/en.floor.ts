@@ -24,7 +24,9 @@ export const floor = {
     waiting: "Waiting",
     agents_ready: "Agents ready",
     recordings_flagged: "Recordings short or missing",
+    outbound_caps: "Used of a cap on calling out",
     recording_place_away: "The place for recordings does not answer",
+    sip_refused: "Requests refused at the SIP port, a minute",
   },
   meaning: {
     calls: "Inbound calls that came today and have ended, and all calls that are here now. The line: inbound calls by the half hour in which they came; a call is drawn when it has ended, so half hours may still change.",

@@ -52,6 +52,7 @@ export const quality = {
     CallStarted: "Call begins", CallQueued: "Waits", OfferMade: "Offered", CallOffered: "Offered", CallAnswered: "Answered", CallHeld: "On hold", CallRetrieved: "Back from hold",
     TalkEnded: "Talk ends", CallEnded: "Call ends", WrapUpEnded: "Work after the call ends", WrapUpDone: "Work after the call done", LanguageChosen: "Language chosen", CustomerMatched: "Customer found",
     FlowEntered: "Menu", SurveyAnswered: "Survey answered", CallTransferred: "Transferred", RecordingStarted: "Recording begins", RecordingPaused: "Recording paused", RecordingResumed: "Recording goes on",
+    RecordingKept: "Recording kept", RecordingFlagged: "Recording is not right", RecordingMoved: "Recording moved", RecordingDeleted: "Recording deleted", MessageRecorded: "Message recorded",
   } as Readonly<Record<string, string>>,
   playFrom: (time: string) => `Play from ${time}`,
   keysHint: "Keys 1 to 9 answer, 0: does not apply, Enter or ↓: next, ↑: back, R: remark at this second, Ctrl+Enter: submit",

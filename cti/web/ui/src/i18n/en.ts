@@ -7,6 +7,7 @@ import { customers } from "./en.customers";
 import { desk, deskErrors } from "./en.desk";
 import { moreErrors } from "./en.errors";
 import { explain } from "./en.explain";
+import { spending } from "./en.spending";
 import { scope } from "./en.scope";
 import { contact, work } from "./en.work";
 import { flowVersions } from "./en.flow_versions";
@@ -26,6 +27,7 @@ export const en = {
   customers,
   desk,
   explain,
+  spending,
   scope,
   work,
   contact,
@@ -83,6 +85,7 @@ export const en = {
     too_busy: "The server is busy. Wait a little, then try again.",
     no_phone_account: "Your extension has no phone account yet. Ask your administrator.",
     too_many_attempts: "Too many attempts. Wait a little, then try again.",
+    lines_busy: "All lines are busy. Try again in a minute, or call one of our numbers.",
     offer_over: "This call is no longer offered to you.",
     device_in_use: "The device can be changed when the call is over.",
     not_your_call: "This call is over.",

@@ -73,7 +73,7 @@ export const account: typeof English = {
     shown: "令牌",
     shownLead: "它只显示这一次。请保存在只有该程序能读取的地方。",
     groups: {
-      agent: "座席工作台",
+      agent: "坐席工作台",
       floor: "现场",
       calls: "通话",
       customers: "客户",
@@ -115,7 +115,7 @@ export const logInMore: typeof EnglishMore = {
     too_many_attempts: "此处同时登录的次数过多。请一分钟后再试。",
     denied: "另一处登录没有允许您进入。",
     no_role: "那边认识您，但您在这里没有角色。请联系管理员。",
-    no_agent: "这里没有您分机号的座席。请联系管理员。",
+    no_agent: "这里没有您分机号的坐席。请联系管理员。",
     no_name: "您在那边的账户没有可在此使用的用户名。",
     name_taken: "您名字的账户在这里属于别人。请联系管理员。",
     other: "另一处登录失败。请从这里重新开始。",

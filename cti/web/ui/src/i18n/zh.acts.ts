@@ -1,5 +1,6 @@
 // 主管对通话、坐席和队列的操作、审计日志以及通话时间线的中文用语。
 import type { Dictionary } from "./dictionary";
+import { actNames } from "./zh.act_names";
 
 export const acts: Dictionary["acts"] = {
   part: "参与此通话",
@@ -44,6 +45,10 @@ export const acts: Dictionary["acts"] = {
   minutes: (n) => (n < 60 ? `${n} 分钟` : `${n / 60} 小时`),
   watched: "有主管正在监听此通话。",
   seen: "知道了",
+  byCentre: "本中心",
+  notices: {
+    call_ended_by_cap: "您的外呼已被结束：此类通话的限额已用完。",
+  } as Readonly<Record<string, string>>,
 
   agent: {
     state: "状态",
@@ -97,6 +102,7 @@ export const acts: Dictionary["acts"] = {
   older: "更早",
   nothing: "没有任何操作。",
   operations: {
+    ...actNames,
     call_watch: "参与通话",
     watch_change: "改变参与方式",
     watch_stop: "退出通话",

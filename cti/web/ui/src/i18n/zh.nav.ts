@@ -2,7 +2,7 @@
 
 export const nav = {
   pages: "页面",
-  agent: "座席台",
+  agent: "坐席台",
   supervisor: "现场",
   wall: "大屏",
   reports: "报表",
@@ -13,5 +13,5 @@ export const nav = {
   account: "我的账户",
   prompts: "语音",
   whoAmI: (name: string, role: string) => `当前登录：${name}（${role}）`,
-  roles: { agent: "座席", supervisor: "主管", admin: "管理员", wall: "大屏" } as Readonly<Record<string, string>>,
+  roles: { agent: "坐席", supervisor: "主管", admin: "管理员", wall: "大屏" } as Readonly<Record<string, string>>,
 };

@@ -51,6 +51,7 @@ export const quality = {
     CallStarted: "来电开始", CallQueued: "排队", OfferMade: "分配", CallOffered: "分配", CallAnswered: "接听", CallHeld: "保持", CallRetrieved: "恢复通话",
     TalkEnded: "通话结束", CallEnded: "来电结束", WrapUpEnded: "话后处理结束", WrapUpDone: "话后处理完成", LanguageChosen: "选择语言", CustomerMatched: "识别客户",
     FlowEntered: "菜单", SurveyAnswered: "满意度作答", CallTransferred: "转接", RecordingStarted: "开始录音", RecordingPaused: "录音暂停", RecordingResumed: "录音继续",
+    RecordingKept: "录音已保存", RecordingFlagged: "录音异常", RecordingMoved: "录音已转存", RecordingDeleted: "录音已删除", MessageRecorded: "留言已录",
   } as Readonly<Record<string, string>>,
   playFrom: (time: string) => `从 ${time} 播放`,
   keysHint: "按键 1–9 作答，0 不适用，回车或 ↓ 下一项，↑ 上一项，R 在当前秒添加备注，Ctrl+回车 提交",

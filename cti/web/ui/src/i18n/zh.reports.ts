@@ -13,7 +13,7 @@ export const reports = {
   remove: (name: string) => `删除 ${name}`,
   removeSure: (name: string) => `删除“${name}”？其定时邮件也会停止。`,
   views: {
-    today: "今日", queues: "队列", agents: "座席", half_hours: "半小时", trends: "趋势", week_map: "周热力图", waits: "等待",
+    today: "今日", queues: "队列", agents: "坐席", half_hours: "半小时", trends: "趋势", week_map: "周热力图", waits: "等待",
     menus: "菜单", callbacks: "回呼", surveys: "满意度调查", complaints: "投诉", staffing: "排班测算", audit: "服务审核", mail: "定时邮件",
     team_day: "每日汇总",
   } as Words,
@@ -26,7 +26,7 @@ export const reports = {
   from: "首日",
   to: "末日",
   dimensions: {
-    queue: "队列", agent: "座席", team: "班组", tier: "客户等级", did: "被叫号码", direction: "方向", outcome: "结果", state: "状态",
+    queue: "队列", agent: "坐席", team: "班组", tier: "客户等级", did: "被叫号码", direction: "方向", outcome: "结果", state: "状态",
     reason: "原因", flow_version: "流程版本", half_hour: "半小时", hour: "小时", day: "日", week: "周", month: "月", weekday_hour: "星期与小时",
   } as Words,
   without: {
@@ -54,7 +54,7 @@ export const reports = {
   goodWay: "越好为",
   ways: { up: "越高", down: "越低", neither: "无所谓高低" } as Words,
   grains: {
-    calls: "通话，每通一次", visits: "在队列中的一次等待", talks: "座席在一通电话中的参与", times: "座席的一段时间",
+    calls: "通话，每通一次", visits: "在队列中的一次等待", talks: "坐席在一通电话中的参与", times: "坐席的一段时间",
     answers: "调查题的一次回答", complaints: "登记的投诉",
   } as Words,
   inReports: "接口中的名称",
@@ -117,7 +117,7 @@ export const reports = {
   below: "总体",
   when: "时间",
   caller: "来电者",
-  whoAndWhere: "队列、座席",
+  whoAndWhere: "队列、坐席",
   wait: "等待",
   talk: "通话",
   counts: "计入",
@@ -128,7 +128,7 @@ export const reports = {
   failedFirst: "暂时无法读取报表。",
 
   staffing: {
-    lead: "根据过去几周的来电，计算每半小时所需座席。",
+    lead: "根据过去几周的来电，计算每半小时所需坐席。",
     weekday: "星期",
     weeks: "历史周数",
     level: "接通比例",
@@ -152,7 +152,7 @@ export const reports = {
     levelNow: "按过去在岗",
     short: "缺",
     over: "余",
-    agents: "座席",
+    agents: "坐席",
     days: (n: number) => `依据 ${n} 天`,
     leftOut: (days: string) => `视为休息日未计：${days}`,
     variation: (share: string) => `除偶然因素外，每周话量相差 ${share}`,
@@ -161,7 +161,7 @@ export const reports = {
     hours: (agent: string, paid: string) => `在岗 ${agent} 小时，计薪 ${paid} 小时`,
     noHistory: "这些周的该星期没有来电。",
     bandHint: "范围涵盖十次中的八次；来电的偶然性已在公式之内。",
-    chart: "每半小时所需与在岗座席",
+    chart: "每半小时所需与在岗坐席",
     shortBy: (n: string) => `缺 ${n} 人`,
   },
 

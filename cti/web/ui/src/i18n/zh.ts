@@ -7,6 +7,7 @@ import { customers } from "./zh.customers";
 import { desk, deskErrors } from "./zh.desk";
 import { moreErrors } from "./zh.errors";
 import { explain } from "./zh.explain";
+import { spending } from "./zh.spending";
 import { scope } from "./zh.scope";
 import { contact, work } from "./zh.work";
 import { flowVersions } from "./zh.flow_versions";
@@ -26,6 +27,7 @@ export const zh: Dictionary = {
   customers,
   desk,
   explain,
+  spending,
   scope,
   work,
   contact,
@@ -83,6 +85,7 @@ export const zh: Dictionary = {
     too_busy: "服务器繁忙，请稍后再试。",
     no_phone_account: "您的分机还没有电话账号，请联系管理员。",
     too_many_attempts: "尝试次数过多，请稍后再试。",
+    lines_busy: "线路全忙，请一分钟后再试，或直接拨打我们的电话。",
     offer_over: "这通来电已不再分配给您。",
     device_in_use: "通话结束后才能更换设备。",
     not_your_call: "这通电话已结束。",

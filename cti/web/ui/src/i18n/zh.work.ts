@@ -1,7 +1,7 @@
 // /work 与 /contact 页面的用语。
 
 export const work = {
-  title: "工作",
+  title: "事务",
   toFloor: "现场",
   toDesk: "工作台",
   tabs: {

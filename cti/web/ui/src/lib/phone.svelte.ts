@@ -72,8 +72,11 @@ export class Phone {
   /** The session that a resumed call takes the place of, ended once the new one stands. */
   #replaced: { readonly session: RTCSession; readonly mic: MediaStream | null } | null = null;
 
-  /** Sign on with an account. With `register` false the line only makes calls. */
-  start(account: PhoneAccount, register: boolean): void {
+  /**
+   * Sign on with an account. With `register` false the line only makes calls. An account's password ends: when it is
+   * refused, `renew` asks for one that is good.
+   */
+  start(account: PhoneAccount, register: boolean, renew?: () => Promise<PhoneAccount>): void {
     this.stop();
     this.line = "connecting";
     let ua: UA;
@@ -107,7 +110,7 @@ export class Phone {
       mine(() => {
         this.line = ua.isConnected() ? "failed" : "connecting";
         // JsSIP gives up on a refusal; the account may be mended meanwhile.
-        setTimeout(() => ua === this.#ua && !ua.isRegistered() && ua.register(), REGISTER_AGAIN_MS);
+        setTimeout(() => void this.#registerAgain(ua, ua.isConnected() ? renew : undefined), REGISTER_AGAIN_MS);
       }),
     );
     ua.on("disconnected", mine(() => (this.line = "connecting")));
@@ -116,6 +119,16 @@ export class Phone {
       this.#ring(event.session, event.request as IncomingRequest);
     });
     ua.start();
+  }
+
+  async #registerAgain(ua: UA, renew?: () => Promise<PhoneAccount>): Promise<void> {
+    if (ua !== this.#ua || ua.isRegistered()) return;
+    try {
+      if (renew) ua.set("password", (await renew()).password);
+    } catch {
+      // The server is away; what we have may be good again by then.
+    }
+    if (ua === this.#ua && !ua.isRegistered()) ua.register();
   }
 
   /** Sign off. A call in progress ends. */

@@ -67,7 +67,7 @@ export function needs(call: CallRow): string {
 /** The way a call has come, one word a step. */
 export function wayOf(feed: Feed, call: CallRow): readonly string[] {
   const w = lang.w.floor.steps;
-  return (call.path ?? []).map(([kind, name]) => {
+  const all = (call.path ?? []).map(([kind, name]) => {
     switch (kind) {
       case "queue":
         return queueTitle(feed, name);
@@ -85,6 +85,8 @@ export function wayOf(feed: Feed, call: CallRow): readonly string[] {
         return name;
     }
   });
+  // A choice that is called as the queue it leads to is said once.
+  return all.filter((one, at) => one !== all[at - 1]);
 }
 
 /** Everything of a call that a filter may ask for, in small letters; made once a row. */
@@ -119,7 +121,7 @@ export const LESS_IS_BETTER: ReadonlySet<string> = new Set(["abandoned", "longes
 export function written(figure: string, value: number | null): string {
   if (value === null) return "–";
   if (figure === "longest_wait" || figure === "recording_place_away") return span(value);
-  if (figure === "calls" || figure === "waiting" || figure === "recordings_flagged" || figure === "agents_ready") return value.toLocaleString(lang.w.locale);
+  if (figure === "calls" || figure === "waiting" || figure === "recordings_flagged" || figure === "sip_refused" || figure === "agents_ready") return value.toLocaleString(lang.w.locale);
   if (figure === "complaint_rate" || figure === "abandoned") return `${(value * 100).toFixed(value < 0.1 ? 1 : 0)}%`;
   return percent(value);
 }

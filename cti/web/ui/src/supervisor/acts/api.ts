@@ -110,7 +110,7 @@ export const acts = {
   floor: () => request<Floor>("GET", "/state"),
   watch: (call: CallId, mode: Mode, again = false) =>
     request<{ watch: Watch }>("POST", `/calls/${id(call)}/watch`, { mode, ...(again ? { again } : {}) }),
-  mode: (mode: Mode) => request<{ watch: Watch }>("POST", "/supervision/mode", { mode }),
+  mode: (mode: Mode) => request<{ watch: Watch | null }>("POST", "/supervision/mode", { mode }),
   stop: () => request<unknown>("POST", "/supervision/stop"),
   end: (call: CallId, reason: string) => request<unknown>("POST", `/calls/${id(call)}/hangup`, { reason }),
   send: (call: CallId, kind: string, name: string, note: string) =>

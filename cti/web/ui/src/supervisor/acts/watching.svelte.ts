@@ -107,9 +107,11 @@ class Watching {
     if (this.call !== null && this.phone.talk === "ringing" && this.phone.ringing?.call === this.call) void this.phone.answer();
   }
 
+  /** Another part in the same call. Raises `ApiError` "not_watching" where there is none any more. */
   async change(mode: Mode): Promise<void> {
-    await acts.mode(mode);
+    const { watch } = await acts.mode(mode);
     await this.refresh();
+    if (watch === null) throw new ApiError("not_watching", "", "", 0);
   }
 
   async stop(): Promise<void> {
@@ -122,7 +124,7 @@ class Watching {
 
   async #signOn(): Promise<void> {
     if (this.phone.line === "ready") return;
-    if (this.phone.line === "off" || this.phone.line === "failed") this.phone.start(await acts.phone(), true);
+    if (this.phone.line === "off" || this.phone.line === "failed") this.phone.start(await acts.phone(), true, acts.phone);
     const until = Date.now() + SIGN_ON_MS;
     while ((this.phone.line as string) !== "ready" && Date.now() < until) await new Promise((go) => setTimeout(go, 50));
     if ((this.phone.line as string) !== "ready") throw new ApiError("phone_not_ready", "", "", 0);

@@ -1,0 +1,1 @@
+"""What dialling out costs."""
