@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +28,36 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """No real test is overlooked by that; and tests that only compute are marked by where they are."""
     if lanes.only_computes(item.path):
         item.add_marker("computing")
+    limit = item.get_closest_marker("timeout")
+    if limit is not None and isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+        says_where_it_waits(item, float(limit.args[0]))
     if item.get_closest_marker("real") is not None and not lanes.names_real(item.path):
         raise pytest.UsageError(f"{item.path}: a file with real tests has the words {lanes.REAL} in it")
+
+
+BEFORE_ITS_TIME = 5.0
+"""Seconds before a test's time-out in which it is cancelled from within."""
+_BEGAN = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A time-out counts from here, with what is set up."""
+    item.stash[_BEGAN] = time.monotonic()
+
+
+def says_where_it_waits(item: pytest.Function, seconds: float) -> None:
+    """A coroutine that takes too long is ended by its own loop a little earlier, so that the trace says what it waited for: the
+    time-out's own shows the loop's select."""
+    original = item.obj
+
+    @functools.wraps(original)
+    async def limited(*given: object, **named: object) -> None:
+        took = time.monotonic() - item.stash[_BEGAN]
+        async with asyncio.timeout(max(1.0, seconds - BEFORE_ITS_TIME - took)):
+            await original(*given, **named)
+
+    item.obj = limited
 
 
 @pytest.hookimpl(trylast=True)

@@ -147,6 +147,9 @@ class RenderedPaths:
     recordings: Path
     voicemail: Path
     music: Path
+    """What waiting callers hear."""
+    moment_music: Path
+    """What they hear for a moment, between two things that are said: it begins at once."""
     changed: tuple[str, ...]
     """Configuration files that were written anew this time."""
 
@@ -184,7 +187,8 @@ def render(
         ledger=out / "log" / "cel-custom" / "cti.csv",
         recordings=settings.folder("recordings"),
         voicemail=settings.folder("voicemail"),
-        music=_music_folder(binary, prompts, data),
+        music=_music_folder(binary.music, prompts, data),
+        moment_music=_music_folder(None, prompts, data),
         changed=(),
     )
     for folder in (paths.etc, paths.state, paths.log, paths.ledger.parent, paths.recordings, paths.voicemail):
@@ -199,8 +203,8 @@ def render(
     _own_privately(paths.run)
     (paths.etc / "cti" / "banned.conf").touch(0o600)  # the bridge writes it
     _keep_private(paths.state / "astdb.sqlite3")
-    if paths.music == data / "hold-music":
-        write_hold_music(paths.music)
+    if paths.moment_music == data / "hold-music":
+        write_hold_music(paths.moment_music)
     changed = tuple(name for name, text in sorted(texts.items()) if _write(paths.etc / name, text))
     return RenderedPaths(**{**{name: getattr(paths, name) for name in RenderedPaths.__slots__}, "changed": changed})
 
@@ -462,10 +466,10 @@ def _keep_private(database: Path) -> None:
     database.chmod(0o600)
 
 
-def _music_folder(binary: AsteriskBinary, prompts: Path, data: Path) -> Path:
+def _music_folder(packaged: Path | None, prompts: Path, data: Path) -> Path:
     """Music on hold: the centre's own, else the packaged, else a made one; there is always some."""
-    for folder in (prompts / "music", binary.music):
-        if folder.is_dir() and any(folder.iterdir()):
+    for folder in (prompts / "music", packaged):
+        if folder is not None and folder.is_dir() and any(folder.iterdir()):
             return folder
     return data / "hold-music"
 

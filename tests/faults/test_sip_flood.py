@@ -28,6 +28,9 @@ ADDRESSES = 40
 EACH = 2.5
 """Requests a second of each: 100 in all, and 150 a minute of one, where 300 are a ban."""
 CALLS = 6
+NOT_OF_A_FLOOD = ("did not pass ACL test", "func_export.c: Channel ")
+"""Lines of Asterisk's log that may be there: of a ban, and of a caller who hangs up in the moment in which the agent's leg tells how
+it ended (the dialplan looks first whether there is still somebody to tell, which is as near as it can come)."""
 
 
 @pytest.fixture
@@ -123,6 +126,6 @@ async def test_calls_go_on_and_no_account_shows(centre: TestCentre) -> None:
     assert float(knocks["challenged"]) > 500
     assert min(float(knocks[kind]) for kind in ("wrong", "accepted", "malformed")) > 0
     log = (centre.data / "asterisk" / "log" / "asterisk.log").read_text()
-    assert [line for line in log.splitlines() if "did not pass ACL test" not in line][1:] == []
+    assert [line for line in log.splitlines() if not any(one in line for one in NOT_OF_A_FLOOD)][1:] == []
     answered = await centre.query("SELECT count(*) FROM report.calls WHERE answered_at IS NOT NULL")
     assert answered[0][0] >= CALLS

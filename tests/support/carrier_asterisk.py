@@ -214,7 +214,7 @@ exten => _[+0-9].,1,Answer()
             (etc / name).write_text(text)
         paths = RenderedPaths(
             etc=etc, run=Path(run), state=state, log=log, ledger=log / "cel.csv", recordings=sounds, voicemail=sounds,
-            music=sounds, changed=(),
+            music=sounds, moment_music=sounds, changed=(),
         )  # fmt: skip
         process = AsteriskProcess(binary, paths)
         await process.start(within=timedelta(seconds=60))

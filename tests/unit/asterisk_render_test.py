@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import re
 import stat
@@ -354,6 +355,17 @@ def test_there_is_always_music(tmp_path: Path) -> None:
     before = (paths.music / "tune.sln").stat().st_mtime_ns
     write_hold_music(paths.music)
     assert (paths.music / "tune.sln").stat().st_mtime_ns == before
+
+
+def test_music_for_a_moment_can_be_heard_from_its_first_note(tmp_path: Path) -> None:
+    """The centre's own piece, else the made tune: packaged ones fade in for a second."""
+    packaged = binary(tmp_path / "ast").music
+    (packaged / "piece.wav").touch()
+    paths, texts = rendered(tmp_path)
+    assert (paths.music, paths.moment_music) == (packaged, tmp_path / "data" / "hold-music")
+    assert f"directory = {paths.moment_music}\n" in texts["cti/musiconhold.conf"].partition("[cti-moment]")[2]
+    first = array.array("h", (paths.moment_music / "tune.sln").read_bytes()[:1600])
+    assert max(first) > 1000  # a tenth of a second
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from cti.asterisk.agi.session import AgiLeg
 from cti.services.ports import LegGone
 
-MUSIC = "cti"
-"""The class of music that the dialplan plays, too."""
+MUSIC = "cti-moment"
+"""Music that can be heard from its first note: a caller who was just spoken to takes a second of fading in for a dead line."""
 
 
 class HoldingLeg(AgiLeg):
