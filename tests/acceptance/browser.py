@@ -161,7 +161,7 @@ class Window:
         """The element with this test id."""
         return self.page.get_by_test_id(testid)
 
-    async def until(self, testid: str, fits: str | re.Pattern[str] = "", *, within: float = 15, **data: str) -> None:
+    async def until(self, testid: str, fits: str | re.Pattern[str] = "", *, within: float = 60, **data: str) -> None:
         """Wait until the element is there with these data attributes and this text in it."""
         wanted = "".join(f'[data-{name.replace("_", "-")}="{value}"]' for name, value in data.items())
         found = self.page.locator(f'[data-testid="{testid}"]{wanted}')
@@ -178,7 +178,7 @@ class Window:
         notes = await self.page.evaluate("() => window.__notes")
         return [n for n in notes if (not what or n["what"] == what) and all(n.get(k) == v for k, v in fits.items())]
 
-    async def note(self, what: str, *, within: float = 10, **fits: Any) -> dict[str, Any]:
+    async def note(self, what: str, *, within: float = 60, **fits: Any) -> dict[str, Any]:
         """The last such note, waited for."""
         deadline = time.monotonic() + within
         while True:
@@ -191,7 +191,7 @@ class Window:
 
     # -- hearing
 
-    async def hears(self, hertz: float, *, within: float = 10) -> dict[str, float]:
+    async def hears(self, hertz: float, *, within: float = 60) -> dict[str, float]:
         """Wait until the far end sounds as this tone and little else."""
         deadline = time.monotonic() + within
         heard = None
@@ -202,7 +202,7 @@ class Window:
             await asyncio.sleep(0.1)
         raise AssertionError(f"not {hertz} Hz on the page within {within} s, but {heard}")
 
-    async def hears_something(self, *, within: float = 10) -> None:
+    async def hears_something(self, *, within: float = 60) -> None:
         """Wait until the far end is to be heard at all."""
         deadline = time.monotonic() + within
         heard = None
@@ -213,7 +213,7 @@ class Window:
             await asyncio.sleep(0.1)
         raise AssertionError(f"silence on the page for {within} s: {heard}")
 
-    async def hears_nothing(self, *, within: float = 10) -> None:
+    async def hears_nothing(self, *, within: float = 20) -> None:
         """Wait until the far end is silent."""
         deadline = time.monotonic() + within
         heard = None
@@ -266,7 +266,7 @@ class AgentWindow(Window):
         """Press Ready while somebody waits: the call comes at once."""
         await self.one("state-ready").click()
 
-    async def pops(self, *, within: float = 20) -> str:
+    async def pops(self, *, within: float = 60) -> str:
         """Wait for the next screen pop; gives its offer."""
         await self.one("pop").wait_for(timeout=within * 1000)
         return str(await self.one("pop").get_attribute("data-offer"))
@@ -331,7 +331,7 @@ class Browsers:
         context = await self._browser.new_context(
             viewport={"width": 1280, "height": 720}, locale="en-US", permissions=["microphone"], **options
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         await context.add_init_script(OBSERVER)
         # A steady tone is just what noise suppression takes away.
         if raw_voice:
@@ -408,7 +408,7 @@ async def chromium(centre: TestCentre, folder: Path) -> AsyncIterator[Browsers]:
             await browser.close()
 
 
-async def eventually(fits: Callable[[], Any], *, within: float = 10, why: str = "") -> Any:
+async def eventually(fits: Callable[[], Any], *, within: float = 60, why: str = "") -> Any:
     """Ask until the answer is true."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:

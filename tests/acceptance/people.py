@@ -27,7 +27,7 @@ class SipAgent:
             lambda a: a["agent"]["state"] in ("ready", "reserved", "ringing") and a["agent"]["reachable"]["sip"],
         )
 
-    async def rings(self, within: float = 20) -> PhoneCall:
+    async def rings(self, within: float = 60) -> PhoneCall:
         """The next call on the phone."""
         async with asyncio.timeout(within):
             return await self.phone.incoming.get()
@@ -75,7 +75,7 @@ async def caller(centre: TestCentre, room: PhoneRoom, number: str) -> Softphone:
 async def call_in(phone: Softphone, did: str = "5000", *, keys: str = "1", after: float = 1.2) -> PhoneCall:
     """Dial, wait for the answer, press keys one after another."""
     call = await phone.dial(did)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await call.confirmed.wait()
     for key in keys:
         # The prompt must have begun: a person listens first.

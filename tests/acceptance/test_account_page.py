@@ -17,7 +17,7 @@ from tests.acceptance.browser import SWITCHES
 from tests.support.axe import serious_findings
 from tests.support.fake_floor import FakeFloor, demo_centre, make_deps
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 STATIC = Path(__file__).resolve().parents[2] / "cti" / "web" / "static"
 
@@ -46,7 +46,7 @@ async def test_set_up_a_second_factor_make_a_token_and_log_in_with_a_code(
             locale=locale,
             color_scheme=scheme,  # type: ignore[arg-type]
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         page = await context.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))

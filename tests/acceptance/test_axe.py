@@ -12,7 +12,7 @@ from tests.support.axe import serious_findings
 from tests.support.centre import TestCentre
 from tests.support.scripted_desk import CARD, ScriptedDesk, scripted_desks
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 PAGES: tuple[tuple[str, str, str], ...] = (
     # who, path, and what must be there before it is looked at
@@ -105,7 +105,7 @@ async def _not_ready(desk: ScriptedDesk) -> None:
 
 async def _cut(desk: ScriptedDesk) -> None:
     desk.cut()
-    await desk.until("link", state="unknown", within=20)
+    await desk.until("link", state="unknown", within=60)
 
 
 STATES: dict[str, Callable[[ScriptedDesk], Awaitable[None]]] = {

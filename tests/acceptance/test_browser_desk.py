@@ -16,13 +16,13 @@ import pytest
 
 from tests.support.scripted_desk import CARD, NUMBER, ScriptedDesk, scripted_desks
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 CUT = (r"WebSocket", r"ERR_FAILED", r"net::", r"JsSIP")
 """What a browser itself says of a broken network."""
 
 
-async def becomes(ask: Callable[[], Awaitable[Any]], fits: Callable[[Any], bool], *, within: float = 15) -> Any:
+async def becomes(ask: Callable[[], Awaitable[Any]], fits: Callable[[Any], bool], *, within: float = 60) -> Any:
     """Ask until the answer fits."""
     deadline = time.monotonic() + within
     answer = None
@@ -55,7 +55,7 @@ async def test_a_call_with_the_keyboard_alone() -> None:
         await desk.until("said-ring", text="Luis Fernández")
         await desk.line.ring(X_CTI_Offer="7", X_CTI_Call="c-1")
         await keys.press("a")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await desk.line.answered.wait()
         desk.talks()
         await desk.until("mute")
@@ -90,7 +90,7 @@ async def test_a_call_with_the_keyboard_alone() -> None:
         assert 4.0 < float(await desk.one("quality").get_attribute("data-mos") or 0) <= 4.5
 
         await keys.press("e")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await desk.line.ended.wait()
         desk.wrap_up()
         await desk.until("agent-page", step="wrap_up")
@@ -145,14 +145,14 @@ async def test_of_two_tabs_one_has_the_phone() -> None:
         await first.in_call()
         await second.until("elsewhere", text="in a call")
         await second.one("take-phone").click()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await second.line.registered.wait()
         await first.until("elsewhere")
         await second.until("phone-state", line="ready")
         # And back, when the one that has it closes.
         first.line.registered.clear()
         await second.page.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await first.line.registered.wait()
 
 
@@ -219,7 +219,7 @@ async def test_a_reload_comes_back_to_the_call() -> None:
         await desk.until("agent-page", step="talking")
         await desk.until("returning")
         await desk.line.ring(X_CTI_Resume="1", X_CTI_Call="c-1")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await desk.line.answered.wait()  # nobody pressed anything
         await desk.until("mute")
         assert await desk.one("returning").count() == 0
@@ -235,16 +235,16 @@ async def test_a_cut_network_is_said_and_mends_itself() -> None:
         desk = await desks.desk()
         await desk.in_call()
         desk.cut()
-        await desk.until("link", text="Unknown since", state="unknown", within=20)
+        await desk.until("link", text="Unknown since", state="unknown", within=60)
         await desk.until("agent-page", step="talking")
         assert await desk.one("mute").is_enabled(), "what the page can do by itself it still does"
         desk.mend()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await desk.line.registered.wait()
-        await desk.until("link", state="known", within=30)
+        await desk.until("link", state="known", within=60)
         # The telephone system brings the call anew; the broken one gives way to it.
         await desk.line.ring(X_CTI_Resume="1", X_CTI_Call="c-1")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await desk.line.answered.wait()
         await desk.until("mute")
         await becomes(lambda: level_at_the_far_end(desk), lambda heard: heard > 0.01)
@@ -319,7 +319,7 @@ async def test_calling_out_picking_up_and_click_to_dial() -> None:
         assert len(asked["idempotency_key"]) > 8
         # The telephone system calls this page first; nobody has to answer that.
         await desk.line.ring(X_CTI_Dial="1", X_CTI_Call="o-1")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await desk.line.answered.wait()
         assert await desk.page.evaluate("() => window.__rang") == 0
         await desk.until("agent-page", step="talking")
@@ -425,7 +425,7 @@ async def test_calls_answer_themselves_where_the_agent_wants_that() -> None:
         desk.ready()
         desk.offer()
         await desk.line.ring(X_CTI_Offer="7")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await desk.line.answered.wait()
         await desk.assert_no_faults()
 

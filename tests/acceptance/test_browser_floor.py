@@ -16,7 +16,7 @@ from tests.acceptance.people import call_in, caller, sip_agent
 from tests.support.centre import TestCentre
 from tests.support.sound import assert_tone
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 AGENT_HERTZ = 620
 
@@ -38,7 +38,7 @@ async def test_anyone_can_call_from_the_browser(centre: TestCentre, tmp_path: Pa
         mine = await dora.api.get("/agent")
         assert mine["pop"]["choice"] == "Support"
         await ringing.answer()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await ringing.confirmed.wait()
         await ringing.play_tone(AGENT_HERTZ)
         await ringing.record(tmp_path / "agent-heard.wav")
@@ -47,7 +47,7 @@ async def test_anyone_can_call_from_the_browser(centre: TestCentre, tmp_path: Pa
         await ringing.stop_recording()
         assert_tone(tmp_path / "agent-heard.wav", MICROPHONE_HERTZ)
         await visitor.one("call-hangup").click()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await ringing.ended.wait()
         await visitor.until("call-state", state="ended")
         await dora.wrap_up()
@@ -136,7 +136,7 @@ async def test_the_supervisor_sees_the_floor_live(centre: TestCentre, tmp_path: 
         await supervisor.until("agent-1004", state="talking")
         await supervisor.until("waiting-count", re.compile("^0$"))
         await supervisor.page.locator("[data-testid=call-row] [data-testid=open-call]").click()
-        await supervisor.until("story", re.compile("Offered to Dora Silva.*answered after"), within=10)
+        await supervisor.until("story", re.compile("Offered to Dora Silva.*answered after"), within=60)
         await supervisor.until("story", "Priority changed by supervisor")
         await supervisor.one("sheet-close").click()
         await call.hang_up()
@@ -191,7 +191,7 @@ async def test_a_killed_bridge_is_said_and_forgotten_while_the_call_goes_on(cent
         assert not call.ended.is_set()
         await ada.until("agent-page", step="talking")
         for window in (ada, supervisor):
-            await window.until("link", state="known", within=30)
+            await window.until("link", state="known", within=60)
         await supervisor.until("supervisor-page", live="true")
         await supervisor.until("call-row", "Ada Park", state="talking")
         await supervisor.until("agent-1001", state="talking")
@@ -205,7 +205,7 @@ async def test_a_killed_bridge_is_said_and_forgotten_while_the_call_goes_on(cent
         assert await ada.text("pop-name") == "Zoë Chen"
 
         await ada.one("hangup").click()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await call.ended.wait()
         over = await ada.note("sip", way="out", kind="BYE")
         connected = await ada.note("sip", way="in", kind="ACK")

@@ -16,7 +16,7 @@ from tests.acceptance.browser import AgentWindow, chromium
 from tests.acceptance.people import caller
 from tests.support.centre import TestCentre
 
-pytestmark = [pytest.mark.real, pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 CALLS = int(os.environ.get("CTI_POPS", "30"))
 
@@ -35,7 +35,7 @@ async def take_all(ada: AgentWindow, phones: dict[str, Softphone]) -> list[str]:
         await ada.note("pop_drawn", offer=offer)
         offers.append(offer)
         await calls[number].hang_up()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await calls[number].ended.wait()
         await ada.page.locator(f'[data-testid="pop"][data-offer="{offer}"]').wait_for(state="detached")
         calls[number] = await phones[number].dial("5001")
@@ -53,7 +53,7 @@ async def test_the_pop_is_drawn_at_once_and_before_the_ring(centre: TestCentre, 
         offers = await take_all(ada, {number: await caller(centre, room, number) for number in numbers})
         notes = await ada.notes()
         origin = await ada.page.evaluate("performance.timeOrigin")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             made: dict[str, float] = {}
             while len(made) < CALLS:
                 rows = await centre.query(

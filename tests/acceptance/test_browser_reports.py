@@ -16,7 +16,7 @@ from tests.support.axe import serious_findings
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.support.report_house import ReportHouse, report_house
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 VIEWS = (
     "today", "queues", "agents", "half_hours", "trends", "week_map", "waits", "menus", "callbacks", "surveys", "complaints", "staffing",
@@ -74,7 +74,7 @@ async def supervisor(house: ReportHouse, language: str = "en") -> AsyncIterator[
             context = await browser.new_context(
                 viewport={"width": 1280, "height": 720}, locale="en-US", accept_downloads=True
             )
-            context.set_default_timeout(20_000)
+            context.set_default_timeout(60_000)
             await context.add_init_script(WATCH + f'localStorage.setItem("cti.language", "{language}");')
             body = {"username": "supervisor", "password": "demo"}
             answer = await context.request.post(f"{house.url}/api/v1/login", data=body, headers={"Origin": house.url})

@@ -17,7 +17,7 @@ from tests.acceptance.test_supervise import centre_text
 from tests.support.centre import ApiPerson, TestCentre
 from tests.support.sound import assert_tone, assert_tones
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 CALLER, ADA = 1040, 620
 
@@ -75,7 +75,7 @@ async def test_a_call_is_listened_to_whispered_into_and_taken_over_from_the_page
         await page.until("call-row", state="talking")
         await page.page.locator("[data-testid=call-row] [data-testid=open-call]").click()
         await press(page, "watch-listen")
-        await page.until("call-acts", mode="listen", state="there", phone="talking", within=30)
+        await page.until("call-acts", mode="listen", state="there", phone="talking", within=60)
         await page.hears_something()
         await heard(call, tmp_path / "listen-caller.wav", ADA)
         await heard(leg, tmp_path / "listen-agent.wav", CALLER)
@@ -83,7 +83,7 @@ async def test_a_call_is_listened_to_whispered_into_and_taken_over_from_the_page
         assert (await ada.api.get("/agent"))["agent"]["watched"] is False
         # A reload ends the page's telephone, and not the part: it is taken again, on the same sheet.
         await page.page.reload()
-        await page.until("call-acts", mode="listen", state="there", phone="talking", within=20)
+        await page.until("call-acts", mode="listen", state="there", phone="talking", within=60)
         await page.hears_something()
         assert len((await api.get("/supervision"))["watches"]) == 1
         await press(page, "watch-whisper")

@@ -14,7 +14,7 @@ from tests.acceptance.people import call_in, caller
 from tests.support.centre import TestCentre
 from tests.support.sound import assert_tone, strongest
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 CALLER_HERTZ = 620
 LUIS = "+15550100001"
@@ -73,7 +73,7 @@ async def test_a_colleague_is_asked_joins_and_gets_the_call_with_everything_know
         await bo.hears(CALLER_HERTZ)
         await ada.wrap_up("1")
         await bo.page.keyboard.press("e")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await call.ended.wait()
         await bo.until("agent-page", step="wrap_up")
         await bo.wrap_up("1")
@@ -129,7 +129,7 @@ async def test_a_reload_in_the_middle_of_a_call_comes_back_to_it(centre: TestCen
         hertz, share = strongest(tmp_path / "after.wav")
         assert abs(hertz - MICROPHONE_HERTZ) < 8, (hertz, share)
         await ada.page.keyboard.press("e")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await call.ended.wait()
         await ada.wrap_up("1")
 

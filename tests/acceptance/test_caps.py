@@ -17,7 +17,7 @@ from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of
 from tests.acceptance.test_dialling import connected, refused
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 NUMBER = "+15550100091"
 SECONDS = 6

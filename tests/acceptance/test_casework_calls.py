@@ -14,7 +14,7 @@ from tests.acceptance.people import call_in, caller, sip_agent
 from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of, centre_text, rings, talk_and_leave
 from tests.support.centre import ApiPerson, TestCentre
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 COMPLAINS, ASKS = "+15550100083", "+15550100084"
 
@@ -39,13 +39,13 @@ async def test_what_is_said_on_the_complaint_line_becomes_a_complaint(own_centre
         call = await call_in(await caller(centre, room, COMPLAINS), "5006", keys="25")
         await call.play_tone(500)
         folder = centre.data / "recordings"
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while not list(folder.glob("*.wav")):  # noqa: ASYNC110 - a file has no event
                 await asyncio.sleep(0.05)
         await asyncio.sleep(2)
         await call.hang_up()
         found = await supervisor.until(
-            "/complaints?q=&state=new&limit=50", lambda said: _of(said, COMPLAINS), within=40
+            "/complaints?q=&state=new&limit=50", lambda said: _of(said, COMPLAINS), within=60
         )
         (complaint,) = _of(found, COMPLAINS)
         assert (complaint["source"], complaint["cause"], complaint["subject"]) == ("line", "billing", "Invoice")

@@ -20,7 +20,7 @@ from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of, rings
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
 from tests.support.sound import assert_tone
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 NUMBER = "+15550100081"
 SHOWN = "+15550105099"
@@ -71,7 +71,7 @@ async def connected(phone: Softphone) -> PhoneCall:
     """Somebody's telephone rings and is answered."""
     call = await rings(phone)
     await call.answer()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await call.confirmed.wait()
     return call
 
@@ -128,7 +128,7 @@ async def test_nobody_is_reached(own_centre: TestCentre) -> None:
                 await theirs.answer(status)
             else:
                 await own.hang_up()  # gives up while it rings
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await own.ended.wait()
             row = await centre.record(where=f"call_id = '{begun['call_id']}'")
             outcomes.append((row["outcome"], row["agent"], row["talk_seconds"]))
@@ -147,7 +147,7 @@ async def test_the_keypad_is_asked_about_and_fails_closed(own_centre: TestCentre
         carrier = await carrier_of(centre, room)
         own = await bo.phone.dial(NUMBER.removeprefix("+"))
         theirs = await connected(carrier)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await own.confirmed.wait()
         await bo.api.until("/agent", lambda a: a["agent"]["state"] == "talking")
         await both_hear(own, theirs, tmp_path)
@@ -157,7 +157,7 @@ async def test_the_keypad_is_asked_about_and_fails_closed(own_centre: TestCentre
         assert (row["outcome"], row["agent"], row["hangup_by"]) == ("answered", "1002", "agent")
 
         own = await bo.phone.dial("442079460958")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await own.ended.wait()
         assert carrier.incoming.empty()
 
@@ -166,7 +166,7 @@ async def test_the_keypad_is_asked_about_and_fails_closed(own_centre: TestCentre
         os.kill(bridge, signal.SIGSTOP)
         try:
             own = await bo.phone.dial(NUMBER.removeprefix("+"))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await own.ended.wait()
             assert carrier.incoming.empty()
         finally:

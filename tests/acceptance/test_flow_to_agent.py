@@ -15,7 +15,7 @@ from tests.acceptance.people import caller, key_in, sip_agent
 from tests.acceptance.test_more_steps import ended, walked, way
 from tests.support.centre import REPOSITORY, TestCentre
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 DIRECT = """flow: direct
 languages: [en, zh]
@@ -60,7 +60,7 @@ async def test_one_agent_is_asked_and_the_caller_goes_on_where_that_one_does_not
     async with PhoneRoom() as room, sip_agent(centre, room, "1004") as dora, sip_agent(centre, room, "1001") as ada:
         # Taken: talk with that agent, and nobody else was asked.
         call = await (await caller(centre, room, "+15550100090")).dial("5013")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await call.confirmed.wait()
         await key_in(call, "1004")
         ringing = await dora.rings()
@@ -76,7 +76,7 @@ async def test_one_agent_is_asked_and_the_caller_goes_on_where_that_one_does_not
         # Refused: the flow goes on, and still knows what was keyed in.
         await dora.api.until("/agent", lambda a: a["agent"]["state"] == "ready")
         call = await (await caller(centre, room, "+15550100091")).dial("5013")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await call.confirmed.wait()
         await key_in(call, "1004")
         await (await dora.rings()).answer(486)
@@ -90,7 +90,7 @@ async def test_one_agent_is_asked_and_the_caller_goes_on_where_that_one_does_not
             ("1001", "+15550100093", ["to.unknown", "nobody.done"]),
         ):
             call = await (await caller(centre, room, number)).dial("5013")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await call.confirmed.wait()
             await key_in(call, keys)
             await ended(call)

@@ -16,7 +16,7 @@ from cti.demo.softphone import PhoneCall, PhoneRoom
 from tests.acceptance.people import call_in, caller
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre, running_centre
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 LINE = """flow: line
 languages: [en]

@@ -19,7 +19,7 @@ from tests.acceptance.test_announcements import heard, prompt, spoken
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
 from tests.support.sound import assert_tone
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 OVERFLOW_SECONDS = 7
 
@@ -72,7 +72,7 @@ async def leave_a_message(centre: TestCentre, call: PhoneCall, hertz: int) -> Pa
     """Speak after the beep, and hang up; gives the message."""
     known = set((centre.data / "voicemail").glob("*.wav"))
     await call.play_tone(hertz)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (new := set((centre.data / "voicemail").glob("*.wav")) - known):  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.1)
     await asyncio.sleep(2.5)
@@ -106,7 +106,7 @@ async def test_full_is_voicemail_closed_is_a_flow_and_who_waits_long_is_answered
         await ringing.confirmed.wait()
         await asyncio.sleep(0.5)
         await ringing.hang_up()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await waiting.ended.wait()
         spoke = await message
         await closed

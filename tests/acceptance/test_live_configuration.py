@@ -14,7 +14,7 @@ from cti.demo.softphone import PhoneRoom
 from tests.acceptance.people import call_in, caller, sip_agent
 from tests.support.centre import ApiPerson, running_centre
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 NEW_NUMBER = """numbers:
   "5009": {title: Billing, flow: support_direct, survival_queue: billing}
@@ -106,7 +106,7 @@ async def test_calls_survive_and_a_new_agent_takes_who_waits(tmp_path: Path) -> 
                 # Into the talk that was there before the change, sound still flows; it ends as calls do.
                 assert not talking.ended.is_set()
                 await ringing.hang_up()
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(60):
                     await talking.ended.wait()
                 await bo.wrap_up()
                 await waiting[1].hang_up()

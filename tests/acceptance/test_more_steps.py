@@ -20,7 +20,7 @@ from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of, rings
 from tests.support.centre import REPOSITORY, TestCentre
 from tests.support.sound import assert_tone
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 OUTSIDE = "+15550107778"
 OUT = f"""flow: out
@@ -115,12 +115,12 @@ async def way(centre: TestCentre, number: str) -> list[str]:
 
 async def walked(centre: TestCentre, number: str, step: str) -> None:
     """The caller has come so far."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while step not in await way(centre, number):  # noqa: ASYNC110 - a database has no event
             await asyncio.sleep(0.2)
 
 
-async def recording_of(centre: TestCentre, known: set[Path], within: float = 30) -> Path:
+async def recording_of(centre: TestCentre, known: set[Path], within: float = 60) -> Path:
     """The recording that begins now, once there is some sound in it."""
     folder = centre.data / "recordings"
     async with asyncio.timeout(within):
@@ -135,7 +135,7 @@ def seconds_in(file: Path) -> float:
         return sound.getnframes() / sound.getframerate()
 
 
-async def ended(call: PhoneCall, within: float = 30) -> None:
+async def ended(call: PhoneCall, within: float = 60) -> None:
     async with asyncio.timeout(within):
         await call.ended.wait()
 

@@ -22,7 +22,7 @@ from tests.support.centre import REPOSITORY, TestCentre
 from tests.support.played import PlayedLog
 from tests.support.sound import longest_silence
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 FALL_BACK = "en/connecting_support"
 
@@ -112,7 +112,7 @@ def shop_centre(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 async def ask_for(centre: TestCentre, room: PhoneRoom, number: str, order: str, heard: Path) -> PhoneCall:
     call = await (await caller(centre, room, number)).dial("5004")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await call.confirmed.wait()
         await walked(centre, number, "who.unknown")
     await key_in(call, f"{order}#")

@@ -20,7 +20,7 @@ from tests.support.axe import serious_findings
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.support.quality_stage import QualitySite, quality_site
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 TABS = ("score", "scored", "calibration", "trends", "survey", "day", "feedback", "forms", "plans")
 
@@ -61,7 +61,7 @@ async def people(site: QualitySite, *names: str, **options: Any) -> AsyncIterato
         found = []
         for name in names:
             context = await browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-US", **options)
-            context.set_default_timeout(20_000)
+            context.set_default_timeout(60_000)
             await context.add_cookies([{"name": "cti_session", "value": site.tokens[name], "url": site.url}])
             found.append(Person(await context.new_page(), site))
         try:

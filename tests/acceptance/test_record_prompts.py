@@ -23,7 +23,7 @@ from tests.support.centre import PROMPTS, ApiPerson, TestCentre
 from tests.support.played import PlayedLog
 from tests.support.sound import assert_tone
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 WELCOME = "/prompts/en/welcome"
 
@@ -57,7 +57,7 @@ async def request(centre: TestCentre, method: str, path: str, **more: Any) -> An
 async def welcomed(centre: TestCentre, room: PhoneRoom, number: str, file: Path, hertz: float) -> None:
     """A caller hears this tone where the welcome was."""
     call = await (await caller(centre, room, number)).dial("5000")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         await call.confirmed.wait()
     await call.record(file)
     await asyncio.sleep(2.5)
@@ -154,7 +154,7 @@ async def test_the_page_plays_takes_uploads_and_goes_back_by_keyboard(own_sounds
         # From the search field by the keyboard alone: play, then open.
         await window.one("play-en-after_hours").focus()
         await window.page.keyboard.press("Enter")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not await window.page.evaluate(  # noqa: ASYNC110 - a page has no event
                 "document.querySelector('[data-testid=player]').currentTime > 0.2"
             ):

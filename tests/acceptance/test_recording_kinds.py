@@ -21,7 +21,7 @@ from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of, rings
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
 from tests.support.recorded import kept, share, sound_of
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 CALLER, ADA = 440, 620
 NUMBER = "+15550100002"

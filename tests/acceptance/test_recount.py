@@ -372,7 +372,7 @@ class Floor:
         leg = await self._dial(plan)
         await asyncio.sleep(1.0)
         leg.caller.press("7")
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             await leg.over()
 
     async def _survey(self, plan: Plan) -> None:
@@ -767,11 +767,11 @@ async def dial_out(floor: Floor, body: dict[str, str], stay: float) -> None:
         api, phone = floor.api[DESK[1]], floor.phones[DESK[1]]
         await api.until("/agent", lambda a: a["agent"]["state"] == "ready")
         begun = await api.post("/agent/dial", body)
-        await api.until("/agent", lambda a: a["agent"]["state"] == "talking", within=30)
+        await api.until("/agent", lambda a: a["agent"]["state"] == "talking", within=60)
         await asyncio.sleep(stay)
         leg = next(leg for leg in phone.legs if leg.call_id == begun["call_id"])
         phone.hang_up_leg(leg)
-        await api.until("/agent", lambda a: a["agent"]["state"] == "ready", within=30)
+        await api.until("/agent", lambda a: a["agent"]["state"] == "ready", within=60)
 
 
 async def kill_while(centre: TestCentre, work: Callable[[], Any]) -> None:
@@ -792,7 +792,7 @@ async def kill_while(centre: TestCentre, work: Callable[[], Any]) -> None:
 
 async def settled(centre: TestCentre, supervisor: ApiPerson, calls: int) -> None:
     """Until nobody is on the line, and so many calls, and the work after them, are stored."""
-    await supervisor.until("/state", lambda s: not s["calls"], within=40)
+    await supervisor.until("/state", lambda s: not s["calls"], within=60)
     async with asyncio.timeout(60):
         while True:
             rows = await centre.query(
@@ -809,7 +809,7 @@ async def check_live(account: Account, supervisor: ApiPerson, centre: TestCentre
     """What the floor shows of today against the report of today: nobody is on the line."""
     # The lines of the day are drawn every few seconds.
     state = await supervisor.until(
-        "/state", lambda s: sum(s["centre"]["series"]["answered"]) == s["centre"]["answered"], within=20
+        "/state", lambda s: sum(s["centre"]["series"]["answered"]) == s["centre"]["answered"], within=60
     )
     row = state["centre"]
     midnight = datetime.fromisoformat(row["day_start"])

@@ -20,7 +20,7 @@ from tests.support.centre import REPOSITORY, ApiPerson, TestCentre, running_cent
 from tests.support.sip_phone import SipPhone
 from tests.support.sipp import Sipp
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 RACES = 24
 TRIO = ("1002", "1004", "1008")
@@ -81,14 +81,14 @@ async def test_three_phones_ring_one_answers_the_others_stop_at_once(together: T
         assert {pop["offer_id"] for pop in pops} == {int(rung["1002"].header("X-CTI-Offer") or 0)}
         assert [pop["agent_id"] for pop in pops] == list(TRIO)
         await rung["1004"].answer()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await rung["1004"].confirmed.wait()
             await asyncio.gather(rung["1002"].ended.wait(), rung["1008"].ended.wait())
-        await supervisor.until("/state", lambda s: states(s) == ["ready", "talking", "ready"], within=15)
+        await supervisor.until("/state", lambda s: states(s) == ["ready", "talking", "ready"], within=60)
         assert (await bo.api.get("/agent"))["pop"] is None
         await asyncio.sleep(0.5)
         await rung["1004"].hang_up()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await call.ended.wait()
         await supervisor.until("/state", lambda s: states(s) == ["ready"] * 3)
 
@@ -97,23 +97,23 @@ async def test_three_phones_ring_one_answers_the_others_stop_at_once(together: T
         call = await call_in(phone, "5001", keys="#")
         rung = {agent.extension: await agent.rings() for agent in (bo, dora, hugo)}
         await rung["1002"].answer(603)
-        await supervisor.until("/state", lambda s: states(s) == ["ready", "ringing", "ringing"], within=15)
+        await supervisor.until("/state", lambda s: states(s) == ["ready", "ringing", "ringing"], within=60)
         mine = await hugo.api.get("/agent")
         await hugo.api.post(f"/agent/offers/{mine['pop']['offer_id']}/reject")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await rung["1008"].ended.wait()
-        await supervisor.until("/state", lambda s: states(s) == ["ready", "ringing", "ready"], within=15)
+        await supervisor.until("/state", lambda s: states(s) == ["ready", "ringing", "ready"], within=60)
         await call.hang_up()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await rung["1004"].ended.wait()
-        await supervisor.until("/state", lambda s: states(s) == ["ready"] * 3, within=15)
+        await supervisor.until("/state", lambda s: states(s) == ["ready"] * 3, within=60)
 
         # Nobody is there: each has missed it, and the caller keeps the place.
         phone = await caller(together, room, "+15550100072")
         call = await call_in(phone, "5001", keys="#")
         rung = {agent.extension: await agent.rings() for agent in (bo, dora, hugo)}
-        await supervisor.until("/state", lambda s: [c["state"] for c in s["calls"].values()] == ["waiting"], within=25)
-        await supervisor.until("/state", lambda s: states(s) == ["ready"] * 3, within=15)
+        await supervisor.until("/state", lambda s: [c["state"] for c in s["calls"].values()] == ["waiting"], within=60)
+        await supervisor.until("/state", lambda s: states(s) == ["ready"] * 3, within=60)
         await call.hang_up()
 
         row = await together.record(where="caller_number = '+15550100070'")
@@ -147,15 +147,15 @@ async def test_the_bridge_dies_while_all_ring_and_one_answers_meanwhile(together
         await supervisor.until("/state", lambda s: states(s, DESK) == ["ringing"] * 3)
         await kill_bridge(together)
         # Still ringing, and the new bridge knows for whom.
-        await supervisor.until("/state", lambda s: states(s, DESK) == ["ringing"] * 3, within=10)
+        await supervisor.until("/state", lambda s: states(s, DESK) == ["ringing"] * 3, within=60)
         old = together.pid("bridge")
         os.kill(old, signal.SIGKILL)
         await rung["1007"].answer()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await rung["1007"].confirmed.wait()
             await asyncio.gather(rung["1001"].ended.wait(), rung["1003"].ended.wait())
         await bridge_back(together, old)
-        await supervisor.until("/state", lambda s: states(s, DESK) == ["ready", "ready", "talking"], within=10)
+        await supervisor.until("/state", lambda s: states(s, DESK) == ["ready", "ready", "talking"], within=60)
         await call.hang_up()
         await supervisor.until("/state", lambda s: states(s, DESK) == ["ready"] * 3)
     row = await together.record(where=f"caller_number = '{number}'")
@@ -205,7 +205,7 @@ async def test_all_answer_at_the_same_moment_and_exactly_one_wins_every_time(tog
         await supervisor.until("/state", lambda s: not s["calls"] and states(s) == ["ready"] * 3)
         answered_twice = sum(phone.answered_count for phone in phones) - RACES
     rows = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(rows) < RACES:
             rows = await together.query(
                 "SELECT call_id, agent, outcome, talk_seconds FROM report.calls WHERE caller_number = $1", number

@@ -19,7 +19,7 @@ from cti.store.embedded import EmbeddedPostgres
 from tests.acceptance.people import caller, sip_agent
 from tests.support.centre import REPOSITORY, TestCentre
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ async def program(centre: TestCentre, *arguments: str, log: Path) -> AsyncIterat
         assert await asyncio.to_thread(process.wait, 20) in (0, -signal.SIGTERM), log.read_text()[-2000:]
 
 
-async def until_ready(centre: TestCentre, *, ready: bool = True, within: float = 40) -> dict[str, object]:
+async def until_ready(centre: TestCentre, *, ready: bool = True, within: float = 60) -> dict[str, object]:
     """`cti status --json` until the bridge says it can serve calls (or cannot)."""
     deadline = time.monotonic() + within
     done = None
@@ -88,7 +88,7 @@ async def test_the_bridge_alone_and_a_database_that_goes_and_comes(tmp_path: Pat
             parts = await until_ready(centre)
             assert parts["parts"]["database"]["ok"] is False  # type: ignore[index]
             await asyncio.to_thread(database.start)
-            row = await centre.record(where="caller_number = '+15550100093'", wrapped=True, within=40)
+            row = await centre.record(where="caller_number = '+15550100093'", wrapped=True, within=60)
             assert row["outcome"] == "answered"
             rows = await centre.query("SELECT caller_number, count(*) FROM report.calls GROUP BY 1 ORDER BY 1")
             assert [(r["caller_number"], r["count"]) for r in rows] == [

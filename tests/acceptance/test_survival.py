@@ -17,7 +17,7 @@ from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
 from tests.support.recorded import kept, share, sound_of
 from tests.support.sound import assert_tone, longest_silence
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 
 class AsteriskAlone:
@@ -53,10 +53,10 @@ async def test_an_agent_answers_without_a_bridge_a_message_is_left_and_both_are_
         phone = await caller(centre, room, "+15550100002")
         called = time.time()
         call = await phone.dial("5000")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await call.confirmed.wait()
         await call.record(tmp_path / "waited.wav")
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             ringing = await agent.incoming.get()
         await ringing.answer()
         await ringing.confirmed.wait()
@@ -69,12 +69,12 @@ async def test_an_agent_answers_without_a_bridge_a_message_is_left_and_both_are_
         await ringing.stop_recording()
         await ringing.hang_up()
         ended = time.time()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await call.ended.wait()
         await agent.unregister()
         # Nobody is registered now: the second caller waits in the native queue, then leaves a message.
         second = await (await caller(centre, room, "+15550100003")).dial("5001")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await second.confirmed.wait()
         await second.play_tone(500)
         async with asyncio.timeout(60):
@@ -90,7 +90,7 @@ async def test_an_agent_answers_without_a_bridge_a_message_is_left_and_both_are_
         message_row = await centre.record(where="outcome = 'voicemail'")
         count = await centre.query("SELECT count(*) FROM report.calls")
         async with ApiPerson(centre, "supervisor") as supervisor:
-            recording = await kept(supervisor, answered_row["call_id"], within=30)
+            recording = await kept(supervisor, answered_row["call_id"], within=60)
             samples, rate = await sound_of(centre, supervisor, answered_row["call_id"])
             (message,) = (await supervisor.get("/recordings?kind=voicemail"))["recordings"]
             talks = (await supervisor.get("/recordings?kind=talk"))["recordings"]

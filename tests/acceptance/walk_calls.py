@@ -141,7 +141,7 @@ async def spoil_recording(stage: Stage, plan: Plan) -> None:
             link.symlink_to(stage.centre.data / "nowhere" / "at" / "all.wav")
 
 
-async def records(stage: Stage, jobs: list[Job], since: datetime, *, within: float = 30) -> list[str]:
+async def records(stage: Stage, jobs: list[Job], since: datetime, *, within: float = 60) -> list[str]:
     """What the centre wrote down otherwise than it should have, of calls that began `since` then."""
     deadline = time.monotonic() + within
     keys = [stage.key(job.plan) for job in jobs]
@@ -194,7 +194,7 @@ async def records(stage: Stage, jobs: list[Job], since: datetime, *, within: flo
     return faults
 
 
-async def nothing_is_left(stage: Stage, within: float = 20) -> None:
+async def nothing_is_left(stage: Stage, within: float = 60) -> None:
     """No channel in Asterisk, no session in the bridge, no call on the floor."""
     centre = stage.centre
     secret = (centre.data / "secrets" / "secrets.json").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from cti.demo.softphone import PhoneRoom
 from tests.acceptance.people import call_in, caller, sip_agent
 from tests.support.centre import ApiPerson, running_centre
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 STEPPED = Path(__file__).with_name("stepped")
 WRONG = 15.0
 """Seconds a duration may be off: a step is worked off by 2 %, and the machine may be busy. The steps are of hours."""

@@ -15,7 +15,7 @@ from cti.soak.run import Report, Soak
 from cti.soak.stage import Stage
 from tests.support.centre import PROMPTS
 
-pytestmark = [pytest.mark.real, pytest.mark.alone, pytest.mark.needs("sipp"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.alone, pytest.mark.needs("sipp"), pytest.mark.timeout(400)]
 
 SECONDS = 8.0
 STALL = 2.0

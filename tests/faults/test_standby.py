@@ -43,7 +43,7 @@ def owner(centre: TestCentre) -> dict[str, int]:
 
 async def until_stands_by(centre: TestCentre, besides: int) -> None:
     """Wait until a bridge other than process `besides` stands by."""
-    file, deadline = centre.data / "run" / "standby.pid", time.monotonic() + 40
+    file, deadline = centre.data / "run" / "standby.pid", time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             pid = int(file.read_text())
@@ -123,7 +123,7 @@ async def test_the_other_bridge_takes_over_and_no_call_notices(centre: TestCentr
         for leg in waiting:
             await leg.hang_up()
         await supervisor.until("/state", lambda s: not s["calls"])
-    row = await centre.record(where="outcome = 'answered'", within=30)
+    row = await centre.record(where="outcome = 'answered'", within=60)
     assert row["agent"] == "1002"
     (counted,) = await centre.query("SELECT count(*) AS n, count(DISTINCT call_id) AS calls FROM report.calls")
     assert (counted["n"], counted["calls"]) == (3, 3)

@@ -20,7 +20,7 @@ from tests.acceptance.people import caller, sip_agent
 from tests.support.centre import PROMPTS, REPOSITORY, TestCentre
 from tests.support.machine import USER_ID, Machine, why_not
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 
 @contextmanager

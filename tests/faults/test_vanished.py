@@ -55,7 +55,7 @@ async def played(
             talks = await line.dial("5001", "+15550100021")
             leg = await bo.rings()
             await leg.answer()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await leg.confirmed.wait()
             waits, lost, saves = [await line.dial("5001", f"+1555010002{n}") for n in (2, 3, 4)]
             saves.sends = muted
@@ -70,7 +70,7 @@ async def played(
                 assert by == "caller"
                 assert took >= earliest
                 told.append(f"{took:.1f}")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await leg.ended.wait()
             await bo.wrap_up()
             # The others were silent, or heard music, for longer than any count may last.

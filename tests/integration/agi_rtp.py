@@ -41,7 +41,7 @@ class RtpEnd(asyncio.DatagramProtocol):
 
     async def press(self, key: str) -> None:
         """One key press of 100 ms, once audio has come."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self._first.wait()
         self._clock += 8000
         for step in (*range(1, 6), 5, 5):

@@ -176,7 +176,7 @@ exten => _XXXXXXXXXX[12]XXXX,1,Set(__CTI_OFFER=${{EXTEN:0:10}})
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", self.ami_port)

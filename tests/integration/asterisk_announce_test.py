@@ -64,7 +64,7 @@ async def test_what_was_said_is_not_said_again_without_the_bridge(tmp_path: Path
         wait = await rig.ami.event("CtiWait")
         await rig.bridge.visited("wait")
         await rig.bridge.stop()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 misses = await rig.ami.action(Action="Getvar", Channel=wait["Channel"], Variable="CTI_MISSES")
                 if misses["Value"] == "2":

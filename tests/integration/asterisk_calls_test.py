@@ -181,7 +181,7 @@ async def test_waiting_visits_and_misses(tmp_path: Path) -> None:
         await rig.bridge.visited("wait", count=2)
         assert rig.bridge.visits[-1] == ("wait", [wait["Call"], CALLER["number"], "5000", ""])
         await rig.bridge.stop()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 misses = await rig.ami.action(Action="Getvar", Channel=wait["Channel"], Variable="CTI_MISSES")
                 if misses["Value"] == "1":

@@ -20,7 +20,7 @@ from tests.support.carrier_asterisk import TONE_HERTZ, carrier_asterisk, issue
 from tests.support.sip_caller import carrier_line
 from tests.support.sound import assert_tone
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 AGENT_HERTZ = 620
 TWO_SECONDS = 32_000
@@ -73,7 +73,7 @@ async def test_nobody_listens_between_the_carrier_and_the_agent(tmp_path: Path) 
             waits = await rig.ami.event("CtiWait", seconds=30)
             await rig.ami.event("ContactStatus", seconds=60, AOR="1001", ContactStatus="Reachable")
             rig.deliver(waits["Channel"], 1_234_567_890)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 leg = await ann.incoming.get()
                 await leg.answer()
                 await leg.confirmed.wait()

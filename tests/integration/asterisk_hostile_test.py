@@ -273,7 +273,7 @@ async def test_raw_bytes_in_the_user_part(tmp_path: Path) -> None:
         assert_clean(rig)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_a_flood_of_crafted_callers(tmp_path: Path) -> None:
     """Hundreds at once, each packet of which is as those of plain callers; beside them a talk and a caller who waits. The long
     one is a command: `python -m tests.fuzz.hostile_flood`."""

@@ -11,7 +11,7 @@ from tests.integration.asterisk_rig import Rig, running_asterisk
 from tests.integration.asterisk_rooms_test import caller, hold, redirect, talk
 from tests.support.sip_phone import SipPhone
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("sipp"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("sipp"), pytest.mark.timeout(400)]
 
 CUT_OFF, HUNG_UP = "44", "16"
 """Q.850 causes: what Asterisk itself gives a leg it hears nothing of, and what a hang-up is."""

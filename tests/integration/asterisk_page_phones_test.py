@@ -24,7 +24,7 @@ from tests.integration.asterisk_rig import Rig, running_asterisk
 from tests.support.sip_flood import knocker
 from tests.support.web_phone import WebPhone, web_phone
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 ACCOUNT = "1001-web"
 LINES = 3
@@ -92,7 +92,7 @@ async def registers(rig: Rig, secret: str, account: str = ACCOUNT) -> bool:
 
 async def refused(rig: Rig, *known: str) -> None:
     """Until none of these secrets is good any more; it is ended a moment after what ends it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for secret in known:
             while await registers(rig, secret):  # noqa: ASYNC110 - Asterisk has no event for it
                 await asyncio.sleep(0.05)
@@ -155,7 +155,7 @@ async def test_an_asterisk_that_was_started_before(tmp_path: Path) -> None:
 
 async def until_refused(visitor: WebPhone) -> None:
     """Until the secret itself is refused, not the call only."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await visitor.call("5000"))[0] != 401:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
@@ -207,7 +207,7 @@ async def visitors(rig: Rig, phones: PagePhones, clock: MovedClock) -> None:
         with pytest.raises(LinesBusy):
             await phones.for_visitor("192.0.2.9")
         assert await visitor.hang_up("5000", call_id, tag) == 200
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(LinesBusy):
                 freed = await phones.for_visitor("192.0.2.9")
@@ -222,7 +222,7 @@ async def visitors(rig: Rig, phones: PagePhones, clock: MovedClock) -> None:
             assert await visitor.register() not in (200, 401)
     clock.ahead += timedelta(seconds=VISITOR_SECONDS + 1)
     for line in lines:
-        async with at(rig, line.account, line.secret) as visitor, asyncio.timeout(20):
+        async with at(rig, line.account, line.secret) as visitor, asyncio.timeout(60):
             while (status := await visitor.register()) != 401:
                 assert status != 200
                 await asyncio.sleep(0.05)

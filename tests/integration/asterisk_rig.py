@@ -119,7 +119,7 @@ class RawAmi:
     async def action(self, **headers: str) -> dict[str, str]:
         """Send an action and wait for its answer."""
         action_id = self.send(**headers)
-        async with asyncio.timeout(30), self._news:
+        async with asyncio.timeout(60), self._news:
             await self._news.wait_for(lambda: action_id in self._answers)
         return self._answers[action_id]
 

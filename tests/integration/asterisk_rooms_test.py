@@ -11,7 +11,7 @@ from tests.integration.asterisk_rig import Rig, running_asterisk
 from tests.support.sip_phone import PhoneCall, SipPhone
 from tests.support.sipp import Sipp
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("sipp"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("sipp"), pytest.mark.timeout(400)]
 
 
 def redirect(rig: Rig, channel: str, context: str, exten: str, **extra: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.asterisk_rig import Rig, running_asterisk
 from tests.support.sip_flood import challenge_of, digest
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 
 class TlsPhone:

@@ -38,9 +38,9 @@ from tests.support.flow_fakes import TickingClock
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.unit.prompts.prompt_library_test import MANIFEST, Toner
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(480)]
 
-MOST_SECONDS = 180.0
+MOST_SECONDS = 400.0
 """Of making requests; what is not reached by then is told."""
 HERE = (
     "login", "logout", "me", "agent", "state", "feed", "calls", "queues", "callbacks", "config", "customers", "flows", "prompts", "tasks",

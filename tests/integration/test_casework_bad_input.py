@@ -23,7 +23,7 @@ from cti.web.casework.routes import OPERATIONS
 from tests.support.fake_floor import FakeFloor, demo_centre, make_deps
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 NAUGHTY: tuple[str, ...] = (
     '""', '"\\u0000"', '"a\\u0000b"', '"\\ud800"', "\"'; DROP TABLE crm.tasks; --\"", '"<script>alert(1)</script>"',

@@ -90,7 +90,7 @@ async def test_an_import_goes_on_after_a_kill_and_a_stop(customer_work: Customer
     await customer_work.imports.run(one.import_id, one.mapping)
     assert await customer_work.imports.take_some(one.import_id)
     working = asyncio.create_task(customer_work.imports.take_all(one.import_id))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await customer_work.imports.one_import(one.import_id)).finished < 600:  # type: ignore[union-attr]  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     working.cancel()  # in the middle of a transaction
@@ -108,7 +108,7 @@ async def test_an_import_goes_on_after_a_kill_and_a_stop(customer_work: Customer
     assert not await customer_work.imports.take_some(one.import_id)
     await customer_work.imports.run(one.import_id, one.mapping)
     worker = asyncio.create_task(customer_work.imports.work())  # as the bridge does after a start
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await customer_work.imports.one_import(one.import_id)).state != "done":  # type: ignore[union-attr]  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     worker.cancel()

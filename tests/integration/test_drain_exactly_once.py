@@ -73,7 +73,7 @@ LENGTH = len(a_call(0))
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -215,7 +215,7 @@ async def test_postgres_stops_and_starts_and_calls_never_wait(tmp_path: Path) ->
                     assert drain.state().behind > 0
                     assert drain.lag() > 0
                     await asyncio.to_thread(server.server.start)
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     await journal.append(a_call(number))
             assert await drain.flush(20)
             assert drain.state().error == ""

@@ -177,7 +177,7 @@ async def offered(desk: Desk, *, gone: bool = False) -> tuple[Any, Rig]:
     try:
         await rig.ready()
         await rig.waiting()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while ADA not in rig.board.pops or rig.board.pops[ADA].match == "looking_up":  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         assert rig.telephony.commands, "the call is on its way to the agent"
@@ -194,7 +194,7 @@ async def test_the_call_arrives_while_the_other_system_is_slow(desk: Desk) -> No
     assert (pop.match, pop.customers) == ("unavailable", ())
     assert pop.open_url == "https://crm.example/find?n=%2B15550100001&c="
     desk.other.gate.set()  # late, and not in vain
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "found" not in desk.counted:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     desk.directory = desk.within(10)

@@ -66,7 +66,7 @@ class Program:
 
 
 @pytest.mark.skipif(schemathesis is None, reason="schemathesis is not installed")
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_the_document_is_kept_by_every_operation_of_quality(api: Api) -> None:
     operations = await asyncio.to_thread(operations_of, api.url)
     ours = [one for one in operations if one.path.startswith("/api/v1/quality/")]

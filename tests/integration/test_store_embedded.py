@@ -37,7 +37,7 @@ def alive(pid: int) -> bool:
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while alive(pid):
         if time.monotonic() > deadline:
             return False

@@ -40,7 +40,7 @@ from cti.store.pool import open_pool
 from cti.store.reports import StoredReports
 from tests.support.postgres import ThrowawayPostgres, database, migrated, postgres_server  # noqa: F401 - fixtures
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
 ZONE = ZoneInfo("Europe/Berlin")
 DAY = date(2026, 10, 25)

@@ -135,7 +135,7 @@ class TestCentre:
             self.told |= {"ready": False, "parts": {"bridge": repr(error)}}
         return self.told
 
-    def pid(self, name: str, *, within: float = 30) -> int:
+    def pid(self, name: str, *, within: float = 60) -> int:
         """The process of this name as it runs now: at the moment of a restart there may be none, or a dead one."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
@@ -179,7 +179,7 @@ class TestCentre:
         finally:
             await connection.close()
 
-    async def record(self, *, where: str = "true", within: float = 15, wrapped: bool = False) -> asyncpg.Record:
+    async def record(self, *, where: str = "true", within: float = 60, wrapped: bool = False) -> asyncpg.Record:
         """The newest row of report.calls that fits, of this test's calls (`since`), as soon as it is there."""
         of_this_test = f"started_at >= '{self.since.isoformat()}'"
         sql = f"SELECT * FROM report.calls WHERE ({where}) AND {of_this_test} ORDER BY started_at DESC LIMIT 1"
@@ -192,7 +192,7 @@ class TestCentre:
             await asyncio.sleep(0.1)
         raise AssertionError(f"no such row within {within} s: {where}; newest: {found}")
 
-    async def recording(self, row: asyncpg.Record, *, within: float = 30) -> Path:
+    async def recording(self, row: asyncpg.Record, *, within: float = 60) -> Path:
         """The file of a call's recording, as soon as it is there: its channels are put together after the call."""
         found = self.data / "recordings" / str(row["recording"])
         deadline = time.monotonic() + within
@@ -243,7 +243,7 @@ class ApiPerson:
         """PUT under /api/v1."""
         return await self._ask("PUT", path, body)
 
-    async def until(self, path: str, fits: Callable[[Any], Any], within: float = 15) -> Any:
+    async def until(self, path: str, fits: Callable[[Any], Any], within: float = 60) -> Any:
         """GET again and again until the answer fits."""
         deadline = time.monotonic() + within
         answer = None

@@ -207,7 +207,7 @@ def add_people(deps: WebDeps) -> None:
 
 
 async def _until(fits: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not fits():  # noqa: ASYNC110 - it gives way to the floor's task, no time passes
             await asyncio.sleep(0)
 

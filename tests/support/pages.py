@@ -55,7 +55,7 @@ class Pages:
         context = await browser.new_context(
             base_url=self.base, viewport={"width": 1280, "height": 720}, locale="en-US", reduced_motion="reduce"
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         if who:
             answer = await context.request.post("/api/v1/login", data={"username": who, "password": "demo"})
             assert answer.ok, await answer.text()

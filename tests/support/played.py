@@ -41,7 +41,7 @@ class PlayedLog:
         paths = [Path(match["file"]) for match in _PLAYING.finditer(text)]
         return [f"{path.parent.name}/{path.name.split('.')[0]}" for path in paths]
 
-    async def until(self, *wanted: str, within: float = 30) -> list[str]:
+    async def until(self, *wanted: str, within: float = 60) -> list[str]:
         """Wait until these have been played in this order, others between them or not; gives all that was."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
@@ -57,6 +57,6 @@ class PlayedLog:
         process = await asyncio.create_subprocess_exec(
             *argv, "-C", conf, "-rx", command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             output, _ = await process.communicate()
         return output.decode(errors="replace")

@@ -14,7 +14,7 @@ from tests.support.centre import ApiPerson, TestCentre
 Samples = np.ndarray[Any, Any]
 
 
-async def kept(person: ApiPerson, call_id: str, *states: str, within: float = 20) -> dict[str, Any]:
+async def kept(person: ApiPerson, call_id: str, *states: str, within: float = 60) -> dict[str, Any]:
     """The recording once it was looked at."""
     answer = await person.until(
         f"/recordings?call_id={call_id}",

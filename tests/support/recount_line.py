@@ -119,7 +119,7 @@ class NotingLine:
         self.legs.append(leg)
         note = asyncio.create_task(self._note(leg))
         await caller._invite()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await note
         assert not caller.answered.is_set(), f"{did}: answered"
         assert caller.status >= 400, f"{did}: {caller.status}"

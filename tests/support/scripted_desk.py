@@ -309,7 +309,7 @@ class SipLine:
 
     async def ring(self, **headers: str) -> None:
         """Call the page's phone; `X_CTI_Offer="7"` becomes the header X-CTI-Offer."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self.registered.wait()
         self._call += 1
         self.answered.clear()
@@ -607,7 +607,7 @@ class ScriptedDesk:
         """The element with this test id."""
         return self.page.get_by_test_id(testid)
 
-    async def until(self, testid: str, *, within: float = 10, text: str = "", **data: str) -> None:
+    async def until(self, testid: str, *, within: float = 60, text: str = "", **data: str) -> None:
         """Wait until the element is there with these data attributes and this text."""
         wanted = "".join(f'[data-{name.replace("_", "-")}="{value}"]' for name, value in data.items())
         found = self.page.locator(f'[data-testid="{testid}"]{wanted}')
@@ -615,7 +615,7 @@ class ScriptedDesk:
             found = found.filter(has_text=text)
         await found.first.wait_for(state="attached", timeout=within * 1000)
 
-    async def asks(self, path: str, *, within: float = 10) -> Any:
+    async def asks(self, path: str, *, within: float = 60) -> Any:
         """The body of the last request to this path, waited for."""
         deadline = time.monotonic() + within
         while True:
@@ -634,7 +634,7 @@ class ScriptedDesk:
         await self.until("pop")
         await self.line.ring(X_CTI_Offer="7", X_CTI_Call="c-1")
         await self.page.keyboard.press("a")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await self.line.answered.wait()
         self.talks()
         await self.until("agent-page", step="talking")
@@ -661,7 +661,7 @@ class ScriptedDesks:
             viewport={"width": 1280, "height": 720}, locale="en-US",
             permissions=["microphone"] if microphone else [], **options,
         )  # fmt: skip
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         await context.add_init_script(PEER)
         desk = ScriptedDesk(context)
         desk.desks = desks or {}

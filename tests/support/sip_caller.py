@@ -295,7 +295,7 @@ class CarrierLine(asyncio.DatagramProtocol):
         host, port = self._transport.get_extra_info("sockname")[:2]
         return host, port
 
-    async def dial(self, did: str, number: str, *, within: float = 20) -> Caller:
+    async def dial(self, did: str, number: str, *, within: float = 60) -> Caller:
         """Call `did`; gives the call when it is answered. An empty number is withheld. Raises `AssertionError`."""
         caller = Caller(self, number, did)
         self.callers[caller._call_id] = caller

@@ -74,7 +74,7 @@ class SipPhone(asyncio.DatagramProtocol):
         self._registered = asyncio.get_running_loop().create_future()
         self._options_seen.clear()
         self._send_register(expires, "")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self._registered
             if expires:
                 await self._options_seen.wait()

@@ -179,7 +179,7 @@ async def test_a_database_that_does_not_answer(made: Settings, monkeypatch: pyte
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://me:x@127.0.0.1:{silent.getsockname()[1]}/cti"
         own = made.model_copy(update={"database": type(made.database)(url=url)})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             (told,) = about(await examine(own), "database")
     assert told.grade == "bad"
     assert "does not answer" in told.finding
@@ -359,6 +359,6 @@ async def test_an_asterisk_that_does_not_let_us_in(made: Settings, asterisk: Fak
 
 async def test_an_asterisk_that_hangs(made: Settings, asterisk: FakeAmi) -> None:
     asterisk.stalled = True
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         (told,) = about(await examine(_at(made, asterisk)), "manager interface")
     assert told.grade == "bad"

@@ -140,7 +140,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def until(fits: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not fits():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

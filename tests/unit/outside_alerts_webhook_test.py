@@ -28,7 +28,7 @@ def changed(queue: str | None, level: Level, value: float = 5.0) -> AlertChanged
 
 
 async def until(enough: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not enough():  # noqa: ASYNC110 - what is waited for is a list that grows
             await asyncio.sleep(0.01)
 

@@ -45,7 +45,7 @@ class Receiver:
         return web.Response(status=self.answer(len(self.bodies)))
 
     async def until(self, enough: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not enough():
                 self.came.clear()
                 await self.came.wait()
@@ -81,7 +81,7 @@ def call(number: int, at: datetime | None = None) -> list[f.Fact]:
 
 
 async def until(enough: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not enough():  # noqa: ASYNC110 - what is waited for is a list that grows
             await asyncio.sleep(0.01)
 

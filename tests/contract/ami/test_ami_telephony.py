@@ -211,7 +211,7 @@ class Inbox:
         self, kind: type[SignalT], *, after: int = 0, where: Callable[[SignalT], bool] = lambda _: True
     ) -> tuple[int, SignalT]:
         """The first signal of that kind from position `after` on, and its position."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 for place, signal in enumerate(self.signals[after:], after):
                     if isinstance(signal, kind) and where(signal):

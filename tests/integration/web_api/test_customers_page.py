@@ -21,7 +21,7 @@ from tests.support.customers import Customers, customer_work  # noqa: F401 - a f
 from tests.support.fake_floor import FakeFloor, demo_centre, make_deps
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 STATIC = Path(__file__).resolve().parents[3] / "cti" / "web" / "static"
 EVIL = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>{{hit}}\'"` Ω李👩‍👩‍👧'
@@ -46,7 +46,7 @@ async def page(customer_work: Customers, tmp_path: Path) -> AsyncIterator[Page]:
             locale="en-US",
             reduced_motion="reduce",
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         shown = await context.new_page()
         await shown.goto("/")
         answer = await context.request.post("/api/v1/login", data={"username": "supervisor", "password": "demo"})

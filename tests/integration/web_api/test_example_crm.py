@@ -21,7 +21,7 @@ ADA = AgentId("1001")
 
 
 async def until(enough: Any) -> None:
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while not enough():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

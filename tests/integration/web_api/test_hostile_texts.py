@@ -21,7 +21,7 @@ from tests.support.pages import Pages, pages  # noqa: F401 - a fixture
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.support.scripted_desk import CARD, scripted_desks
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 EVIL = (
     '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\'"`{{7*7}}${hit} \u202etxet\u202c\u200b\ufeff'

@@ -87,7 +87,7 @@ async def house(make_site: Any, tmp_path: Any) -> Any:
 
 
 async def received(feed: Any) -> Mapping[str, Any]:
-    return json.loads(await feed.receive_str(timeout=20))
+    return json.loads(await feed.receive_str(timeout=60))
 
 
 def clean(answer: Any) -> None:

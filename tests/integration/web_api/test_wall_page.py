@@ -30,7 +30,7 @@ from tests.support.axe import serious_findings
 from tests.support.fake_floor import QUICK_HASHER, SUPPORT, FakeFloor, demo_centre, make_accounts, make_deps
 from tests.support.pages import STATIC
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 MORE = [QueueName(f"line_{n}") for n in range(1, 6)]
 NUMBER_SHARE, NAME_SHARE = 0.06, 0.035
@@ -62,7 +62,7 @@ async def wall(tmp_path: Path) -> AsyncIterator[Any]:
         context = await browser.new_context(
             base_url=f"http://127.0.0.1:{port}", viewport={"width": 1920, "height": 1080}, locale="en-US", reduced_motion="reduce"
         )  # fmt: skip
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         page = await context.new_page()
         alarms: list[str] = []
         page.on("pageerror", lambda error: alarms.append(f"uncaught: {error}"))

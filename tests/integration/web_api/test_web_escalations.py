@@ -21,7 +21,7 @@ async def told(feed: Any) -> list[dict[str, Any]]:
     """What a feed was told of escalations before the answer to a ping that is sent now."""
     await feed.send_json({"type": "ping"})
     found = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for message in feed:
             assert message.type is WSMsgType.TEXT
             said = json.loads(message.data)

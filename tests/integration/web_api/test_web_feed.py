@@ -33,7 +33,7 @@ async def first(feed):
 async def closed_with(feed):
     """The close code, whatever messages come before it."""
     while True:
-        message = await feed.receive(timeout=30)
+        message = await feed.receive(timeout=60)
         if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR):
             return feed.close_code
 
@@ -344,7 +344,7 @@ async def test_an_error_in_sending_to_one_is_not_the_others(site, monkeypatch):
         done, waiting = await asyncio.wait(told, timeout=5, return_when=asyncio.FIRST_COMPLETED)
         assert len(done) == 1
         feed = (one, other)[told.index(next(iter(done)))]
-        assert [next(iter(done)).result()["seq"], (await feed.receive_json(timeout=5))["seq"]] == [2, 3]
+        assert [next(iter(done)).result()["seq"], (await feed.receive_json(timeout=60))["seq"]] == [2, 3]
         for task in waiting:
             task.cancel()
 
@@ -371,7 +371,7 @@ async def nobody_is_slowed(site, slow):
             site.floor.apply(Change(calls={call.call_id: call}))
             for feed in (fast, same_agent):
                 while True:
-                    said = await feed.receive_json(timeout=30)
+                    said = await feed.receive_json(timeout=60)
                     if said["change"]["calls"].get("a1-1.1", {}).get("choice", "").startswith(f"{sent} "):
                         break
             behind.append(asyncio.get_running_loop().time() - start)

@@ -17,7 +17,7 @@ from tests.support.customers import customer_work  # noqa: F401 - a fixture
 from tests.support.pages import Pages, pages  # noqa: F401 - a fixture
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 
 async def press(page: Page, testid: str, key: str = "Enter") -> None:

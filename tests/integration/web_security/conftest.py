@@ -72,5 +72,5 @@ async def attacked(make_attacked: Any) -> Attacked:
 async def close_code(feed: Any) -> int | None:
     """With what an open feed is closed, whatever comes before."""
     while not feed.closed:
-        await feed.receive(timeout=30)
+        await feed.receive(timeout=60)
     return feed.close_code

@@ -59,7 +59,7 @@ class Watched:
 
     async def handle_fires(self) -> None:
         """Until the kernel has told that the process ended."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.life.pid is not None:  # noqa: ASYNC110 - the loop's reader sets it
                 await asyncio.sleep(0.005)
 

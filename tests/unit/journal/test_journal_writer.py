@@ -53,7 +53,7 @@ def ended(number: int, call: str) -> CallEnded:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the writer is a thread, not a task
             await asyncio.sleep(0.002)
 
@@ -323,7 +323,7 @@ async def test_waiting_for_new_facts_ends_when_they_are_durable(journal: Journal
     await asyncio.sleep(0)
     assert not wait.done()
     await journal.append([started(0), started(1)])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await wait == 2
         assert await journal.wait_beyond(Position(1)) == 2
 

@@ -107,7 +107,7 @@ class Rig:
         return self.dispatcher.board
 
     async def until(self, fits: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not fits():  # noqa: ASYNC110 - it gives way to the owner's task, no time passes
                 await asyncio.sleep(0)
 
@@ -237,7 +237,7 @@ async def test_a_subscriber_misses_nothing_between_view_and_changes(rig: Rig) ->
     assert view.calls == {}
     call_id = await rig.caller()
     seen: set[CallId] = set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         async for change in changes:
             seen |= set(change.calls)
             if call_id in seen:
@@ -258,7 +258,7 @@ async def test_a_subscriber_too_slow_is_let_go_and_harms_nobody(rig: Rig, monkey
     for number in range(1, 8):
         await rig.caller(number)
         await rig.until(lambda n=number: len({c for change in got for c in change.calls}) == n)  # type: ignore[misc]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         left = [change async for change in slow]
     assert len(left) <= 2
     reader.cancel()
@@ -292,7 +292,7 @@ async def test_a_pop_goes_out_at_once_and_the_rows_that_cost_follow(rig: Rig) ->
     changes = rig.dispatcher.changes()
     call_id = await rig.waiting()
     seen: list[Change] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         async for change in changes:
             seen.append(change)
             if any(row.state == "offered" for row in change.calls.values()):
@@ -352,7 +352,7 @@ async def test_an_answer_waits_for_what_it_recorded_and_for_nothing_else(rig: Ri
     recorded = asyncio.create_task(rig.dispatcher.choose_language(call_id, "zh"))
     nothing = asyncio.create_task(rig.dispatcher.choose_language(call_id, "zh"))
     refused = asyncio.create_task(rig.dispatcher.finish_wrap_up(ADA, call_id))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.wait([nothing, refused])
     assert nothing.exception() is None
     assert isinstance(refused.exception(), Refused)

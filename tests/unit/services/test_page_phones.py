@@ -117,7 +117,7 @@ class Stage:
     phones: PagePhones
 
     async def until(self, condition: object) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():  # type: ignore[operator]  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
