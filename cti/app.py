@@ -374,7 +374,6 @@ async def serve(settings: Settings) -> None:
         queues_of=lambda user: queues_of_user(accounts, dispatcher.board.centre, user),
         team_day=quality.team_day,
     )
-    sounds = {"voicemail": places.voicemail, "recording": places.recordings}
     certificates = Certificates(settings, clock) if encrypted(settings) else None
     web = build_app(
         WebDeps(
@@ -402,7 +401,7 @@ async def serve(settings: Settings) -> None:
             supervision=dispatcher,
             spending=dispatcher,
             emergency_voice=emergency_voice(places.prompt_manifest, places.prompts),
-            casework=office.casework(dispatcher, sounds),
+            casework=office.casework(dispatcher, {"voicemail": places.voicemail, "recording": places.recordings}),
             inspections=quality.rooms,
             contact_queues=settings.contact.queues,
             readiness=readiness,
@@ -416,6 +415,7 @@ async def serve(settings: Settings) -> None:
             secure_cookies=reached_by_https(settings),
             trusted_certificate=certificates is not None and certificates.files.own,
             access=settings.access,
+            proxies=settings.network.proxies,
             oidc=settings.oidc,
         )
     )

@@ -45,8 +45,9 @@ class PagePhoneLine:
                 lines=settings.sip.webcall_lines,
                 clock=clock,
                 ahead=clock.ahead,
-                # Plain pages are this machine's own, or those of a proxy.
-                behind_proxy=not encrypted(settings) or settings.network.public_url != "",
+                # Plain pages are this machine's own, or those of a proxy; one that is believed tells visitors apart.
+                behind_proxy=not settings.network.proxies
+                and (not encrypted(settings) or settings.network.public_url != ""),
             )
 
     @property

@@ -24,6 +24,9 @@ class Network(BaseModel):
     public_url: str = ""
     """What browsers open behind a proxy, such as https://cc.example.com; the proxy sends /ws on to `ports.ws`. Empty: no proxy."""
 
+    proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Proxies in front of the pages that are believed when they say, by X-Forwarded-For, who asks: addresses and networks."""
+
     @field_validator("alive_seconds")
     @classmethod
     def _askable(cls, value: int) -> int:

@@ -55,6 +55,7 @@ from cti.web.gate_limits import GateLimits
 from cti.web.openapi import openapi
 from cti.web.operations import Operation, add_operations
 from cti.web.pages.routes import add_pages
+from cti.web.proxies import believing
 from cti.web.public.routes import WEBCALL_WINDOW, WEBCALLS, WEBCALLS_PER_ADDRESS
 from cti.web.security import security_headers
 from cti.web.wire import BODY_LIMIT, encode
@@ -137,7 +138,7 @@ async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def build_app(deps: WebDeps) -> web.Application:
     """The web application over a floor. Starting it starts the feed; stopping it closes every feed first."""
-    app = web.Application(middlewares=(_count, errors_middleware), client_max_size=BODY_LIMIT)
+    app = web.Application(middlewares=(believing(deps.proxies), _count, errors_middleware), client_max_size=BODY_LIMIT)
     app[DEPS] = deps
     app[SESSIONS] = Sessions(
         deps.accounts,

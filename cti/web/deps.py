@@ -37,6 +37,7 @@ from cti.web.cuts import Figures, no_figures
 from cti.web.explain.queries import Explanations, LiveCalls
 from cti.web.flows.queries import Flows, FlowTraffic
 from cti.web.prompts.queries import RecordingCodes
+from cti.web.proxies import Network
 from cti.web.supervision.queries import ActQueries
 
 
@@ -133,6 +134,8 @@ class WebDeps:
     """True when browsers reach us by https."""
     trusted_certificate: bool = False
     """True when they do by a certificate of the centre's own: browsers are then told to come by https only."""
+    proxies: tuple[Network, ...] = ()
+    """Proxies of the house, which say whose requests they bring."""
     access: Access = field(default_factory=Access)
     """How long log-ins last, and who needs a second factor."""
     oidc: Oidc = field(default_factory=Oidc)
