@@ -301,8 +301,10 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def running_asterisk(folder: Path, *, bridge: bool = True, **overrides: object) -> AsyncIterator[Rig]:
-    """Boot Asterisk on free ports; with `bridge` the stub listens from the start."""
+async def running_asterisk(
+    folder: Path, *, bridge: bool = True, start_seconds: float = 30, **overrides: object
+) -> AsyncIterator[Rig]:
+    """Boot Asterisk on free ports, within so many seconds; with `bridge` the stub listens from the start."""
     settings = free_settings(folder / "data", **overrides)
     binary = await asyncio.to_thread(ensure_asterisk, settings, lambda step, done, total: None)
     secrets = TestSecrets()
@@ -311,7 +313,7 @@ async def running_asterisk(folder: Path, *, bridge: bool = True, **overrides: ob
     stub = StubBridge(settings.ports.of("agi"))
     if bridge:
         await stub.start()
-    await process.start()
+    await process.start(within=timedelta(seconds=start_seconds))
     rig: Rig | None = None
     try:
         ami = await RawAmi.connect(settings.ports.of("ami"), settings.asterisk.ami_user, secrets.ami)
