@@ -362,6 +362,8 @@ class Verdict:
     """Of these, taken for two calls by Asterisk, both accounted for."""
     lost: int
     """Packets that the kernel has dropped at a full socket."""
+    later: Counter[str]
+    """Packets of calls already heard of that Asterisk dropped as no SIP, by header. We say From and To as Asterisk has said them."""
     withheld: int
     numbered: int
     read: Counter[str]
@@ -381,7 +383,8 @@ class Verdict:
             f"{self.sent} crafted callers in {self.seconds:.0f} s ({self.rate:.0f} a second; load {os.getloadavg()[0]:.0f}; processor time a caller: "
             f"{self.asterisk_ms:.1f} ms of Asterisk, {self.ours_ms:.1f} ms of the generator and the bridge): {accounts}; "
             f"{self.entered} came into the dialplan, {self.numbered} with a number, {self.withheld} withheld; "
-            f"{self.again} sent again, {self.twice} taken twice, {self.lost} packets lost at full sockets; read strictly: {read}, "
+            f"{self.again} sent again, {self.twice} taken twice, {self.lost} packets lost at full sockets, "
+            f"{self.later.total()} later packets of calls dropped {dict(self.later)}; read strictly: {read}, "
             f"against {self.learned} packets learned of plain callers; wrong: {len(self.wrong)}"
         )
 
@@ -554,8 +557,6 @@ async def flood(
             ends = LedgerEnds(rig.paths.ledger, at)
             await until(lambda: ends.so_far() >= len(entered), "the ledger's end", seconds=120)
             await see_ledger(rig.paths.ledger, at, grammar, told, of_ledger)
-            if line.strange:
-                grammar.fault(f"dropped by Asterisk, and no request of which nothing was known: {line.strange}")
             judge(grammar, done, entered, {c: n for c, n in told.agi.items() if c not in plain_calls}, of_ledger)
             if (after := await outer_state(rig)) != before:
                 grammar.fault(f"the state of Asterisk changed: {sorted(set(after) ^ set(before))}")
@@ -565,7 +566,7 @@ async def flood(
                 grammar.fault(f"a text was run: {ran}")
     return Verdict(
         sent=len(done), accounts=Counter(one.account for one in done), entered=len(entered), again=sum(one.copies > 1 for one in done),
-        twice=sum(len(one.finals) > 1 for one in done), lost=lost, withheld=sum(not number for number, _ in entered.values()),
+        twice=sum(len(one.finals) > 1 for one in done), lost=lost, later=line.strange, withheld=sum(not number for number, _ in entered.values()),
         numbered=sum(bool(number) for number, _ in entered.values()), read=grammar.read, learned=learned, seconds=seconds,
         rate=len(done) / seconds, asterisk_ms=1000 * spent[0] / len(done), ours_ms=1000 * spent[1] / len(done), wrong=grammar.wrong,
     )  # fmt: skip
