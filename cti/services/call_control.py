@@ -200,7 +200,7 @@ def answered(
     board: Switchboard, call: Call, agent_id: AgentId, now: datetime, *, at: datetime, inferred: bool = False
 ) -> None:
     """Proof of talk: caller and agent are in one bridge. Settles the offer, leaves the queue."""
-    if agent_id not in board.agents or agent_id in call.talkers:
+    if agent_id not in board.agents or agent_id in call.talkers or _had_ended(board, call, agent_id, at):
         return
     if call.state not in (CallState.WAITING, CallState.OFFERED, CallState.SURVIVAL):
         _came_into_talk(board, call, agent_id, now, at=at, inferred=inferred)
@@ -214,6 +214,14 @@ def answered(
         board.end_offer(call, OfferEnd.ANSWERED, now, at=at, deliverable=False, by=agent_id)
     board.leave_queue(call.call_id, now)
     board.sync_agent(agent_id, now)
+
+
+def _had_ended(board: Switchboard, call: Call, agent_id: AgentId, at: datetime) -> bool:
+    """Whether a talk with this agent ended after `at`: what is told of that moment was its own beginning (an agent takes a caller
+    back and sends them on before the two are in a bridge again), and no answer."""
+    return any(
+        isinstance(fact, f.TalkEnded) and fact.agent_id == agent_id and fact.at > at for fact in board.history[call.call_id]
+    )
 
 
 def _came_into_talk(

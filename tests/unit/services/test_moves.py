@@ -324,3 +324,23 @@ def test_picked_up_from_a_colleagues_ringing_phone(rig: FloorRig) -> None:
     with pytest.raises(Refused) as refused:
         pick_ups.pick_up(rig.board, ADA, second, rig.now)
     assert refused.value.error_id == "not_free"
+
+
+def test_who_takes_a_caller_back_and_sends_them_on_at_once_has_not_answered_them(rig: FloorRig) -> None:
+    """That the two were in one bridge again is told when the caller waits for somebody else already."""
+    call_id, _, _ = ask(rig, EXPERT)
+    consults.cancel(rig.board, ADA, call_id, rig.now)
+    together = rig.now = rig.now + timedelta(seconds=0.5)
+    rig.now += timedelta(seconds=0.2)
+    send(rig, "agent", "1003")
+    call = rig.live(call_id)
+    assert call.state is CallState.WAITING
+    before = len(rig.facts)
+    for channel, agent_id in ((rig.leg("1001"), ADA), (rig.channel(call_id), None)):
+        rig.signal(s.BridgeJoined(at=together, bridge_id="b9", channel=channel, call_id=call_id, agent_id=agent_id))
+    assert rig.facts[before:] == []
+    for channel, agent_id in ((rig.leg("1001"), ADA), (rig.channel(call_id), None)):
+        rig.signal(s.BridgeParted(at=rig.now, bridge_id="b9", channel=channel, call_id=call_id, agent_id=agent_id))
+    assert rig.live(call_id).state is CallState.WAITING
+    rig.waits(call_id)
+    assert rig.delivered()[-1] == (call_id, CAI)
