@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
-import io
-import json
 import os
 import random
 import time
@@ -27,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from cti.soak.ledgers import STORED_COLUMNS, SipCall, StoredCall, asterisk_calls, compare, upper_bound
-from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.centre import ApiPerson, TestCentre
+from tests.support.demo_centre import demo_centre
+from tests.support.ledger_lines import entries
 from tests.support.lossy_link import LossyProxy
 from tests.support.sip_caller import Caller, CarrierLine, carrier_line
 from tests.support.sip_phone import PhoneCall, SipPhone
@@ -57,17 +55,6 @@ SERVED = 60.0
 """Seconds in which everybody who waits at the end is served."""
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(SECONDS + 300)]
-
-
-def centre_text() -> str:
-    """The demo centre with short rings, and nothing to do after calls."""
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
-    for queue in tree["queues"].values():
-        queue |= {"ring_timeout": RING, "wrap_up": 0, "record": False}
-    out = io.StringIO()
-    yaml.dump(tree, out)
-    return out.getvalue()
 
 
 class Racer(SipPhone):
@@ -280,23 +267,20 @@ class Ledger:
         members: dict[str, dict[str, str]] = defaultdict(dict)
         legs: dict[str, dict[str, float]] = defaultdict(dict)
         began: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        for row in csv.reader(self.lines):
-            if len(row) < 10:
-                continue  # its last line may be half written
-            event, at, channel, name = row[0], float(row[1]), row[2], row[4]
-            account = name.removeprefix("PJSIP/").rpartition("-")[0]
+        for row in entries(self.lines):
+            event, at, channel, name, account = row.event, row.at, row.channel, row.name, row.account
             if event == "CHAN_START" and account in AGENTS:
                 legs[account][channel] = at
             elif event == "CHAN_END" and channel in legs[account]:
                 began[account].append((legs[account].pop(channel), at))
             elif event == "ANSWER" and account in AGENTS:
-                self.served.add(row[3])
+                self.served.add(row.call)
             elif event == "BRIDGE_ENTER":
                 self.entered += 1
                 inside[channel] += 1
                 if inside[channel] > 1:
                     self.bridges.append(f"{name} in {inside[channel]} bridges at {at}")
-                there = members[json.loads(row[9])["bridge_id"]]
+                there = members[row.bridge]
                 there[channel] = account
                 if len(there) > 2 or sum(one == "trunk" for one in there.values()) > 1:
                     self.bridges.append(f"{sorted(there.values())} in one bridge at {at}")
@@ -304,7 +288,7 @@ class Ledger:
                     self.agents[caller] += [whose for whose in there.values() if whose != "trunk"]
             elif event == "BRIDGE_EXIT":
                 inside[channel] -= 1
-                members[json.loads(row[9])["bridge_id"]].pop(channel, None)
+                members[row.bridge].pop(channel, None)
         for account, spans in began.items():
             spans += [(at, float("inf")) for at in legs[account].values()]
             last = 0.0
@@ -319,12 +303,7 @@ async def stored_calls(
     centre: TestCentre, wanted: Collection[str]
 ) -> tuple[list[StoredCall], dict[str, str], list[str]]:
     """The records, as soon as all of them are there, who answered by them, and which call ids ended more than once."""
-    deadline = time.monotonic() + 60
-    while True:
-        rows = await centre.query(f"SELECT {STORED_COLUMNS}, agent FROM report.calls")
-        if {row["call_id"] for row in rows} >= set(wanted) or time.monotonic() > deadline:
-            break
-        await asyncio.sleep(0.5)
+    rows = await centre.records(f"{STORED_COLUMNS}, agent", wanted, within=60)
     ended = await centre.query("SELECT call_id FROM cti.facts WHERE kind = 'CallEnded' GROUP BY 1 HAVING count(*) > 1")
     who = {row["call_id"]: row["agent"] for row in rows if row["outcome"] == "answered" and row["call_id"] in wanted}
     return [StoredCall.of_row(row) for row in rows], who, [row["call_id"] for row in ended]
@@ -433,7 +412,9 @@ async def race(centre: TestCentre, proxy: LossyProxy) -> None:
 async def test_no_telephone_is_rung_twice_and_nobody_is_stuck(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    (data / "centre.yaml").write_text(centre_text(), encoding="utf-8")
+    (data / "centre.yaml").write_text(
+        demo_centre({"ring_timeout": RING, "wrap_up": 0, "record": False}), encoding="utf-8"
+    )
     octets = random.Random(time.monotonic_ns())
     address = f"127.{octets.randrange(2, 250)}.{octets.randrange(2, 250)}.{octets.randrange(2, 250)}"
     centre = TestCentre(data, env={"CTI_ASTERISK__AMI_HOST": address})

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,15 @@ class TestCentre:
             await asyncio.sleep(0.1)
         raise AssertionError(f"no such row within {within} s: {where}; newest: {found}")
 
+    async def records(self, columns: str, wanted: Iterable[str], *, within: float) -> list[asyncpg.Record]:
+        """Every row of report.calls (`columns`: call_id among them), as soon as these calls are there, or at the latest then."""
+        missing, deadline = set(wanted), time.monotonic() + within
+        while True:
+            rows = await self.query(f"SELECT {columns} FROM report.calls")
+            if missing <= {row["call_id"] for row in rows} or time.monotonic() > deadline:
+                return rows
+            await asyncio.sleep(0.5)
+
     async def recording(self, row: asyncpg.Record, *, within: float = 60) -> Path:
         """The file of a call's recording, as soon as it is there: its channels are put together after the call."""
         found = self.data / "recordings" / str(row["recording"])
@@ -242,6 +251,16 @@ class ApiPerson:
     async def put(self, path: str, body: Any) -> Any:
         """PUT under /api/v1."""
         return await self._ask("PUT", path, body)
+
+    async def feed(self) -> AsyncIterator[dict[str, Any]]:
+        """What the live feed says, until it is closed."""
+        assert self._http is not None
+        url = f"{self._centre.told['urls']['api']}/feed"
+        async with self._http.ws_connect(
+            url, headers={"Authorization": f"Bearer {self._token}"}, max_msg_size=0
+        ) as feed:
+            async for message in feed:
+                yield message.json()
 
     async def until(self, path: str, fits: Callable[[Any], Any], within: float = 60) -> Any:
         """GET again and again until the answer fits."""

@@ -46,6 +46,7 @@ SECONDS = {
     "test_calls.py": 75,
     "test_faults.py": 220,
     "test_standby.py": 75,
+    "test_chains.py": 40,
     "test_bridge_killed.py": 63,
     "asterisk_announce_test.py": 54,
     "test_browser_pop.py": 50,

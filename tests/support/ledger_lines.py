@@ -1,8 +1,11 @@
-"""Lines of Asterisk's event ledger as 22.10.1 writes them, for tests."""
+"""Lines of Asterisk's event ledger as 22.10.1 writes them, for tests: written, and read."""
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,3 +50,35 @@ def hangup(at: datetime, unique_id: str, channel: str, *, source: str, call: str
     return line("HANGUP", at, unique_id, channel, linked_id=call, extra=extra) + line(
         "CHAN_END", at, unique_id, channel, linked_id=call
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line as it is read: what tests compare."""
+
+    event: str
+    at: float
+    channel: str
+    """Its unique id."""
+    call: str
+    """The unique id of the channel that all began with (linked id)."""
+    name: str
+    """The channel's name."""
+    extra: str
+
+    @property
+    def account(self) -> str:
+        """The SIP account of a telephone's channel, "trunk" of an outside one."""
+        return self.name.removeprefix("PJSIP/").rpartition("-")[0]
+
+    @property
+    def bridge(self) -> str:
+        """Which bridge was entered or left."""
+        return str(json.loads(self.extra)["bridge_id"])
+
+
+def entries(lines: Iterable[str]) -> Iterator[Entry]:
+    """The whole lines, in the order of the file; the last may be half written."""
+    for row in csv.reader(lines):
+        if len(row) >= 10:
+            yield Entry(row[0], float(row[1]), row[2], row[3], row[4], row[9])

@@ -22,6 +22,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.support.sip_again import Unanswered
+
 TICK = 0.02
 SAMPLES = 160
 """A packet: 20 ms at 8 kHz."""
@@ -138,7 +140,8 @@ class Caller:
         if not self.ended.is_set() and self.answered.is_set():
             self.by_us = True
             self.ended_at = time.time()
-            self._send(f"BYE {self._contact} SIP/2.0", "2 BYE", f"z9hG4bK{secrets.token_hex(6)}")
+            first, branch = f"BYE {self._contact} SIP/2.0", f"z9hG4bK{secrets.token_hex(6)}"
+            self.line.unanswered.send(self._call_id, lambda: self._send(first, "2 BYE", branch))
         self._over()
 
     # -- SIP
@@ -286,6 +289,8 @@ class CarrierLine(asyncio.DatagramProtocol):
     def __init__(self, address: str, server: tuple[str, int]) -> None:
         self.address, self.server = address, server
         self.callers: dict[str, Caller] = {}
+        self.unanswered = Unanswered()
+        """Calls that we end, by Call-ID."""
         self._transport: asyncio.DatagramTransport | None = None
 
     @property
@@ -335,6 +340,8 @@ class CarrierLine(asyncio.DatagramProtocol):
         if caller is not None and caller.vanished:
             return
         if lines[0].startswith("SIP/2.0 "):
+            if headers.get("cseq", "").endswith("BYE"):
+                self.unanswered.answered(headers.get("call-id", ""))
             if caller is not None:
                 caller._answer(int(lines[0].split()[1]), headers.get("cseq", ""), headers, body)
                 caller.answered_at = caller.answered_at or (at if caller.answered.is_set() else 0.0)
@@ -378,6 +385,7 @@ async def carrier_line(address: str, server: tuple[str, int]) -> AsyncIterator[C
     finally:
         for caller in line.callers.values():
             caller.hang_up()
+        line.unanswered.close()
         clock.cancel()
         await asyncio.gather(clock, return_exceptions=True)
         transport.close()

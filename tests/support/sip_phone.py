@@ -11,7 +11,10 @@ import hashlib
 import itertools
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from tests.support.sip_again import Unanswered
 
 
 @dataclass(slots=True)
@@ -22,6 +25,8 @@ class PhoneCall:
     invite: dict[str, str]
     """Headers of the INVITE, names in lower case."""
     source: tuple[str, int]
+    sdp: str = ""
+    """The body of the INVITE."""
     tag: str = field(default_factory=lambda: secrets.token_hex(4))
     accepted: bool = False
     """Whether we sent the answer. From then on a CANCEL comes too late: the other side acknowledges and hangs up."""
@@ -53,6 +58,9 @@ class SipPhone(asyncio.DatagramProtocol):
         self._sequence = itertools.count(1)
         self._register_id = f"reg-{secrets.token_hex(6)}"
         self._options_seen = asyncio.Event()
+        self._unanswered = Unanswered()
+        self.media_port = 9
+        """Where sound is to be sent: nobody listens there."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -66,6 +74,7 @@ class SipPhone(asyncio.DatagramProtocol):
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._unanswered.close()
         if self._transport is not None:
             self._transport.close()
 
@@ -81,23 +90,31 @@ class SipPhone(asyncio.DatagramProtocol):
 
     def hang_up(self, call: PhoneCall) -> None:
         """End an answered call from our side."""
+        self._unanswered.send(f"{call.call_id} BYE", self._request(call, "BYE"))
+        call.end = call.end or "hung up"
+        call.ended.set()
+
+    def _request(self, call: PhoneCall, method: str, *headers: str, body: str = "") -> Callable[[], None]:
+        """A request of ours within a call that came to us; it is sent, the same one again, as often as this is called."""
         host, port = self.address
         contact = re.search(r"<([^>]+)>", call.invite["contact"])
         assert contact is not None
-        self._send(
-            [
-                f"BYE {contact[1]} SIP/2.0",
-                f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{secrets.token_hex(6)}",
-                f"From: {call.invite['to']};tag={call.tag}",
-                f"To: {call.invite['from']}",
-                f"Call-ID: {call.call_id}",
-                f"CSeq: {next(self._sequence) + 10} BYE",
-                "Max-Forwards: 70",
-            ],
-            call.source,
-        )
-        call.end = call.end or "hung up"
-        call.ended.set()
+        lines = [
+            f"{method} {contact[1]} SIP/2.0",
+            f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{secrets.token_hex(6)}",
+            f"From: {call.invite['to']};tag={call.tag}",
+            f"To: {call.invite['from']}",
+            f"Call-ID: {call.call_id}",
+            f"CSeq: {next(self._sequence) + 10} {method}",
+            "Max-Forwards: 70",
+            *headers,
+        ]
+
+        def send() -> None:
+            if self.alive and self._transport is not None and not self._transport.is_closing():
+                self._send(lines, call.source, body)
+
+        return send
 
     # -- the wire
 
@@ -107,7 +124,8 @@ class SipPhone(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if not self.alive:
             return
-        lines = data.decode("utf-8", "replace").split("\r\n\r\n", 1)[0].split("\r\n")
+        head, _, body = data.decode("utf-8", "replace").partition("\r\n\r\n")
+        lines = head.split("\r\n")
         if len(lines) < 2:
             return
         headers: dict[str, str] = {}
@@ -127,7 +145,7 @@ class SipPhone(asyncio.DatagramProtocol):
             self._reply("200 OK", headers, vias, addr)
             self._options_seen.set()
         elif method == "INVITE" and call is None:
-            self._new_call(PhoneCall(call_id=headers["call-id"], invite=headers, source=addr), vias)
+            self._new_call(PhoneCall(call_id=headers["call-id"], invite=headers, source=addr, sdp=body), vias)
         elif method == "INVITE" and call is not None:
             if call.accepted:
                 self._reply("200 OK", headers, vias, addr, tag=call.tag, sdp=True)
@@ -189,12 +207,17 @@ class SipPhone(asyncio.DatagramProtocol):
         lines += [f"Contact: <sip:{self.account}@{host}:{port}>"]
         body = ""
         if sdp:
-            body = (
-                f"v=0\r\no=phone 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
-                "m=audio 9 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
-            )
+            body = self._sdp()
             lines.append("Content-Type: application/sdp")
         self._send(lines, addr, body)
+
+    def _sdp(self, version: int = 1, direction: str = "sendrecv") -> str:
+        host = self.address[0]
+        return (
+            f"v=0\r\no=phone 1 {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
+            f"m=audio {self.media_port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+            f"a={direction}\r\n"
+        )
 
     def _send(self, lines: list[str], addr: tuple[str, int], body: str = "") -> None:
         assert self._transport is not None
@@ -220,6 +243,7 @@ class SipPhone(asyncio.DatagramProtocol):
         self._send(lines, self.server)
 
     def _answer_to_us(self, status: int, headers: dict[str, str]) -> None:
+        self._unanswered.answered(f"{headers.get('call-id')} {headers.get('cseq', '').rpartition(' ')[2]}")
         if headers.get("call-id") != self._register_id or self._registered is None or self._registered.done():
             return
         if status == 401:
