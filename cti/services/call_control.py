@@ -220,7 +220,8 @@ def _had_ended(board: Switchboard, call: Call, agent_id: AgentId, at: datetime) 
     """Whether a talk with this agent ended after `at`: what is told of that moment was its own beginning (an agent takes a caller
     back and sends them on before the two are in a bridge again), and no answer."""
     return any(
-        isinstance(fact, f.TalkEnded) and fact.agent_id == agent_id and fact.at > at for fact in board.history[call.call_id]
+        isinstance(fact, f.TalkEnded) and fact.agent_id == agent_id and fact.at > at
+        for fact in board.history[call.call_id]
     )
 
 
