@@ -28,6 +28,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """No real test is overlooked by that; and tests that only compute are marked by where they are."""
     if lanes.only_computes(item.path):
         item.add_marker("computing")
+    if item.get_closest_marker("real") is not None and item.get_closest_marker("timeout") is None:
+        item.add_marker(pytest.mark.timeout(REAL_PARTS_TAKE))
     limit = item.get_closest_marker("timeout")
     if limit is not None and isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
         says_where_it_waits(item, float(limit.args[0]))
@@ -35,6 +37,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         raise pytest.UsageError(f"{item.path}: a file with real tests has the words {lanes.REAL} in it")
 
 
+REAL_PARTS_TAKE = 400.0
+"""Seconds a test of real parts may take where it says nothing else: what hangs is found, a slow machine is let be."""
 BEFORE_ITS_TIME = 5.0
 """Seconds before a test's time-out in which it is cancelled from within."""
 _BEGAN = pytest.StashKey[float]()

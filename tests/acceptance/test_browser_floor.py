@@ -216,5 +216,6 @@ async def test_a_killed_bridge_is_said_and_forgotten_while_the_call_goes_on(cent
         rows = await centre.query("SELECT count(*) AS n FROM report.calls WHERE call_id = $1", row["call_id"])
     assert rows[0]["n"] == 1
     assert (row["outcome"], row["hangup_by"], row["caller_number"]) == ("answered", "agent", "+15550100001")
-    # One talk, not two halves of it: a bridge takes seconds to come back. How exact talk is measured is test_calls's.
-    assert row["talk_seconds"] == pytest.approx((over["at"] - connected["at"]) / 1000, abs=0.5)
+    # One talk, not two halves of it: a bridge takes seconds to come back. How exact talk is measured is told by tests that have the
+    # machine for themselves; here the page may see the end late.
+    assert row["talk_seconds"] == pytest.approx((over["at"] - connected["at"]) / 1000, abs=2)

@@ -46,8 +46,9 @@ export interface Me {
   readonly must_enrol: boolean;
 }
 
-/** How long one request may take before it counts as unanswered, in milliseconds. */
-const DEADLINE_MS = 10_000;
+/** How long a request may take before it counts as unanswered, in milliseconds: who acts wants to know soon, and a report of months
+ * takes what it takes. */
+const DEADLINE_MS = { act: 10_000, read: 30_000 };
 
 /** One request under /api/v1; raises `ApiError`. */
 export async function request<T>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T> {
@@ -57,7 +58,7 @@ export async function request<T>(method: "GET" | "POST" | "PUT" | "DELETE", path
       method,
       credentials: "same-origin",
       cache: "no-store",
-      signal: AbortSignal.timeout(DEADLINE_MS),
+      signal: AbortSignal.timeout(method === "GET" ? DEADLINE_MS.read : DEADLINE_MS.act),
       ...(method === "POST" || method === "PUT"
         ? { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) }
         : {}),
