@@ -28,6 +28,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """No real test is overlooked by that; and tests that only compute are marked by where they are."""
     if lanes.only_computes(item.path):
         item.add_marker("computing")
+        own = item.get_closest_marker("timeout")
+        if own is not None and 0 < own.args[0] < INTERRUPTED and lanes.gets_what_is_left(item.config.option.markexpr):
+            item.add_marker(pytest.mark.timeout(INTERRUPTED), append=False)
     if item.get_closest_marker("real") is not None and item.get_closest_marker("timeout") is None:
         item.add_marker(pytest.mark.timeout(REAL_PARTS_TAKE))
     limit = item.get_closest_marker("timeout")
@@ -37,6 +40,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         raise pytest.UsageError(f"{item.path}: a file with real tests has the words {lanes.REAL} in it")
 
 
+INTERRUPTED = 1500
+"""Seconds a test may take that only computes, in the lane that gets the time nobody else wants (`tests/every_lane.sh`): its own time-out
+is for a machine that lets it run."""
 REAL_PARTS_TAKE = 400.0
 """Seconds a test of real parts may take where it says nothing else: what hangs is found, a slow machine is let be."""
 BEFORE_ITS_TIME = 5.0
