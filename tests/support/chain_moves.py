@@ -159,7 +159,7 @@ class Chains:
         return agent
 
     async def _moved(self, chain: Chain, agent: str, kind: str, other: str, chance: random.Random) -> str:
-        base = f"/agent/calls/{chain.call_id}"
+        base, talks_since = f"/agent/calls/{chain.call_id}", self.floor.agents[agent]["since"]
         match kind:
             case "hold" | "leaves a held one":
                 if not await self._ask(agent, f"{base}/hold", {"on": True}):
@@ -180,11 +180,11 @@ class Chains:
             case "queue" | "flow":
                 name = chance.choice(("support", "sales")) if kind == "queue" else "support_direct"
                 if await self._ask(agent, f"{base}/transfer", {"to": {"kind": kind, "name": name}}):
-                    await self.floor.until(lambda: not self._talks(chain, agent), f"{agent} has left")
+                    await self._has_left(chain, agent, talks_since)
                     return await self._with_whom(chain)
             case "busy":
                 if await self._ask(agent, f"{base}/transfer", {"to": {"kind": "number", "name": REFUSES}}):
-                    await self.floor.until(lambda: not self._talks(chain, agent), f"{agent} has left")
+                    await self._has_left(chain, agent, talks_since)
                     return await self._with_whom(chain)
             case "ask outside" | "ask busy" | "outside joins":
                 return await self._asked_outside(chain, agent, kind)
@@ -265,6 +265,12 @@ class Chains:
 
     def _talks(self, chain: Chain, agent: str) -> bool:
         return self._has(chain, agent) and self.floor.calls[chain.call_id]["state"] == "talking"
+
+    async def _has_left(self, chain: Chain, agent: str, since: str) -> None:
+        """A caller may be back with the same agent before the feed tells that they were gone: it is another talk then."""
+        await self.floor.until(
+            lambda: not self._talks(chain, agent) or self.floor.agents[agent]["since"] != since, f"{agent} has left"
+        )
 
     async def _agent_is(self, agent: str, state: str) -> None:
         await self.floor.until(lambda: self.floor.agents[agent]["state"] == state, f"{agent} is {state}")
