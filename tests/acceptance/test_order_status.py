@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom
 from cti.ivr.flow import Flow, Text
@@ -19,6 +17,7 @@ from cti.ivr.parser import parse_flow
 from tests.acceptance.people import caller, key_in
 from tests.acceptance.test_more_steps import facts_of, walked, way
 from tests.support.centre import REPOSITORY, TestCentre
+from tests.support.demo_centre import demo_centre
 from tests.support.played import PlayedLog
 from tests.support.sound import longest_silence
 
@@ -96,12 +95,9 @@ def shop_centre(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The demo centre with the test's shop, which has four seconds to answer."""
     data = tmp_path_factory.mktemp("shop") / "data"
     data.mkdir()
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
-    tree["services"]["order_status"] = {"url": f"http://127.0.0.1:{shop.port}/orders", "retries": 0, "deadline": 4}
-    text = io.StringIO()
-    yaml.dump(tree, text)
-    (data / "centre.yaml").write_text(text.getvalue(), encoding="utf-8")
+    ours = {"url": f"http://127.0.0.1:{shop.port}/orders", "retries": 0, "deadline": 4}
+    text = demo_centre({}, lambda tree: tree["services"].update(order_status=ours))
+    (data / "centre.yaml").write_text(text, encoding="utf-8")
     centre = TestCentre(data)
     centre.start()
     try:

@@ -177,13 +177,8 @@ class Chains:
             case "agent" if other:
                 if await self._ask(agent, f"{base}/transfer", {"to": {"kind": "agent", "name": other}, "note": kind}):
                     return await self._with_whom(chain, but=agent)
-            case "queue" | "flow":
-                name = chance.choice(("support", "sales")) if kind == "queue" else "support_direct"
-                if await self._ask(agent, f"{base}/transfer", {"to": {"kind": kind, "name": name}}):
-                    await self._has_left(chain, agent, talks_since)
-                    return await self._with_whom(chain)
-            case "busy":
-                if await self._ask(agent, f"{base}/transfer", {"to": {"kind": "number", "name": REFUSES}}):
+            case "queue" | "flow" | "busy":
+                if await self._ask(agent, f"{base}/transfer", {"to": self._elsewhere(kind, chance)}):
                     await self._has_left(chain, agent, talks_since)
                     return await self._with_whom(chain)
             case "ask outside" | "ask busy" | "outside joins":
@@ -191,6 +186,12 @@ class Chains:
             case _ if kind in ASKS and other:
                 return await self._consulted(chain, agent, kind, other)
         return ""
+
+    def _elsewhere(self, kind: str, chance: random.Random) -> dict[str, str]:
+        """Where a caller is sent whom no certain colleague gets."""
+        if kind == "queue":
+            return {"kind": "queue", "name": chance.choice(("support", "sales"))}
+        return {"kind": "flow", "name": "support_direct"} if kind == "flow" else {"kind": "number", "name": REFUSES}
 
     async def _by_telephone(self, chain: Chain, agent: str, kind: str) -> str:
         phone = self.phones[agent]
