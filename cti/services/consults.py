@@ -23,7 +23,16 @@ from cti.services.destinations import why_not_now
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 from cti.services.talk_view import CALLER, SendTo
-from cti.services.talks import TALK, hang_up_leg, leave_if_done, left_alone, own_call, somebody_left
+from cti.services.talks import (
+    TALK,
+    free_asked,
+    hang_up_leg,
+    is_joining,
+    leave_if_done,
+    left_alone,
+    own_call,
+    somebody_left,
+)
 
 RING = timedelta(seconds=25)
 """How long a third party rings."""
@@ -38,7 +47,7 @@ def begin(board: Switchboard, agent_id: AgentId, call_id: CallId, to: SendTo, no
         raise Refused("consult_under_way", "a consultation is under way", remedy="complete or cancel it first")
     if call.leaving is not None:
         raise Refused("leaving", "the agent is leaving the call", remedy="nothing to do")
-    if _is_joining(board, call):
+    if is_joining(board, call):
         raise Refused("consult_under_way", "whoever was asked is just joining", remedy="try again in a moment")
     if to.kind is DestinationKind.AGENT:
         dial = _dial_agent(board, call, agent_id, to, now)
@@ -66,12 +75,6 @@ def begin(board: Switchboard, agent_id: AgentId, call_id: CallId, to: SendTo, no
         board.pops[consulted] = screen_pops.pop_of_consult(board, board.calls[call_id], agent_id, consulted, now)
         board.withdrawn.pop(consulted, None)
         board.dirty_pops.add(consulted)
-
-
-def _is_joining(board: Switchboard, call: Call) -> bool:
-    """Whether somebody who was asked has a leg and is not in the talk yet: they would be nobody's consultation."""
-    there = {*call.outsiders, *call.talkers}
-    return any(board.parties.names.get(leg_id) not in there for leg_id in board.parties.staying(call.call_id))
 
 
 def _dial_agent(board: Switchboard, call: Call, agent_id: AgentId, to: SendTo, now: datetime) -> DialParty:
@@ -370,19 +373,7 @@ def call_over(board: Switchboard, call: Call, now: datetime, *, at: datetime) ->
     if call.consult is not None:
         _let_go(board, call, call.consult)
         call = _end(board, call, call.consult, ConsultEnd.CALLER_GONE, now, at=at)
-    for agent_id, agent in list(board.agents.items()):
-        if agent.asked_call == call.call_id:
-            board.record(
-                f.ConsultEnded(
-                    at=at,
-                    call_id=call.call_id,
-                    party=agent_id,
-                    end=ConsultEnd.CALLER_GONE,
-                    consulted=agent_id,
-                )
-            )
-            board.withdraw_pop(agent_id, ConsultEnd.CALLER_GONE.value)
-            board.sync_agent(agent_id, now)
+    free_asked(board, call, ConsultEnd.CALLER_GONE, now, at=at)
     board.parties.consulting.pop(call.call_id, None)
     board.parties.failed.pop(call.call_id, None)
 

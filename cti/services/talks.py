@@ -151,6 +151,7 @@ def left_alone(board: Switchboard, call: Call, now: datetime, *, at: datetime, t
         if consult.consulted is not None:
             board.sync_agent(consult.consulted, now)
         call = board.calls[call.call_id]
+    free_asked(board, call, f.ConsultEnd.GONE, now, at=at)
     board.left_first.pop(call.call_id, None)
     if call.queue is None or call.queue not in board.centre.queues:
         board.out.commands.append(HangUp(channel=call.channel))
@@ -169,6 +170,21 @@ def agent_gone(board: Switchboard, call: Call, agent_id: AgentId, now: datetime,
         board.left_first.pop(call.call_id, None)
     elif held and call.state is CallState.AFTER:
         left_alone(board, call, now, at=at, there=False)
+
+
+def free_asked(board: Switchboard, call: Call, end: f.ConsultEnd, now: datetime, *, at: datetime) -> None:
+    """Whoever was to take the caller over, or to join, and has not come into one bridge with them, is asked no longer."""
+    for agent_id, agent in list(board.agents.items()):
+        if agent.asked_call == call.call_id:
+            board.record(f.ConsultEnded(at=at, call_id=call.call_id, party=agent_id, end=end, consulted=agent_id))
+            board.withdraw_pop(agent_id, end.value)
+            board.sync_agent(agent_id, now)
+
+
+def is_joining(board: Switchboard, call: Call) -> bool:
+    """Whether somebody who was asked has a leg and is not in the talk yet: they would be nobody's consultation."""
+    there = {*call.outsiders, *call.talkers}
+    return any(board.parties.names.get(leg_id) not in there for leg_id in board.parties.staying(call.call_id))
 
 
 def leave_if_done(board: Switchboard, call: Call) -> None:

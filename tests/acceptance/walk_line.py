@@ -285,7 +285,9 @@ class Walk:
         elif moment.answers:
             if number >= self._pressed_to:
                 if self.plan.pace is not None and self.caller.released:
-                    await asyncio.sleep(self.caller.released[-1] + self.plan.pace - A_PRESS - time.time())
+                    # From the first key on, so that being late with one does not add to the next.
+                    due = self.caller.released[0] + len(self.caller.released) * self.plan.pace
+                    await asyncio.sleep(due - A_PRESS - time.time())
                 elif self._stopped is None:
                     await asyncio.sleep(0.3)  # a person thinks
                 await self._press(number)
@@ -294,7 +296,14 @@ class Walk:
         else:
             if self.caller.released:
                 self._quiet_since = max(self._quiet_since or 0.0, self.caller.released[-1])
-            self._quiet += wait.timeout.total_seconds()
+            self._quiet += wait.timeout.total_seconds() - self._late(number)
+
+    def _late(self, number: int) -> float:
+        """Seconds the key just before was late by, of keys at a pace: the time for a whole entry counts from the first, and has less."""
+        keys = self.caller.released
+        if self.plan.pace is None or not keys or not self.plan.moments[number - 1].answers:
+            return 0.0
+        return keys[-1] - keys[0] - (len(keys) - 1) * self.plan.pace
 
     async def _press(self, number: int) -> None:
         """Press the key of this moment, or with `ahead` also those that follow at once."""

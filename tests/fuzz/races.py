@@ -32,7 +32,7 @@ from cti.model.call import CallState
 from cti.model.facts import AgentState, DestinationKind
 from cti.services import agents, callbacks, consults, holds, transfers
 from cti.services.talk_view import SendTo
-from tests.fuzz.races_line import BEGIN, SECOND, Caller, Kind, Leg, Line, Troubles, Wrong
+from tests.fuzz.races_line import ANSWER_WITHIN, BEGIN, SECOND, Caller, Kind, Leg, Line, Troubles, Wrong
 
 KINDS = (
     Kind(name="plain"),
@@ -222,7 +222,8 @@ class Race(Line):
             )
             sent = self.ask(transfers.transfer, leg.agent, call_id, SendTo(kind=kind, name=name), self.now)
         if sent:
-            self.at(PATIENCE, partial(self.still_there, caller, leg, caller.turn))
+            lost = self.lost_of[caller.call_id]
+            self.at(PATIENCE, partial(self.still_there, caller, leg, caller.turn, lost))
         elif steps > 0:
             after = rng.choice((0, 1000, SECOND, rng.randrange(8 * SECOND)))
             self.at(after, partial(self.moves, caller, leg, steps - 1))
@@ -231,9 +232,12 @@ class Race(Line):
         else:
             self.at(0, partial(self.agent_hangs_up if rng.random() < 0.5 else self.ends, leg))
 
-    def still_there(self, caller: Caller, leg: Leg, turn: int) -> None:
-        """Whoever sent the caller on hangs up when the line does not go of itself."""
-        if leg.state != "gone":
+    def still_there(self, caller: Caller, leg: Leg, turn: int, lost: int) -> None:
+        """Whoever sent the caller on hangs up when the line does not go of itself. Each lost answer is waited for."""
+        since = self.lost_of[caller.call_id] - lost
+        if since and leg.state != "gone":
+            self.at(since * ANSWER_WITHIN, partial(self.still_there, caller, leg, turn, lost + since))
+        elif leg.state != "gone":
             if (
                 caller.turn == turn
                 and leg.state == "up"

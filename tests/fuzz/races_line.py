@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -173,6 +174,8 @@ class Line:
         self.jitter = self.rng.choice((0, 1000, SECOND // 20, SECOND // 3)) if self.troubles.jitter else 0
         self.facts: list[f.Fact] = []
         self.answered = self.delivered = self.lost = self.originated = 0
+        self.lost_of: Counter[CallId | None] = Counter()
+        """Actions for a call whose answer was lost."""
 
     # -- time
 
@@ -289,7 +292,7 @@ class Line:
     def _next(self, commands: list[c.Command], place: int, wait: int) -> None:
         """Sent one after another, each when the one before was answered; the link keeps their order."""
         if place < len(commands):
-            arrive = max(self.t + wait + 500, self.link)
+            arrive = max(self.t + wait + 500, self.link + 1)
             self.link = arrive if wait < 1000 else self.link
             self.at(arrive - self.t, partial(self._act, commands, place))
 
@@ -318,6 +321,7 @@ class Line:
             self.say(f"  {fate}: {_short(command)}")
         if fate.startswith("lost"):
             self.lost += 1
+            self.lost_of[getattr(command, "call_id", None)] += 1
             self.at(ANSWER_WITHIN, partial(self.unsure, command))
             self._next(commands, place + 1, ANSWER_WITHIN)
             return

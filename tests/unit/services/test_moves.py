@@ -259,6 +259,34 @@ def test_nobody_else_is_asked_while_somebody_is_just_joining(rig: FloorRig) -> N
     assert rig.live(call_id).consult is not None
 
 
+def test_the_caller_is_not_held_while_somebody_is_just_joining(rig: FloorRig) -> None:
+    """A race in virtual time: with the caller on hold and the agent gone, who joined was left in a room with nobody."""
+    call_id, _, _ = ask(rig)
+    consults.join(rig.board, ADA, call_id, rig.now)
+    with pytest.raises(Refused, match="just joining"):
+        holds.hold(rig.board, ADA, call_id, rig.now, on=True)
+    rig.signal(
+        s.BridgeJoined(at=rig.now, bridge_id="room", channel=rig.channel(call_id), call_id=call_id, agent_id=None)
+    )
+    holds.hold(rig.board, ADA, call_id, rig.now, on=True)
+    assert rig.live(call_id).held_by_server
+
+
+def test_a_caller_who_finds_nobody_in_the_room_waits_and_who_was_to_join_is_free(rig: FloorRig) -> None:
+    """A race in virtual time: who joined was put on hold again by a command that came late."""
+    call_id, _, channel = ask(rig)
+    consults.join(rig.board, ADA, call_id, rig.now)
+    rig.drain()
+    rig.signal(
+        s.ChannelGone(at=rig.now, channel=rig.leg("1001"), call_id=call_id, agent_id=ADA, is_caller=False, cause=16)
+    )
+    commands = rig.waits(call_id)
+    assert HangUp(channel=channel) in commands
+    assert rig.live(call_id).state in (CallState.WAITING, CallState.OFFERED)
+    assert rig.board.agents[CAI].asked_call is None
+    assert audit.findings(rig.board, rig.now) == []
+
+
 def test_who_takes_back_a_question_asks_the_next_one_at_once(rig: FloorRig) -> None:
     """The leg of the one who was asked is there for a moment still: it joins nothing."""
     call_id, _, _ = ask(rig)
