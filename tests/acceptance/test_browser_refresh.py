@@ -127,11 +127,12 @@ async def test_reloaded_in_a_call(centre: TestCentre, tmp_path: Path) -> None:
         gap = longest_silence(tmp_path / "meanwhile.wav", below=SILENT)
         await one.goes_on(one.ada)
         row = await one.ends(one.ada)
+        most = time.monotonic() - began
     print(
         f"reload: back after {took:.2f} s, longest silence for the caller {gap:.2f} s, held {row['hold_seconds']:.2f} s"
     )
     assert gap < 1.5
-    assert 0 < row["hold_seconds"] < 15
+    assert 0 < row["hold_seconds"] < most
 
 
 async def test_closed_and_opened_again(centre: TestCentre, tmp_path: Path) -> None:
@@ -142,6 +143,7 @@ async def test_closed_and_opened_again(centre: TestCentre, tmp_path: Path) -> No
     ):
         context = one.ada.page.context
         await one.call.record(tmp_path / "closing.wav")
+        began = time.monotonic()
         await one.ada.page.close()
         async with ApiPerson(centre, "supervisor") as supervisor:
             state = await supervisor.until("/state", lambda s: any(c["held_reason"] for c in s["calls"].values()))
@@ -158,8 +160,9 @@ async def test_closed_and_opened_again(centre: TestCentre, tmp_path: Path) -> No
         people.windows.append(again)
         await again.page.goto(centre.told["urls"]["agent"])
         await one.goes_on(again)
+        most = time.monotonic() - began
         done = await one.ends(again)
-    assert 3 < done["hold_seconds"] < 25
+    assert 3 < done["hold_seconds"] < most
 
 
 async def test_cut_off_for_ten_seconds(centre: TestCentre, tmp_path: Path) -> None:

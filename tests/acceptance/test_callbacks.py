@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -265,6 +266,7 @@ async def test_an_agent_calls_back(own_centre: TestCentre) -> None:
         called = await rings(carrier)
         old = centre.pid("bridge")
         os.kill(old, signal.SIGKILL)
+        answered = time.monotonic()
         await called.answer()
         await called.confirmed.wait()
         await bridge_back(centre, old)
@@ -273,6 +275,7 @@ async def test_an_agent_calls_back(own_centre: TestCentre) -> None:
         await called.hang_up()
         async with asyncio.timeout(60):
             await again.ended.wait()
+        most = time.monotonic() - answered
         await ada.wrap_up()
         await supervisor.until("/state", lambda s: not s["calls"])
         assert carrier.incoming.empty()
@@ -285,7 +288,7 @@ async def test_an_agent_calls_back(own_centre: TestCentre) -> None:
         )
     assert (row["outcome"], row["agent"], row["hangup_by"], row["queue"]) == ("answered", "1001", "caller", "sales")
     assert row["queued_at"] == asked["queued_at"]
-    assert 1.4 < row["talk_seconds"] < 30
+    assert 1.4 < row["talk_seconds"] < most
     assert {fact["kind"]: fact["n"] for fact in facts} == {
         "CallbackDialled": 2, "CallbackFailed": 1, "CallbackReached": 1, "OfferMade": 2,
     }  # fmt: skip

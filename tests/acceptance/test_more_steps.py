@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import shutil
+import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,9 +148,11 @@ async def test_a_complaint_is_on_the_disk_and_the_customer_will_be_called_back(o
             await caller(centre, room, number), "5006", keys="15"
         )  # a delivery; the five skips the prompt
         await call.play_tone(500)
+        began = time.monotonic()
         file = await recording_of(centre, set())
         await asyncio.sleep(3)
         await call.press("#")
+        most = time.monotonic() - began
         await asyncio.sleep(1.5)
         await call.press("1")  # while the number is being read out
         await ended(call)
@@ -160,7 +163,7 @@ async def test_a_complaint_is_on_the_disk_and_the_customer_will_be_called_back(o
     assert (row["outcome"], row["hangup_by"]) == ("callback", "system")
     assert (message["kind"], message["path"], message["step"]) == ("message", file.name, "complaint")
     assert message["seconds"] == pytest.approx(seconds_in(file), abs=0.15)
-    assert 2.5 < message["seconds"] < 5
+    assert 2.5 < message["seconds"] < most + 1
     assert_tone(file, 500)
     assert (asked["number"], asked["confirmed"]) == (number, True)
     assert steps == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,7 @@ async def test_held_by_the_server_and_keys(moving: TestCentre, tmp_path: Path) -
     centre = moving
     async with PhoneRoom() as room, sip_agent(centre, room, "1001") as ada:
         call, leg, call_id = await talk(centre, room, ada)
+        began = time.monotonic()
         await ada.api.post(f"/agent/calls/{call_id}/hold", {"on": True})
         await in_state(ada, "held", state="held")
         await hears(leg, tmp_path / "quiet.wav")
@@ -258,18 +260,21 @@ async def test_held_by_the_server_and_keys(moving: TestCentre, tmp_path: Path) -
         await ada.api.post(f"/agent/calls/{call_id}/hold", {"on": True})  # said twice
         await ada.api.post(f"/agent/calls/{call_id}/hold", {"on": False})
         await in_state(ada, "talking", state="talking")
+        most = time.monotonic() - began
         await hears(call, tmp_path / "caller.wav", ADA)
         await hears(leg, tmp_path / "ada.wav", CALLER)
         await ada.api.post(f"/agent/calls/{call_id}/keys", {"keys": "12#"})
         # Held, and the caller hangs up: the agent is free of them.
+        began = time.monotonic()
         await ada.api.post(f"/agent/calls/{call_id}/hold", {"on": True})
         await in_state(ada, "held")
         await call.hang_up()
         await ended(leg)
+        most += time.monotonic() - began
         await ada.wrap_up()
         row = await centre.record(where=f"call_id = '{call_id}'")
         assert (row["outcome"], row["hangup_by"]) == ("answered", "caller")
-        assert 3.0 < row["hold_seconds"] < 9.0
+        assert 3.0 < row["hold_seconds"] < most
         # Held, and the agent hangs up: the caller waits for the next.
         call, leg, call_id = await talk(centre, room, ada)
         await ada.api.post(f"/agent/calls/{call_id}/hold", {"on": True})

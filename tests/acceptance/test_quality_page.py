@@ -20,6 +20,7 @@ from tests.support.axe import serious_findings
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.support.quality_stage import QualitySite, quality_site
 
+expect.set_options(timeout=60_000)  # as all waits of the pages: it finds what hangs
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
 TABS = ("score", "scored", "calibration", "trends", "survey", "day", "feedback", "forms", "plans")

@@ -112,7 +112,7 @@ async def test_the_unit_of_the_whole_starts_keeps_its_sandbox_comes_back_and_end
         assert main_pid(there, "cti-centre") != first
         assert there.systemctl("stop", "cti-centre").returncode == 0
         assert there.shown("cti-centre", "Result") == "success"
-        await until(there, lambda: not processes(), "the last process to go", within=30)
+        await until(there, lambda: not processes(), "the last process to go", within=60)
 
 
 async def test_a_bridge_of_its_own_is_restarted_and_replaced_when_it_hangs_and_its_talk_goes_on(tmp_path: Path) -> None:
@@ -155,4 +155,4 @@ async def test_a_bridge_of_its_own_is_restarted_and_replaced_when_it_hangs_and_i
         await until_ready(there, centre)
         assert there.systemctl("stop", "cti-bridge", "cti-asterisk").returncode == 0
         assert there.shown("cti-bridge", "Result") == "success", (centre.data / "cti-bridge.said").read_text()[-2000:]
-        await until(there, lambda: not processes(), "the last process to go", within=30)
+        await until(there, lambda: not processes(), "the last process to go", within=60)

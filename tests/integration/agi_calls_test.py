@@ -124,7 +124,7 @@ async def test_prompts_keys_and_every_command(tmp_path: Path) -> None:
             await ear.press("1")
             await asyncio.sleep(0.3)  # the next command is under way: a key between two commands is not kept
             await ear.press("#")
-            answered, streamed, played, pressed, nothing, same, unset, long, done = await asyncio.wait_for(found, 20)
+            answered, streamed, played, pressed, nothing, same, unset, long, done = await asyncio.wait_for(found, 60)
         await until(lambda: bool(meter.ends), "the session's end")
     assert (answered, same, unset, long, done) == (True, True, None, True, 0)
     assert streamed == Streamed(digit=None, endpos=8000)
@@ -174,7 +174,7 @@ async def test_a_redirect_ends_the_session_and_the_caller_is_still_there(tmp_pat
         inbound = await rig.ami.event("CtiInbound")
         await until(lambda: server.sessions == 1, "a session")
         await rig.ami.action(Action="Redirect", Channel=inbound["Channel"], Context="cti-wait", Exten="s", Priority="1")
-        assert await asyncio.wait_for(ended, 30)
+        assert await asyncio.wait_for(ended, 60)
         await rig.ami.event("CtiWait", Call=inbound["Call"])
 
 
@@ -195,7 +195,7 @@ async def test_a_pyst2_script_over_the_real_thing(tmp_path: Path) -> None:
         ended.set_result(await runner.run(script, session, deadline=timedelta(seconds=10)))
 
     async with running_asterisk(tmp_path, bridge=False) as rig, serving(rig, handler), one_caller(rig, tmp_path):
-        assert await asyncio.wait_for(ended, 15) is ScriptEnd.FINISHED
+        assert await asyncio.wait_for(ended, 60) is ScriptEnd.FINISHED
     runner.close()
     assert seen == ["", 'a "b" c']
 

@@ -48,7 +48,7 @@ async def test_death_is_told_and_a_new_one_starts_on_what_was_left(tmp_path: Pat
         died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         rig.process._on_exit = died.set_result
         rig.process.kill()
-        assert await asyncio.wait_for(died, 30) == -9
+        assert await asyncio.wait_for(died, 60) == -9
         binary = ensure_asterisk(rig.settings, lambda step, done, total: None)
         rig.process = AsteriskProcess(binary, rig.paths)
         await rig.process.start()

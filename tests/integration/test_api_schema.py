@@ -31,16 +31,16 @@ from cti.web.auth.sessions import Sessions
 from cti.web.deps import WebDeps
 from tests.integration.web_api.test_web_flow_versions import text as flow_text
 from tests.integration.web_api.test_web_prompts import Codes
-from tests.support.api_schema import attack, operations_of, schemathesis
+from tests.support.api_schema import TIMES, attack, operations_of, schemathesis, tell_sent
 from tests.support.customers import Customers, customer_work  # noqa: F401 - a fixture
 from tests.support.fake_floor import FakeFloor, StandingClock, demo_centre, make_deps
 from tests.support.flow_fakes import TickingClock
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.unit.prompts.prompt_library_test import MANIFEST, Toner
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(480 * TIMES)]
 
-MOST_SECONDS = 400.0
+MOST_SECONDS = 400.0 * TIMES
 """Of making requests; what is not reached by then is told."""
 HERE = (
     "login", "logout", "me", "agent", "state", "feed", "calls", "queues", "callbacks", "config", "customers", "flows", "prompts", "tasks",
@@ -125,5 +125,6 @@ async def test_the_document_is_kept_by_every_operation_for_every_role(api: Api) 
             break
         wrong += await asyncio.to_thread(attack, one, api, until, 6)
         reached += 1
+    tell_sent(reached)
     assert not wrong, f"{len(wrong)}:\n" + "\n\n".join(wrong)
     assert reached == len(operations), f"only {reached} of {len(operations)} operations in {MOST_SECONDS} s"

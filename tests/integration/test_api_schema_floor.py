@@ -18,16 +18,16 @@ from aiohttp.test_utils import TestServer
 
 from cti.web.app import build_app
 from tests.integration.test_api_schema import HERE, NOT_HERE
-from tests.support.api_schema import attack, operations_of, schemathesis
+from tests.support.api_schema import TIMES, attack, operations_of, schemathesis, tell_sent
 from tests.support.fake_floor import FakeFloor, demo_centre, make_deps
 from tests.support.floor_stage import KNOWN, TALKS, WAITS, FloorStage, add_people, floor_stage
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(480 * TIMES)]
 
-MOST_SECONDS = 400.0
+MOST_SECONDS = 400.0 * TIMES
 """Of making requests to a house that has everything."""
-MOST_SECONDS_AWAY = 200.0
+MOST_SECONDS_AWAY = 200.0 * TIMES
 """The same to one that has not."""
 FIRST = re.compile(r"/(reports|recordings|quality|audit|staffing)\b")
 """What takes most from outside is asked first."""
@@ -55,6 +55,7 @@ async def asked(stage: FloorStage, seconds: float, examples: int, *, away: bool 
             left.append(one.label)
             continue
         wrong += await asyncio.to_thread(attack, one, stage, until, examples, known=KNOWN, away=away)
+    tell_sent(len(operations))
     assert not wrong, f"{len(wrong)}:\n" + "\n\n".join(wrong)
     assert not left, f"not reached in {seconds} s: {', '.join(left)}"
 

@@ -19,7 +19,7 @@ from cti.web.quality.routes import OPERATIONS
 from tests.integration import test_api_schema
 from tests.integration.test_api_schema import Api, api  # noqa: F401 - a fixture
 from tests.integration.test_naughty_strings import NAUGHTY, found
-from tests.support.api_schema import attack, operations_of, schemathesis
+from tests.support.api_schema import TIMES, attack, operations_of, schemathesis, tell_sent
 from tests.support.customers import customer_work  # noqa: F401 - a fixture
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 from tests.support.quality_stage import QualitySite, quality_site
@@ -66,7 +66,7 @@ class Program:
 
 
 @pytest.mark.skipif(schemathesis is None, reason="schemathesis is not installed")
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(480 * TIMES)
 async def test_the_document_is_kept_by_every_operation_of_quality(api: Api) -> None:
     operations = await asyncio.to_thread(operations_of, api.url)
     ours = [one for one in operations if one.path.startswith("/api/v1/quality/")]
@@ -75,6 +75,7 @@ async def test_the_document_is_kept_by_every_operation_of_quality(api: Api) -> N
     until = time.monotonic() + test_api_schema.MOST_SECONDS
     for one in ours:
         wrong += await asyncio.to_thread(attack, one, api, until, 8)
+    tell_sent(len(ours))
     assert not wrong, f"{len(wrong)}:\n" + "\n\n".join(wrong)
 
 

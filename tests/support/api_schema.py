@@ -1,9 +1,11 @@
 """Schemathesis against a running application: what it makes of one operation is sent by everybody, and what was wrong with the
-answers is told."""
+answers is told. `CTI_SCHEMA_TIMES=20`: so many times as many requests as the suite sends."""
 
 from __future__ import annotations
 
+import os
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
@@ -18,6 +20,9 @@ except ImportError:
 
 ENDS_SESSIONS = ("POST", "/api/v1/logout")
 """Done with a session of its own each time: what it does would be done to the other requests."""
+TIMES = int(os.environ.get("CTI_SCHEMA_TIMES", "1"))
+SENT: Counter[int] = Counter()
+"""Requests that were answered, by status, since `tell_sent`."""
 Known = Mapping[str, Sequence[Any]]
 """Name of a parameter, or of a field of a body -> values that mean something to this application."""
 
@@ -39,6 +44,13 @@ if schemathesis is not None:
     def _file(_context: Any, value: Any) -> Any:
         """Files that it does not know: bytes as they were made up."""
         return {"data": value if isinstance(value, bytes) else getattr(value, "data", str(value).encode())}
+
+
+def tell_sent(operations: int) -> None:
+    """Print how many requests it were, and their answers."""
+    answers = ", ".join(f"{count} with {status}" for status, count in sorted(SENT.items()))
+    print(f"{SENT.total()} requests of {operations} operations: {answers}")
+    SENT.clear()
 
 
 def misread(error: BaseException) -> bool:
@@ -68,7 +80,7 @@ def attack(
         checks.append(schemathesis.checks.not_a_server_error)
 
     @settings(
-        max_examples=examples,
+        max_examples=examples * TIMES,
         deadline=None,
         database=None,
         phases=[Phase.generate],
@@ -86,6 +98,7 @@ def attack(
             headers["Authorization"] = f"Bearer {api.log_in(role) if alone else api.tokens[role]}"
         try:
             answer = case.call(base_url=api.url, headers=headers, timeout=20)
+            SENT[answer.status_code] += 1
             case.validate_response(answer, checks=checks)
         except (Exception, BaseExceptionGroup) as error:
             told = error.exceptions if isinstance(error, BaseExceptionGroup) else [error]

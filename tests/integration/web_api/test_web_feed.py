@@ -341,7 +341,7 @@ async def test_an_error_in_sending_to_one_is_not_the_others(site, monkeypatch):
             call = site.floor.make_call(f"a1-1.{number}")
             site.floor.apply(Change(calls={call.call_id: call}))
         told = [asyncio.ensure_future(feed.receive_json()) for feed in (one, other)]
-        done, waiting = await asyncio.wait(told, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        done, waiting = await asyncio.wait(told, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         assert len(done) == 1
         feed = (one, other)[told.index(next(iter(done)))]
         assert [next(iter(done)).result()["seq"], (await feed.receive_json(timeout=60))["seq"]] == [2, 3]
