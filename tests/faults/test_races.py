@@ -45,6 +45,8 @@ COLLEAGUE = "1005"
 LINES = 20
 """Callers at once: more than two for each agent."""
 RING = 3
+KNOWN_FOR = 10.0
+"""Seconds for which a caller who left is not yet nobody."""
 AT_ONCE = 1.0
 """A telephone that rings for two calls for longer than this does so; less is one call's end on its way."""
 STUCK = 15.0
@@ -242,8 +244,12 @@ class Callers:
             caller.hang_up()
             self.by_us[number] = caller.by_us
             self.line.forget(caller)
-            for phone in self.phones:
-                phone.callers.pop(number, None)
+            # Not at once: a telephone may be answered before it hears that its caller has gone.
+            asyncio.get_running_loop().call_later(KNOWN_FOR, self._unknown, number)
+
+    def _unknown(self, number: str) -> None:
+        for phone in self.phones:
+            phone.callers.pop(number, None)
 
 
 class Ledger:
