@@ -303,13 +303,14 @@ class Outcome:
     dropped: str
     copies: int
     stuck: str
+    or_withheld: bool
 
     @classmethod
     def of(cls, call: LineCall) -> Outcome:
         """Of a call on the line."""
         return cls(
             number=call.caller.number, dialled=call.caller.dialled, known=call.caller.known, finals=tuple(call.finals.values()),
-            dropped=call.dropped, copies=call.sent, stuck=call.stuck,
+            dropped=call.dropped, copies=call.sent, stuck=call.stuck, or_withheld=call.caller.or_withheld,
         )  # fmt: skip
 
     @property
@@ -604,6 +605,7 @@ def judge(
 
     expected: Counter[tuple[str, str]] = Counter()
     broken: Counter[str] = Counter()
+    either: Counter[tuple[str, str]] = Counter()
     for one in done:
         if one.stuck or not (one.finals or one.dropped):
             grammar.fault(f"unexplained, {one.stuck or 'an answer'} never came: {one}")
@@ -613,9 +615,15 @@ def judge(
             grammar.fault(f"answered although it is no number of the centre's: {one}")
         if one.number is None:
             broken[canonical(one.dialled)] += one.entered
+        elif one.or_withheld:
+            either[one.number, canonical(one.dialled)] += one.entered
         else:
             expected[one.number, canonical(one.dialled)] += one.entered
     told = Counter(entered.values())
+    for (number, dialled), count in either.items():
+        with_it = min(count, max(0, told[number, dialled] - expected[number, dialled]))
+        expected[number, dialled] += with_it
+        expected["", dialled] += count - with_it
     if missing := expected - told:
         grammar.fault(f"not told of, or otherwise ({sum(missing.values())}): {list(missing.items())[:20]}")
     left = told - expected

@@ -69,6 +69,9 @@ class CraftedCaller:
     """What may be read as the caller's number ("": withheld). None: the request breaks SIP's grammar; refused or withheld."""
     dialled: str
     """The number that was dialled, as the dialplan tells of it; empty: not a number at all."""
+    or_withheld: bool = False
+    """Whether it may also be taken for withheld, but for no other number: From is longer than what the dialplan reads of it, or has a
+    parameter in quotes, which it must not be led by."""
     hang_up_after: float = 0.8
     """Seconds after the answer, if Asterisk has not hung up by then."""
 
@@ -76,6 +79,10 @@ class CraftedCaller:
     def known(self) -> bool:
         """Whether one of the centre's own numbers was dialled."""
         return self.dialled in CENTRES or "+" + self.dialled in CENTRES or self.dialled.removeprefix("+") in CENTRES
+
+
+LONG = 2500
+"""Bytes of From beyond which the dialplan may not read it: it reads 4,096, with what is encoded again."""
 
 
 def encoded(raw: bytes, chance: random.Random) -> bytes:
@@ -162,6 +169,8 @@ def crafted(index: int, seed: int, hit: str) -> CraftedCaller:
                 )
             )
     sender = quoted + b"<" + uri + b">"
+    parameter = unquote_to_bytes(uri.partition(b"@@HERE@")[2].partition(b"=")[2])
+    or_withheld = bool(number) and (len(sender) > LONG or parameter.startswith(b'"'))
     target, dialled = CENTRES[index % 2].encode(), CENTRES[index % 2]
     if chance.random() < 0.12:
         number_like = str(chance.randrange(10 ** chance.randrange(1, 22))).encode()
@@ -180,7 +189,8 @@ def crafted(index: int, seed: int, hit: str) -> CraftedCaller:
         value = text().replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"").replace(b'"', b"")
         more.append(line.replace(b"@TEXT@", value))
     return CraftedCaller(
-        sender=sender, target=target, more=tuple(more), number=number, dialled=dialled, hang_up_after=hang_up(chance)
+        sender=sender, target=target, more=tuple(more), number=number, dialled=dialled, hang_up_after=hang_up(chance),
+        or_withheld=or_withheld,
     )  # fmt: skip
 
 

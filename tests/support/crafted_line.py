@@ -193,7 +193,7 @@ class CraftedLine:
             found = _DROPPED.search(line)
             if found is None or found[2] != self._here:
                 continue
-            why = found[3] or found[4]
+            why = found[4] if found[3] is None else found[3] or b"nothing"
             header = "X-…" if why.startswith(b"X-") else why.decode("ascii", "backslashreplace")[:30]
             one = self._on_way.get(int(found[1]))
             if one is None or one.heard:
