@@ -27,6 +27,10 @@ MOVES = (
 """What is done with a caller, twice as often what stands here twice; docs/reliability.md says it in words."""
 LASTS = ("caller", "caller", "agent", "phone", "number", "number stays", "survey", "voicemail", "outside party")
 """How a chain ends."""
+BRINGS_BACK = ("hold", "cancel", "ask outside", "ask busy", "third leaves")
+"""Moves that end with the caller on the way back to the agent from the server's hold."""
+ON_THE_WAY = 1.0
+"""Seconds in which they may still be: who hangs up then hangs up on nobody, and the caller waits for the next agent."""
 
 
 @dataclass(slots=True)
@@ -37,6 +41,8 @@ class Chain:
     caller: Caller
     call_id: str = ""
     moves: list[str] = field(default_factory=list)
+    brought_back_at: float = float("-inf")
+    """When the last move ended that is one of `BRINGS_BACK`; other moves undo it."""
 
 
 class Chains:
@@ -154,6 +160,7 @@ class Chains:
         if moved:
             self.moves[kind] += 1
             self.took[kind].append(time.monotonic() - began)
+            chain.brought_back_at = time.monotonic() if kind in BRINGS_BACK else float("-inf")
             return moved
         chain.moves.pop()
         return agent
@@ -300,7 +307,13 @@ class Chains:
         if last == "agent":
             done = await self._ask(agent, f"{base}/hangup")
         elif last == "phone":
+            on_the_way = time.monotonic() - chain.brought_back_at < ON_THE_WAY
             self._hang_up_phone(agent)
+            if on_the_way:
+                await self.floor.until(
+                    lambda: chain.caller.ended.is_set() or not self._has(chain, agent), f"{agent} has hung up"
+                )
+                done = chain.call_id not in self.floor.calls
         elif last == "outside party":
             # Whoever is asked gets the caller, and the caller hangs up.
             if await self._ask(agent, f"{base}/consult", {"to": {"kind": "number", "name": STAYS}}):
