@@ -26,7 +26,7 @@ from cti.model.callback import agents_leg_of
 from cti.model.commands import HangUp, RingForCallback
 from cti.model.facts import OfferEnd
 from cti.services import callbacks, offers
-from cti.services.ring_all import LEG_ENDS
+from cti.services.ring_all import LEG_ENDS, unseen
 from cti.services.snapshot_times import told_at
 from cti.services.switchboard import Switchboard
 
@@ -138,7 +138,8 @@ def reject(board: Switchboard, call: Call, now: datetime) -> None:
     if call.dialling:
         callbacks.attempt_failed(board, call, HUNG_UP, now, at=now, end=OfferEnd.REJECTED)
     else:
-        board.end_offer(call, OfferEnd.REJECTED, now, at=now, deliverable=False)
+        least = max((unseen(board, call, agent_id) for agent_id in call.offered_agents), default=timedelta())
+        board.end_offer(call, OfferEnd.REJECTED, now, at=now, deliverable=False, least=least)
 
 
 # -- after a gap -------------------------------------------------------------------------------------------------------

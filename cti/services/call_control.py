@@ -299,6 +299,8 @@ def _channel_gone(board: Switchboard, signal: s.ChannelGone, now: datetime) -> N
     tolls.leg_gone(board, signal)
     leg = board.legs.pop(signal.channel, None)
     party = board.parties.legs.pop(signal.channel, None)
+    if party is not None:
+        board.parties.let_go.pop(party[1], None)
     if leg is not None:
         _outside_line(board, leg[1], now)
     for bridge_id, members in list(board.bridges.items()):

@@ -21,6 +21,7 @@ from cti.model.talk import Consult, party_leg
 from cti.services import holds, screen_pops, trunk_lines
 from cti.services.destinations import why_not_now
 from cti.services.floor import Refused
+from cti.services.ring_all import LEG_SHOWS
 from cti.services.switchboard import Switchboard
 from cti.services.talk_view import CALLER, SendTo
 from cti.services.talks import (
@@ -87,6 +88,12 @@ def _dial_agent(board: Switchboard, call: Call, agent_id: AgentId, to: SendTo, n
     why = why_not_now(board, asked)
     if why and why != "wrap_up":
         raise Refused(f"agent_{why}", f"agent {to.name} cannot be called now: {why}", remedy="try somebody else")
+    if any(
+        board.parties.names.get(leg_id) == to.name and now < at + LEG_SHOWS
+        for leg_id, at in board.parties.let_go.items()
+    ):
+        # The telephone may ring yet, or the command that ends it be lost: it would ring twice.
+        raise Refused("agent_busy", f"agent {to.name} is just being let go", remedy="try again in a moment")
     device = board.agents[asked].device
     external = device is Device.EXTERNAL
     if external and trunk_lines.room(board) < 1:
@@ -206,7 +213,7 @@ def cancel(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime
     """Back to the caller; the third party goes. Raises `Refused`."""
     call = own_call(board, agent_id, call_id)
     consult = _consult_of(call, agent_id)
-    _let_go(board, call, consult)
+    _let_go(board, call, consult, now)
     call = _end(board, call, consult, ConsultEnd.CANCELLED, now, at=now)
     if call.held_by_server:
         holds.retrieve(board, call, agent_id, now)
@@ -215,14 +222,15 @@ def cancel(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime
 def abandon(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
     """Nobody asks any more (the page of who asked is gone): the third party goes, the caller stays where they are."""
     if call.consult is not None:
-        _let_go(board, call, call.consult)
+        _let_go(board, call, call.consult, now)
         _end(board, call, call.consult, ConsultEnd.CANCELLED, now, at=at)
 
 
-def _let_go(board: Switchboard, call: Call, consult: Consult) -> None:
+def _let_go(board: Switchboard, call: Call, consult: Consult, now: datetime) -> None:
     """Hang up the third party; a leg that is not there yet is known by its id."""
     channel = holds.party_channel(board, call, consult.leg_id) or ChannelName(consult.leg_id)
     board.out.commands.append(HangUp(channel=channel))
+    board.parties.let_go[consult.leg_id] = now
 
 
 def swap(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime) -> None:
@@ -362,7 +370,7 @@ def asker_gone(board: Switchboard, call: Call, now: datetime, *, at: datetime) -
         call = _end(board, board.calls[call.call_id], consult, ConsultEnd.COMPLETED, now, at=at)
         _all_into_room(board, call, consult.by, consult.leg_id, now)
         return
-    _let_go(board, call, consult)
+    _let_go(board, call, consult, now)
     call = _end(board, call, consult, ConsultEnd.CANCELLED, now, at=at)
     if not somebody_left(call):
         left_alone(board, call, now, at=at, there=False)
@@ -371,7 +379,7 @@ def asker_gone(board: Switchboard, call: Call, now: datetime, *, at: datetime) -
 def call_over(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
     """The caller is gone: nobody is asked any more. To be called while the call is live."""
     if call.consult is not None:
-        _let_go(board, call, call.consult)
+        _let_go(board, call, call.consult, now)
         call = _end(board, call, call.consult, ConsultEnd.CALLER_GONE, now, at=at)
     free_asked(board, call, ConsultEnd.CALLER_GONE, now, at=at)
     board.parties.consulting.pop(call.call_id, None)
@@ -402,5 +410,5 @@ def tick(board: Switchboard, now: datetime) -> None:
         if call is None or call.consult is None:
             del board.parties.consulting[call_id]
         elif call.consult.answered_at is None and call.consult.deadline + MARGIN <= now:
-            _let_go(board, call, call.consult)
+            _let_go(board, call, call.consult, now)
             failed(board, call, call.consult, ConsultEnd.NO_ANSWER, now, at=now)

@@ -4,6 +4,7 @@ by what the telephones say."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cti.ids import CallId, ChannelName
 from cti.model import facts as f
@@ -21,6 +22,8 @@ class Parties:
     """Unique id of a third party's leg -> the party's name."""
     leaving: set[str] = field(default_factory=set)
     """Unique ids of legs that were asked for nothing: whose channel is there still is about to go."""
+    let_go: dict[str, datetime] = field(default_factory=dict)
+    """Unique ids of legs that are asked to go, and when; until they have gone."""
     consulting: dict[CallId, None] = field(default_factory=dict)
     """Calls in which somebody may be asked."""
     failed: dict[CallId, tuple[Consult, f.ConsultEnd]] = field(default_factory=dict)
@@ -46,3 +49,4 @@ class Parties:
             for n in range(1, call.consults + 1):
                 self.names.pop(party_leg(call.call_id, n), None)
                 self.leaving.discard(party_leg(call.call_id, n))
+                self.let_go.pop(party_leg(call.call_id, n), None)

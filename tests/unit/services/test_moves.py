@@ -299,6 +299,21 @@ def test_who_takes_back_a_question_asks_the_next_one_at_once(rig: FloorRig) -> N
     assert consult.party == EXPERT
 
 
+def test_who_is_just_let_go_is_not_called_again_before_their_telephone_is_known_to_be_free(rig: FloorRig) -> None:
+    """A race in virtual time: the first leg, not heard of yet, and the second rang the same telephone."""
+    call_id, cai = the_call(rig), SendTo(kind=DestinationKind.AGENT, name="1003")
+    consults.begin(rig.board, ADA, call_id, cai, rig.now)
+    (dial,) = (command for command in rig.drain() if isinstance(command, DialParty))
+    consults.cancel(rig.board, ADA, call_id, rig.now)
+    with pytest.raises(Refused, match="just being let go"):
+        consults.begin(rig.board, ADA, call_id, cai, rig.now)
+    channel = ChannelName("PJSIP/1003-0000000f")
+    heard = {"at": rig.now, "call_id": call_id, "leg_id": dial.channel_id, "channel": channel}
+    rig.signal(s.PartyLeg(**heard, event="dialled"))  # type: ignore[arg-type]
+    rig.pass_time(2)
+    consults.begin(rig.board, ADA, call_id, cai, rig.now)
+
+
 def test_the_third_party_goes_as_the_caller_is_handed_over_and_nobody_is_lost(rig: FloorRig) -> None:
     call_id, leg, channel = ask(rig)
     consults.complete(rig.board, ADA, call_id, rig.now)
