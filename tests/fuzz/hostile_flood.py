@@ -303,7 +303,7 @@ class Outcome:
     dropped: str
     copies: int
     stuck: str
-    or_withheld: bool
+    or_withheld: bool = False
 
     @classmethod
     def of(cls, call: LineCall) -> Outcome:
@@ -627,11 +627,13 @@ def judge(
     if missing := expected - told:
         grammar.fault(f"not told of, or otherwise ({sum(missing.values())}): {list(missing.items())[:20]}")
     left = told - expected
-    if Counter(dialled for (_, dialled), count in left.items() for _ in range(count)) != +broken:
-        these = [one for one in done if (one.number, canonical(one.dialled)) in left and one.number]
+    by_dialled = Counter(dialled for (_, dialled), count in left.items() for _ in range(count))
+    if by_dialled != +broken:
+        these = set((by_dialled - broken) + (broken - by_dialled))
         grammar.fault(
-            f"told of without a reason ({sum(left.values())}): {list(left.items())[:20]}; such callers: {these[:5]}; "
-            f"requests that break the grammar: {broken}"
+            f"told of without a reason ({dict(by_dialled - broken)}), of what breaks the grammar not told of: {dict(broken - by_dialled)}; "
+            f"{[(known, count) for known, count in left.items() if known[1] in these][:20]}; "
+            f"such callers: {[one for one in done if one.number is None and canonical(one.dialled) in these][:5]}"
         )
     if odd := [number for number, _ in told if number and not re.fullmatch(r"\+?[0-9]{1,20}", number)]:
         grammar.fault(f"these are no numbers: {odd}")
