@@ -196,7 +196,7 @@ async def serve(settings: Settings) -> None:
     flows, flow_versions = open_flows(places, centre, clock)
     journal = JournalWriter(places.journal)
     pool = await open_pool(settings.database.url)
-    directory = CustomerDirectory(pool, region=centre.region)
+    directory = CustomerDirectory(pool, region=centre.region, deadline=settings.database.customer_within)
     observer = Observer(metrics)
     link = AmiLink(
         host=settings.asterisk.ami_host,

@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,6 +104,13 @@ class Database(_Section):
     """`url` is a postgresql:// address; empty means an embedded PostgreSQL under the data folder."""
 
     url: str = ""
+    customer_seconds: float = Field(default=0.4, ge=0.05, le=10)
+    """How long a caller waits for the customer file; then the call goes on without it."""
+
+    @property
+    def customer_within(self) -> timedelta:
+        """The same."""
+        return timedelta(seconds=self.customer_seconds)
 
 
 class Contact(_Section):
