@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cti.ivr import effects as e
 from cti.ivr.rehearsal import WAIT
+from cti.model.facts import Match
 from tests.acceptance.walk_plan import ON_THE_LINE, Plan
 from tests.support.sip_caller import Caller
 
@@ -160,6 +161,10 @@ class Walk:
                     await self._wait(number, moment.effect)
                 elif isinstance(moment.effect, e.Record):
                     await self._record(number, moment.effect)
+                elif (
+                    isinstance(moment.effect, e.LookUpCustomer) and self.plan.world.customer.match is Match.UNAVAILABLE
+                ):
+                    self._gap = True  # music, until the centre waits no longer
                 elif isinstance(moment.effect, e.CallService) and number == self.plan.cut and self._asked is not None:
                     await self._asked()
                     self.caller.hang_up()

@@ -185,7 +185,7 @@ def stage(folder: Path) -> Iterator[Stage]:
     centre = TestCentre(data, env={"CTI_FLOWS": str(flows_folder)})
     centre.env["CTI_TRUNK__ADDRESS"] = f"{centre.carrier}:25060"
     centre.env["CTI_DATABASE__CUSTOMER_SECONDS"] = (
-        "10"  # which way a dialogue goes is judged, not how busy the machine is
+        "3"  # which way a dialogue goes is judged, not how busy the machine is
     )
     centre.start()
     try:
