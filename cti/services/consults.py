@@ -28,9 +28,9 @@ from cti.services.talks import (
     TALK,
     free_asked,
     hang_up_leg,
-    is_joining,
     leave_if_done,
     left_alone,
+    nobody_is_joining,
     own_call,
     somebody_left,
 )
@@ -48,8 +48,7 @@ def begin(board: Switchboard, agent_id: AgentId, call_id: CallId, to: SendTo, no
         raise Refused("consult_under_way", "a consultation is under way", remedy="complete or cancel it first")
     if call.leaving is not None:
         raise Refused("leaving", "the agent is leaving the call", remedy="nothing to do")
-    if is_joining(board, call):
-        raise Refused("consult_under_way", "whoever was asked is just joining", remedy="try again in a moment")
+    nobody_is_joining(board, call)
     if to.kind is DestinationKind.AGENT:
         dial = _dial_agent(board, call, agent_id, to, now)
     else:

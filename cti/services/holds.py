@@ -10,7 +10,7 @@ from cti.model.call import Call, CallState
 from cti.model.commands import EnterRoom, HoldCaller, PressKeys
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
-from cti.services.talks import is_joining, leg_of, own_call
+from cti.services.talks import leg_of, nobody_is_joining, own_call
 
 
 def hold(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime, *, on: bool) -> None:
@@ -20,9 +20,8 @@ def hold(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime, 
         raise Refused(
             "consult_under_way", "a consultation is under way", remedy="swap, join, complete or cancel the consultation"
         )
-    if on and is_joining(board, call):
-        raise Refused("consult_under_way", "whoever was asked is just joining", remedy="try again in a moment")
     if on and not call.held_by_server:
+        nobody_is_joining(board, call)
         hold_caller(board, call, agent_id, now)
     elif not on and call.held_by_server:
         retrieve(board, call, agent_id, now)

@@ -181,10 +181,11 @@ def free_asked(board: Switchboard, call: Call, end: f.ConsultEnd, now: datetime,
             board.sync_agent(agent_id, now)
 
 
-def is_joining(board: Switchboard, call: Call) -> bool:
-    """Whether somebody who was asked has a leg and is not in the talk yet: they would be nobody's consultation."""
+def nobody_is_joining(board: Switchboard, call: Call) -> None:
+    """Raises `Refused` while somebody who was asked has a leg and is not in the talk yet: they would be nobody's consultation."""
     there = {*call.outsiders, *call.talkers}
-    return any(board.parties.names.get(leg_id) not in there for leg_id in board.parties.staying(call.call_id))
+    if any(board.parties.names.get(leg_id) not in there for leg_id in board.parties.staying(call.call_id)):
+        raise Refused("consult_under_way", "whoever was asked is just joining", remedy="try again in a moment")
 
 
 def leave_if_done(board: Switchboard, call: Call) -> None:
