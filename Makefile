@@ -31,10 +31,10 @@ test: $(VENV)/.dev ui test-tools ## prove it: lint, types, every test, real Aste
 advisories: $(VENV)/.dev ui ## ask the advisory databases about everything we depend on
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/advisories.py
 
-check: $(VENV)/.dev lint types unit ## fast: lint, types, and the tests that need nothing real (< 60 s)
+check: $(VENV)/.dev lint types unit ## fast: lint, types, and the tests that need nothing real and take no time
 
 unit:
-	$(BIN)/python -m pytest -q -n 2 -m "not real" $(ARGS)
+	CTI_HYPOTHESIS=brief $(BIN)/python -m pytest -q -n logical -m "not real and not long" $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,14 +1,18 @@
 """How much longer a call takes to set up while somebody floods the SIP port: alternately with and without, in one run.
 
-    python benchmarks/sip_flood.py [--minutes 8] [--rate 100] [--addresses 40] [--seconds 10] [--calls-a-second 5]
+    python benchmarks/sip_flood.py [--minutes 8] [--rate 100] [--addresses 400] [--seconds 10] [--calls-a-second 5]
+                                   [--ban] [--together]
 
 A real Asterisk with the product's own configuration and a small FastAGI server in the bridge's place, so that what is measured is
 the SIP port. Calls come from the carrier's address at a steady rate; of each the time from the INVITE to the answer (200) is
 taken, by the moment at which the kernel got the answer. Blocks of `--seconds` alternate without and with the flood (bad REGISTER
-and INVITE of every kind, `tests/support/sip_flood.py`), from so many addresses that none is shut out; with `--addresses 1 --ban`
-the one address is shut out first, as the bridge would. The flood comes out of a process of its own, which gets the time that
-nobody else wants (strangers flood from another machine): it must delay neither Asterisk nor who takes the times. Told are N, p50,
-p99 and the ratio of p99 by pairs of blocks with its spread, Asterisk's processor time, and the load of the machine.
+and INVITE of every kind, `tests/support/sip_flood.py`), from so many addresses that none would be shut out; with `--addresses 40 --ban`
+from forty that are shut out first, as the bridge does after ten seconds of it (`cti/asterisk/bans.py`). With `--together` all
+addresses knock in the same moments, as no strangers do. The flood comes out of a process of its own, which gets the time that
+nobody else wants (strangers flood from another machine): it must delay neither Asterisk nor who takes the times. How far it does
+all the same, the third kind of block shows: the same flood at a port that is not Asterisk's, where the process itself answers each
+request with a challenge. Told are N, p50, p99 and the ratios of p99 by rounds of blocks and over all with their spread, Asterisk's
+processor time, and the load of the machine.
 """
 
 from __future__ import annotations
@@ -16,8 +20,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
+import random
 import re
 import secrets
 import statistics
@@ -33,6 +39,9 @@ from tests.support.sip_caller import came_at
 from tests.support.sip_flood import Knocker, knocker
 
 NET = "127.77"
+SAID = {"none": "without", "elsewhere": "with the flood elsewhere", "flood": "with the flood"}
+"""The kinds of blocks, in words."""
+KINDS = tuple(SAID)
 
 
 class Callers(asyncio.DatagramProtocol):
@@ -128,27 +137,73 @@ def at(values: list[float], share: float) -> float:
     return values[min(len(values) - 1, int(len(values) * share))] * 1000
 
 
-async def flooder(host: str, port: int, rate: float, addresses: int) -> None:
-    """The process that floods: a line "on" or "off" says what to do, the end of its input ends it, with what it was answered on the last line."""
+def all_of(rounds: list[dict[str, list[float]]], kind: str) -> list[float]:
+    """The times of all blocks of one kind, sorted."""
+    return sorted(time_ for one in rounds for time_ in one[kind])
+
+
+def spread_of_all(rounds: list[dict[str, list[float]]], than: str, draws: int = 1000) -> tuple[float, float]:
+    """Between which two the ratio of p99 over all is in 95 of 100 draws of as many rounds with replacement (Efron's bootstrap)."""
+    chance, found = random.Random(1), []
+    for _ in range(draws):
+        drawn = chance.choices(rounds, k=len(rounds))
+        found.append(at(all_of(drawn, "flood"), 0.99) / at(all_of(drawn, than), 0.99))
+    found.sort()
+    return found[draws // 40], found[-1 - draws // 40]
+
+
+def stranger(number: int) -> str:
+    """The address of one of those who flood."""
+    return f"{NET}.{1 + number // 200}.{1 + number % 200}"
+
+
+class Elsewhere(asyncio.DatagramProtocol):
+    """A port that is not Asterisk's: whoever knocks is challenged, by the process that knocks."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the port is open."""
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """asyncio: a request."""
+        head = data.decode("utf-8", "replace").split("\r\n")
+        same = [line for line in head if line.startswith(("Via:", "From:", "To:", "Call-ID:", "CSeq:"))]
+        if len(same) < 5:
+            return
+        challenge = (
+            f'WWW-Authenticate: Digest realm="asterisk",nonce="{secrets.token_hex(16)}",algorithm=MD5,qop="auth"'
+        )
+        answer = "\r\n".join(["SIP/2.0 401 Unauthorized", *same, challenge, "Content-Length: 0", "", ""])
+        self._transport.sendto(answer.encode(), addr)  # type: ignore[attr-defined]
+
+
+async def flooder(host: str, port: int, rate: float, addresses: int, *, together: bool) -> None:
+    """The process that floods: a line "flood", "elsewhere" or "none" says what to do, the end of its input ends it, with what it
+    was answered on the last line.
+    """
     with contextlib.suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     async with contextlib.AsyncExitStack() as stack:
-        crowd: list[Knocker] = [
-            await stack.enter_async_context(knocker(f"{NET}.1.{n + 1}", (host, port), "1001", seed=n))
-            for n in range(addresses)
-        ]
+        transport, _ = await loop.create_datagram_endpoint(Elsewhere, local_addr=(f"{NET}.250.1", 0))
+        stack.callback(transport.close)
+        at_whom = {"flood": (host, port), "elsewhere": transport.get_extra_info("sockname")[:2]}
+        crowds: dict[str, list[Knocker]] = {
+            kind: [
+                await stack.enter_async_context(knocker(stranger(n), server, "1001", seed=n)) for n in range(addresses)
+            ]
+            for kind, server in at_whom.items()
+        }
         floods: list[asyncio.Task[None]] = []
-        while order := await orders.readline():
-            if order == b"on\n":
-                floods = [asyncio.create_task(one.flood(rate / len(crowd))) for one in crowd]
-                continue
+        while order := (await orders.readline()).decode().strip():
             for flood in floods:
                 flood.cancel()
             await asyncio.gather(*floods, return_exceptions=True)
-        answers: dict[str, int] = {}
+            crowd = crowds.get(order, [])
+            floods = [asyncio.create_task(one.flood(rate / len(crowd), together=together)) for one in crowd]
+        crowd, answers = crowds["flood"], dict[str, int]()
         for one in crowd:
             for (_kind, status), count in one.answered.items():
                 answers[status] = answers.get(status, 0) + count
@@ -161,65 +216,73 @@ async def measure(rig: Rig, options: argparse.Namespace) -> None:
     transport, callers = await loop.create_datagram_endpoint(lambda: Callers(rig.sip), local_addr=(rig.carrier, 0))
     flood = await asyncio.create_subprocess_exec(
         sys.executable, __file__, "--flooder", f"{rig.sip[0]}:{rig.sip[1]}",
-        "--rate", str(options.rate), "--addresses", str(options.addresses),
+        "--rate", str(options.rate), "--addresses", str(options.addresses), *(["--together"] if options.together else []),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert flood.stdin is not None
     if options.ban:
-        denied = "".join(f"deny = {NET}.1.{n + 1}\n" for n in range(options.addresses))
+        denied = "".join(f"deny = {stranger(n)}\n" for n in range(options.addresses))
         (rig.paths.etc / "cti" / "banned.conf").write_text(f"[cti-banned]\ntype = acl\n{denied}")
         await rig.ami.action(Action="Reload", Module="res_pjsip.so")
     await block(callers, 3, options.calls_a_second)  # warm
-    pairs: list[tuple[list[float], list[float]]] = []
-    used = {False: 0.0, True: 0.0}
+    rounds: list[dict[str, list[float]]] = []
+    used = dict.fromkeys(KINDS, 0.0)
     ends = time.monotonic() + options.minutes * 60
     pid = rig.process.pid
     assert pid is not None
+    turns = list(itertools.permutations(KINDS))
     while time.monotonic() < ends:
-        both: dict[bool, list[float]] = {}
-        for flooded in ((False, True), (True, False))[len(pairs) % 2]:
-            flood.stdin.write(b"on\n" if flooded else b"off\n")
+        one: dict[str, list[float]] = {}
+        for kind in turns[len(rounds) % len(turns)]:
+            flood.stdin.write(f"{kind}\n".encode())
             before = processor(pid)
-            both[flooded] = await block(callers, options.seconds, options.calls_a_second)
-            used[flooded] += processor(pid) - before
-            flood.stdin.write(b"off\n")
-        pairs.append((both[False], both[True]))
-    told = json.loads((await flood.communicate(b"off\n"))[0])
+            one[kind] = await block(callers, options.seconds, options.calls_a_second)
+            used[kind] += processor(pid) - before
+        rounds.append(one)
+    told = json.loads((await flood.communicate(b"none\n"))[0])
     transport.close()
-    without, flooded_ = (sorted(x for pair in pairs for x in pair[side]) for side in (0, 1))
-    ratios = sorted(at(pair[1], 0.99) / at(pair[0], 0.99) for pair in pairs)
-    print(
-        f"{len(pairs)} pairs of {options.seconds:g} s, {options.calls_a_second:g} calls a second; load {os.getloadavg()}"
-    )
-    for name, values in (("without", without), ("with the flood", flooded_)):
-        print(
-            f"{name}: N {len(values)}, p50 {at(values, 0.5):.1f} ms, p99 {at(values, 0.99):.1f} ms, most {values[-1] * 1000:.1f}"
-        )
-    print(f"p99 of all: {at(flooded_, 0.99) / at(without, 0.99):.4f}, p50 {at(flooded_, 0.5) / at(without, 0.5):.4f}")
-    quarter = len(ratios) // 4
-    print(
-        f"p99 by pairs: median {statistics.median(ratios):.4f}, middle half {ratios[quarter]:.4f} to {ratios[-1 - quarter]:.4f}, "
-        f"all {ratios[0]:.4f} to {ratios[-1]:.4f}"
-    )
-    span = len(pairs) * options.seconds
-    print(f"Asterisk's processor time: {used[False] / span:.1%} without, {used[True] / span:.1%} with")
+    tell(rounds, options)
+    span = len(rounds) * options.seconds
+    print("Asterisk's processor time:", ", ".join(f"{used[kind] / span:.1%} {SAID[kind]}" for kind in KINDS))
     print(f"bad requests: {told['sent']}, answers {told['answers']}, let in {told['in']}")
     print(f"calls lost {callers.lost}, refused {callers.refused}")
+
+
+def tell(rounds: list[dict[str, list[float]]], options: argparse.Namespace) -> None:
+    """The times, and how they compare."""
+    print(
+        f"{len(rounds)} rounds of {options.seconds:g} s each, {options.calls_a_second:g} calls a second; load {os.getloadavg()}"
+    )
+    whole = {kind: all_of(rounds, kind) for kind in KINDS}
+    for kind, values in whole.items():
+        print(
+            f"{SAID[kind]}: N {len(values)}, p50 {at(values, 0.5):.1f} ms, p99 {at(values, 0.99):.1f} ms, most {values[-1] * 1000:.1f}"
+        )
+    for than in KINDS[:2]:
+        ratios = sorted(at(one["flood"], 0.99) / at(one[than], 0.99) for one in rounds)
+        quarter = len(ratios) // 4
+        low, high = spread_of_all(rounds, than)
+        print(
+            f"with the flood : {SAID[than]}: p50 {at(whole['flood'], 0.5) / at(whole[than], 0.5):.3f}, "
+            f"p99 {at(whole['flood'], 0.99) / at(whole[than], 0.99):.3f}, in 95 of 100 draws of these rounds {low:.3f} to {high:.3f}; "
+            f"p99 by rounds {statistics.median(ratios):.3f}, middle half {ratios[quarter]:.3f} to {ratios[-1 - quarter]:.3f}"
+        )
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--rate", type=float, default=100, help="bad requests a second")
-    parser.add_argument("--addresses", type=int, default=40)
+    parser.add_argument("--addresses", type=int, default=400)
     parser.add_argument("--ban", action="store_true", help="shut the flood's addresses out first")
+    parser.add_argument("--together", action="store_true", help="all addresses in the same moments")
     parser.add_argument("--seconds", type=float, default=10, help="of one block")
     parser.add_argument("--calls-a-second", type=float, default=5)
     parser.add_argument("--flooder", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.flooder:
         host, _, port = options.flooder.rpartition(":")
-        await flooder(host, int(port), options.rate, options.addresses)
+        await flooder(host, int(port), options.rate, options.addresses, together=options.together)
         return
     with tempfile.TemporaryDirectory() as folder:
         async with running_asterisk(Path(folder)) as rig:

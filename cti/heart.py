@@ -90,9 +90,14 @@ class Heart:
 
 
 def settle_memory() -> None:
-    """What is here now stays: a full collection that goes through all of it holds everything up for 20 ms and more."""
+    """What is here now stays: a full collection that goes through all of it holds everything up for 20 ms and more.
+
+    The second collection has nothing to go through. It tells the collector so, which makes a full collection only when a quarter
+    more than the last one saw has come: by what was seen before the freeze, rings of dead connections would stay by the thousand.
+    """
     gc.collect()
     gc.freeze()
+    gc.collect()
 
 
 def asked_to_end(stop: asyncio.Event) -> None:

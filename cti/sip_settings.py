@@ -69,7 +69,7 @@ class Sip(BaseModel):
     """Of SIP telephones where there is TLS: offered with plain sound as the other choice, or required and nothing else taken.
     Telephones that insist on SRTP take no offer that has the other choice (measured: 488)."""
     ban_after: int = Field(default=300, ge=0, le=1_000_000)
-    """An address refused so often within a minute is banned; 0: never."""
+    """An address refused so often within a minute is banned, and so are those that are together (`cti.asterisk.bans`); 0: never."""
     ban_minutes: int = Field(default=10, ge=1, le=1440)
     """Each time twice as long as the time before, a day at most."""
     browser_secrets: str = Field(default="short", pattern=r"^(short|standing)$")

@@ -84,6 +84,9 @@ class Up:
         self._traffic: Child | None = None
         self._dsn = settings.database.url
         self._stop = asyncio.Event()
+        self._stopped = False
+        self._code = 0
+        """The exit code of a start that was ended."""
         self._lock: int | None = None
 
     def say(self, text: str) -> None:
@@ -91,33 +94,47 @@ class Up:
         self._console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/]  {text}", highlight=False)
 
     async def run(self) -> int:
-        """Start, show the panel, watch until stopped. Gives the exit code."""
+        """Start, show the panel, watch until stopped. Gives the exit code: 130 when Ctrl-C ended the start; to be stopped by
+        a service manager is no failure, at whatever moment.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._asked_to_end)
+            loop.add_signal_handler(number, self._asked_to_end, number)
         try:
             starting = asyncio.create_task(self._start())
             stopping = asyncio.create_task(self._stop.wait())
             await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not starting.done():
                 starting.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await starting
-                return 130
-            starting.result()
+            try:
+                await starting
+            except (asyncio.CancelledError, Exception):
+                if not self._stop.is_set():
+                    raise
+                # Whatever failed in that moment: Ctrl-C in a terminal ends the programs that we have started, too.
+                return self._code
             await stopping
             return 0
         finally:
             await self._shut_down()
 
-    def _asked_to_end(self) -> None:
+    def _asked_to_end(self, number: int) -> None:
         """Ctrl-C: in order. Again: at once, and the calls there are end; what is in the journal stays."""
+        self._code = 130 if number == signal.SIGINT else 0
+        if self._stopped:
+            # Nothing runs but a step of preparing that takes long, where Debian's mirror does not answer for example.
+            os._exit(self._code)
         if self._stop.is_set():
             self.say("[yellow]at once[/]")
             for part in (self._traffic, self._standby, self._bridge, self._shop, self._asterisk):
                 if part is not None:
                     part.kill()
         self._stop.set()
+
+    def _go_on(self) -> None:
+        """Raise when asked to end: what prepares in a thread is not cancelled, so it asks between its steps."""
+        if self._stop.is_set():
+            raise CtiError("asked to end while preparing")
 
     # -- starting ------------------------------------------------------------------------------------------------
 
@@ -174,6 +191,7 @@ class Up:
         last = [""]
 
         def progress(step: str, done: int, total: int) -> None:
+            self._go_on()
             share = f" {done}/{total}" if total else ""
             if step != last[0] or done == total:
                 last[0] = step
@@ -233,6 +251,7 @@ class Up:
         shown = [0.0]
 
         def progress(step: str, done: int, total: int) -> None:
+            self._go_on()
             if time.monotonic() - shown[0] > 2 or done == total:
                 shown[0] = time.monotonic()
                 self.say(f"prompts: {step} {done}/{total}")
@@ -388,6 +407,7 @@ class Up:
             await asyncio.to_thread(self._database.stop)
         if self._lock is not None:  # without the lock it is another run's, which goes on
             self.places.state_file.unlink(missing_ok=True)
+        self._stopped = True
         self.say("stopped")
 
 

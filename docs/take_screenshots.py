@@ -54,7 +54,7 @@ async def people_pages(people: Browsers) -> None:
     await picture(visitor, "login")
     caller = await people.visitor("/call", device_scale_factor=SHARP, raw_voice=False)
     await caller.until("call-start")
-    await caller.page.wait_for_function("!document.querySelector('[data-testid=call-start]').disabled")
+    await caller.page.wait_for_selector("[data-testid=call-start]:not([disabled])")
     await picture(caller, "call")
     # Customers have telephones in their hands.
     await caller.page.set_viewport_size(PHONE)

@@ -8,13 +8,13 @@ import inspect
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.support import examples, lanes
+from tests.support import examples, lanes, pulse
 
 examples.load_profile()
 
@@ -25,12 +25,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """No real test is overlooked by that; and tests that only compute are marked by where they are."""
+    """No real test is overlooked by that; tests that only compute are marked by where they are, long ones by their names."""
     if lanes.only_computes(item.path):
         item.add_marker("computing")
         own = item.get_closest_marker("timeout")
         if own is not None and 0 < own.args[0] < INTERRUPTED and lanes.gets_what_is_left(item.config.option.markexpr):
             item.add_marker(pytest.mark.timeout(INTERRUPTED), append=False)
+    if lanes.is_long(item.nodeid):
+        item.add_marker("long")
     if item.get_closest_marker("real") is not None and item.get_closest_marker("timeout") is None:
         item.add_marker(pytest.mark.timeout(REAL_PARTS_TAKE))
     limit = item.get_closest_marker("timeout")
@@ -48,12 +50,24 @@ REAL_PARTS_TAKE = 400.0
 BEFORE_ITS_TIME = 5.0
 """Seconds before a test's time-out in which it is cancelled from within."""
 _BEGAN = pytest.StashKey[float]()
+_PULSE = pulse.Pulse()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A time-out counts from here, with what is set up."""
     item.stash[_BEGAN] = time.monotonic()
+    if item.get_closest_marker("real") is not None:
+        _PULSE.begin()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test of real parts says what the machine was like meanwhile."""
+    report = yield
+    if report.failed and item.get_closest_marker("real") is not None:
+        report.sections.append(("the machine meanwhile", _PULSE.told()))
+    return report
 
 
 def says_where_it_waits(item: pytest.Function, seconds: float) -> None:
@@ -73,7 +87,8 @@ def says_where_it_waits(item: pytest.Function, seconds: float) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files of real tests first, so that no process is left with one of them at the end."""
-    if all(item.get_closest_marker("real") is not None for item in items):
+    if items and all(item.get_closest_marker("real") is not None for item in items):
+        _PULSE.start()
         items.sort(key=lambda item: -lanes.seconds_of(item.path.name))
 
 

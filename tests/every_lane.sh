@@ -13,7 +13,7 @@ lane() {
     name=$1
     shift
     echo "== $name"
-    python -m pytest "$@" --junit-xml=".build/tests-$name.xml" || failed=1
+    python -m pytest --tb=short "$@" --junit-xml=".build/tests-$name.xml" || failed=1
 }
 
 idle="nice -n 19"
@@ -25,7 +25,7 @@ computing() {
     wait $running
     echo $? >.build/types.code
     # Its time-out is for a test that never ends: one that is interrupted for minutes is none.
-    $idle python -m pytest -q -p no:cacheprovider -m "computing and not real" --timeout=1500 "$@" \
+    $idle python -m pytest -q --tb=short -p no:cacheprovider -m "computing and not real" --timeout=1500 "$@" \
         --junit-xml=.build/tests-computing.xml >.build/computing.txt 2>&1 &
     running=$!
     wait $running
@@ -48,7 +48,8 @@ trap 'kill $preparing $computing 2>/dev/null; exit 130' INT TERM
 lane pure -n 2 -m "not real and not computing" "$@"
 wait $preparing
 ended_well types || { kill $computing; exit 1; }
-lane beside -n 4 --dist loadfile --no-loadscope-reorder -m "real and beside" "$@"
+# A fourth at the same time would save two of twenty minutes, and leave no processor free for whoever needs one at once.
+lane beside -n 3 --dist loadfile --no-loadscope-reorder -m "real and beside" "$@"
 lane real -n 2 --dist loadfile --no-loadscope-reorder -m "real and not beside and not alone" "$@"
 echo "== types, and what only computes"
 wait $computing

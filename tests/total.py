@@ -20,8 +20,8 @@ def main(files: list[str]) -> int:
         print(f"{file}: {len(cases)} tests, {seconds:.0f} s of work")
         for case in cases:
             name = f"{case.get('classname')}.{case.get('name')}"
-            if case.find("failure") is not None or case.find("error") is not None:
-                failed.append(name)
+            if (wrong := case.find("failure")) is not None or (wrong := case.find("error")) is not None:
+                failed.append(f"{name}: {(wrong.get('message') or '').partition(chr(10))[0][:300]}")
             elif (skip := case.find("skipped")) is not None:
                 skipped += 1
                 print(f"skipped: {name}: {skip.get('message')}")

@@ -1,5 +1,8 @@
 """Addresses that Asterisk answers with 403 for a while, because they were refused too often. Values and time in, values out.
 
+Who comes from many addresses is no better than who comes from one: where strangers who were each refused more than `FEW` times
+were together refused as often as one alone may be, each of them is banned.
+
 UDP can be sent under anybody's address, so a ban must not become the attack: addresses on the list `never` are not banned, nor
 those from which a phone has proved itself lately (a registration lasts an hour at most); a ban ends by itself; and where more
 addresses come in one minute than can be counted, the further ones are not blamed.
@@ -7,15 +10,20 @@ addresses come in one minute than can be counted, the further ones are not blame
 
 from __future__ import annotations
 
+import heapq
 import ipaddress
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from cti.asterisk.refusals import Heard, Knock
 
 WINDOW = timedelta(seconds=60)
+FEW = 20
+"""Refusals in one window that are no part of a flood: an old password in a few phones behind one address, asked again every half
+minute with two refusals each time."""
 COUNTED = 10_000
 """Addresses of one window that are told apart."""
 BANNED = 500
@@ -42,10 +50,11 @@ class Ban:
     lasting: timedelta
 
 
-def network_of(address: str) -> Network:
-    """What is banned when that address is to be. Raises `ValueError`."""
+@lru_cache(maxsize=COUNTED)
+def network_of(address: str) -> str:
+    """What is banned when that address is to be, as it is written. Raises `ValueError`. A flood asks it a thousand times a second."""
     found = ipaddress.ip_address(address)
-    return ipaddress.ip_network((found, 64 if found.version == 6 else 32), strict=False)
+    return str(ipaddress.ip_network((found, 64 if found.version == 6 else 32), strict=False))
 
 
 class BanList:
@@ -70,12 +79,13 @@ class BanList:
         for one in heard:
             if not one.address:
                 continue
+            network = network_of(one.address)
             if one.knock is Knock.ACCEPTED and not one.account.startswith(PUBLIC):
-                self._trust(str(network_of(one.address)), now)
-            if one.direct and (one.address in self._counts or len(self._counts) < COUNTED):
+                self._trust(network, now)
+            if one.direct and (network in self._counts or len(self._counts) < COUNTED):
                 # Who is let in was challenged before: both cancel out.
                 step = -1 if one.knock is Knock.ACCEPTED else 1
-                self._counts[one.address] = self._counts.get(one.address, 0) + step
+                self._counts[network] = self._counts.get(network, 0) + step
 
     def _trust(self, network: str, now: datetime) -> None:
         self._trusted.pop(network, None)
@@ -89,13 +99,19 @@ class BanList:
 
     def ban(self, now: datetime) -> list[Ban]:
         """Ban those who have come too often in this window, the most frequent first; gives the new bans."""
-        often = sorted((-count, address) for address, count in self._counts.items() if count >= self._after)
+        if not self._after:
+            return []
+        few = min(FEW, self._after - 1)
+        # Twice as many as can be banned, for some are banned already or safe; whether all of ten thousand are safe would take long.
+        often = heapq.nlargest(2 * BANNED, ((count, network) for network, count in self._counts.items() if count > few))
+        strangers = [(count, network) for count, network in often if not self._safe(network, now)]
+        together = sum(count for count, _ in strangers if count < self._after)
+        limit = few + 1 if together >= self._after else self._after
         made: list[Ban] = []
-        for _, address in often if self._after else ():
-            if len(self.bans) >= BANNED:
+        for count, network in strangers:
+            if count < limit or len(self.bans) >= BANNED:
                 break
-            network = str(network_of(address))
-            if network in self.bans or self._safe(address, network, now):
+            if network in self.bans:
                 continue
             before = self._former.get(network)
             lasting = self._lasting if before is None else min(before.lasting * 2, LONGEST)
@@ -111,12 +127,12 @@ class BanList:
         self._former = {name: ban for name, ban in self._former.items() if now < ban.until + REMEMBERED}
         return over
 
-    def _safe(self, address: str, network: str, now: datetime) -> bool:
+    def _safe(self, network: str, now: datetime) -> bool:
         trusted = self._trusted.get(network)
         if trusted is not None and now < trusted + TRUSTED:
             return True
-        found = ipaddress.ip_address(address)
-        return any(found in one for one in self.never)
+        found = ipaddress.ip_network(network)
+        return any(found.version == one.version and found.overlaps(one) for one in self.never)
 
     # -- the file
 

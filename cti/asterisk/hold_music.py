@@ -28,14 +28,22 @@ def write_hold_music(folder: Path) -> None:
 @cache
 def _tune() -> bytes:
     samples = array.array("h")
-    length = int(RATE * _NOTE_SECONDS)
     for chord in _CHORDS * 2:
         for note in (*chord, chord[1], *chord, chord[1]):
-            for index in range(length):
-                # A soft start and a fading end, so that notes do not click.
-                loudness = min(1.0, index / 400) * math.exp(-2.5 * index / length)
-                tone = math.sin(2 * math.pi * note * index / RATE) + 0.3 * math.sin(4 * math.pi * note * index / RATE)
-                samples.append(int(_PEAK * loudness * tone))
+            samples.extend(_played(note))
     if sys.byteorder == "big":
         samples.byteswap()
     return samples.tobytes()
+
+
+@cache
+def _played(note: float) -> array.array[int]:
+    """One note, of which a tune has few: a centre's first start waits for them."""
+    length = int(RATE * _NOTE_SECONDS)
+    samples = array.array("h")
+    for index in range(length):
+        # A soft start and a fading end, so that notes do not click.
+        loudness = min(1.0, index / 400) * math.exp(-2.5 * index / length)
+        tone = math.sin(2 * math.pi * note * index / RATE) + 0.3 * math.sin(4 * math.pi * note * index / RATE)
+        samples.append(int(_PEAK * loudness * tone))
+    return samples

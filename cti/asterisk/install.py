@@ -49,7 +49,7 @@ KEYRINGS = (
 _COMMAND_SECONDS = 900
 
 Progress = Callable[[str, int, int], None]
-"""Called as `progress(step, done, total)`; `step` is a short phrase for people."""
+"""Called as `progress(step, done, total)`; `step` is a short phrase for people. What it raises ends the work."""
 
 
 class AsteriskUnavailable(CtiError):
@@ -253,6 +253,9 @@ def _unpack(root: Path, progress: Progress) -> None:
             f"{root} holds something that is not an unpacked Asterisk",
             remedy="remove it, or set asterisk.root to another folder",
         )
+    for kind in ("new", "old"):  # left by somebody who was killed: whoever is here holds the lock
+        for left in root.parent.glob(f"{root.name}.{kind}-*"):
+            shutil.rmtree(left, ignore_errors=True)
     work = root.parent / f"{root.name}.apt"
     packages = _download(work, progress)
     fresh = Path(tempfile.mkdtemp(prefix=f"{root.name}.new-", dir=root.parent))
@@ -412,11 +415,16 @@ def _fetch(command: Sequence[str], progress: Progress) -> None:
             )
         finally:
             os.close(writer)
-        with os.fdopen(reader, encoding="utf-8", errors="replace") as lines:
-            for line in lines:  # "dlstatus:<file>:<percent>:<words>"
-                match = re.match(r"dlstatus:\d+:([\d.]+):", line)
-                if match:
-                    progress("downloading Asterisk", int(float(match[1])), 100)
+        try:
+            with os.fdopen(reader, encoding="utf-8", errors="replace") as lines:
+                for line in lines:  # "dlstatus:<file>:<percent>:<words>"
+                    match = re.match(r"dlstatus:\d+:([\d.]+):", line)
+                    if match:
+                        progress("downloading Asterisk", int(float(match[1])), 100)
+        except BaseException:
+            process.terminate()
+            process.wait(timeout=_COMMAND_SECONDS)
+            raise
         code = process.wait(timeout=_COMMAND_SECONDS)
         output.seek(0)
         if code != 0:

@@ -252,10 +252,18 @@ class PhoneCall:
         self._recording = path
         await self.phone.order("record", call=self.number, path=str(path))
 
-    async def stop_recording(self) -> None:
-        """Close the recording; returns when the file is whole."""
-        await self.phone.order("stop_recording", call=self.number)
+    async def stop_recording(self, *, least: float = 0.8) -> None:
+        """Close the recording; returns when the file is whole.
+
+        `least`: seconds of sound that it is to have, within ten seconds more. A machine that is busy comes late with the sound.
+        """
         path, self._recording = self._recording, None
+        if path is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(10):
+                    while _recorded(path) < least:  # noqa: ASYNC110 - the library writes on a thread of its own
+                        await asyncio.sleep(0.02)
+        await self.phone.order("stop_recording", call=self.number)
         if path is not None:
             async with asyncio.timeout(5):
                 while not _whole(path):  # noqa: ASYNC110 - the library closes the file on a thread of its own
@@ -264,6 +272,16 @@ class PhoneCall:
     async def _sound(self) -> None:
         async with asyncio.timeout(10):
             await self.media.wait()
+
+
+def _recorded(path: Path) -> float:
+    """Seconds of sound in a WAV file that is being written: one channel, two bytes a sample."""
+    try:
+        with path.open("rb") as file:
+            rate = int.from_bytes(file.read(28)[24:], "little")
+        return (path.stat().st_size - 44) / (rate * 2) if rate else 0.0
+    except OSError:
+        return 0.0
 
 
 def _whole(path: Path) -> bool:

@@ -140,6 +140,12 @@ class Metrics:
             buckets=_QUICK,
             registry=registry,
         )
+        self.loop_held = Histogram(
+            "cti_loop_held_seconds",
+            "Of each such lateness, what this process computed meanwhile, at most; the rest it waited for the machine.",
+            buckets=_QUICK,
+            registry=registry,
+        )
 
     def show_floor(
         self, *, waiting: Mapping[str, int], agents: Mapping[str, int], calls: Mapping[str, int], connected: bool

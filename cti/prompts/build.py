@@ -119,7 +119,8 @@ def build_prompts(
     flows' versions, whose texts are spoken, too.
 
     Raises `PromptError` for the first prompt that could not be made; what was made is kept for the next build.
-    Progress is told on the calling thread. Files are replaced whole, so a call in progress never hears half a file.
+    Progress is told on the calling thread; what it raises ends the build as well. Files are replaced whole, so a call in
+    progress never hears half a file.
     """
     out.mkdir(parents=True, exist_ok=True)
     with (out / ".lock").open("wb") as lock:

@@ -205,6 +205,8 @@ def answered(
     if call.state not in (CallState.WAITING, CallState.OFFERED, CallState.SURVIVAL):
         _came_into_talk(board, call, agent_id, now, at=at, inferred=inferred)
         return
+    # Their telephone may have been told to be free before this talk was told, and rung for the next.
+    ring_all.talks_elsewhere(board, agent_id, call.call_id, now)
     offer_id = call.offer_id if agent_id in call.offered_agents else None
     if call.offer_id is not None and offer_id is None:
         board.end_offer(call, OfferEnd.SUPERSEDED, now, at=at, deliverable=False)

@@ -18,7 +18,7 @@ from cti.model.commands import DialParty, EnterRoom, HangUp, HoldParty
 from cti.model.dial_commands import Ringback
 from cti.model.facts import ConsultEnd, DestinationKind, Device
 from cti.model.talk import Consult, party_leg
-from cti.services import holds, screen_pops, trunk_lines
+from cti.services import consult_ends, holds, screen_pops, trunk_lines
 from cti.services.destinations import why_not_now
 from cti.services.floor import Refused
 from cti.services.ring_all import LEG_SHOWS
@@ -26,6 +26,7 @@ from cti.services.switchboard import Switchboard
 from cti.services.talk_view import CALLER, SendTo
 from cti.services.talks import (
     TALK,
+    asked_no_longer,
     free_asked,
     hang_up_leg,
     leave_if_done,
@@ -133,16 +134,6 @@ def _dial_number(board: Switchboard, call: Call, agent_id: AgentId, to: SendTo, 
     )
 
 
-def _ringer(consult: Consult) -> str:
-    """The unique id of the channel by which who asks hears that the third party's telephone rings."""
-    return f"{consult.leg_id}r"
-
-
-def _stop_ringing(board: Switchboard, consult: Consult) -> None:
-    if consult.ringing and consult.answered_at is None:
-        board.out.commands.append(HangUp(channel=ChannelName(_ringer(consult))))
-
-
 def _consult_of(call: Call, agent_id: AgentId) -> Consult:
     if call.consult is None:
         raise Refused("no_consult", "there is no consultation", remedy="reload: it may be over")
@@ -158,32 +149,11 @@ def _answered(call: Call, agent_id: AgentId) -> Consult:
     return consult
 
 
-def _end(board: Switchboard, call: Call, consult: Consult, end: ConsultEnd, now: datetime, *, at: datetime) -> Call:
-    _stop_ringing(board, consult)
-    board.record(
-        f.ConsultEnded(
-            at=at,
-            call_id=call.call_id,
-            party=consult.party,
-            end=end,
-            consulted=consult.consulted,
-            by=consult.by if end is ConsultEnd.COMPLETED else None,
-        )
-    )
-    if consult.consulted is not None:
-        if end not in (ConsultEnd.COMPLETED, ConsultEnd.JOINED):
-            board.withdraw_pop(consult.consulted, end.value)
-        board.sync_agent(consult.consulted, now)
-    if end not in (ConsultEnd.COMPLETED, ConsultEnd.JOINED):
-        board.parties.leaving.add(consult.leg_id)
-    return board.calls[call.call_id]
-
-
 def _all_into_room(board: Switchboard, call: Call, agent_id: AgentId, leg_id: str, now: datetime) -> None:
     """Whoever of caller and third party is on hold comes into the room."""
     if call.held_by_server:
         holds.retrieve(board, call, agent_id, now)
-    elif (channel := holds.party_channel(board, call, leg_id)) is not None:
+    elif (channel := consult_ends.party_channel(board, call, leg_id)) is not None:
         board.out.commands.append(EnterRoom(call_id=call.call_id, channel=channel, party=True))
 
 
@@ -194,7 +164,7 @@ def complete(board: Switchboard, agent_id: AgentId, call_id: CallId, now: dateti
     board.record(
         f.CallTransferred(at=now, call_id=call_id, agent_id=agent_id, kind=consult.kind, to=consult.party, note=note)
     )
-    call = _end(board, board.calls[call_id], consult, ConsultEnd.COMPLETED, now, at=now)
+    call = consult_ends.end(board, board.calls[call_id], consult, ConsultEnd.COMPLETED, now, at=now)
     _all_into_room(board, call, agent_id, consult.leg_id, now)
     if consult.consulted is not None:
         screen_pops.handed_over(board, call_id, consult.consulted)
@@ -204,7 +174,7 @@ def join(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime) 
     """All together. Raises `Refused`."""
     call = own_call(board, agent_id, call_id)
     consult = _answered(call, agent_id)
-    call = _end(board, call, consult, ConsultEnd.JOINED, now, at=now)
+    call = consult_ends.end(board, call, consult, ConsultEnd.JOINED, now, at=now)
     _all_into_room(board, call, agent_id, consult.leg_id, now)
 
 
@@ -212,8 +182,8 @@ def cancel(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime
     """Back to the caller; the third party goes. Raises `Refused`."""
     call = own_call(board, agent_id, call_id)
     consult = _consult_of(call, agent_id)
-    _let_go(board, call, consult, now)
-    call = _end(board, call, consult, ConsultEnd.CANCELLED, now, at=now)
+    consult_ends.let_go(board, call, consult, now)
+    call = consult_ends.end(board, call, consult, ConsultEnd.CANCELLED, now, at=now)
     if call.held_by_server:
         holds.retrieve(board, call, agent_id, now)
 
@@ -221,22 +191,15 @@ def cancel(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime
 def abandon(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
     """Nobody asks any more (the page of who asked is gone): the third party goes, the caller stays where they are."""
     if call.consult is not None:
-        _let_go(board, call, call.consult, now)
-        _end(board, call, call.consult, ConsultEnd.CANCELLED, now, at=at)
-
-
-def _let_go(board: Switchboard, call: Call, consult: Consult, now: datetime) -> None:
-    """Hang up the third party; a leg that is not there yet is known by its id."""
-    channel = holds.party_channel(board, call, consult.leg_id) or ChannelName(consult.leg_id)
-    board.out.commands.append(HangUp(channel=channel))
-    board.parties.let_go[consult.leg_id] = now
+        consult_ends.let_go(board, call, call.consult, now)
+        consult_ends.end(board, call, call.consult, ConsultEnd.CANCELLED, now, at=at)
 
 
 def swap(board: Switchboard, agent_id: AgentId, call_id: CallId, now: datetime) -> None:
     """The other one. Raises `Refused`."""
     call = own_call(board, agent_id, call_id)
     consult = _answered(call, agent_id)
-    channel = holds.party_channel(board, call, consult.leg_id)
+    channel = consult_ends.party_channel(board, call, consult.leg_id)
     if channel is None:
         raise Refused("no_leg", "the third party's line is not known", remedy="try again in a moment")
     if call.held_by_server:
@@ -288,7 +251,7 @@ def party_leg_heard(board: Switchboard, signal: s.PartyLeg, now: datetime) -> No
         board.record(
             f.ConsultRang(at=signal.at, call_id=call.call_id, party=consult.party, consulted=consult.consulted)
         )
-        board.out.commands.append(Ringback(call_id=call.call_id, channel_id=_ringer(consult)))
+        board.out.commands.append(Ringback(call_id=call.call_id, channel_id=consult_ends.ringer(consult)))
     elif signal.event == "failed" and consult.answered_at is None and signal.status != "ANSWER":
         ends = {"BUSY": ConsultEnd.BUSY, "NOANSWER": ConsultEnd.NO_ANSWER, "CANCEL": ConsultEnd.NO_ANSWER}
         failed(board, call, consult, ends.get(signal.status, ConsultEnd.UNREACHABLE), now, at=signal.at)
@@ -304,7 +267,7 @@ def not_sent(board: Switchboard, command: DialParty, now: datetime) -> None:
 def failed(board: Switchboard, call: Call, consult: Consult, end: ConsultEnd, now: datetime, *, at: datetime) -> None:
     """The third party is not there (any more): the agent takes the caller back, or the caller waits if nobody is left."""
     board.parties.failed[call.call_id] = (consult, end)
-    call = _end(board, call, consult, end, now, at=at)
+    call = consult_ends.end(board, call, consult, end, now, at=at)
     if not somebody_left(call) and call.state in TALK:
         left_alone(board, call, now, at=at, there=False)
     elif call.held_by_server and end is ConsultEnd.GONE and consult.by in call.talkers:
@@ -317,7 +280,7 @@ def joined_bridge(board: Switchboard, call: Call, signal: s.BridgeJoined, now: d
     leg = board.parties.legs.get(signal.channel)
     consult = call.consult
     if leg is not None and consult is not None and leg[1] == consult.leg_id and consult.answered_at is None:
-        _stop_ringing(board, consult)
+        consult_ends.stop_ringing(board, consult)
         board.record(
             f.ConsultAnswered(at=signal.at, call_id=call.call_id, party=consult.party, consulted=consult.consulted)
         )
@@ -352,9 +315,7 @@ def leg_gone(board: Switchboard, call: Call, channel: ChannelName, leg_id: str, 
             left_alone(board, call, now, at=at, there=False)
     elif (asked := AgentId(party)) in board.agents and board.agents[asked].asked_call == call.call_id:
         # Was to take the caller over, or to join, and went in that moment: the agent has the caller.
-        board.record(f.ConsultEnded(at=at, call_id=call.call_id, party=party, end=ConsultEnd.GONE, consulted=asked))
-        board.withdraw_pop(asked, ConsultEnd.GONE.value)
-        board.sync_agent(asked, now)
+        asked_no_longer(board, call, asked, ConsultEnd.GONE, now, at=at)
 
 
 def asker_gone(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
@@ -366,11 +327,11 @@ def asker_gone(board: Switchboard, call: Call, now: datetime, *, at: datetime) -
         board.record(
             f.CallTransferred(at=at, call_id=call.call_id, agent_id=consult.by, kind=consult.kind, to=consult.party)
         )
-        call = _end(board, board.calls[call.call_id], consult, ConsultEnd.COMPLETED, now, at=at)
+        call = consult_ends.end(board, board.calls[call.call_id], consult, ConsultEnd.COMPLETED, now, at=at)
         _all_into_room(board, call, consult.by, consult.leg_id, now)
         return
-    _let_go(board, call, consult, now)
-    call = _end(board, call, consult, ConsultEnd.CANCELLED, now, at=at)
+    consult_ends.let_go(board, call, consult, now)
+    call = consult_ends.end(board, call, consult, ConsultEnd.CANCELLED, now, at=at)
     if not somebody_left(call):
         left_alone(board, call, now, at=at, there=False)
 
@@ -378,8 +339,8 @@ def asker_gone(board: Switchboard, call: Call, now: datetime, *, at: datetime) -
 def call_over(board: Switchboard, call: Call, now: datetime, *, at: datetime) -> None:
     """The caller is gone: nobody is asked any more. To be called while the call is live."""
     if call.consult is not None:
-        _let_go(board, call, call.consult, now)
-        call = _end(board, call, call.consult, ConsultEnd.CALLER_GONE, now, at=at)
+        consult_ends.let_go(board, call, call.consult, now)
+        call = consult_ends.end(board, call, call.consult, ConsultEnd.CALLER_GONE, now, at=at)
     free_asked(board, call, ConsultEnd.CALLER_GONE, now, at=at)
     board.parties.consulting.pop(call.call_id, None)
     board.parties.failed.pop(call.call_id, None)
@@ -409,5 +370,5 @@ def tick(board: Switchboard, now: datetime) -> None:
         if call is None or call.consult is None:
             del board.parties.consulting[call_id]
         elif call.consult.answered_at is None and call.consult.deadline + MARGIN <= now:
-            _let_go(board, call, call.consult, now)
+            consult_ends.let_go(board, call, call.consult, now)
             failed(board, call, call.consult, ConsultEnd.NO_ANSWER, now, at=now)

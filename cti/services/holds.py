@@ -8,6 +8,7 @@ from cti.ids import AgentId, CallId, ChannelName
 from cti.model import facts as f
 from cti.model.call import Call, CallState
 from cti.model.commands import EnterRoom, HoldCaller, PressKeys
+from cti.services.consult_ends import party_channel
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 from cti.services.talks import leg_of, nobody_is_joining, own_call
@@ -69,9 +70,3 @@ def send_keys(board: Switchboard, agent_id: AgentId, call_id: CallId, keys: str)
             )
     if channel is not None:
         board.out.commands.append(PressKeys(channel=channel, keys=keys))
-
-
-def party_channel(board: Switchboard, call: Call, leg_id: str) -> ChannelName | None:
-    """The channel of a third party's leg."""
-    wanted = (call.call_id, leg_id)
-    return next((channel for channel, leg in board.parties.legs.items() if leg == wanted), None)

@@ -11,12 +11,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from cti.acd.inputs import AgentBusy, AgentDeclined
-from cti.ids import AgentId, ChannelName
+from cti.ids import AgentId, CallId, ChannelName
 from cti.model import facts as f
 from cti.model.call import Call
 from cti.model.commands import HangUp, ReturnToWait
 from cti.model.facts import Device, OfferEnd
-from cti.services import agent_time
+from cti.services import agent_time, offers
 from cti.services.switchboard import Switchboard
 
 LEG_ENDS = {
@@ -85,13 +85,30 @@ def out_of_offer(
 
 def reject(board: Switchboard, call: Call, agent_id: AgentId, now: datetime) -> None:
     """An agent does not want the call: the phone stops, the others go on ringing; after the last the caller waits again."""
-    # First the telephone stops ringing: out of the offer, the agent may be rung for the next caller.
+    _stop_ringing(board, call, agent_id)
+    out_of_offer(board, call, agent_id, OfferEnd.REJECTED, now, at=now, least=unseen(board, call, agent_id))
+
+
+def talks_elsewhere(board: Switchboard, agent_id: AgentId, with_call: CallId, now: datetime) -> None:
+    """An agent hears another caller than the one they are offered, if they are offered one: the same, and nobody's refusal."""
+    lease = board.engine.lease_of_agent(agent_id)
+    call = board.calls.get(lease.call_id) if lease is not None else None
+    if call is None or call.call_id == with_call or call.dialling:
+        return
+    if call.absent:
+        offers.call_off(board, call)
+    else:
+        _stop_ringing(board, call, agent_id)
+    out_of_offer(board, call, agent_id, OfferEnd.SUPERSEDED, now, at=now)
+
+
+def _stop_ringing(board: Switchboard, call: Call, agent_id: AgentId) -> None:
+    # Before the offer ends: out of it, the agent may be rung for the next caller.
     if len(call.offered_agents) == 1:
         board.out.commands.append(ReturnToWait(call_id=call.call_id, channel=call.channel))
     else:
         legs = [channel for channel, leg in board.legs.items() if leg == (call.call_id, agent_id)]
         board.out.commands += [HangUp(channel=channel) for channel in legs]
-    out_of_offer(board, call, agent_id, OfferEnd.REJECTED, now, at=now, least=unseen(board, call, agent_id))
 
 
 def leg_dialled(board: Switchboard, call: Call, agent_id: AgentId, leg: ChannelName) -> None:

@@ -18,6 +18,7 @@ from cti.model import facts as f
 from cti.model.call import Call, CallState
 from cti.model.commands import HangUp, ReturnToWait
 from cti.model.requirement import ANYBODY
+from cti.services import consult_ends
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 from cti.services.terms import ticket_fact
@@ -138,19 +139,8 @@ def left_alone(board: Switchboard, call: Call, now: datetime, *, at: datetime, t
         board.record(f.PartyLeft(at=at, call_id=call.call_id, party=party))
         call = board.calls[call.call_id]
     if call.consult is not None:
-        consult = call.consult
-        board.record(
-            f.ConsultEnded(
-                at=at,
-                call_id=call.call_id,
-                party=consult.party,
-                end=f.ConsultEnd.GONE,
-                consulted=consult.consulted,
-            )
-        )
-        if consult.consulted is not None:
-            board.sync_agent(consult.consulted, now)
-        call = board.calls[call.call_id]
+        consult_ends.let_go(board, call, call.consult, now)
+        call = consult_ends.end(board, call, call.consult, f.ConsultEnd.GONE, now, at=at)
     free_asked(board, call, f.ConsultEnd.GONE, now, at=at)
     board.left_first.pop(call.call_id, None)
     if call.queue is None or call.queue not in board.centre.queues:
@@ -176,9 +166,16 @@ def free_asked(board: Switchboard, call: Call, end: f.ConsultEnd, now: datetime,
     """Whoever was to take the caller over, or to join, and has not come into one bridge with them, is asked no longer."""
     for agent_id, agent in list(board.agents.items()):
         if agent.asked_call == call.call_id:
-            board.record(f.ConsultEnded(at=at, call_id=call.call_id, party=agent_id, end=end, consulted=agent_id))
-            board.withdraw_pop(agent_id, end.value)
-            board.sync_agent(agent_id, now)
+            asked_no_longer(board, call, agent_id, end, now, at=at)
+
+
+def asked_no_longer(
+    board: Switchboard, call: Call, agent_id: AgentId, end: f.ConsultEnd, now: datetime, *, at: datetime
+) -> None:
+    """An agent who was asked about a call is free again, and their page no longer shows the caller."""
+    board.record(f.ConsultEnded(at=at, call_id=call.call_id, party=agent_id, end=end, consulted=agent_id))
+    board.withdraw_pop(agent_id, end.value)
+    board.sync_agent(agent_id, now)
 
 
 def nobody_is_joining(board: Switchboard, call: Call) -> None:

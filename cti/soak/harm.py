@@ -20,6 +20,8 @@ LOOK = 0.05
 """Seconds between looks."""
 LATE = "cti_loop_lag_seconds"
 """The bridge's own figure of how late its loop is."""
+HELD = "cti_loop_held_seconds"
+"""And of how much of that it computed itself."""
 DOOR_WIDTH = 6
 """Connections at once in every way at every door."""
 VISIT_EVERY = 0.25
@@ -187,9 +189,9 @@ class Harm:
         felt.times["drained"] = await until(self._drained, restored)
 
     async def _doors(self, felt: Felt, planned: Planned) -> None:
-        """Every port is attacked. Told are the bound that the loop's longest stall stayed within, by the bridge's own metric, and
-        how long a good visitor waited for a page at most."""
-        before = await self._eyes.counted(LATE) or {}
+        """Every port is attacked. Told are the bound that the loop's longest stall stayed within, by the bridge's own metrics (all of
+        it, and what the bridge itself computed meanwhile), and how long a good visitor waited for a page at most."""
+        before, before_held = await self._eyes.counted(LATE) or {}, await self._eyes.counted(HELD) or {}
         attacker = Attacker(
             doors_of(self._stage.settings, token=await self._eyes.token()),
             seconds=planned.seconds,
@@ -213,13 +215,16 @@ class Harm:
         restored = time.monotonic()
         felt.times["same"] = await until(self._same, restored)
         late = late_since(before, await self._eyes.counted(LATE) or {})
+        held = late_since(before_held, await self._eyes.counted(HELD) or {})
         felt.times["stall_within"] = next((bound for bound, over in late.items() if not over), MISSING)
+        felt.times["held_within"] = next((bound for bound, over in held.items() if not over), MISSING)
         felt.times["page_median"] = sorted(waits)[len(waits) // 2]
         felt.times["page_most"] = max(waits)
         felt.notes.append(
             f"{sum(one.opened for one in seen.values())} connections ("
             + ", ".join(f"{name} {one.opened}, {one.most_open} at once" for name, one in seen.items())
-            + f"); later than 50 ms {late.get(0.05, 0)} times, 100 ms {late.get(0.1, 0)}, of {late.get(0.0, 0)};"
+            + f"); later than 50 ms {late.get(0.05, 0)} times, 100 ms {late.get(0.1, 0)}, of {late.get(0.0, 0)},"
+            + f" by the bridge's own work {held.get(0.05, 0)} and {held.get(0.1, 0)} at most;"
             + f" {unserved} of {len(waits)} visits not served"
         )
 

@@ -128,7 +128,7 @@ class Visitor(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """asyncio: over."""
-        self._held = None
+        self._held = self._line = None
         super().connection_lost(exc)
         self._gate.gone(self._guest)
 
@@ -464,6 +464,7 @@ class Gate:
         if guest not in self._guests:
             return
         del self._guests[guest]
+        guest.visitor = None  # who stay in a ring keep TLS's buffers until somebody looks for rings
         theirs = self._of_address[guest.address]
         del theirs[guest]
         if not theirs:
@@ -490,11 +491,5 @@ class Gate:
         self._told[reason] = (now, 0)
         if untold:
             fields["not_logged_before"] = untold
-        log.warning(
-            "connection_ended",
-            door=self._name,
-            reason=reason,
-            connections=len(self._guests),
-            remedy=REMEDIES[reason],
-            **fields,
-        )
+        fields.update(door=self._name, reason=reason, connections=len(self._guests), remedy=REMEDIES[reason])
+        log.warning("connection_ended", **fields)

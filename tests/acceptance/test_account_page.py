@@ -65,7 +65,7 @@ async def test_set_up_a_second_factor_make_a_token_and_log_in_with_a_code(
         await page.keyboard.press("Enter")
         await page.fill("[data-testid=again-password]", "wrong")
         await page.keyboard.press("Enter")
-        await page.wait_for_function("document.querySelector('[data-testid=again-error]').textContent !== ''")
+        await page.wait_for_selector("[data-testid=again-error]:not(:empty)")
         await page.fill("[data-testid=again-password]", "demo")
         await page.keyboard.press("Enter")
         seed = await page.inner_text("[data-testid=factor-seed]")

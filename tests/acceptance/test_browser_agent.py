@@ -52,6 +52,7 @@ async def assert_pop_before_ring(ada: AgentWindow, offer: str) -> None:
     assert pop["at"] <= min(tone["at"] for tone in tones)
 
 
+@pytest.mark.alone
 async def test_the_pop_comes_before_the_ring_and_both_hear_each_other(centre: TestCentre, tmp_path: Path) -> None:
     async with PhoneRoom() as room, chromium(centre, tmp_path) as people:
         ada = await people.agent("1001")
@@ -106,6 +107,7 @@ async def test_the_pop_comes_before_the_ring_and_both_hear_each_other(centre: Te
     assert [(w["disposition"], w["note"]) for w in written] == [("follow_up", "Sent the invoice again.")]
 
 
+@pytest.mark.alone
 async def test_mute_and_hold_are_heard_and_measured_and_the_caller_may_end_it(
     centre: TestCentre, tmp_path: Path
 ) -> None:

@@ -4,14 +4,12 @@ reached, keys heard at the far side, and what becomes of such a call when the pa
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom, Softphone
 from tests.acceptance.browser import MICROPHONE_HERTZ, AgentWindow, Browsers, chromium, eventually
@@ -19,7 +17,8 @@ from tests.acceptance.people import SipAgent, call_in, caller, sip_agent
 from tests.acceptance.test_browser_agent import assert_music
 from tests.acceptance.test_browser_refresh import SILENT, WHILE_AWAY, cut_off
 from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of, rings
-from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.centre import ApiPerson, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 from tests.support.sound import assert_tone, assert_tones, longest_silence
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
@@ -33,15 +32,12 @@ THIRD_HERTZ = 880
 @pytest.fixture(scope="module")
 def _lined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCentre]:
     """A centre whose trunk leads to a carrier that picks up."""
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     tree["outbound"] = {"allow": ["+1555"], "caller_ids": [SHOWN]}
     tree["agents"]["1003"]["auto_answer"] = True
-    out = io.StringIO()
-    yaml.dump(tree, out)
     data = tmp_path_factory.mktemp("line") / "data"
     data.mkdir()
-    (data / "centre.yaml").write_text(out.getvalue(), encoding="utf-8")
+    (data / "centre.yaml").write_text(text_of(tree), encoding="utf-8")
     centre = TestCentre(data)
     centre.env["CTI_TRUNK__ADDRESS"] = f"{centre.carrier}:{CARRIERS_PORT}"
     centre.start()

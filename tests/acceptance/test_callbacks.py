@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import signal
 import time
@@ -13,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom, Softphone
 from tests.acceptance.people import SipAgent, call_in, caller, sip_agent
 from tests.acceptance.test_bridge_killed import bridge_back
-from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.centre import ApiPerson, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 from tests.support.sound import loudness
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
@@ -32,8 +31,7 @@ SALES = "2"
 
 def centre_text() -> str:
     """The demo centre, where support calls back and one agent has a number outside."""
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     tree["queues"]["support"] |= {
         "options": {"1": "callback", "2": {"number": AGENTS_NUMBER}},
         "callback": {"retry": 5},
@@ -42,9 +40,7 @@ def centre_text() -> str:
     tree["queues"]["sales"] |= {"options": {"1": "callback"}, "callback": {"first": "agent", "retry": 5}}
     tree["agents"]["1004"]["number"] = AGENTS_NUMBER
     tree["outbound"] = {"allow": ["+1555"]}
-    out = io.StringIO()
-    yaml.dump(tree, out)
-    return out.getvalue()
+    return text_of(tree)
 
 
 @pytest.fixture(scope="module")

@@ -157,8 +157,7 @@ async def test_the_vip_who_came_second_is_answered_first(centre: TestCentre) -> 
             mine = await hugo.api.get("/agent")
             assert mine["pop"]["number"] == number
             await ringing.answer()
-            await ringing.confirmed.wait()
-            await asyncio.sleep(0.3)
+            await hugo.api.until("/agent", lambda a: a["agent"]["state"] == "talking")
             await ringing.hang_up()
             async with asyncio.timeout(60):
                 await call.ended.wait()

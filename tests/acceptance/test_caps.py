@@ -4,18 +4,17 @@ and the next one is refused before the carrier hears of it, with the words for t
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneRoom
 from tests.acceptance.people import call_in, caller, sip_agent
 from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of
 from tests.acceptance.test_dialling import connected, refused
-from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.centre import ApiPerson, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
@@ -26,8 +25,7 @@ SECONDS = 6
 
 @pytest.fixture
 def own_centre(tmp_path: Path) -> Iterator[TestCentre]:
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     tree["outbound"] = {
         "allow": ["+1555"],
         "currency": "EUR",
@@ -35,11 +33,9 @@ def own_centre(tmp_path: Path) -> Iterator[TestCentre]:
         "caps": {"agents": {"1002": {"cost_an_hour": SECONDS}}},
         "when_reached": "end",
     }
-    out = io.StringIO()
-    yaml.dump(tree, out)
     data = tmp_path / "data"
     data.mkdir()
-    (data / "centre.yaml").write_text(out.getvalue(), encoding="utf-8")
+    (data / "centre.yaml").write_text(text_of(tree), encoding="utf-8")
     centre = TestCentre(data)
     centre.env["CTI_TRUNK__ADDRESS"] = f"{centre.carrier}:{CARRIERS_PORT}"
     centre.start(within=240)

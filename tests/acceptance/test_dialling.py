@@ -4,7 +4,6 @@ and what is refused. Times and outcomes are those of the record."""
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import signal
 from collections.abc import Iterator
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom, Softphone
 from tests.acceptance.people import SipAgent, call_in, caller, sip_agent
 from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of, rings
-from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.centre import ApiPerson, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 from tests.support.sound import assert_tone
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
@@ -28,15 +27,12 @@ SHOWN = "+15550105099"
 
 @pytest.fixture(scope="module")
 def own_centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCentre]:
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     tree["outbound"] = {"allow": ["+1555"], "caller_ids": [SHOWN]}
     tree["agents"]["1003"]["auto_answer"] = True
-    out = io.StringIO()
-    yaml.dump(tree, out)
     data = tmp_path_factory.mktemp("dialling") / "data"
     data.mkdir()
-    (data / "centre.yaml").write_text(out.getvalue(), encoding="utf-8")
+    (data / "centre.yaml").write_text(text_of(tree), encoding="utf-8")
     centre = TestCentre(data, env={"CTI_SURVIVAL__HUNG_SECONDS": "0"})  # a bridge is stopped here, and goes on later
     centre.env["CTI_TRUNK__ADDRESS"] = f"{centre.carrier}:{CARRIERS_PORT}"
     centre.start()

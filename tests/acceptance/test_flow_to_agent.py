@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import shutil
 from collections.abc import Iterator
 
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneRoom
 from tests.acceptance.people import caller, key_in, sip_agent
 from tests.acceptance.test_more_steps import ended, walked, way
 from tests.support.centre import REPOSITORY, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 
@@ -36,12 +35,9 @@ def own_centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCentre]
     """The demo centre with a flow of its own on 5013."""
     data = tmp_path_factory.mktemp("direct") / "data"
     data.mkdir()
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     tree["numbers"]["5013"] = {"flow": "direct", "survival_queue": "support"}
-    text = io.StringIO()
-    yaml.dump(tree, text)
-    (data / "centre.yaml").write_text(text.getvalue(), encoding="utf-8")
+    (data / "centre.yaml").write_text(text_of(tree), encoding="utf-8")
     flows = data.parent / "flows"
     shutil.copytree(REPOSITORY / "ivr_flows", flows)
     (flows / "direct.yaml").write_text(DIRECT)

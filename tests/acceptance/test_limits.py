@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom
 from tests.acceptance.people import call_in, caller, sip_agent
 from tests.acceptance.test_announcements import heard, prompt, spoken
-from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.centre import ApiPerson, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 from tests.support.sound import assert_tone
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
@@ -26,8 +25,7 @@ OVERFLOW_SECONDS = 7
 
 def centre_text() -> str:
     """The demo centre: support has room for one caller, who goes to sales after a while; the VIP desk is closed."""
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     today = datetime.now(UTC).date()
     tree["calendars"]["holiday"] = {
         "hours": {"mon-sun": "00:00-24:00"},
@@ -41,9 +39,7 @@ def centre_text() -> str:
     }
     tree["queues"]["sales"] |= {"wrap_up": 0, "leave_empty": ["offline"], "record": True}
     tree["queues"]["vip"] |= {"calendar": "holiday", "when_closed": {"flow": "after_hours"}}
-    out = io.StringIO()
-    yaml.dump(tree, out)
-    return out.getvalue()
+    return text_of(tree)
 
 
 @pytest.fixture(scope="module")

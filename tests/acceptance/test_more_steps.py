@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import shutil
 import time
@@ -13,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom
 from tests.acceptance.people import call_in, caller
 from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of, rings
 from tests.support.centre import REPOSITORY, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 from tests.support.sound import assert_tone
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
@@ -75,14 +74,11 @@ def own_centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCentre]
     """The demo centre with a carrier that takes calls, and flows of its own, on 5011 and 5012."""
     data = tmp_path_factory.mktemp("steps") / "data"
     data.mkdir()
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     tree["numbers"]["5011"] = {"flow": "out", "survival_queue": "support"}
     tree["numbers"]["5012"] = {"flow": "scripted", "survival_queue": "support"}
     tree["functions"] = {"doubled": "steps_test_functions:doubled"}
-    text = io.StringIO()
-    yaml.dump(tree, text)
-    (data / "centre.yaml").write_text(text.getvalue(), encoding="utf-8")
+    (data / "centre.yaml").write_text(text_of(tree), encoding="utf-8")
     flows = data.parent / "flows"
     shutil.copytree(REPOSITORY / "ivr_flows", flows)
     for name, flow in (("out", OUT), ("scripted", SCRIPTED), ("ask", ASK)):

@@ -4,7 +4,6 @@ what becomes of it when a customer is forgotten."""
 from __future__ import annotations
 
 import asyncio
-import io
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom
 from tests.acceptance.browser import MICROPHONE_HERTZ, chromium
 from tests.acceptance.people import SipAgent, call_in, caller, sip_agent
 from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of, rings
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 from tests.support.recorded import kept, share, sound_of
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
@@ -45,16 +44,13 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCentre]:
     """The demo centre; sales records whoever agreed, on 5013, and seals."""
     data = tmp_path_factory.mktemp("asked") / "data"
     data.mkdir()
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     tree["numbers"]["5013"] = {"flow": "consent", "survival_queue": "sales"}
     tree["queues"]["sales"] |= {"record": "after_consent", "calendar": "", "ring_timeout": 10, "wrap_up": 2}
     tree["agents"]["1005"]["queues"] = ["sales"]
     tree["agents"]["1002"]["record"] = "always"
     tree["outbound"] = {"allow": ["+1555"]}
-    text = io.StringIO()
-    yaml.dump(tree, text)
-    (data / "centre.yaml").write_text(text.getvalue(), encoding="utf-8")
+    (data / "centre.yaml").write_text(text_of(tree), encoding="utf-8")
     flows = data.parent / "flows"
     shutil.copytree(REPOSITORY / "ivr_flows", flows)
     (flows / "consent.yaml").write_text(CONSENT)
@@ -121,14 +117,9 @@ async def test_only_who_agreed_is_recorded_and_is_forgotten_by_a_command(asked: 
         assert done.returncode == 0, done.stderr
         assert not file.exists()
         await supervisor.until(f"/recordings?call_id={agreed}", lambda a: a["recordings"][0]["state"] == "deleted")
-        audit: list[Any] = []
-        for _ in range(100):
-            audit = await centre.query(
-                "SELECT * FROM report.acts WHERE act = 'recording_delete' AND subject = $1", f"recording:{agreed}"
-            )
-            if audit:
-                break
-            await asyncio.sleep(0.1)
+        audit = await centre.told_by(
+            "SELECT * FROM report.acts WHERE act = 'recording_delete' AND subject = $1", f"recording:{agreed}"
+        )
         assert len(audit) == 1
 
 

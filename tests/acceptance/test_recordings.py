@@ -4,23 +4,21 @@ damaged file is never called a recording."""
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom
 from tests.acceptance.people import SipAgent, call_in, caller, sip_agent
 from tests.acceptance.test_bridge_killed import kill_bridge
-from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.centre import ApiPerson, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 from tests.support.recorded import fetch, kept, samples_of, share
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
@@ -35,14 +33,11 @@ NUMBER = "+15550100002"
 
 def centre_text() -> str:
     """The demo centre; the desk of sales records by hand only, and Bo's talks are never recorded there."""
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     for queue in tree["queues"].values():
         queue |= {"ring_timeout": 8, "wrap_up": 2}
     tree["queues"]["sales"] |= {"record": "on_demand", "calendar": ""}
-    out = io.StringIO()
-    yaml.dump(tree, out)
-    return out.getvalue()
+    return text_of(tree)
 
 
 @pytest.fixture(scope="module")
@@ -188,15 +183,10 @@ async def test_two_channels_a_pause_that_keeps_everything_out_and_a_player(recor
         async with ApiPerson(centre, "1002") as bo:
             status, _, _ = await fetch(centre, bo, f"/recordings/{call_id}/sound")
             assert status == 403
-        heard: list[Any] = []
-        for _ in range(100):
-            heard = await centre.query(
-                "SELECT body FROM cti.facts WHERE kind = 'Acted' AND body ->> 'act' = 'recording_sound' AND body ->> 'subject' = $1",
-                f"recording:{call_id}",
-            )
-            if heard:
-                break
-            await asyncio.sleep(0.1)
+        heard = await centre.told_by(
+            "SELECT body FROM cti.facts WHERE kind = 'Acted' AND body ->> 'act' = 'recording_sound' AND body ->> 'subject' = $1",
+            f"recording:{call_id}",
+        )
         assert len(heard) == 1  # a range soon after is the same listening
 
 

@@ -8,7 +8,6 @@ CTI_RECOUNT=long pytest -s tests/acceptance/test_recount.py
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import random
 import shutil
@@ -26,13 +25,13 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom, Softphone
 from cti.reports.metrics import DEFINITION_VERSION
 from tests.acceptance.test_bridge_killed import bridge_back
 from tests.acceptance.test_survival import AsteriskAlone
 from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 from tests.support.recount_line import AgentLeg, CallerLeg, NotingLine, NotingPhone
 from tests.support.sip_caller import carrier_line
 
@@ -64,8 +63,7 @@ pytestmark = [pytest.mark.real, pytest.mark.alone, pytest.mark.timeout(2400 if L
 
 def centre_text() -> str:
     """Queues by what becomes of their callers: support is answered, vip is not (after a while: sales), later calls back."""
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     tree["time_zone"] = "Europe/Berlin"
     usual = {
         "ring_timeout": 8, "wrap_up": 1, "service_level": LEVEL, "short_abandon": SHORT, "record": False,
@@ -111,9 +109,7 @@ def centre_text() -> str:
     }
     tree["outbound"] = {"allow": ["+1555"]}
     tree["transfer_flows"] = {"survey": "Survey"}
-    out = io.StringIO()
-    yaml.dump(tree, out)
-    return out.getvalue()
+    return text_of(tree)
 
 
 @dataclass(slots=True)

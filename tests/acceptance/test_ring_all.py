@@ -198,7 +198,6 @@ async def test_all_answer_at_the_same_moment_and_exactly_one_wins_every_time(tog
             calls=RACES,
             rate=1.0,
             keys={"number": number, "display": "Race"},
-            timeout_seconds=120,
         ) as sipp:
             result = await sipp.finished()
         assert (result.successful, result.failed) == (RACES, 0), result.output

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from cti.demo.softphone import PhoneCall, PhoneRoom, Softphone
 from tests.acceptance.people import caller, sip_agent
 from tests.acceptance.test_bridge_killed import kill_bridge
 from tests.acceptance.test_moving_calls import ADA, BO, CALLER, ended, hears, in_state, rings, take, talk
-from tests.support.centre import REPOSITORY, ApiPerson, TestCentre
+from tests.support.centre import ApiPerson, TestCentre
+from tests.support.demo_centre import demo_tree, text_of
 from tests.support.recorded import kept, share, sound_of
 from tests.support.sound import loudness
 
@@ -28,16 +27,13 @@ BOSS, SECRET = 1450, 2100
 
 def centre_text(*, told: bool = True) -> str:
     """The demo centre with short rings, and a supervisor who acts on one queue. `told`: agents see that somebody listens."""
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     for queue in tree["queues"].values():
         queue |= {"ring_timeout": 5, "wrap_up": 60}
     tree["agents"]["1005"]["queues"] = ["sales"]
     tree["supervisors"] = {"lena": ["sales"]}
     tree["supervision"] = {"told": told}
-    out = io.StringIO()
-    yaml.dump(tree, out)
-    return out.getvalue()
+    return text_of(tree)
 
 
 @pytest.fixture(scope="module")
@@ -335,13 +331,9 @@ async def test_an_emergency_is_heard_by_those_who_wait_and_who_come(watched: Tes
         await api.post("/queues/support/open", {"open": False, "reason": "storm"})
         late = await line.dial("5001")
         await late.confirmed.wait()
-        closed: list[Any] = []
-        async with asyncio.timeout(60):
-            while not closed:
-                await asyncio.sleep(0.2)
-                closed = await centre.query(
-                    "SELECT body ->> 'queue' AS queue FROM cti.facts WHERE kind = 'CallDequeued' AND body ->> 'reason' = 'closed'"
-                )
+        closed = await centre.told_by(
+            "SELECT body ->> 'queue' AS queue FROM cti.facts WHERE kind = 'CallDequeued' AND body ->> 'reason' = 'closed'"
+        )
         assert [row["queue"] for row in closed] == ["support"]
         await late.hang_up()
         await ended(late)

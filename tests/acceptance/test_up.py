@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import stat
+import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from cti.asterisk.install import find_asterisk
 from cti.demo.softphone import PhoneRoom
+from cti.settings import load_settings
 from tests.acceptance.people import caller, sip_agent
 from tests.support.centre import TestCentre, running_centre
 
@@ -26,6 +31,23 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+
+
+def of_folder(folder: Path) -> list[str]:
+    """The command lines that name a folder: those of its centre."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [command for command in found if str(folder) in command]
+
+
+def wait_for(centre: TestCentre, process: subprocess.Popen[bytes], word: str) -> None:
+    """Until a centre that starts says it."""
+    deadline = time.monotonic() + 150
+    while word not in centre.log.read_text() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert word in centre.log.read_text(), centre.log.read_text()
 
 
 async def test_two_centres_side_by_side_each_serve_their_own_callers(centre: TestCentre, tmp_path: Path) -> None:
@@ -74,6 +96,44 @@ def test_ctrl_c_stops_everything_and_the_second_start_is_quick(tmp_path: Path) -
         assert not [s for s in hidden if s in log or s in asterisk_log], "a secret was logged"
     finally:
         centre.stop()
+
+
+@pytest.mark.parametrize(("asked", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_first_start_that_is_ended_while_it_prepares_ends_then_and_is_no_failure_to_a_service_manager(
+    tmp_path: Path, asked: signal.Signals, code: int
+) -> None:
+    # No prompts made beforehand: to speak them all takes half a minute.
+    centre = TestCentre(tmp_path / "data", env={"CTI_PROMPTS": str(tmp_path / "prompts")})
+    with centre.starting() as process:
+        wait_for(centre, process, " spoken ")
+        assert of_folder(tmp_path)
+        process.send_signal(asked)
+        assert process.wait(120) == code, centre.log.read_text()
+        assert not of_folder(tmp_path)
+    done, of = re.findall(r"prompts: prompt \S+ spoken\s+(\d+)/(\d+)", centre.log.read_text())[-1]
+    assert int(done) < int(of), "it went on to the end"
+    assert "stopped" in centre.log.read_text()
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_step_that_takes_long(tmp_path: Path) -> None:
+    slow = tmp_path / "bin" / "apt-get"  # as where the mirror cannot be reached
+    slow.parent.mkdir()
+    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 300\n")
+    slow.chmod(0o755)
+    centre = TestCentre(
+        tmp_path / "data",
+        env={"PATH": f"{slow.parent}:{os.environ['PATH']}", "CTI_ASTERISK__ROOT": str(tmp_path / "asterisk")},
+    )
+    if find_asterisk(load_settings(environ=centre.env))[0] is not None:
+        pytest.skip("an Asterisk is installed here: none is unpacked")
+    with centre.starting() as process:
+        wait_for(centre, process, "PostgreSQL started")
+        process.send_signal(signal.SIGINT)
+        wait_for(centre, process, " stopped")
+        assert process.poll() is None, "nothing took long: this shows nothing"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)  # nobody waits for it any more
 
 
 def test_killed_as_a_whole_it_starts_again_over_what_was_left(tmp_path: Path) -> None:

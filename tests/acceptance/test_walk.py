@@ -32,7 +32,9 @@ Place = tuple[str, str, str, str]
 
 LONG = os.environ.get("CTI_WALK") == "long"
 
-pytestmark = [pytest.mark.real, pytest.mark.needs("sipp"), pytest.mark.timeout(1200 if LONG else 300)]
+pytestmark = [
+    pytest.mark.real, pytest.mark.alone, pytest.mark.needs("sipp"), pytest.mark.timeout(1200 if LONG else 600)
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,7 @@ def tell(walked: Walked, what: str) -> None:
     print(f"\n{what}: {walked.calls} calls in {walked.seconds:.0f} s, {len(walked.faults)} faults")
     print(f"  {plain.sounds + ahead.sounds} prompts compared, {plain.seconds + ahead.seconds:.0f} s of sound")
     print(f"  {plain.ahead + ahead.ahead} prompts skipped by keys pressed ahead")
+    print(f"  {plain.music + ahead.music} times music while somebody was asked")
     if stops:
         middle = stops[len(stops) // 2]
         print(
@@ -131,7 +134,7 @@ async def sipp_callers(running: Stage, folder: Path) -> list[str]:
         host, port = running.centre.told["sip"]["server"].rsplit(":", 1)
         result = await run_sipp(
             file, local=running.centre.carrier, remote=(host, int(port)), service=running.key(plan)[1],
-            keys={"number": plan.number, "display": "SIPp"}, timeout_seconds=100,
+            keys={"number": plan.number, "display": "SIPp"}, timeout_seconds=240,
         )  # fmt: skip
         return "" if (result.successful, result.failed) == (1, 0) else f"{plan.name}: {result.output}"
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from cti.ivr import effects as e
 from cti.ivr.rehearsal import WAIT
-from cti.model.facts import Match
 from tests.acceptance.walk_plan import ON_THE_LINE, Plan
 from tests.support.sip_caller import Caller
 
@@ -46,6 +45,8 @@ class Measures:
     """Seconds from letting a key go to the last packet of the prompt it stopped."""
     ahead: int = 0
     """Prompts skipped by keys pressed before them."""
+    music: int = 0
+    """Times that somebody was asked for so long that there was music."""
     timeouts: list[tuple[float, float]] = field(default_factory=list)
     """Seconds of silence, as the flow says, and as they were until the next sound."""
 
@@ -144,6 +145,8 @@ class Walk:
         self._stopped: Stopped | None = None
         self._gap = False
         """Something else may sound before the next prompt: the tone of a recording."""
+        self._music = False
+        """Somebody is asked: where that takes a second, as with a file that does not answer or on a busy machine, there is music."""
         self._quiet_since: float | None = None
         self._quiet = 0.0
         """Seconds that the flow waits, since then."""
@@ -161,13 +164,11 @@ class Walk:
                     await self._wait(number, moment.effect)
                 elif isinstance(moment.effect, e.Record):
                     await self._record(number, moment.effect)
-                elif (
-                    isinstance(moment.effect, e.LookUpCustomer) and self.plan.world.customer.match is Match.UNAVAILABLE
-                ):
-                    self._gap = True  # music, until the centre waits no longer
-                elif isinstance(moment.effect, e.CallService) and number == self.plan.cut and self._asked is not None:
-                    await self._asked()
-                    self.caller.hang_up()
+                elif isinstance(moment.effect, e.LookUpCustomer | e.CallService):
+                    self._music = True
+                    if isinstance(moment.effect, e.CallService) and number == self.plan.cut and self._asked is not None:
+                        await self._asked()
+                        self.caller.hang_up()
                 if self.caller.by_us:
                     return
             await self._end()
@@ -230,13 +231,18 @@ class Walk:
         self._first_sound()
         if self._quiet_since is not None and self._quiet:
             self._measures.timeouts.append((self._quiet, self._arrival(found + 1) - self._quiet_since))
+        if self._music and self._stopped is None and not self._gap and found > known:
+            told = recognise(bytes(self.caller.heard[known:found]), self._prompts)
+            if told not in ([], ["?"]):
+                raise WalkError(f"instead of music {told} is played")
+            self._measures.music += 1
         self._note_stop(found)
-        self._at, self._gap, self._quiet_since, self._quiet = found, False, None, 0.0
+        self._at, self._gap, self._music, self._quiet_since, self._quiet = found, False, False, None, 0.0
 
     def _beginning(self, begin: bytes, known: int) -> int | None:
         heard = self.caller.heard
-        if self._gap:
-            at = heard.find(begin, known)
+        if self._gap or self._music:
+            at = heard.find(begin, known if self._stopped is None else max(known, self._stopped.least))
             return at if at >= 0 else None
         if self._stopped is None:
             if len(heard) < known + len(begin):
@@ -377,7 +383,7 @@ class Walk:
                         await self.caller.ended.wait()
                 except TimeoutError:
                     raise WalkError("the centre did not hang up") from None
-                if self._stopped is None and not self._gap and len(self.caller.heard) != self._at:
+                if self._stopped is None and not self._gap and not self._music and len(self.caller.heard) != self._at:
                     raise WalkError("something was played after the end")
             case _:
                 # Music: whoever waits is never left in silence.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import itertools
 import json
 import shutil
@@ -19,7 +18,6 @@ from typing import Any
 
 import asyncpg
 from aiohttp import web
-from ruamel.yaml import YAML
 
 from cti.ids import FlowName
 from cti.ivr import effects as e
@@ -27,6 +25,7 @@ from cti.ivr.flow import Flow
 from cti.model.facts import Match
 from tests.acceptance.walk_plan import Plan, read_flows
 from tests.support.centre import PROMPTS, REPOSITORY, TestCentre, free_offset
+from tests.support.demo_centre import demo_tree, text_of
 
 OWN = Path(__file__).parent / "walk_flows"
 """Flows of the walk's own, for what no shipped one has."""
@@ -158,8 +157,7 @@ def stage(folder: Path) -> Iterator[Stage]:
         for script in (flows_folder / "scripts").glob("*.py"):
             script.write_text(script.read_text(encoding="utf-8").replace("PROMPTS", str(PROMPTS)), encoding="utf-8")
     flows = read_flows(flows_folder)
-    yaml = YAML()
-    tree = yaml.load((REPOSITORY / "cti" / "demo" / "centre.yaml").read_text(encoding="utf-8"))
+    tree = demo_tree()
     shop = Shop()
     shop.port = 8099 + free_offset()
     for name, service in tree.get("services", {}).items():
@@ -177,11 +175,9 @@ def stage(folder: Path) -> Iterator[Stage]:
                 "titles": {"en": entry, "zh": entry}, "calendar": "never", "when_closed": {"flow": str(flow)},
             }  # fmt: skip
             (flows_folder / f"{entry}.yaml").write_text(ENTRY.format(name=entry, language=language, queue=entry))
-    text = io.StringIO()
-    yaml.dump(tree, text)
     data = folder / "data"
     data.mkdir()
-    (data / "centre.yaml").write_text(text.getvalue(), encoding="utf-8")
+    (data / "centre.yaml").write_text(text_of(tree), encoding="utf-8")
     centre = TestCentre(data, env={"CTI_FLOWS": str(flows_folder)})
     centre.env["CTI_TRUNK__ADDRESS"] = f"{centre.carrier}:25060"
     centre.env["CTI_DATABASE__CUSTOMER_SECONDS"] = (

@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 BASE = {"errors", "ids"}
@@ -311,28 +312,25 @@ def read_modules(root: Path, package: str = "cti") -> dict[str, Module]:
 def imports_of(module: Module, modules: Iterable[str]) -> list[Import]:
     """What the module imports, anywhere in it; `from package import name` names the submodule where there is one."""
     known = set(modules)
-    found: list[Import] = []
+    found = []
+    for origin, name, line, only_types in _import_statements(module):
+        whole = f"{origin}.{name}"
+        target = whole if name and (whole in known or whole in KEPT_IN or whole in BUT_PURE) else origin
+        found.append(Import(target=target, line=line, only_types=only_types))
+    return found
 
-    def add(target: str, node: ast.stmt | ast.expr, only_types: bool) -> None:
-        found.append(Import(target=target, line=node.lineno, only_types=only_types))
+
+@cache
+def _import_statements(module: Module) -> list[tuple[str, str, int, bool]]:
+    """(from where, which name or "", line, only under `if TYPE_CHECKING`) of every import. Every rule asks for them."""
+    found: list[tuple[str, str, int, bool]] = []
 
     def walk(node: ast.AST, only_types: bool) -> None:
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                add(alias.name, node, only_types)
+            found.extend((alias.name, "", node.lineno, only_types) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             origin = _origin(module, node)
-            for alias in node.names:
-                whole = f"{origin}.{alias.name}"
-                add(whole if whole in known or whole in KEPT_IN or whole in BUT_PURE else origin, node, only_types)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
-            "import_module",
-            "__import__",
-        ):
-            if node.args and isinstance(node.args[0], ast.Constant):
-                add(str(node.args[0].value), node, only_types)
-            for child in ast.iter_child_nodes(node):
-                walk(child, only_types)
+            found.extend((origin, alias.name, node.lineno, only_types) for alias in node.names)
         elif isinstance(node, ast.If):
             types = only_types or "TYPE_CHECKING" in ast.unparse(node.test)
             for child in node.body:
@@ -340,11 +338,21 @@ def imports_of(module: Module, modules: Iterable[str]) -> list[Import]:
             for child in node.orelse:
                 walk(child, only_types)
         else:
+            if isinstance(node, ast.Call) and (name := _imported_by(node)):
+                found.append((name, "", node.lineno, only_types))
             for child in ast.iter_child_nodes(node):
                 walk(child, only_types)
 
     walk(module.tree, False)
     return found
+
+
+def _imported_by(call: ast.Call) -> str:
+    """The module that a call imports: `a.b` of `importlib.import_module("a.b")`."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name not in ("import_module", "__import__") or not call.args or not isinstance(call.args[0], ast.Constant):
+        return ""
+    return str(call.args[0].value)
 
 
 def _origin(module: Module, node: ast.ImportFrom) -> str:
@@ -356,10 +364,9 @@ def _origin(module: Module, node: ast.ImportFrom) -> str:
     return ".".join([*base, node.module] if node.module else base)
 
 
-def _calls(module: Module) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node.lineno
+@cache
+def _calls(module: Module) -> list[tuple[str, int]]:
+    return [(ast.unparse(node.func), node.lineno) for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
 
 
 # --- rules over the package -------------------------------------------------------------------------------------------

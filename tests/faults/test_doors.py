@@ -1,7 +1,8 @@
 """Every port is attacked while callers are on the line: their calls, records and a good visitor's pages go on.
 
-The longest stall of the loop is read from the bridge's own metric. On a quiet machine it is within 100 ms (docs/reliability.md); here it may be
-more, for the machine that runs the tests does other things besides, and a process that gets no processor looks like a loop that stands.
+The longest stall of the loop is read from the bridge's own metrics. On a quiet machine it is within 100 ms (docs/reliability.md); here it may be
+more, for the machine that runs the tests does other things besides, and a process that gets no processor looks like a loop that stands. What the
+bridge itself computed in one turn is told apart, and has a bound of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ pytestmark = [pytest.mark.real, pytest.mark.alone, pytest.mark.needs("sipp"), py
 SECONDS = 8.0
 STALL = 2.0
 """Wider than what is promised, by the reason above."""
+HELD = 0.5
+"""The same of the bridge's own work: within 0.1 where it was measured; a processor that others share computes at a part of its pace."""
 
 
 async def attacked(folder: Path) -> Report:
@@ -48,4 +51,5 @@ async def test_attacked_ports_harm_no_call(tmp_path: Path) -> None:
     assert report.outcomes.get("answered", 0) >= 3, report.text()
     (felt,) = report.felt
     assert felt.times["stall_within"] <= STALL, felt.line()
+    assert felt.times["held_within"] <= HELD, felt.line()
     assert felt.times["page_median"] < 1.0, felt.line()

@@ -118,14 +118,13 @@ class Racer(SipPhone):
             self.did["caller left in that moment"] += 1
         # The agent hangs up at once, or in a while.
         talk = 0.0 if self.calm else chance.choice((0.0, 0.3, 1.5))
-        asyncio.get_running_loop().call_later(talk, self._leave, call, vias)
+        asyncio.get_running_loop().call_later(talk, self._leave, call)
 
-    def _leave(self, call: PhoneCall, vias: list[str]) -> None:
+    def _leave(self, call: PhoneCall) -> None:
         if call.answered.is_set():
             self._hang_up_if_live(call)
-        elif not call.ended.is_set():
-            self._accept(call, vias)  # not acknowledged yet: once more
-            asyncio.get_running_loop().call_later(0.5, self._leave, call, vias)
+        elif not call.ended.is_set():  # not acknowledged yet
+            asyncio.get_running_loop().call_later(0.5, self._leave, call)
 
     def _refuse(self, call: PhoneCall, vias: list[str]) -> None:
         if call.ended.is_set():

@@ -28,6 +28,7 @@ def test_nobody_is_doubled_stuck_or_lost(kind: Kind) -> None:
     [
         ("plain", "301.1364"),  # refused at the page before the telephone was known to ring; and that it stops was lost
         ("plain", "301.1861"),
+        ("pairs", "1302.191446"),  # a telephone was told to be free before the talk that was just over was told
         ("moves", "101.2732"),  # a visit in the very moment in which a pause ends
         ("moves", "b5.151"),  # who asked hung up, and who was asked stayed in the room for ever
         ("moves", "b3.171"),  # the next one was asked while the first was just joining

@@ -215,9 +215,7 @@ async def test_a_hundred_callers_who_leave_at_random_leave_nothing_behind(tmp_pa
 
     async with running_asterisk(tmp_path, bridge=False) as rig, serving(rig, handler) as (server, meter):
         file = scenario(tmp_path, pause='<pause distribution="uniform" min="1" max="4000"/>')
-        result = await run_sipp(
-            file, local=rig.carrier, remote=rig.sip, keys=CALLER, calls=100, rate=12, limit=100, timeout_seconds=40
-        )
+        result = await run_sipp(file, local=rig.carrier, remote=rig.sip, keys=CALLER, calls=100, rate=12, limit=100)
         assert (result.successful, result.failed) == (100, 0), result.output
         await until(lambda: server.connections == 0, "the end of all sessions")
         assert "0 active calls" in await rig.process.cli("core show channels count")
@@ -248,12 +246,12 @@ async def test_a_call_that_no_bridge_saw(tmp_path: Path, agent_hangs_up: bool) -
             await phone.register()
             pause = 30_000 if agent_hangs_up else 9_000
             async with Sipp("caller_leaves", local=rig.carrier, remote=rig.sip, keys=CALLER, pause_ms=pause):
-                call = await asyncio.wait_for(phone.arrived.get(), 15)
-                await asyncio.wait_for(call.answered.wait(), 30)
+                call = await asyncio.wait_for(phone.arrived.get(), 60)
+                await asyncio.wait_for(call.answered.wait(), 60)
                 entered = await rig.ami.event("BridgeEnter", BridgeNumChannels="2")
                 if agent_hangs_up:
                     phone.hang_up(call)
-                left = await rig.ami.event("BridgeLeave", seconds=20)
+                left = await rig.ami.event("BridgeLeave")
                 hangup = await rig.ami.event("Hangup", Uniqueid=(await rig.ami.event("CtiInbound"))["Call"])
             await until(lambda: any(isinstance(fact, f.CallEnded) for fact in told(rig, [])), "the call's end")
         started, survival, answered, parted, ended = told(rig, [])
@@ -279,7 +277,7 @@ async def test_a_message_left_while_nobody_was_there(tmp_path: Path) -> None:
     survival = {"retry_seconds": 0, "queue_seconds": 5}
     async with running_asterisk(tmp_path, bridge=False, survival=survival) as rig:
         async with one_caller(rig, tmp_path, pause_ms=22_000):
-            await until(lambda: any("CTI_VOICEMAIL" in line for line in rig.ledger()), "a message", seconds=40)
+            await until(lambda: any("CTI_VOICEMAIL" in line for line in rig.ledger()), "a message")
             await until(lambda: any(isinstance(fact, f.CallEnded) for fact in told(rig, [])), "the call's end")
         kinds = [type(fact) for fact in told(rig, [])]
         assert kinds == [f.CallStarted, f.SurvivalEntered, f.VoicemailLeft, f.CallEnded]

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.real
 
 CALLS = 800
 RATE = 40
-DEADLINE_SECONDS = 150
+DEADLINE_SECONDS = 600
+"""What hangs is found; a slow machine is let be."""
 BRIEF = 0.2
 """Seconds of the sound that Redirects are timed against."""
 
@@ -49,7 +50,7 @@ async def test_visits_and_survival_come_no_later_for_an_announcement(tmp_path: P
         assert [later - earlier for earlier, later in pairwise(visits)] == pytest.approx([5, 5], abs=1.2)
         await until(lambda: len(visits) == 3, "the third visit")
         await rig.bridge.stop()
-        await rig.ami.event("CtiSurvival", Call=wait["Call"], Queue="support", seconds=15)
+        await rig.ami.event("CtiSurvival", Call=wait["Call"], Queue="support")
         # One visit missed after 5 s, the next after 3.
         assert time.monotonic() - visits[-1] < 9.5
 

@@ -70,8 +70,8 @@ async def test_nobody_listens_between_the_carrier_and_the_agent(tmp_path: Path) 
         ) as line:  # fmt: skip
             # In: the carrier, the agent and the recording hear who speaks with them.
             await line.calls("5000")
-            waits = await rig.ami.event("CtiWait", seconds=30)
-            await rig.ami.event("ContactStatus", seconds=60, AOR="1001", ContactStatus="Reachable")
+            waits = await rig.ami.event("CtiWait")
+            await rig.ami.event("ContactStatus", AOR="1001", ContactStatus="Reachable")
             rig.deliver(waits["Channel"], 1_234_567_890)
             async with asyncio.timeout(60):
                 leg = await ann.incoming.get()
@@ -98,7 +98,7 @@ async def test_nobody_listens_between_the_carrier_and_the_agent(tmp_path: Path) 
             rig.ami.send(
                 Action="Originate", Channel="PJSIP/+15550100077@trunk", Application="Echo", Async="true", Timeout="20000"
             )  # fmt: skip
-            await until(lambda: line.heard_bytes("15550100077") > 2 * TWO_SECONDS, "the echo", seconds=60)
+            await until(lambda: line.heard_bytes("15550100077") > 2 * TWO_SECONDS, "the echo")
             assert_tone(line.heard("15550100077", last_bytes=TWO_SECONDS), TONE_HERTZ)
             assert "talk 15550100077 secure=1" in line.said()
             await line.hang_up()
@@ -107,7 +107,7 @@ async def test_nobody_listens_between_the_carrier_and_the_agent(tmp_path: Path) 
             # Plain sound is refused, over TLS and over UDP, before anybody is told of a caller.
             first, talks = len(rig.ami.events), line.said().count("secure=")
             await line.calls("5000", over="plain")
-            await until(lambda: "refused 58" in line.said(), "the plain call to be refused", seconds=30)
+            await until(lambda: "refused 58" in line.said(), "the plain call to be refused")
             async with carrier_line(carrier, rig.sip) as plain:
                 with pytest.raises(AssertionError, match=r"not answered \(488\)"):
                     await plain.dial("5000", "+15550100003")
@@ -117,8 +117,8 @@ async def test_nobody_listens_between_the_carrier_and_the_agent(tmp_path: Path) 
                 Action="Originate", Channel=f"PJSIP/trunk/sip:+15550100078@{carrier}:{other_port};transport=tls",
                 Application="Echo", Async="true", Timeout="10000",
             )  # fmt: skip
-            await rig.ami.event("DialEnd", since=since, seconds=60, DialStatus="CONGESTION")
+            await rig.ami.event("DialEnd", since=since, DialStatus="CONGESTION")
             told = f"{carrier}:{other_port} - The issuer info in the certificate"
-            await until(lambda: any(told in one for one in rig.log_lines("ERROR")), "the log to say why", seconds=30)
+            await until(lambda: any(told in one for one in rig.log_lines("ERROR")), "the log to say why")
             assert line.said().count("secure=") == talks
             assert not [event for event in rig.ami.events[first:] if event.get("UserEvent") == "CtiInbound"]

@@ -24,7 +24,7 @@ async def called(rig: Rig, ann: SipPhone, number: int) -> tuple[str, str]:
         Action="Originate", Channel="PJSIP/1001", ChannelId=call_id, Context="cti-colleague", Exten="1002",
         Priority="1", Variable=f"__CTI_CALL={call_id}", Async="true",
     )  # fmt: skip
-    own = await asyncio.wait_for(ann.arrived.get(), 30)
+    own = await asyncio.wait_for(ann.arrived.get(), 60)
     assert own is not None
     joined = [await rig.ami.event("BridgeEnter", since=since, Uniqueid=call_id)]
     far = await rig.ami.event("DialEnd", since=since, DialStatus="ANSWER", Channel=joined[0]["Channel"])

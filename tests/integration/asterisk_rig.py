@@ -123,7 +123,7 @@ class RawAmi:
             await self._news.wait_for(lambda: action_id in self._answers)
         return self._answers[action_id]
 
-    async def event(self, name: str, *, seconds: float = 15, since: int = 0, **wanted: str) -> dict[str, str]:
+    async def event(self, name: str, *, seconds: float = 60, since: int = 0, **wanted: str) -> dict[str, str]:
         """The first event from position `since` with this name (of a UserEvent too) and these headers."""
 
         def found() -> dict[str, str] | None:
@@ -221,7 +221,7 @@ class StubBridge:
             await self._server.wait_closed()
             self._server = None
 
-    async def visited(self, script: str, *, count: int = 1, seconds: float = 20) -> None:
+    async def visited(self, script: str, *, count: int = 1, seconds: float = 60) -> None:
         """Wait until `script` was asked `count` times."""
         async with asyncio.timeout(seconds), self._news:
             await self._news.wait_for(lambda: sum(name == script for name, _ in self.visits) >= count)
@@ -327,7 +327,7 @@ async def running_asterisk(
         await stub.stop()
 
 
-async def until(condition: Callable[[], bool], what: str, *, seconds: float = 15) -> None:
+async def until(condition: Callable[[], bool], what: str, *, seconds: float = 60) -> None:
     """Wait for a condition that has no event of its own (a file, a log line)."""
     try:
         async with asyncio.timeout(seconds):

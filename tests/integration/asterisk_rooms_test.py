@@ -23,7 +23,7 @@ async def talk(rig: Rig, ann: SipPhone, since: int) -> tuple[str, str, str, Phon
     waits = await rig.ami.event("CtiWait", since=since)
     channel, call_id = waits["Channel"], waits["Call"]
     rig.deliver(channel, 1_234_567_890, "1001")
-    leg = await asyncio.wait_for(ann.arrived.get(), 30)
+    leg = await asyncio.wait_for(ann.arrived.get(), 60)
     await rig.ami.event("BridgeEnter", since=since, Channel=channel)
     agents = next(
         event["Channel"]
@@ -85,7 +85,7 @@ async def test_nobody_is_left_alone(tmp_path: Path) -> None:
                 Action="Originate", Channel="PJSIP/1002", ChannelId=f"{call_id}-p1", Context="cti-room",
                 Exten="party", Priority="1", Variable=f"__CTI_CALL={call_id},CTI_PARTY=1", Async="true",
             )  # fmt: skip
-            asked = await asyncio.wait_for(bo.arrived.get(), 30)
+            asked = await asyncio.wait_for(bo.arrived.get(), 60)
             entered = await rig.ami.event("BridgeEnter", since=since, Uniqueid=f"{call_id}-p1")
             redirect(rig, channel, "cti-room", "s")
             await rig.ami.event("BridgeEnter", since=since, Channel=channel, BridgeTechnology="softmix")

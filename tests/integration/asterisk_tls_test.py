@@ -92,7 +92,7 @@ async def test_a_phone_registers_and_is_called_over_tls(tmp_path: Path) -> None:
             phone = TlsPhone(reader, writer, port)
             assert "SIP/2.0 200 OK" in await phone.register(rig.secrets.sip["1001"])
             await phone.lives()
-            await rig.ami.event("ContactStatus", seconds=60, AOR="1001", ContactStatus="Reachable")
+            await rig.ami.event("ContactStatus", AOR="1001", ContactStatus="Reachable")
             rig.ami.send(Action="Originate", Channel="PJSIP/1001", Application="Wait", Data="1", Async="true")
             invite = await phone.hears("INVITE sip:1001@", "m=audio", "a=crypto:", "a=sendrecv")
             assert "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" in invite

@@ -102,11 +102,7 @@ class TestCentre:
         if database_made and "CTI_DATABASE__URL" not in self.env:
             self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
             place_cluster(self.data / "postgres")
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "cti", "up", "--data", str(self.data), *self._args],
-                env=self.env, cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+        self._process = self._begin()
         while time.monotonic() - began < within:
             if self._process.poll() is not None:
                 break
@@ -120,6 +116,22 @@ class TestCentre:
         bridge = self.data / "log" / "bridge.log"
         said = bridge.read_text(errors="replace") if bridge.exists() else ""
         raise AssertionError(f"the centre did not start:\n{text[-4000:]}\nits bridge:\n{said[-3000:]}")
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "cti", "up", "--data", str(self.data), *self._args],
+                env=self.env, cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[subprocess.Popen[bytes]]:
+        """`cti up`, not waited for: to end it before it is ready."""
+        self._process = process = self._begin()
+        try:
+            yield process
+        finally:
+            self.stop()
 
     def refresh(self) -> dict[str, Any]:
         """What `cti status --json` would say now, without a process of its own: that takes a second of both cores."""
@@ -178,6 +190,15 @@ class TestCentre:
             return list(await connection.fetch(sql, *arguments))
         finally:
             await connection.close()
+
+    async def told_by(self, sql: str, *arguments: Any, within: float = 60) -> list[asyncpg.Record]:
+        """Ask the centre's database until it answers with a row: facts reach it by way of the journal."""
+        deadline = time.monotonic() + within
+        while not (rows := await self.query(sql, *arguments)):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no row within {within} s: {sql} {arguments}")
+            await asyncio.sleep(0.1)
+        return rows
 
     async def record(self, *, where: str = "true", within: float = 60, wrapped: bool = False) -> asyncpg.Record:
         """The newest row of report.calls that fits, of this test's calls (`since`), as soon as it is there."""

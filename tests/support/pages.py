@@ -5,6 +5,7 @@ from tests.support.pages import Pages, pages  # noqa: F401 - a fixture
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import socket
@@ -37,6 +38,14 @@ FOREIGN = (
     "img:not([data-testid]):not([src^='blob:']), iframe, object, embed, script:not([src]), [onerror], [onload], marquee"
 )
 """What no page of ours has, and markup that was taken for markup would bring."""
+
+
+async def comes_true(page: Page, expression: str) -> None:
+    """Wait until the page says so. Our pages' policy forbids them to read a text as a program, and that is what
+    `wait_for_function` has them do from its second look on."""
+    async with asyncio.timeout(60):
+        while not await page.evaluate(expression):  # noqa: ASYNC110 - a page has no event
+            await asyncio.sleep(0.02)
 
 
 class Pages:

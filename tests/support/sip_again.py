@@ -17,12 +17,11 @@ class Unanswered:
 
     def send(self, key: str, send: Callable[[], None], pause: float = FIRST) -> None:
         """Call `send`, and again until `answered` is told of this key."""
+        self.answered(key)  # who asks once more with the same key asks once
         send()
         if pause <= LAST:
             loop = asyncio.get_running_loop()
             self._timers[key] = loop.call_later(pause, self.send, key, send, pause * 2)
-        else:
-            self._timers.pop(key, None)
 
     def answered(self, key: str) -> None:
         """Somebody has answered."""

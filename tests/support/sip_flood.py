@@ -201,16 +201,20 @@ class Knocker(asyncio.DatagramProtocol):
             self._send(self.request(method, user, call_id, more=(f"Authorization: {told}",), sequence=2))
             self.sent += 1
 
-    async def flood(self, rate: float, *, kinds: tuple[str, ...] = KINDS) -> None:
-        """Knock so many times a second, for ever. A request that is tried again counts once more."""
-        began, base = time.monotonic(), self.sent
+    async def flood(self, rate: float, *, kinds: tuple[str, ...] = KINDS, together: bool = False) -> None:
+        """Knock so many times a second, for ever. A request that is tried again counts once more.
+
+        Strangers know nothing of each other: each begins somewhere within its own first gap, unless they come `together`.
+        """
+        began, base = time.monotonic(), self.sent - (0.0 if together else self._random.random())
         while True:
             due = base + (time.monotonic() - began) * rate
             while self.sent < due:
                 self.knock(self._random.choice(kinds))
             if len(self._asked) > 20_000:
                 self._asked.clear()
-            await asyncio.sleep(0.01)
+            next_at = began + (self.sent - base) / rate
+            await asyncio.sleep(min(max(next_at - time.monotonic(), 0.001), 1.0))
 
 
 @contextlib.asynccontextmanager

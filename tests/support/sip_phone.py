@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import re
 import secrets
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -119,7 +120,8 @@ class SipPhone(asyncio.DatagramProtocol):
     # -- the wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        pass
+        """asyncio: the port is open; a test that gets no processor for a while loses nothing that came meanwhile."""
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if not self.alive:
@@ -150,6 +152,7 @@ class SipPhone(asyncio.DatagramProtocol):
             if call.accepted:
                 self._reply("200 OK", headers, vias, addr, tag=call.tag, sdp=True)
         elif method == "ACK" and call is not None:
+            self._unanswered.answered(f"{call.call_id} ACK")
             if not call.answered.is_set() and not call.ended.is_set() and self.behaviour == "answer":
                 self.answered_count += 1
                 call.answered.set()
@@ -163,6 +166,7 @@ class SipPhone(asyncio.DatagramProtocol):
             call.end = "cancelled"
             call.ended.set()
         elif method == "BYE":
+            self._unanswered.answered(f"{headers.get('call-id')} ACK")
             self._reply("200 OK" if call else "481 No Call", headers, vias, addr, tag=call.tag if call else "x")
             if call is not None:
                 call.end = call.end or "bye"
@@ -177,13 +181,21 @@ class SipPhone(asyncio.DatagramProtocol):
             if self.behaviour == "answer":
                 self._accept(call, vias)
         else:
-            self._reply(self.behaviour, call.invite, vias, call.source, tag=call.tag)
+            self._say_last(call, vias, self.behaviour)
             call.end = "refused"
             call.ended.set()
 
     def _accept(self, call: PhoneCall, vias: list[str]) -> None:
+        """Say yes, again and again until it is acknowledged (RFC 3261, 13.3.1.4): an acknowledgement may be lost as well."""
         call.accepted = True
-        self._reply("200 OK", call.invite, vias, call.source, tag=call.tag, sdp=True)
+        self._say_last(call, vias, "200 OK", sdp=True)
+
+    def _say_last(self, call: PhoneCall, vias: list[str], status: str, *, sdp: bool = False) -> None:
+        def send() -> None:
+            if self.alive and self._transport is not None and not self._transport.is_closing():
+                self._reply(status, call.invite, vias, call.source, tag=call.tag, sdp=sdp)
+
+        self._unanswered.send(f"{call.call_id} ACK", send)
 
     def _hang_up_if_live(self, call: PhoneCall) -> None:
         if not call.ended.is_set() and self._transport is not None and not self._transport.is_closing():

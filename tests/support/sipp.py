@@ -42,7 +42,7 @@ class Sipp:
         limit: int | None = None,
         keys: Mapping[str, str] | None = None,
         pause_ms: int | None = None,
-        timeout_seconds: int = 55,
+        timeout_seconds: int = 300,
         echo: bool = False,
     ) -> None:
         file = scenario if isinstance(scenario, Path) else SCENARIOS / f"{scenario}.xml"

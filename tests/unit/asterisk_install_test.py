@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from pathlib import Path
 
@@ -129,10 +130,31 @@ def test_a_failed_unpacking_leaves_nothing(alone: Path, tmp_path: Path, monkeypa
         raise AsteriskUnavailable("disk full")
 
     monkeypatch.setattr(subject, "_run", fails)
+    for kind in ("new", "old"):
+        (alone.parent / f"asterisk-22.{kind}-of-one-who-was-killed" / "usr").mkdir(parents=True)
     with pytest.raises(AsteriskUnavailable, match="disk full"):
         ensure_asterisk(settings(alone), quiet)
     assert not alone.exists()
     assert [path.name for path in alone.parent.iterdir()] == ["asterisk-22.lock"]
+
+
+def test_a_download_that_is_ended_by_who_is_told_of_it_ends_its_program(tmp_path: Path) -> None:
+    class Enough(Exception):
+        pass
+
+    def enough(step: str, done: int, total: int) -> None:
+        raise Enough
+
+    pid = tmp_path / "pid"
+    in_place_of_apt = (
+        "import os, pathlib, sys, time\n"
+        "pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))\n"
+        "os.write(int(sys.argv[-1].partition('=')[2]), b'dlstatus:1:12.5:x\\n')\n"  # APT::Status-Fd=N
+        "time.sleep(300)\n"
+    )
+    with pytest.raises(Enough):
+        subject._fetch([sys.executable, "-c", in_place_of_apt, str(pid)], enough)
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_a_stubborn_one_is_killed(tmp_path: Path, spawn: Callable[..., subproces
     assert process.stdout is not None
     process.stdout.readline()
     stop_leftovers(_state(tmp_path, bridge=process.pid), tmp_path, lambda _text: None, patience=0.2)
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(20) == -signal.SIGKILL
 
 
 def test_its_ports_are_free_afterwards(tmp_path: Path, spawn: Callable[..., subprocess.Popen[bytes]]) -> None:

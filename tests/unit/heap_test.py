@@ -31,10 +31,43 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(heap.trimmer() is None, reason="this machine's C library does not give memory back on demand")
+RINGS = """
+import asyncio, gc
+from cti.metrics import heap
+
+async def main():
+    gc.disable()
+    before = heap.resident()
+    task = asyncio.create_task(heap.give_back(every=0.01, grown=16 << 20))
+    await asyncio.sleep(0)
+    for _ in range(60_000):
+        ring = [bytearray(2000)]
+        ring.append(ring)
+    del ring
+    full = heap.resident()
+    while heap.resident() > (before + full) // 2:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    print(full - before > 100_000_000)
+
+asyncio.run(main())
+"""
+
+needs_trim = pytest.mark.skipif(
+    heap.trimmer() is None, reason="this machine's C library does not give memory back on demand"
+)
+
+
+@needs_trim
 def test_what_was_freed_between_pieces_that_live_on_goes_back() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=50)
     assert done.stdout.splitlines()[-1] == "True 150"  # what is logged stands before it
+
+
+@needs_trim
+def test_so_does_what_only_holds_itself() -> None:
+    done = subprocess.run([sys.executable, "-c", RINGS], capture_output=True, text=True, check=True, timeout=50)
+    assert done.stdout.splitlines()[-1] == "True"
 
 
 async def test_who_does_not_grow_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,3 +227,23 @@ def test_it_wants_the_processor_when_any_thread_does_or_the_main_one_waits_for_t
     assert states("D", "S") == (True, 4.0)
     assert states("S", "D") == (False, 4.0)
     assert states("R", "S") == (True, 4.0)
+
+
+MAKES_RINGS = """
+import gc
+from cti.heart import settle_memory
+kept = [[n] for n in range(400_000)]
+settle_memory()
+before, made, rings = gc.get_stats()[2]["collections"], 0, []
+while gc.get_stats()[2]["collections"] == before and made < 1_000_000:
+    ring = []
+    ring.append(ring)
+    rings = [*rings[-2000:], ring]
+    made += 1
+print(made)
+"""
+
+
+def test_what_was_there_at_the_start_does_not_make_rings_wait_for_the_collector() -> None:
+    made = int(subprocess.run([sys.executable, "-c", MAKES_RINGS], capture_output=True, check=True, timeout=120).stdout)
+    assert made < 150_000  # without the second collection 300,000 of what was there before count: measured

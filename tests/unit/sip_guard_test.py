@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cti.asterisk.bans import BANNED, COUNTED, BanList
+from cti.asterisk.bans import BANNED, COUNTED, FEW, BanList
 from cti.asterisk.refusals import Heard, Knock
 from cti.clock import SystemClock
 from cti.errors import RemoteError
@@ -63,6 +63,45 @@ def test_who_comes_again_stays_out_twice_as_long_a_day_at_most() -> None:
     assert bans.ban(now)[0].lasting == TEN  # forgotten
 
 
+def crowd(count: int, each: int, first: str = "203.0.113.1") -> list[Heard]:
+    begin = ipaddress.ip_address(first)
+    return [one for n in range(count) for one in knocks(each, str(begin + n))]
+
+
+def test_many_who_are_together_as_loud_as_one_are_banned_as_one_is() -> None:
+    bans = BanList(after=300, lasting=TEN)
+    bans.hear(crowd(14, FEW + 1), T0)  # 294 refusals
+    assert bans.ban(T0) == []
+    bans.hear(knocks(6, "203.0.113.14"), T0)
+    assert len(bans.ban(T0)) == 14
+    assert bans.ban(T0) == []
+
+
+def test_whoever_was_refused_a_few_times_is_no_part_of_a_flood() -> None:
+    bans = BanList(after=300, lasting=TEN)
+    bans.hear(crowd(250, FEW) + crowd(40, 150, "198.51.100.1"), T0)
+    assert sorted(ban.network for ban in bans.ban(T0)) == sorted(f"198.51.100.{n + 1}/32" for n in range(40))
+    few = BanList(after=300, lasting=TEN)
+    few.hear(crowd(2000, FEW, "203.0.0.0"), T0)
+    assert few.ban(T0) == []
+
+
+def test_one_who_is_loud_takes_nobody_with_them_and_neither_do_those_who_are_safe() -> None:
+    bans = BanList(after=300, lasting=TEN, never=(ipaddress.ip_network("198.51.100.0/24"),))
+    trusted = [Heard(knock=Knock.ACCEPTED, address=f"203.0.113.{n}", account="1001") for n in range(1, 41)]
+    bans.hear(
+        [*trusted, *crowd(40, 100), *crowd(40, 100, "198.51.100.1"), *knocks(1000), *knocks(200, "192.0.2.7")], T0
+    )
+    assert [ban.network for ban in bans.ban(T0)] == ["192.0.2.9/32"]
+
+
+def test_addresses_of_one_customer_count_as_one() -> None:
+    """Of IPv6 everybody has 2^64 of them."""
+    bans = BanList(after=300, lasting=TEN, never=(ipaddress.ip_network("2001:db8:0:9::7/128"),))
+    bans.hear(crowd(300, 1, "2001:db8:0:7::1") + crowd(300, 1, "2001:db8:0:9::100"), T0)
+    assert [ban.network for ban in bans.ban(T0)] == ["2001:db8:0:7::/64"]  # the other has somebody who is never banned
+
+
 def test_a_phone_that_is_let_in_is_no_offender() -> None:
     bans = BanList(after=10, lasting=TEN)
     for _ in range(500):  # each is challenged, then let in
@@ -93,8 +132,7 @@ def test_never_is_never_and_nothing_is_too_many() -> None:
     bans.hear(knocks(9, "198.51.100.7") + knocks(9, "2001:db8::1") + knocks(9, "2001:db9::1"), T0)
     assert [ban.network for ban in bans.ban(T0)] == ["2001:db9::/64"]
     many = BanList(after=1, lasting=TEN)
-    crowd = [one for n in range(COUNTED + 50) for one in knocks(1, str(ipaddress.ip_address(0x0A000000 + n)))]
-    many.hear(crowd, T0)
+    many.hear(crowd(COUNTED + 50, 1, "10.0.0.0"), T0)
     assert len(many.ban(T0)) == BANNED == len(many.bans)
     off = BanList(after=0, lasting=TEN)
     off.hear(knocks(100_000), T0)

@@ -19,6 +19,7 @@ from tests.acceptance.browser import SWITCHES
 from tests.support.axe import serious_findings
 from tests.support.customers import Customers, customer_work  # noqa: F401 - a fixture
 from tests.support.fake_floor import FakeFloor, demo_centre, make_deps
+from tests.support.pages import comes_true
 from tests.support.postgres import database, migrated, postgres_server  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
@@ -158,7 +159,7 @@ async def test_a_file_by_keyboard_and_mouse_and_nothing_in_the_way(page: Page, c
     assert "Line 3" in (await page.text_content("[data-testid=import-problems]") or "")
     await page.keyboard.press("/")
     await page.keyboard.type("王")
-    await page.wait_for_function("() => document.querySelectorAll('[data-row]').length === 2")
+    await comes_true(page, "document.querySelectorAll('[data-row]').length === 2")
     await page.keyboard.press("ArrowDown")
     await page.keyboard.press("Enter")
     await page.wait_for_selector("[data-testid=card-name]")

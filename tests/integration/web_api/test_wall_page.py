@@ -28,7 +28,7 @@ from cti.web.auth.permissions import Role
 from tests.acceptance.browser import SWITCHES
 from tests.support.axe import serious_findings
 from tests.support.fake_floor import QUICK_HASHER, SUPPORT, FakeFloor, demo_centre, make_accounts, make_deps
-from tests.support.pages import STATIC
+from tests.support.pages import STATIC, comes_true
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.needs("chromium"), pytest.mark.timeout(400)]
 
@@ -162,12 +162,12 @@ async def test_a_screen_is_read_from_afar_and_says_what_is_wrong(wall: Any) -> N
     await cell.wait_for()
     assert re.sub(r"\s+", " ", await cell.inner_text()).strip().startswith("critical")
     assert await cell.locator("svg.critical path").count() == 2
-    await page.wait_for_function("() => window.__tones === 3")  # critical: three tones
+    await comes_true(page, "window.__tones === 3")  # critical: three tones
     alert(floor, None, "service_level", "warn", 0.41)
     beside = page.locator("[data-testid=wall-alert][data-alert='-.service_level'][data-level=warn]")
     await beside.wait_for()
     assert "Whole centre: Service level 41%" in re.sub(r"\s+", " ", await beside.inner_text())
-    await page.wait_for_function("() => window.__tones === 4")  # a warning: one
+    await comes_true(page, "window.__tones === 4")  # a warning: one
     floor.apply(Change(alerts={"-.service_level": None}))
     await beside.wait_for(state="detached")
     assert await serious_findings(page) == []
@@ -218,11 +218,11 @@ async def test_queues_take_turns_and_full_screen_has_nothing_but_them(wall: Any)
         "all => all.map((one) => one.getAttribute('href'))"
     )
     assert links == ["/wall"]
+    other = await wall.context.new_page()
     for path in ("/supervisor", "/work"):  # nothing of these is for a screen
-        other = await wall.context.new_page()
         await other.goto(path, wait_until="commit")
         await other.wait_for_url("**/wall", wait_until="commit")
-        await other.close()
+        await other.locator("[data-testid=wall-page]").wait_for()
     cookies = json.loads(json.dumps(await wall.context.cookies()))
     session = next(one for one in cookies if one["name"].endswith("cti_session"))
     assert session["expires"] - floor.clock.now().timestamp() > 300 * 86_400

@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 from cti.metrics.loop_lag import watch_loop_lag
 from cti.metrics.registry import Metrics
@@ -38,3 +39,41 @@ async def test_the_loops_lag_is_observed():
             await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_of_a_late_loop_what_this_process_computed_is_told_apart():
+    metrics = Metrics()
+    task = asyncio.create_task(watch_loop_lag(metrics, every=0.001))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # its timer is set now
+    computed = time.process_time()
+    while time.process_time() < computed + 0.06:
+        pass
+    async with asyncio.timeout(60):
+        while not metrics.registry.get_sample_value("cti_loop_held_seconds_count"):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    late = metrics.registry.get_sample_value("cti_loop_lag_seconds_sum")
+    held = metrics.registry.get_sample_value("cti_loop_held_seconds_sum")
+    assert late is not None
+    assert held is not None
+    assert 0.05 < held <= late
+
+
+async def test_a_loop_that_waited_for_the_machine_was_not_held():
+    metrics = Metrics()
+    task = asyncio.create_task(watch_loop_lag(metrics, every=0.001))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    time.sleep(0.06)  # noqa: ASYNC251 - what is tested: the process gets no processor
+    async with asyncio.timeout(60):
+        while not metrics.registry.get_sample_value("cti_loop_held_seconds_count"):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    late = metrics.registry.get_sample_value("cti_loop_lag_seconds_sum")
+    held = metrics.registry.get_sample_value("cti_loop_held_seconds_sum")
+    assert late is not None
+    assert held is not None
+    assert held < late / 2

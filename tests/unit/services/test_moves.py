@@ -287,6 +287,26 @@ def test_a_caller_who_finds_nobody_in_the_room_waits_and_who_was_to_join_is_free
     assert audit.findings(rig.board, rig.now) == []
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_caller_who_waits_again_ends_what_was_asked_about_them(rig: FloorRig, answered: bool) -> None:
+    """The colleague's telephone rang on, and their screen showed the caller."""
+    if answered:
+        call_id, leg_id, channel = ask(rig)
+    else:
+        call_id = the_call(rig)
+        consults.begin(rig.board, ADA, call_id, SendTo(kind=DestinationKind.AGENT, name="1003"), rig.now)
+        (dial,) = (command for command in rig.drain() if isinstance(command, DialParty))
+        leg_id, channel = dial.channel_id, ChannelName(dial.channel_id)
+    assert CAI in rig.board.pops
+    commands = rig.waits(call_id)
+    assert commands.count(HangUp(channel=channel)) == 1
+    assert CAI not in rig.board.pops
+    assert rig.board.withdrawn[CAI] == f.ConsultEnd.GONE.value
+    assert leg_id in rig.board.parties.leaving
+    assert rig.board.agents[CAI].asked_call is None
+    assert audit.findings(rig.board, rig.now) == []
+
+
 def test_who_takes_back_a_question_asks_the_next_one_at_once(rig: FloorRig) -> None:
     """The leg of the one who was asked is there for a moment still: it joins nothing."""
     call_id, _, _ = ask(rig)

@@ -10,9 +10,10 @@ from cti.ids import AgentId, ChannelName, NodeName
 from cti.model import facts as f
 from cti.model import signals as s
 from cti.model.call import CallState
+from cti.model.commands import ReturnToWait
 from cti.model.facts import AgentState, Device, HangupBy, OfferEnd
 from cti.reports.call_record import fold
-from cti.services import agents
+from cti.services import agents, audit
 from cti.services.floor import Refused
 from cti.services.switchboard import Switchboard
 from tests.support.floor_rig import FloorRig, centre
@@ -199,6 +200,27 @@ def test_hold_is_measured_apart_from_talk(rig: FloorRig) -> None:
     record = fold([x for x in rig.facts if getattr(x, "call_id", None) == call_id], short_abandon={})
     assert (record.talk_seconds, record.hold_seconds) == pytest.approx((17, 7))
     assert record.hangup_by is HangupBy.CALLER
+
+
+def test_a_talk_that_is_told_after_its_agent_was_offered_the_next_caller_ends_that_offer(rig: FloorRig) -> None:
+    """A race in virtual time: answered in the moment in which the offer ran out."""
+    first, second = rig.call(), rig.call(number="+15550100003")
+    rig.ready("1001")
+    rig.queue(first)
+    rig.ring(first, "1001")
+    rig.ready("1002")
+    rig.not_answered(first)
+    rig.queue(second)
+    rig.pass_time(10)
+    assert rig.delivered()[1:] == [(first, AgentId("1002")), (second, AgentId("1001"))]
+    commands = rig.answer(first, "1001")
+    assert ReturnToWait(call_id=second, channel=rig.channel(second)) in commands
+    assert (rig.live(first).talkers, rig.live(second).state) == (("1001",), CallState.WAITING)
+    assert {(end.call_id, end.end) for end in rig.of(f.OfferEnded)[1:]} == {  # type: ignore[attr-defined]
+        (first, OfferEnd.SUPERSEDED),
+        (second, OfferEnd.SUPERSEDED),
+    }
+    assert audit.findings(rig.board, rig.now) == []
 
 
 def test_a_lease_that_runs_out_frees_both_and_brings_the_caller_back(rig: FloorRig) -> None:

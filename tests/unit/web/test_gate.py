@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import inspect
 import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from cti.settings import Settings
 from cti.web import redirect
 from cti.web.app import build_app
 from cti.web.doors import FILES_OF_CALLS, FILES_OF_OTHERS, limits_by_files, open_doors
-from cti.web.gate import Gate
+from cti.web.gate import Gate, Visitor
 from cti.web.gate_limits import GateLimits
 from cti.web.lines import sent
 from cti.web.turns import Turns
@@ -173,6 +174,31 @@ async def test_who_does_not_say_what_they_want_is_given_some_seconds(tmp_path):
             here.bears(head_seconds=10, handshake_seconds=10)
             assert await here.page() == "0"
             await end(lines)
+
+
+@contextlib.contextmanager
+def nobody_looks_for_rings() -> Iterator[None]:
+    """What is not needed goes at once or stays."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+async def test_a_connection_that_is_over_leaves_nothing_that_only_the_collector_finds(tmp_path):
+    for folder in (None, tmp_path):
+        async with house(folder) as here:
+            with nobody_looks_for_rings():
+                assert await here.page() == "0"
+                quiet = await here.line(raw=True)
+                asked = await here.line(ASKS)
+                await asked[0].readuntil(b"\r\n\r\n")
+                await here.until(lambda: here.gate.connections >= 2)
+                await end([quiet, asked])
+                await here.until(lambda: not here.gate.connections)
+                await here.until(lambda: not any(isinstance(one, Visitor) for one in gc.get_objects()))
 
 
 async def test_one_byte_after_the_other_does_not_prolong_it():
