@@ -7,25 +7,22 @@ import json
 import random
 import statistics
 import time
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from cti.demo.softphone import PhoneRoom
 from tests.acceptance.browser import eventually
 from tests.acceptance.people import call_in, caller, sip_agent
 from tests.integration.asterisk_rig import until
-from tests.support.centre import PROMPTS, ApiPerson, TestCentre, running_centre
+from tests.support.centre import ApiPerson, TestCentre, running_centre
+from tests.support.speech import heard, prompt, spoken
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 OFFERS = 8
 VISIT_SECONDS = 2
-Samples = NDArray[np.float64]
 
 
 @pytest.fixture(scope="module")
@@ -34,51 +31,6 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCentre]:
     env = {"CTI_SURVIVAL__WAIT_VISIT_SECONDS": str(VISIT_SECONDS)}
     with running_centre(tmp_path_factory.mktemp("quick") / "data", env=env) as running:
         yield running
-
-
-def heard(path: Path) -> Samples:
-    """A recording at 8 kHz."""
-    with wave.open(str(path)) as file:
-        rate = file.getframerate()
-        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.float64)
-    return (
-        samples.reshape(-1, rate // 8000).mean(axis=1)
-        if rate % 8000 == 0 and samples.size % (rate // 8000) == 0
-        else (samples[: samples.size // (rate // 8000) * (rate // 8000)].reshape(-1, rate // 8000).mean(axis=1))
-    )
-
-
-def prompt(language: str, name: str) -> Samples:
-    """A built prompt at 8 kHz, without the silence around it."""
-    samples = np.frombuffer((PROMPTS / language / f"{name}.sln16").read_bytes(), dtype="<i2").astype(np.float64)
-    samples = samples[: samples.size // 2 * 2].reshape(-1, 2).mean(axis=1)
-    loud = np.flatnonzero(np.abs(samples) > 500)
-    return samples[loud[0] : loud[-1] + 1]
-
-
-def find(recording: Samples, sound: Samples) -> tuple[float, float]:
-    """(seconds, likeness 0-1) where the recording is most like the sound."""
-    size = 1 << (recording.size + sound.size).bit_length()
-    product = np.fft.irfft(np.fft.rfft(recording, size) * np.conj(np.fft.rfft(sound, size)), size)
-    product = product[: recording.size - sound.size + 1]
-    energy = np.concatenate([[0.0], np.cumsum(recording**2)])
-    local = energy[sound.size :] - energy[: -sound.size]
-    likeness = product / np.sqrt(np.maximum(local, 1.0) * float((sound**2).sum()))
-    best = int(likeness.argmax())
-    return best / 8000, float(likeness[best])
-
-
-def spoken(recording: Samples, sound: Samples) -> tuple[float, float]:
-    """(seconds, likeness) of a sound whose clock may slip: phones add and drop a few milliseconds in the middle of a word.
-
-    Looked for in thirds, each near where it belongs after the first found; the likeness is that of the second best.
-    """
-    third = sound.size // 3
-    parts = [find(recording, sound[index * third : (index + 1) * third]) for index in range(3)]
-    begin = max(range(3), key=lambda index: parts[index][1])
-    at = parts[begin][0] - begin * third / 8000
-    fitting = [likeness for index, (when, likeness) in enumerate(parts) if abs(when - index * third / 8000 - at) < 0.06]
-    return at, sorted(fitting)[-2] if len(fitting) > 1 else 0.0
 
 
 def announcements(centre: TestCentre) -> list[dict[str, str]]:

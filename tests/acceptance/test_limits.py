@@ -13,10 +13,10 @@ import pytest
 
 from cti.demo.softphone import PhoneCall, PhoneRoom
 from tests.acceptance.people import call_in, caller, sip_agent
-from tests.acceptance.test_announcements import heard, prompt, spoken
 from tests.support.centre import ApiPerson, TestCentre
 from tests.support.demo_centre import demo_tree, text_of
 from tests.support.sound import assert_tone
+from tests.support.speech import heard, prompt, spoken
 
 pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(400)]
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.support.speech import find
+
 Samples = np.ndarray[Any, Any]
 LOW, HIGH = (697, 770, 852, 941), (1209, 1336, 1477)
 KEYS = ("123", "456", "789", "*0#")
@@ -84,17 +86,7 @@ def share_of_voice(samples: Samples, voice: Samples) -> float:
     loud = [piece for piece in pieces if np.sqrt((piece**2).mean()) > 800]
     if not loud or samples.size < size:
         return 0.0
-    return sum(_best_match(samples, piece) > 0.7 for piece in loud) / len(loud)
-
-
-def _best_match(samples: Samples, piece: Samples) -> float:
-    """The best normalised correlation of a piece with any stretch."""
-    length = 1 << int(np.ceil(np.log2(samples.size + piece.size)))
-    cross = np.fft.irfft(np.fft.rfft(samples, length) * np.conj(np.fft.rfft(piece, length)), length)
-    cross = cross[: samples.size - piece.size + 1]
-    energy = np.concatenate([[0.0], np.cumsum(samples**2)])
-    local = energy[piece.size :] - energy[: -piece.size]
-    return float((cross / np.sqrt(np.maximum(local, 1e6) * (piece**2).sum())).max())
+    return sum(find(samples, piece)[1] > 0.7 for piece in loud) / len(loud)
 
 
 def _write(path: Path, samples: Samples) -> None:
