@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cti.demo.softphone import PhoneCall, PhoneRoom
-from tests.acceptance.people import call_in, caller
+from tests.acceptance.people import call_in, caller, key_in
 from tests.acceptance.test_callbacks import CARRIERS_PORT, carrier_of, rings
 from tests.support.centre import REPOSITORY, TestCentre
 from tests.support.demo_centre import demo_tree, text_of
@@ -140,10 +140,9 @@ async def ended(call: PhoneCall, within: float = 60) -> None:
 async def test_a_complaint_is_on_the_disk_and_the_customer_will_be_called_back(own_centre: TestCentre) -> None:
     centre, number = own_centre, "+15550100061"
     async with PhoneRoom() as room:
-        call = await call_in(
-            await caller(centre, room, number), "5006", keys="15"
-        )  # a delivery; the five skips the prompt
-        await call.play_tone(500)
+        call = await call_in(await caller(centre, room, number), "5006", keys="1")  # a delivery
+        await call.play_tone(500)  # before the recording begins: who says nothing for three seconds has said nothing
+        await key_in(call, "5")  # skips the prompt
         began = time.monotonic()
         file = await recording_of(centre, set())
         await asyncio.sleep(3)
@@ -171,8 +170,9 @@ async def test_a_survey_in_chinese_is_kept_though_the_caller_hangs_up_in_the_com
     centre, number = own_centre, "+15550100062"
     known = set((centre.data / "recordings").glob("*.wav"))
     async with PhoneRoom() as room:
-        call = await call_in(await caller(centre, room, number), "5005", keys="91540")
-        await call.play_tone(700)
+        call = await call_in(await caller(centre, room, number), "5005", keys="9154")
+        await call.play_tone(700)  # as above
+        await key_in(call, "0")
         file = await recording_of(centre, known)
         await asyncio.sleep(2.5)
         await call.hang_up()

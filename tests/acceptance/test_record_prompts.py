@@ -111,8 +111,8 @@ async def test_callers_hear_an_upload_with_the_next_play_and_then_what_was_said_
         await played.until("en/studio_code")
         await key_in(call, code["code"])
         await played.until("en/studio_now", "en/welcome", "en/studio_record")
+        await call.play_tone(500)  # before the recording begins, which silence ends
         await call.press("1")
-        await call.play_tone(500)
         await asyncio.sleep(6)  # more than callers listen to below, whatever a busy machine loses of it
         await call.press("#")
         await played.until("en/studio_recorded", "en/studio_keep")

@@ -14,10 +14,12 @@ Samples = np.ndarray[Any, Any]
 RATE = 8000
 STRETCH = RATE * 3 // 10
 """Samples of what is looked for in the whole recording, to learn where the prompt lies."""
-PIECE = RATE * 6 // 100
+PIECE = RATE // 25
 STEP = RATE // 50
-SLIP = RATE // 25
+SLIP = RATE // 20
 """Samples of a piece that is compared, between two of them, and by how much it may lie beside where it belongs."""
+KNOWN = 0.9
+"""A piece that is so like what was heard tells where the clock has slipped to."""
 QUIET = 300.0
 """Pieces that are not louder (RMS, 16 bits) say nothing of a prompt."""
 STILL = 1e6
@@ -58,18 +60,30 @@ def spoken(recording: Samples, sound: Samples) -> tuple[float, float]:
     """(seconds, likeness 0-1) of a prompt in a recording whose clock slips.
 
     A telephone adds and drops up to 20 ms of sound wherever its buffer runs empty or full, more often on a busy machine, and the whole
-    prompt is no longer like itself. So the recording is searched for the stretch that is heard best, and pieces of 60 ms are compared
-    near where they then belong; their median is the likeness: slips spoil the pieces they fall into, and no others.
+    prompt is no longer like itself. So the recording is searched for the stretch that is heard best, and from there pieces of 40 ms are
+    followed to both ends, each near where it belongs after the last that was known. Their median is the likeness: slips spoil the
+    pieces they fall into, and no others.
     """
     stretch = min(sound.size, STRETCH)
     begins = range(0, sound.size - stretch + 1, RATE // 10)
     found = [(find(recording, sound[at : at + stretch]), at) for at in begins]
-    (when, _), at = max(found, key=lambda one: one[0][1])
-    begin = round(when * RATE) - at
+    (when, _), known = max(found, key=lambda one: one[0][1])
+    begin = round(when * RATE) - known
+    pieces = range(0, sound.size - PIECE + 1, STEP)
+    onward = _follow(recording, sound, [at for at in pieces if at >= known], begin)
+    backward = _follow(recording, sound, [at for at in reversed(pieces) if at < known], begin)
+    return begin / RATE, float(np.median(onward + backward))
+
+
+def _follow(recording: Samples, sound: Samples, pieces: list[int], begin: int) -> list[float]:
+    """How like each of these pieces (their beginnings, in samples) is what was heard; the prompt begins about there."""
     likeness = []
-    for at in range(0, sound.size - PIECE + 1, STEP):
+    for at in pieces:
         piece = sound[at : at + PIECE]
         if np.sqrt((piece**2).mean()) > QUIET:
-            where = max(0, begin + at - SLIP)
-            likeness.append(find(recording[where : max(0, begin + at + PIECE + SLIP)], piece)[1])
-    return begin / RATE, float(np.median(likeness))
+            first = max(0, begin + at - SLIP)
+            when, like = find(recording[first : max(0, begin + at + PIECE + SLIP)], piece)
+            likeness.append(like)
+            if like > KNOWN:
+                begin = first + round(when * RATE) - at
+    return likeness
