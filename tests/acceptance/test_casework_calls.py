@@ -38,7 +38,7 @@ async def test_what_is_said_on_the_complaint_line_becomes_a_complaint(own_centre
     centre = own_centre
     async with PhoneRoom() as room, ApiPerson(centre, "supervisor") as supervisor:
         call = await call_in(await caller(centre, room, COMPLAINS), "5006", keys="2")
-        await call.play_tone(500)  # before the recording begins: who says nothing for three seconds has said nothing
+        await call.play_tone(500)  # before the recording begins: who says nothing for four seconds has said nothing
         await key_in(call, "5")  # skips the prompt
         folder = centre.data / "recordings"
         # Two seconds of sound: what is shorter than a second and a half is no message.

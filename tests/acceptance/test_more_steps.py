@@ -141,7 +141,7 @@ async def test_a_complaint_is_on_the_disk_and_the_customer_will_be_called_back(o
     centre, number = own_centre, "+15550100061"
     async with PhoneRoom() as room:
         call = await call_in(await caller(centre, room, number), "5006", keys="1")  # a delivery
-        await call.play_tone(500)  # before the recording begins: who says nothing for three seconds has said nothing
+        await call.play_tone(500)  # before the recording begins: who says nothing for four seconds has said nothing
         await key_in(call, "5")  # skips the prompt
         began = time.monotonic()
         file = await recording_of(centre, set())
